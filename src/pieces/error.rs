@@ -1,0 +1,51 @@
+//! What can go wrong between us and a Pieces service, in the terms a person can act on.
+
+/// The closed set of failure kinds that clients of the language server see as `data.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Nothing answered: no service found, connection refused or lost.
+    Offline,
+    /// No answer before the deadline.
+    Timeout,
+    /// 401: nobody is signed in to Pieces OS.
+    SignedOut,
+    /// 593: Pieces OS wants to be updated first.
+    UpdateRequired,
+    /// 404 or 410: the object (or the route) is gone.
+    NotFound,
+    /// Any other status that is not a success; `detail` has the start of its text.
+    Refused,
+    /// The answer was not what the API says.
+    Protocol,
+}
+
+impl Kind {
+    /// The name on the wire (`data.kind`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Offline => "offline",
+            Kind::Timeout => "timeout",
+            Kind::SignedOut => "signed-out",
+            Kind::UpdateRequired => "update-required",
+            Kind::NotFound => "not-found",
+            Kind::Refused => "refused",
+            Kind::Protocol => "protocol",
+        }
+    }
+}
+
+/// A failed call. `message` is one sentence that says what to do next and never contains content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What kind of failure.
+    pub kind: Kind,
+    /// The sentence a person should see.
+    pub message: String,
+    /// The HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// At most 1 KiB of the answer's text.
+    pub detail: Option<String>,
+    /// A POST left and its outcome is not known: it may have been carried out.
+    pub outcome_unknown: bool,
+}

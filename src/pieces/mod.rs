@@ -1,0 +1,16 @@
+//! The Pieces API as it is on the wire: types, REST client, identifier stream, discovery.
+//!
+//! Knows nothing of LSP, of the index, or of the local service.
+
+mod client;
+mod discovery;
+mod error;
+mod loopback;
+mod stream;
+pub mod wire;
+
+pub use client::{Client, Listed};
+pub use discovery::{Discovery, Found};
+pub use error::{Error, Kind};
+pub use loopback::{BaseUrl, Refusal};
+pub use stream::{Change, Frame, IdentifierStream};
