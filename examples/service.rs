@@ -1,20 +1,24 @@
-//! The local service alone: `service DATA_DIR PORT [--no-token]`. Prints its URL.
+//! The local service embedded in a program of your own: serves until Ctrl-C, prints its URL.
+//!
+//! Takes the options of `pieces-lsp service`: `[--data-dir DIR] [--port N] [--no-token]`.
 
-use std::{error::Error, path::PathBuf};
+use std::error::Error;
 
-use pieces_lsp::service::{Options, attach};
+use pieces_lsp::service::{Options, attach, default_data_dir};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let (Some(dir), Some(port)) = (args.first(), args.get(1)) else {
-        return Err("usage: service DATA_DIR PORT [--no-token]".into());
-    };
-    let options = Options {
-        data_dir: PathBuf::from(dir),
-        port: port.parse()?,
-        token: !args.iter().any(|arg| arg == "--no-token"),
-    };
+    let mut options = Options { data_dir: default_data_dir()?, port: 0, token: true };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "service" => {}
+            "--no-token" => options.token = false,
+            "--port" => options.port = args.next().ok_or("--port needs a number")?.parse()?,
+            "--data-dir" => options.data_dir = args.next().ok_or("--data-dir needs a path")?.into(),
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
     let service = attach(&options).await?;
     #[allow(clippy::print_stdout)]
     {

@@ -1,6 +1,11 @@
 //! The local service from outside: its wire shapes, its streams, its refusals, and its durability.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use std::{
     fs,
@@ -994,4 +999,152 @@ async fn what_was_acknowledged_survives_kill_9() {
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(verdict, "ok");
+}
+
+#[tokio::test]
+async fn search_finds_words_in_names_messages_notes_and_saved_texts() {
+    let service = Service::start().await;
+    let named = service
+        .conversation(json!({"name": "Retry with jitter"}))
+        .await;
+    let said = service
+        .conversation(json!({"name": "Other", "messages": [
+            {"role": "USER", "fragment": {"string": {"raw": "why does the backoff overflow?"}}},
+        ]}))
+        .await;
+    let noted = service
+        .conversation(
+            json!({"name": "Third", "annotations": [{"type": "SUMMARY", "text": "Über Überlauf"}]}),
+        )
+        .await;
+    let asset = service
+        .asset("sum.rs", "fn checksum() {}", "/p/sum.rs")
+        .await;
+    let ask = |typed: &str| json!({"engines": {"iterable": [{"query": typed, "full_text": {}}]}});
+    let found = async |typed: &str| -> Vec<String> {
+        let found = service.post("/conversations/search", ask(typed)).await;
+        found["iterable"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hit| id(&hit["conversation"]))
+            .collect()
+    };
+    for (typed, expected) in [
+        ("jitter", vec![&named]),
+        ("JITT", vec![&named]),
+        ("overflow backoff", vec![&said]),
+        ("uber", vec![&noted]),
+        ("jitter overflow", vec![]),
+        ("checksum", vec![]),
+        ("\" OR *", vec![]),
+        ("", vec![]),
+    ] {
+        assert_eq!(
+            found(typed).await.iter().collect::<Vec<_>>(),
+            expected,
+            "{typed}"
+        );
+    }
+    let within = service
+        .post(&format!("/conversation/{said}/search"), ask("backoff"))
+        .await;
+    assert_eq!(within["iterable"].as_array().unwrap().len(), 1);
+    let elsewhere = service
+        .post(&format!("/conversation/{named}/search"), ask("backoff"))
+        .await;
+    assert_eq!(elsewhere["iterable"].as_array().unwrap().len(), 0);
+    let assets = service.get("/assets/search?query=checksum").await;
+    assert_eq!(assets["iterable"][0]["identifier"], asset.as_str());
+
+    let mut renamed = service.get(&format!("/conversation/{named}")).await;
+    renamed["name"] = json!("Something else");
+    service.post("/conversation/update", renamed).await;
+    assert_eq!(found("jitter").await, [""; 0]);
+    assert_eq!(
+        service
+            .act(&format!("/conversations/{said}/delete"))
+            .await
+            .0,
+        204
+    );
+    assert_eq!(found("overflow").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_batch_answers_what_is_there_and_what_is_not() {
+    let service = Service::start().await;
+    let made = service.conversation(json!({"name": "One"})).await;
+    let body = json!({"conversations": {"iterable": [{"id": made}, {"id": ABSENT}]}});
+    let answer = service.post("/conversations/batch/fetch", body).await;
+    assert_eq!(ids(&answer["conversations"]), [made]);
+    assert_eq!(answer["notFound"], json!([ABSENT]));
+    let many: Vec<_> = (0..51)
+        .map(|_| json!({"id": uuid::Uuid::new_v4()}))
+        .collect();
+    let body = json!({"conversations": {"iterable": many}}).to_string();
+    let (status, text) = service
+        .send(Method::POST, "/conversations/batch/fetch", Some(body))
+        .await;
+    assert_eq!(status, 400, "{text}");
+}
+
+#[tokio::test]
+async fn an_import_keeps_ids_and_times_and_does_not_double() {
+    let service = Service::start().await;
+    let seed = json!({
+        "id": ABSENT, "name": "Old", "type": "COPILOT",
+        "created": {"value": "2024-07-17T16:00:00.000Z"}, "updated": {"value": "2024-07-18T16:00:00.5Z"},
+    });
+    let made = service.post("/conversations/create", seed.clone()).await;
+    assert_eq!(id(&made), ABSENT);
+    assert_eq!(
+        made["created"],
+        json!({"value": "2024-07-17T16:00:00.000000Z", "readable": made["created"]["readable"]})
+    );
+    assert_eq!(made["updated"]["value"], "2024-07-18T16:00:00.500000Z");
+    let (status, _) = service
+        .send(
+            Method::POST,
+            "/conversations/create",
+            Some(seed.to_string()),
+        )
+        .await;
+    assert_eq!(status, 409);
+    assert_eq!(ids(&service.get("/conversations").await), [ABSENT]);
+}
+
+#[tokio::test]
+async fn a_large_store_is_listed_whole_and_consistent() {
+    let service = Service::start().await;
+    let text = "x".repeat(500);
+    let posts = (0..1200).map(|n| {
+        service.post(
+            "/conversations/create",
+            json!({"name": format!("C{n}"), "anchors": [{"type": "FILE", "fullpath": "/p/a.rs"}],
+            "messages": [{"role": "USER", "fragment": {"string": {"raw": text}}}]}),
+        )
+    });
+    futures_util::stream::iter(posts)
+        .buffer_unordered(64)
+        .collect::<Vec<_>>()
+        .await;
+    let all = service.get("/conversations?transferables=false").await;
+    let items = all["iterable"].as_array().unwrap();
+    assert_eq!(items.len(), 1200);
+    for (at, item) in items.iter().enumerate() {
+        assert_eq!(all["indices"][id(item)], at);
+        let message = ids(&item["messages"]);
+        assert_eq!(message.len(), 1);
+        assert_eq!(item["messages"]["indices"], json!({&message[0]: 0}));
+        let points = &item["anchors"]["iterable"][0]["reference"]["points"];
+        assert_eq!(points["iterable"][0]["reference"]["fullpath"], "/p/a.rs");
+    }
+    assert_eq!(
+        service.get("/messages").await["iterable"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1200
+    );
 }

@@ -1,9 +1,12 @@
 //! HTTP and WebSocket: who may ask, what each route does, how lists and streams are sent.
 
+mod batch;
 mod guard;
 mod list;
+mod model;
 mod request;
 mod routes;
+mod search;
 mod stream;
 mod wellknown;
 

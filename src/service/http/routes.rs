@@ -11,9 +11,9 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use super::{
-    App, json as json_text, list,
+    App, batch, json as json_text, list, model,
     request::{Asking, Body, Id, Ids, Params, ourselves},
-    stream, wellknown,
+    search, stream, wellknown,
 };
 use crate::service::{
     Failure,
@@ -52,7 +52,14 @@ pub(super) fn all() -> Router<App> {
         .route("/format/{format}", get(one_format))
         .route("/anchors/create", post(create_anchor))
         .route("/annotations/create", post(create_annotation))
-        .route("/websites/create", post(create_website));
+        .route("/websites/create", post(create_website))
+        .route("/message/update/value", post(update_message))
+        .route(
+            "/conversation/{conversation}/rename",
+            post(name_after_first_message),
+        )
+        .merge(search::routes())
+        .merge(model::routes());
     for kind in [
         Kind::Conversation,
         Kind::Message,
@@ -61,7 +68,7 @@ pub(super) fn all() -> Router<App> {
         Kind::Annotation,
         Kind::Website,
     ] {
-        router = of_kind(router, kind);
+        router = of_kind(router, kind).merge(batch::route(kind));
     }
     for (a, b) in [
         (Kind::Conversation, Kind::Asset),
@@ -254,6 +261,23 @@ async fn create_annotation(State(app): State<App>, params: Params, Body(body): B
 async fn create_website(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
     write(app, params, move |change| {
         website::resolve(change, Seed::object(body, "the body")?)
+    })
+    .await
+}
+
+/// POST /message/update/value: the same as /message/update; both take the whole message.
+async fn update_message(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| {
+        objects::update(change, Kind::Message, body).map(|row| Link::from(&row))
+    })
+    .await
+}
+
+/// POST /conversation/{c}/rename without a name: Pieces OS asks a model, we take the first line
+/// that a user wrote.
+async fn name_after_first_message(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    write(app, params, move |change| {
+        conversation::name_after_first_message(change, &id)
     })
     .await
 }

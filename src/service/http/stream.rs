@@ -99,7 +99,7 @@ pub(super) async fn constant(
 }
 
 /// Waits for the end of the service; a dropped sender means that, too.
-async fn until(stopped: &mut watch::Receiver<bool>) {
+pub(super) async fn until(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 

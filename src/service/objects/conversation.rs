@@ -8,6 +8,9 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
+/// Characters of a name that is taken from a message.
+const NAME: usize = 60;
+
 /// Makes a conversation from a `SeededConversation`.
 pub(crate) fn create(
     change: &mut Change<'_>,
@@ -90,6 +93,25 @@ pub(crate) fn create_from_asset(
         tie(change, &conversation, &anchor)?;
     }
     Ok(conversation)
+}
+
+/// Names a conversation after the first line of its first user message. Without one it keeps the
+/// name it has.
+pub(crate) fn name_after_first_message(change: &mut Change<'_>, id: &str) -> Result<Link, Failure> {
+    let row = store::get(change.db, Kind::Conversation, id)?;
+    for row in store::owned_rows(change.db, Kind::Message, row.seq)? {
+        let doc = row.object()?;
+        let first =
+            message::raw(&doc).and_then(|raw| raw.lines().find(|line| !line.trim().is_empty()));
+        let Some(first) = first.filter(|_| doc.get("role").and_then(Value::as_str) == Some("USER"))
+        else {
+            continue;
+        };
+        let name: String = first.trim().chars().take(NAME).collect();
+        let body = json!({"id": id, "name": name});
+        return super::update(change, Kind::Conversation, body).map(|row| Link::from(&row));
+    }
+    Ok(Link::from(&row))
 }
 
 /// Associates a new conversation; only the other end has changed for those who knew it.

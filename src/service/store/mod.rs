@@ -26,7 +26,8 @@ use uuid::Uuid;
 pub(crate) use change::{Change, Link, New};
 pub(crate) use kind::Kind;
 pub(crate) use query::{
-    Row, by_seq, find, find_by_key, get, identifiers, linked, list, neighbours, owned, owned_rows,
+    Found, Row, by_seq, find, find_by_key, get, identifiers, linked, list, neighbours, owned,
+    owned_rows, search, text_of_query,
 };
 
 use self::{hub::Hub, writer::Writer};

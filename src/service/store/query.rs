@@ -201,21 +201,26 @@ pub(super) fn first_frame(db: &Connection, kind: Kind) -> Result<String, Failure
     Ok(out)
 }
 
-/// The objects of a kind whose text has the query's words, best first.
-pub(crate) fn search(
-    db: &Connection,
-    kind: Kind,
-    query: &str,
-    limit: usize,
-) -> Result<Vec<Row>, Failure> {
+/// Up to `limit` objects whose text has the words of an FTS5 query, best first.
+pub(crate) fn search(db: &Connection, query: &str, limit: usize) -> Result<Vec<Found>, Failure> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = db.prepare_cached(
-        "SELECT e.kind, e.seq, e.id, e.owner, e.created, e.updated, e.doc
-         FROM search s JOIN entity e ON e.seq = s.rowid
-         WHERE search MATCH ?1 AND e.kind = ?2 ORDER BY s.rank, e.updated DESC LIMIT ?3",
+        "SELECT e.kind, e.seq, e.id, e.owner FROM search s JOIN entity e ON e.seq = s.rowid
+         WHERE search MATCH ?1 ORDER BY s.rank, e.updated DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![query, kind as i64, limit], Row::read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let found = statement.query_map(params![query, limit], |row| {
+        Ok(Found {
+            link: read_link(row)?,
+            owner: row.get(3)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// One object that a search found.
+pub(crate) struct Found {
+    pub(crate) link: Link,
+    pub(crate) owner: Option<i64>,
 }
 
 /// What a person typed, as an FTS5 query: every word must occur, the last one may go on.
