@@ -8,7 +8,11 @@ use pieces_lsp::service::{Options, attach, default_data_dir};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut options = Options { data_dir: default_data_dir()?, port: 0, token: true };
+    let mut options = Options {
+        data_dir: default_data_dir()?,
+        port: 0,
+        token: true,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {

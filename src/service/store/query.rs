@@ -101,8 +101,9 @@ pub(crate) fn owned(
     first: i64,
     last: i64,
 ) -> Result<Vec<(i64, String)>, Failure> {
+    // Left to itself, SQLite takes equality on `kind` for the better key and reads all messages.
     let mut query = db.prepare_cached(
-        "SELECT owner, id FROM entity WHERE owner BETWEEN ?1 AND ?2 AND kind = ?3 ORDER BY owner, seq",
+        "SELECT owner, id FROM entity INDEXED BY entity_owner WHERE owner BETWEEN ?1 AND ?2 AND kind = ?3 ORDER BY owner, seq",
     )?;
     let rows = query.query_map(params![first, last, kind as i64], |row| {
         Ok((row.get(0)?, row.get(1)?))
