@@ -1,9 +1,8 @@
 //! `pieces-lsp`: Pieces conversations as first-class objects in every editor.
 //!
-//! Data flows one way: [`pieces`] speaks the API, [`index`] holds what we know, [`sync`] keeps the
-//! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
+//! Data flows one way: `pieces` speaks the API, `index` holds what we know, `sync` keeps the
+//! second equal to the first, [`lsp`] shows it to editors through [`transport`]. `service` is the
 //! embedded local service with the same API. `docs/architecture.md` says where to start reading.
 
-pub mod pieces;
-pub mod service;
+pub mod lsp;
 pub mod transport;

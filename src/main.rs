@@ -1,1 +1,3 @@
-fn main(){}
+//! The `pieces-lsp` program.
+
+fn main() {}
