@@ -17,7 +17,8 @@ pub enum Id {
 }
 
 impl Id {
-    fn from_value(value: Value) -> Option<Self> {
+    /// The id that a JSON value is, if it can be one.
+    pub fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Number(number) => Some(Self::Number(number)),
             Value::String(string) => Some(Self::String(string)),
