@@ -14,7 +14,6 @@ mod support;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 use support::client::Client;
 use support::process::{Ended, Process, Spawn};
 
@@ -228,9 +227,9 @@ fn a_broken_header_ends_the_process() {
 fn an_announced_length_takes_no_memory() {
     let mut server = ready(Spawn::serve());
     let before = peak_memory_kib(server.id());
-    server.write(format!("Content-Length: {}\r\n\r\n{{", 64 << 20).as_bytes());
-    // It waits for the rest. There is no message to wait for; let it read what it got.
-    std::thread::sleep(Duration::from_millis(100));
+    server.write(format!("Content-Length: {}\r\n\r\n", 64 << 20).as_bytes());
+    // Far more than a pipe holds: when it is written, the server has read the header.
+    server.write(&vec![b' '; 1 << 20]);
     assert!(server.is_running());
     let after = peak_memory_kib(server.id());
     assert!(
@@ -378,4 +377,13 @@ fn stdout_carries_frames_only_whatever_is_logged() {
     let answer = client.process().next();
     assert_eq!(answer["error"]["code"], -32700);
     client.finish();
+}
+
+#[test]
+fn the_test_client_notices_what_nobody_expected() {
+    let session = || {
+        let (mut client, _) = Client::connect(Spawn::serve(), json!({}), Value::Null);
+        client.process().write_body("not json");
+    };
+    assert!(std::panic::catch_unwind(session).is_err());
 }

@@ -7,7 +7,7 @@ mod door;
 mod routes;
 
 use super::DEADLINE;
-use door::{Door, Entrance};
+use door::{Connection, Door, Entrance};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -91,7 +91,7 @@ pub struct State {
     held_replies: usize,
     websockets: usize,
     websockets_opened: usize,
-    connections: HashMap<SocketAddr, tokio::task::AbortHandle>,
+    connections: HashMap<SocketAddr, Connection>,
     ticks: i64,
 }
 
@@ -349,7 +349,14 @@ impl StandIn {
     /// Connections that are open now go dead without being closed: nothing is read or written on
     /// them any more. New ones work.
     pub fn freeze(&self) {
+        let open: Vec<_> = self.with(|state| state.connections.keys().copied().collect());
         self.entrance.freeze();
+        self.wait_until("frozen", |state| {
+            let mut open = open
+                .iter()
+                .filter_map(|address| state.connections.get(address));
+            open.all(|connection| connection.frozen)
+        });
     }
 
     /// Closes all open connections.
@@ -357,7 +364,7 @@ impl StandIn {
         let connections = self.with(|state| std::mem::take(&mut state.connections));
         connections
             .into_values()
-            .for_each(|connection| connection.abort());
+            .for_each(|connection| connection.task.abort());
     }
 
     /// Goes away and comes back on another port, as Pieces OS does on an update.

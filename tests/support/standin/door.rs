@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// What happens to new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,13 @@ pub(super) enum Door {
     Silent,
     /// Refused: nobody listens.
     Closed,
+}
+
+/// One relayed connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub task: AbortHandle,
+    pub frozen: bool,
 }
 
 /// One port and the relay behind it.
@@ -79,7 +86,7 @@ impl Entrance {
         }
     }
 
-    /// Stops everything on the connections that are open now.
+    /// Tells the connections that are open now to stop everything.
     pub fn freeze(&self) {
         self.frozen.send_replace(());
     }
@@ -124,12 +131,22 @@ async fn relay(
         let _ = start.await;
         tokio::select! {
             _ = tokio::io::copy_bidirectional(&mut outer, &mut inner) => {}
-            // Both ends stay open and nothing moves, until somebody cuts the connection.
-            Ok(()) = frozen.changed() => std::future::pending().await,
+            Ok(()) = frozen.changed() => {
+                registered.with(|state| {
+                    let connection = state.connections.get_mut(&address);
+                    connection.into_iter().for_each(|connection| connection.frozen = true);
+                });
+                // Both ends stay open and nothing moves, until somebody cuts the connection.
+                std::future::pending().await
+            }
         }
         registered.with(|state| state.connections.remove(&address));
     });
-    shared.with(|state| state.connections.insert(address, task.abort_handle()));
+    let connection = Connection {
+        task: task.abort_handle(),
+        frozen: false,
+    };
+    shared.with(|state| state.connections.insert(address, connection));
     let _ = go.send(());
 }
 

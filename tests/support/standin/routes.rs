@@ -82,7 +82,7 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
     let in_flight = (route != STREAM).then(|| InFlight::new(&shared));
     let cut = || {
         let connection = peer.and_then(|peer| shared.with(|state| state.connections.remove(&peer)));
-        connection.inspect(tokio::task::AbortHandle::abort);
+        connection.inspect(|connection| connection.task.abort());
     };
     match &fault {
         Some(Fault::Status(status, text)) => return failure(*status, text),
