@@ -1,0 +1,279 @@
+//! Reads a list of conversations while it arrives.
+//!
+//! The body is never held: each item is deserialized straight from the chunk it came in, and only
+//! an item that straddles two chunks is copied. What surrounds the items is skipped byte by byte.
+
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+
+use super::limits;
+use super::wire::{Conversation, Readable, repair};
+
+/// Why a list cannot be read any further. Never contains any of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) &'static str);
+
+const SYNTAX: Unreadable = Unreadable("not JSON");
+const NOT_A_LIST: Unreadable = Unreadable("not a list of conversations");
+const CUT_SHORT: Unreadable = Unreadable("cut short");
+const TOO_LARGE: Unreadable = Unreadable("one conversation is too large");
+
+/// An incremental parser of `{…, "iterable": [conversation, …], …}`.
+pub(super) struct ListParser<F> {
+    add: F,
+    state: State,
+    /// The start of something that did not fit into its chunk.
+    carry: Vec<u8>,
+    /// Trying again before `carry` is this long would make a huge item cost quadratic time.
+    retry_at: usize,
+    seen: bool,
+    accepted: usize,
+    rejected: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before `{`.
+    Start,
+    /// Before a key or `}`.
+    Key { first: bool },
+    /// Before `:`.
+    Colon { iterable: bool },
+    /// Before a value.
+    Value { iterable: bool },
+    /// Inside a value nobody needs.
+    Skip(Skip),
+    /// After a value: before `,` or `}`.
+    Next,
+    /// Before an item or `]`.
+    Item { first: bool },
+    /// After an item: before `,` or `]`.
+    NextItem,
+    /// After `}`.
+    End,
+}
+
+/// Where in a skipped value we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Skip {
+    depth: u64,
+    string: bool,
+    escaped: bool,
+}
+
+/// What one look at the buffer came to.
+enum Progress {
+    /// This many bytes are done with.
+    Consumed(usize),
+    /// What starts here is not complete.
+    Incomplete,
+}
+
+impl<F: FnMut(Conversation<'_>)> ListParser<F> {
+    /// Every readable conversation goes to `add`.
+    pub(super) fn new(add: F) -> Self {
+        ListParser {
+            add,
+            state: State::Start,
+            carry: Vec::new(),
+            retry_at: 0,
+            seen: false,
+            accepted: 0,
+            rejected: 0,
+        }
+    }
+
+    /// The next bytes of the body.
+    pub(super) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
+        while !self.carry.is_empty() && !chunk.is_empty() {
+            // Complete what was cut; what follows it is read from the chunk itself again.
+            let had = self.carry.len();
+            let take = chunk.len().min(had.max(4096));
+            self.carry.extend_from_slice(&chunk[..take]);
+            if self.carry.len() < self.retry_at {
+                chunk = &chunk[take..];
+                continue;
+            }
+            let mut carry = std::mem::take(&mut self.carry);
+            let done = self.run(&carry, had)?;
+            if done >= had {
+                chunk = &chunk[done - had..];
+                carry.clear();
+            } else {
+                chunk = &chunk[take..];
+                carry.drain(..done);
+                self.incomplete(carry.len())?;
+            }
+            self.carry = carry;
+        }
+        if !chunk.is_empty() {
+            let done = self.run(chunk, usize::MAX)?;
+            self.carry.extend_from_slice(&chunk[done..]);
+            self.incomplete(self.carry.len())?;
+        }
+        Ok(())
+    }
+
+    /// The body is over: how many items were accepted and rejected.
+    pub(super) fn finish(mut self) -> Result<(usize, usize), Unreadable> {
+        let carry = std::mem::take(&mut self.carry);
+        self.run(&carry, usize::MAX)?;
+        match self.state {
+            State::End if self.seen => Ok((self.accepted, self.rejected)),
+            State::End => Err(NOT_A_LIST),
+            _ => Err(CUT_SHORT),
+        }
+    }
+
+    fn incomplete(&mut self, length: usize) -> Result<(), Unreadable> {
+        if length > limits::STREAMED_ITEM {
+            return Err(TOO_LARGE);
+        }
+        self.retry_at = length * 2;
+        Ok(())
+    }
+
+    /// Reads on until `enough` bytes are done with or what is left of the buffer is incomplete.
+    fn run(&mut self, buffer: &[u8], enough: usize) -> Result<usize, Unreadable> {
+        let mut at = 0;
+        while at < enough {
+            if !matches!(self.state, State::Skip(_)) {
+                at += buffer[at..]
+                    .iter()
+                    .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+                    .count();
+            }
+            if at == buffer.len() {
+                break;
+            }
+            match self.step(&buffer[at..])? {
+                Progress::Consumed(bytes) => at += bytes,
+                Progress::Incomplete => break,
+            }
+        }
+        Ok(at)
+    }
+
+    /// One token, item or skipped stretch at the start of `rest`, which is not empty and not blank.
+    fn step(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        match (self.state, rest[0]) {
+            (State::Start, b'{') => self.state = State::Key { first: true },
+            (State::Start, b'[' | b'"') => return Err(NOT_A_LIST),
+            (State::Key { first: true } | State::Next, b'}') => self.state = State::End,
+            (State::Key { .. }, b'"') => return self.key(rest),
+            (State::Colon { iterable }, b':') => self.state = State::Value { iterable },
+            (State::Value { iterable: true }, b'[') => {
+                self.seen = true;
+                self.state = State::Item { first: true };
+            }
+            (State::Value { .. }, b',' | b':' | b'}' | b']') => return Err(SYNTAX),
+            (State::Value { .. }, _) => {
+                self.state = State::Skip(Skip {
+                    depth: 0,
+                    string: false,
+                    escaped: false,
+                });
+                return Ok(Progress::Consumed(0));
+            }
+            (State::Skip(skip), _) => return self.skip(skip, rest),
+            (State::Next, b',') => self.state = State::Key { first: false },
+            (State::Item { first: true } | State::NextItem, b']') => self.state = State::Next,
+            (State::NextItem, b',') => self.state = State::Item { first: false },
+            (State::Item { .. }, _) => return self.item(rest),
+            _ => return Err(SYNTAX),
+        }
+        Ok(Progress::Consumed(1))
+    }
+
+    fn key(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        let mut keys = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+        match keys.next() {
+            Some(Ok(_)) => {
+                let end = keys.byte_offset();
+                // A key may be written with escapes.
+                let iterable = serde_json::from_slice::<String>(&rest[..end])
+                    .is_ok_and(|key| key == "iterable");
+                self.state = State::Colon { iterable };
+                Ok(Progress::Consumed(end))
+            }
+            Some(Err(error)) if error.classify() != Category::Eof => Err(SYNTAX),
+            _ => Ok(Progress::Incomplete),
+        }
+    }
+
+    fn item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        let mut items =
+            serde_json::Deserializer::from_slice(rest).into_iter::<Readable<Conversation<'_>>>();
+        match items.next() {
+            Some(Ok(item)) => {
+                let end = items.byte_offset();
+                // `12` at the end of the buffer may be the start of `123`.
+                if end == rest.len() && rest[0] != b'{' && rest[0] != b'[' && rest[0] != b'"' {
+                    return Ok(Progress::Incomplete);
+                }
+                self.take(Some(item));
+                Ok(Progress::Consumed(end))
+            }
+            Some(Err(error)) if error.classify() != Category::Eof => self.odd_item(rest),
+            _ => Ok(Progress::Incomplete),
+        }
+    }
+
+    /// An item that is broken JSON, or JSON with a string that is not Unicode.
+    fn odd_item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+        match items.next() {
+            Some(Ok(_)) => {
+                let end = items.byte_offset();
+                let repaired = repair(&rest[..end]);
+                self.take(
+                    repaired
+                        .as_deref()
+                        .and_then(|item| serde_json::from_slice(item).ok()),
+                );
+                Ok(Progress::Consumed(end))
+            }
+            // serde_json does not say "end of input" for a number it skips and that is cut here.
+            Some(Err(error))
+                if error.classify() != Category::Eof
+                    && !matches!(rest.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E')) =>
+            {
+                Err(SYNTAX)
+            }
+            _ => Ok(Progress::Incomplete),
+        }
+    }
+
+    fn take(&mut self, item: Option<Readable<Conversation<'_>>>) {
+        self.state = State::NextItem;
+        match item {
+            Some(Readable(Some(conversation))) => {
+                self.accepted += 1;
+                (self.add)(conversation);
+            }
+            _ => self.rejected += 1,
+        }
+    }
+
+    /// Skips as much as there is: `indices` can be as long as the list and need not be kept.
+    fn skip(&mut self, mut skip: Skip, rest: &[u8]) -> Result<Progress, Unreadable> {
+        for (at, &byte) in rest.iter().enumerate() {
+            match byte {
+                _ if skip.escaped => skip.escaped = false,
+                b'\\' if skip.string => skip.escaped = true,
+                b'"' => skip.string = !skip.string,
+                _ if skip.string => {}
+                b'{' | b'[' => skip.depth += 1,
+                b'}' | b']' if skip.depth > 0 => skip.depth -= 1,
+                b',' | b'}' if skip.depth == 0 => {
+                    self.state = State::Next;
+                    return Ok(Progress::Consumed(at));
+                }
+                b']' => return Err(SYNTAX),
+                _ => {}
+            }
+        }
+        self.state = State::Skip(skip);
+        Ok(Progress::Consumed(rest.len()))
+    }
+}
