@@ -29,8 +29,10 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     base: BaseUrl,
     token: Option<HeaderValue>,
-    reads: reqwest::Client,
-    writes: reqwest::Client,
+    /// Keeps connections.
+    pooled: reqwest::Client,
+    /// A new connection for every request.
+    fresh: reqwest::Client,
     gets: Semaphore,
 }
 
@@ -104,19 +106,19 @@ impl Client {
                 .connect_timeout(limits::CONNECT)
         };
         // No idle timeout: it would wake us up; a connection the server closed is noticed on use.
-        let reads = builder()
+        let pooled = builder()
             .pool_max_idle_per_host(limits::GETS_IN_FLIGHT)
             .pool_idle_timeout(None)
             .build();
         // Never a kept connection: the server may be closing it just when the request goes out.
-        let writes = builder().pool_max_idle_per_host(0).build();
-        let reads = reads.map_err(|error| call.transport(&error))?;
-        let writes = writes.map_err(|error| call.transport(&error))?;
+        let fresh = builder().pool_max_idle_per_host(0).build();
+        let pooled = pooled.map_err(|error| call.transport(&error))?;
+        let fresh = fresh.map_err(|error| call.transport(&error))?;
         Ok(Client(Arc::new(Inner {
             base,
             token,
-            reads,
-            writes,
+            pooled,
+            fresh,
             gets: Semaphore::new(limits::GETS_IN_FLIGHT),
         })))
     }
@@ -405,10 +407,12 @@ impl Client {
 
     /// A GET until its headers are there, repeated once if the connection was lost by then.
     async fn send_get(&self, path: &str, deadline: Duration) -> Result<Response, Error> {
-        let send = || self.0.reads.get(self.url(path)).send();
         let sending = async {
-            match send().await {
-                Err(error) if !error.is_connect() && !error.is_builder() => send().await,
+            match self.0.pooled.get(self.url(path)).send().await {
+                // The second try is on a new connection: all kept ones may be as dead as the first.
+                Err(error) if !error.is_connect() && !error.is_builder() => {
+                    self.0.fresh.get(self.url(path)).send().await
+                }
                 outcome => outcome,
             }
         };
@@ -452,7 +456,7 @@ impl Client {
         path: &str,
         json: Option<&serde_json::Value>,
     ) -> Result<Response, Error> {
-        let mut request = self.0.writes.post(self.url(path));
+        let mut request = self.0.fresh.post(self.url(path));
         if let Some(json) = json {
             request = request.json(json);
         }
