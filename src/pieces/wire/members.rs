@@ -230,7 +230,12 @@ mod tests {
     fn other_ids_are_counted_but_not_listed() {
         let json = r#"{"iterable":[{"id":"m1"},{"id":"m2"}],"indices":{"m2":0,"m3":1,"m1":-1}}"#;
         assert_eq!(serde_json::from_str::<Members>(json).unwrap().count(), 2);
-        assert!(serde_json::from_str::<Members>(json).unwrap().ids().is_empty());
+        assert!(
+            serde_json::from_str::<Members>(json)
+                .unwrap()
+                .ids()
+                .is_empty()
+        );
     }
 
     #[test]
