@@ -5,7 +5,10 @@
 mod client;
 mod discovery;
 mod error;
+mod limits;
+mod list;
 mod loopback;
+mod outcome;
 mod stream;
 pub mod wire;
 

@@ -1,7 +1,21 @@
 //! Wire types: lenient on what they read, exact on what they write.
 
+mod lenient;
+mod members;
+mod streamed;
+mod time;
+
 use std::borrow::Cow;
+
+use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
+
+pub(super) use lenient::{from_slice, repair};
+pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
+pub use time::parse_micros;
+
+use lenient::{Flag, List, Parsed, Text, lenient_object};
+use members::{Id, Indices, Members, Reference, ordered};
 
 /// What we read of one conversation. Everything else in the object is skipped without allocating.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +42,29 @@ pub struct Conversation<'a> {
     pub application: Option<Cow<'a, str>>,
 }
 
+impl Conversation<'_> {
+    /// The same, owning its strings.
+    pub fn into_owned(self) -> Conversation<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Conversation {
+            id: self.id,
+            name: self.name.map(owned),
+            created: self.created,
+            updated: self.updated,
+            favorited: self.favorited,
+            messages: self.messages,
+            assets: self.assets,
+            anchors: self.anchors,
+            anchor_paths: self
+                .anchor_paths
+                .into_iter()
+                .map(|(anchor, path)| (anchor, owned(path)))
+                .collect(),
+            application: self.application.map(owned),
+        }
+    }
+}
+
 /// What we read of one anchor (`GET /anchors`, `GET /anchor/{id}`).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Anchor {
@@ -39,4 +76,430 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations tied to it.
     pub conversations: Vec<Uuid>,
+}
+
+impl<'de> Deserialize<'de> for Readable<Conversation<'de>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ConversationObject::deserialize(deserializer).map(|object| Readable(object.read()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Readable<Anchor> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        AnchorObject::deserialize(deserializer).map(|object| Readable(object.read()))
+    }
+}
+
+/// An object, or nothing where it has no usable id. Reading it fails only where the text is not JSON.
+#[derive(Debug)]
+pub(crate) struct Readable<T>(pub(crate) Option<T>);
+
+lenient_object! {
+    struct ConversationObject<'de> {
+        "id" => id: Parsed<Id>,
+        "name" => name: Text<'de>,
+        "created" => created: GroupedTimestamp,
+        "updated" => updated: GroupedTimestamp,
+        "favorited" => favorited: Flag,
+        "messages" => messages: Members,
+        "assets" => assets: Members,
+        "anchors" => anchors: Anchors<'de>,
+        "application" => application: Application<'de>,
+    }
+}
+
+lenient_object! {
+    struct GroupedTimestamp { "value" => value: Parsed<Micros>, }
+}
+
+lenient_object! {
+    struct Application<'de> { "name" => name: Text<'de>, }
+}
+
+lenient_object! {
+    struct Anchors<'de> {
+        "iterable" => iterable: List<AnchorObject<'de>>,
+        "indices" => indices: Indices,
+    }
+}
+
+lenient_object! {
+    /// An anchor, or a reference that may carry the anchor.
+    struct AnchorObject<'de> {
+        "id" => id: Parsed<Id>,
+        "reference" => reference: AnchorReference<'de>,
+        "points" => points: Points<'de>,
+        "assets" => assets: Members,
+        "conversations" => conversations: Members,
+    }
+}
+
+lenient_object! {
+    struct AnchorReference<'de> { "points" => points: Points<'de>, }
+}
+
+lenient_object! {
+    struct Points<'de> {
+        "iterable" => iterable: List<Point<'de>>,
+        "indices" => indices: Indices,
+    }
+}
+
+lenient_object! {
+    /// An anchor point, or a reference that may carry the point.
+    struct Point<'de> {
+        "id" => id: Parsed<Id>,
+        "reference" => reference: PointReference<'de>,
+        "fullpath" => fullpath: Text<'de>,
+    }
+}
+
+lenient_object! {
+    struct PointReference<'de> { "fullpath" => fullpath: Text<'de>, }
+}
+
+/// Microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Micros(i64);
+
+impl lenient::FromText for Micros {
+    fn from_text(text: &str) -> Option<Micros> {
+        parse_micros(text).map(Micros)
+    }
+}
+
+impl GroupedTimestamp {
+    fn micros(&self) -> Option<i64> {
+        self.value.0.map(|Micros(micros)| micros)
+    }
+}
+
+impl<'a> ConversationObject<'a> {
+    fn read(self) -> Option<Conversation<'a>> {
+        let (anchors, anchor_paths) = self.anchors.read();
+        Some(Conversation {
+            id: self.id.0?.uuid()?,
+            name: self.name.0,
+            created: self.created.micros(),
+            updated: self.updated.micros(),
+            favorited: self.favorited.0,
+            messages: self.messages.count(),
+            assets: self.assets.ids(),
+            anchors,
+            anchor_paths,
+            application: self.application.name.0,
+        })
+    }
+}
+
+impl<'a> Anchors<'a> {
+    fn read(self) -> (Vec<Uuid>, Vec<(Uuid, Cow<'a, str>)>) {
+        let mut listed = Vec::new();
+        let mut paths = Vec::new();
+        for anchor in self.iterable.0.into_iter().flatten() {
+            let Some(id) = anchor.id.0 else { continue };
+            listed.push(id);
+            if let Some(id) = id.uuid() {
+                paths.extend(inline_paths(anchor.points, anchor.reference).map(|path| (id, path)));
+            }
+        }
+        let anchors = ordered(listed, self.indices.0.unwrap_or_default());
+        paths.retain(|(anchor, _)| anchors.contains(anchor));
+        (anchors, paths)
+    }
+}
+
+impl<'a> AnchorObject<'a> {
+    fn read(self) -> Option<Anchor> {
+        Some(Anchor {
+            id: self.id.0?.uuid()?,
+            assets: self.assets.ids(),
+            conversations: self.conversations.ids(),
+            paths: inline_paths(self.points, self.reference)
+                .map(Cow::into_owned)
+                .collect(),
+        })
+    }
+}
+
+/// The paths of an anchor, whether it is there itself or inside a reference to it.
+fn inline_paths<'a>(
+    points: Points<'a>,
+    reference: AnchorReference<'a>,
+) -> impl Iterator<Item = Cow<'a, str>> {
+    points.into_paths().chain(reference.points.into_paths())
+}
+
+impl<'a> Points<'a> {
+    /// The paths of all points that are not marked as gone.
+    fn into_paths(self) -> impl Iterator<Item = Cow<'a, str>> {
+        let indices = self.indices.0.unwrap_or_default();
+        self.iterable
+            .0
+            .into_iter()
+            .flatten()
+            .filter_map(move |point| {
+                let gone = |id| {
+                    indices
+                        .iter()
+                        .any(|(other, position)| *other == id && *position < 0)
+                };
+                if point.id.0.is_some_and(gone) {
+                    return None;
+                }
+                point
+                    .reference
+                    .fullpath
+                    .0
+                    .or(point.fullpath.0)
+                    .filter(|path| !path.is_empty())
+            })
+    }
+}
+
+lenient_object! {
+    /// A plural wrapper of anchors.
+    struct AnchorList { "iterable" => iterable: List<Readable<Anchor>>, }
+}
+
+/// `GET /anchors`: every readable anchor; `None` when it is no list.
+pub(super) fn anchors(json: &[u8]) -> Result<Option<Vec<Anchor>>, serde_json::Error> {
+    let list: AnchorList = from_slice(json)?;
+    Ok(list.iterable.0.map(|anchors| {
+        anchors
+            .into_iter()
+            .filter_map(|Readable(anchor)| anchor)
+            .collect()
+    }))
+}
+
+/// A list of identifiers. `iterable` has to be there where `strict`; else `indices` alone will do
+/// (`FlattenedAssets`). `None` when it is no such list.
+pub(super) fn identifiers(
+    json: &[u8],
+    strict: bool,
+) -> Result<Option<Vec<Uuid>>, serde_json::Error> {
+    let members: Members = from_slice(json)?;
+    let is_list = members.iterable.0.is_some() || (!strict && members.indices.0.is_some());
+    Ok(is_list.then(|| members.ids()))
+}
+
+lenient_object! {
+    struct CreateFromAssetOutput { "conversation" => conversation: Reference, }
+}
+
+/// The conversation that `create/from_asset` answered with.
+pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
+    let output: CreateFromAssetOutput = from_slice(json)?;
+    Ok(output.conversation.id.0.and_then(Id::uuid))
+}
+
+/// The id of any object.
+pub(super) fn object_id(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
+    let object: Reference = from_slice(json)?;
+    Ok(object.id.0.and_then(Id::uuid))
+}
+
+/// One conversation.
+pub(super) fn conversation(
+    json: &[u8],
+) -> Result<Option<Conversation<'static>>, serde_json::Error> {
+    let read = |json: &[u8]| {
+        let Readable(conversation) = serde_json::from_slice::<Readable<Conversation<'_>>>(json)?;
+        Ok(conversation.map(Conversation::into_owned))
+    };
+    read(json).or_else(|error| repair(json).map_or(Err(error), |repaired| read(&repaired)))
+}
+
+/// One anchor.
+pub(super) fn anchor(json: &[u8]) -> Result<Option<Anchor>, serde_json::Error> {
+    from_slice::<Readable<Anchor>>(json).map(|Readable(anchor)| anchor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
+    const ASSET: &str = "7e000000-0000-4000-8000-000000000055";
+    const ANCHOR: &str = "9d000000-0000-4000-8000-000000000031";
+
+    fn uuid(text: &str) -> Uuid {
+        text.parse().unwrap()
+    }
+
+    /// An empty conversation, changed by `with`.
+    fn conversation_with(
+        with: impl FnOnce(&mut Conversation<'static>),
+    ) -> Option<Conversation<'static>> {
+        let mut conversation = Conversation {
+            id: uuid(ID),
+            name: None,
+            created: None,
+            updated: None,
+            favorited: false,
+            messages: 0,
+            assets: vec![],
+            anchors: vec![],
+            anchor_paths: vec![],
+            application: None,
+        };
+        with(&mut conversation);
+        Some(conversation)
+    }
+
+    fn check(fields: &str, expected: Option<Conversation<'static>>) {
+        let fields = fields
+            .replace('\'', "\"")
+            .replace("ASSET", ASSET)
+            .replace("ANCHOR", ANCHOR);
+        let json = format!("{{\"id\":\"{ID}\"{fields}}}");
+        assert_eq!(conversation(json.as_bytes()).unwrap(), expected, "{json}");
+    }
+
+    #[test]
+    fn the_documented_conversation() {
+        let json = r#"{"schema":{"migration":20,"semantic":"MAJOR_0_MINOR_0_PATCH_1"},
+            "id":"0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10","name":"Retry with jitter","type":"COPILOT",
+            "created":{"value":"2026-11-20T09:14:02.118243Z","readable":"3 days ago"},
+            "updated":{"value":"2026-11-20T09:20:41.900Z","readable":"3 days ago"},
+            "favorited":true,"demo":false,
+            "application":{"id":"55f4576b-8be6-4508-bf89-e85f263a083b","name":"OPEN_SOURCE","version":"0.1.0"},
+            "messages":{"iterable":[{"id":"a1-01"},{"id":"a1-02"}],"indices":{"a1-01":0,"a1-02":1,"a1-99":-1}},
+            "assets":{"iterable":[{"id":"7e000000-0000-4000-8000-000000000055"}]},
+            "anchors":{"indices":{"9d000000-0000-4000-8000-000000000031":0}},
+            "websites":{"iterable":[],"indices":{}},
+            "pipeline":{"conversation":{"contextualized_code_dialog":{}}},
+            "score":{"manual":0,"automatic":0}}"#;
+        let expected = conversation_with(|c| {
+            c.name = Some("Retry with jitter".into());
+            c.created = Some(1_795_166_042_118_243);
+            c.updated = Some(1_795_166_441_900_000);
+            c.favorited = true;
+            c.messages = 2;
+            c.assets = vec![uuid(ASSET)];
+            c.anchors = vec![uuid(ANCHOR)];
+            c.application = Some("OPEN_SOURCE".into());
+        });
+        assert_eq!(conversation(json.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_field_that_is_off_costs_itself() {
+        let plain = || conversation_with(|_| {});
+        let named = |name: &'static str| conversation_with(|c| c.name = Some(name.into()));
+        check("", plain());
+        let nulls = ",'name':null,'created':null,'updated':null,'favorited':null,'messages':null,'assets':null,'anchors':null,'application':null";
+        check(nulls, plain());
+        check(&nulls.replace("null", "7"), plain());
+        check(&nulls.replace("null", "-1.5"), plain());
+        check(&nulls.replace("null", "[[1]]"), plain());
+        check(&nulls.replace("null", "{'x':{'id':1}}"), plain());
+        check(
+            &nulls.replace("'name':null,", "").replace("null", "'text'"),
+            plain(),
+        );
+        check(",'created':{'value':7},'updated':{'value':'soon'}", plain());
+        check(",'favorited':'true'", plain());
+        check(",'application':{'name':null}", plain());
+        check(",'name':'a','name':'b'", named("b"));
+        check(",'name':'a\\u0062\\n'", named("ab\n"));
+        check(",'name':'\\ud83d'", named("\u{fffd}"));
+        check(
+            ",'updated':{'value':'1970-01-01T00:00:01Z','value':'1970-01-01T00:00:02Z'}",
+            conversation_with(|c| c.updated = Some(2_000_000)),
+        );
+        check(",'id':'ASSET'", conversation_with(|c| c.id = uuid(ASSET)));
+        check(",'id':null", None);
+        check(",'id':'a1'", None);
+    }
+
+    #[test]
+    fn paths_of_inline_anchors() {
+        let tied = |paths: &'static [&'static str]| {
+            conversation_with(|c| {
+                c.anchors = vec![uuid(ANCHOR)];
+                c.anchor_paths = paths
+                    .iter()
+                    .map(|path| (uuid(ANCHOR), (*path).into()))
+                    .collect();
+            })
+        };
+        let anchors = |item: &str| format!(",'anchors':{{'iterable':[{{'id':'ANCHOR',{item}}}]}}");
+        check(
+            &anchors(
+                "'reference':{'points':{'iterable':[{'id':'p','reference':{'fullpath':'/a'}},{'fullpath':'C:\\\\b'}]}}",
+            ),
+            tied(&["/a", "C:\\b"]),
+        );
+        check(
+            &anchors("'points':{'iterable':[{'id':'p','reference':{'fullpath':'/a'}}]}"),
+            tied(&["/a"]),
+        );
+        check(
+            &anchors(
+                "'points':{'iterable':[{'id':'p','fullpath':'/a'},{'id':'q','fullpath':'/b'}],'indices':{'p':-1}}",
+            ),
+            tied(&["/b"]),
+        );
+        check(
+            &anchors("'points':{'iterable':[{'id':'p','fullpath':''},{'id':'q'},null]}"),
+            tied(&[]),
+        );
+        check(&anchors("'reference':null,'points':'x'"), tied(&[]));
+        let gone = ",'anchors':{'iterable':[{'id':'ANCHOR','points':{'iterable':[{'fullpath':'/a'}]}}],'indices':{'ANCHOR':-1}}";
+        check(gone, conversation_with(|_| {}));
+    }
+
+    #[test]
+    fn anchors_with_their_ties() {
+        let json = format!(
+            r#"{{"iterable":[{{"id":"{ANCHOR}","type":"FILE","points":{{"iterable":[{{"id":"p1","reference":{{"id":"p1","fullpath":"/home/u/p/src/retry.rs"}}}}]}},
+               "assets":{{"iterable":[{{"id":"{ASSET}"}}]}},"conversations":{{"indices":{{"{ID}":0}}}}}},
+               {{"id":"not one"}},null,{{"id":"{ID}"}}]}}"#
+        );
+        let full = Anchor {
+            id: uuid(ANCHOR),
+            paths: vec!["/home/u/p/src/retry.rs".into()],
+            assets: vec![uuid(ASSET)],
+            conversations: vec![uuid(ID)],
+        };
+        let bare = Anchor {
+            id: uuid(ID),
+            ..Anchor::default()
+        };
+        assert_eq!(anchors(json.as_bytes()).unwrap(), Some(vec![full, bare]));
+        assert_eq!(anchors(b"{}").unwrap(), None);
+        assert!(anchors(b"Route not found").is_err());
+    }
+
+    #[test]
+    fn identifier_lists() {
+        let both = format!(
+            r#"{{"iterable":[{{"id":"{ID}"}},{{"id":"{ASSET}"}}],"indices":{{"{ASSET}":-1}}}}"#
+        );
+        assert_eq!(
+            identifiers(both.as_bytes(), true).unwrap(),
+            Some(vec![uuid(ID)])
+        );
+        let indices = format!(r#"{{"indices":{{"{ASSET}":1,"{ID}":0}}}}"#);
+        assert_eq!(identifiers(indices.as_bytes(), true).unwrap(), None);
+        assert_eq!(
+            identifiers(indices.as_bytes(), false).unwrap(),
+            Some(vec![uuid(ID), uuid(ASSET)])
+        );
+        assert_eq!(identifiers(b"{}", false).unwrap(), None);
+    }
+
+    #[test]
+    fn the_answer_to_from_asset() {
+        let json = format!(
+            r#"{{"schema":{{}},"conversation":{{"id":"{ID}","reference":{{"name":"x"}}}}}}"#
+        );
+        assert_eq!(created_from_asset(json.as_bytes()).unwrap(), Some(uuid(ID)));
+        assert_eq!(
+            created_from_asset(br#"{"conversation":null}"#).unwrap(),
+            None
+        );
+    }
 }

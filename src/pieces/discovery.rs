@@ -1,0 +1,411 @@
+//! Finding a running Pieces OS: its port file, then the ports it is known to use.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+use reqwest::header::SERVER;
+use reqwest::{StatusCode, redirect, retry};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use super::error::{Error, Kind};
+use super::limits;
+use super::loopback::BaseUrl;
+
+/// Where to look, in this order; the first place where exactly one service answers wins.
+#[derive(Debug, Clone, Default)]
+pub struct Discovery {
+    /// Files that hold the port in decimal.
+    pub port_files: Vec<PathBuf>,
+    /// Groups of ports on 127.0.0.1, one group after the other.
+    pub ports: Vec<Vec<u16>>,
+}
+
+/// A running service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its base URL.
+    pub client_base: BaseUrl,
+    /// Its health text: `ok:<id>` or `migrating`.
+    pub health: String,
+}
+
+impl Discovery {
+    /// The places Pieces OS is known to use on this system.
+    pub fn standard() -> Discovery {
+        Discovery {
+            port_files: port_files(
+                etcetera::home_dir().ok(),
+                std::env::var_os("LOCALAPPDATA").map(PathBuf::from),
+            ),
+            // Since 11.0 the first free port of a range; before, a fixed port per system.
+            ports: vec![(39300..=39333).collect(), vec![1000, 5323]],
+        }
+    }
+
+    /// Looks for a service. Sends nothing but `GET /.well-known/health`.
+    ///
+    /// # Errors
+    /// [`Kind::Offline`] when none answers, and when several do: which one is meant is not ours to guess.
+    pub async fn find(&self) -> Result<Found, Error> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(limits::PROBE_CONNECT)
+            .build()
+            .map_err(|_| {
+                offline("No HTTP client can be set up on this machine; report this.".into())
+            })?;
+        let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
+        let files: Vec<u16> = files.into_iter().flatten().collect();
+        for ports in std::iter::once(&files).chain(&self.ports) {
+            if let Some(found) = the_one(probe_all(&client, ports).await)? {
+                return Ok(found);
+            }
+        }
+        Err(offline("Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.".into()))
+    }
+}
+
+/// The only service that answered, if any did.
+fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<Found>, Error> {
+    if answering.len() > 1 {
+        let urls: Vec<_> = answering
+            .keys()
+            .map(|port| BaseUrl::loopback(*port).to_string())
+            .collect();
+        return Err(offline(format!(
+            "Several Pieces services are running ({}); set `pieces.url` to the one to use.",
+            urls.join(", ")
+        )));
+    }
+    Ok(answering.pop_first().map(|(port, health)| Found {
+        client_base: BaseUrl::loopback(port),
+        health,
+    }))
+}
+
+/// The health of each port that has one. A port that is named twice is asked once.
+async fn probe_all(client: &reqwest::Client, ports: &[u16]) -> BTreeMap<u16, String> {
+    let mut ports = ports.to_vec();
+    ports.sort_unstable();
+    ports.dedup();
+    let probes = ports
+        .into_iter()
+        .map(async |port| Some((port, probe(client, port).await?)));
+    join_all(probes).await.into_iter().flatten().collect()
+}
+
+/// The health text at `port`, if it is one of Pieces OS.
+async fn probe(client: &reqwest::Client, port: u16) -> Option<String> {
+    let asking = async {
+        let mut response = client
+            .get(format!("{}/.well-known/health", BaseUrl::loopback(port)))
+            .send()
+            .await
+            .ok()?;
+        let is_ours =
+            |server: &reqwest::header::HeaderValue| server.as_bytes().starts_with(b"pieces-lsp");
+        if response.status() != StatusCode::OK
+            || response.headers().get(SERVER).is_some_and(is_ours)
+        {
+            return None;
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.ok()? {
+            body.extend_from_slice(&chunk);
+            if body.len() > limits::TINY_BODY {
+                return None;
+            }
+        }
+        let health = String::from_utf8(body).ok()?.trim().to_owned();
+        (health.starts_with("ok:") || health == "migrating").then_some(health)
+    };
+    timeout(limits::PROBE_ANSWER, asking).await.ok().flatten()
+}
+
+/// The port in a port file. Anything but a regular file with a port in it counts as absent.
+async fn read_port(path: &Path) -> Option<u16> {
+    let reading = async {
+        // Opening a pipe would wait for its other end.
+        if !tokio::fs::metadata(path).await.ok()?.is_file() {
+            return None;
+        }
+        let mut text = String::new();
+        tokio::fs::File::open(path)
+            .await
+            .ok()?
+            .take(64)
+            .read_to_string(&mut text)
+            .await
+            .ok()?;
+        text.trim().parse().ok().filter(|port| *port != 0)
+    };
+    timeout(limits::PORT_FILE, reading).await.ok().flatten()
+}
+
+/// Where the port file may be, whatever the system: what does not exist costs nothing.
+fn port_files(home: Option<PathBuf>, local_app_data: Option<PathBuf>) -> Vec<PathBuf> {
+    let mut roots = Vec::new();
+    if cfg!(windows) {
+        roots.extend(local_app_data.map(|data| {
+            data.join("Mesh Intelligent Technologies, Inc")
+                .join("Pieces OS")
+        }));
+    }
+    if let Some(home) = home {
+        if cfg!(target_os = "macos") {
+            roots.push(home.join("Library"));
+        }
+        roots.push(home.join("Documents"));
+        if cfg!(target_os = "linux") {
+            roots.push(home.join(".local/share"));
+        }
+    }
+    let file = |root: &PathBuf| {
+        root.join("com.pieces.os")
+            .join("production")
+            .join("Config")
+            .join(".port.txt")
+    };
+    roots.iter().map(file).collect()
+}
+
+fn offline(message: String) -> Error {
+    Error {
+        kind: Kind::Offline,
+        message,
+        status: None,
+        detail: None,
+        outcome_unknown: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    type Requests = Arc<Mutex<Vec<String>>>;
+
+    /// A service on a port of its own that answers every request with `answer`.
+    async fn serve(answer: &str) -> (u16, Requests) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Requests::default();
+        let (answer, log) = (answer.to_owned(), requests.clone());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let length = connection.read(&mut request).await.unwrap_or(0);
+                log.lock()
+                    .unwrap()
+                    .push(String::from_utf8_lossy(&request[..length]).into_owned());
+                let _ = connection.write_all(answer.as_bytes()).await;
+            }
+        });
+        (port, requests)
+    }
+
+    fn ok(body: &str) -> String {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    /// A port on which nothing listens.
+    async fn closed_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
+    }
+
+    /// Looks at files with the given texts, then at the groups of ports.
+    async fn find(files: &[String], ports: &[&[u16]]) -> Result<(u16, String), Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut discovery = Discovery {
+            port_files: vec![directory.path().join("absent"), directory.path().to_owned()],
+            ports: ports.iter().map(|ports| ports.to_vec()).collect(),
+        };
+        for (n, text) in files.iter().enumerate() {
+            let path = directory.path().join(n.to_string());
+            std::fs::write(&path, text).unwrap();
+            discovery.port_files.push(path);
+        }
+        let Found {
+            client_base,
+            health,
+        } = discovery.find().await?;
+        let port = client_base
+            .as_str()
+            .strip_prefix("http://127.0.0.1:")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Ok((port, health))
+    }
+
+    #[tokio::test]
+    async fn the_port_file_wins_without_a_scan() {
+        let (one, _) = serve(&ok("ok:1\n")).await;
+        let (other, asked) = serve(&ok("ok:2")).await;
+        assert_eq!(
+            find(&[format!(" {one}\r\n")], &[&[other]]).await,
+            Ok((one, "ok:1".into()))
+        );
+        assert_eq!(asked.lock().unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn useless_port_files_are_absent() {
+        let (scanned, _) = serve(&ok("migrating")).await;
+        let files = [
+            "",
+            "x",
+            "0",
+            "-1",
+            "99999",
+            "1 2",
+            &"1".repeat(100),
+            &closed_port().await.to_string(),
+        ];
+        let files = files.map(str::to_owned);
+        assert_eq!(
+            find(&files, &[&[scanned]]).await,
+            Ok((scanned, "migrating".into()))
+        );
+    }
+
+    #[tokio::test]
+    async fn groups_are_tried_in_order() {
+        let (new, _) = serve(&ok("ok:1")).await;
+        let (old, asked) = serve(&ok("ok:2")).await;
+        let closed = closed_port().await;
+        assert_eq!(
+            find(&[], &[&[closed, new], &[old]]).await,
+            Ok((new, "ok:1".into()))
+        );
+        assert_eq!(asked.lock().unwrap().len(), 0);
+        assert_eq!(
+            find(&[], &[&[closed], &[old]]).await,
+            Ok((old, "ok:2".into()))
+        );
+    }
+
+    #[tokio::test]
+    async fn other_programs_are_passed_over() {
+        let long = format!("ok:{}", "x".repeat(2000));
+        let local = "HTTP/1.1 200 OK\r\nserver: pieces-lsp/0.1.0\r\ncontent-length: 4\r\n\r\nok:1"
+            .to_owned();
+        let moved =
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 4\r\n\r\nok:1"
+                .to_owned();
+        let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nok:1".to_owned();
+        let others = [
+            ok(""),
+            ok("ok"),
+            ok("OK:1"),
+            ok("migrating!"),
+            ok("<html>ok:1"),
+            ok(&long),
+            local,
+            moved,
+            missing,
+            "?".into(),
+        ];
+        let (pieces, _) = serve(&ok("ok:1")).await;
+        for other in others {
+            let (port, asked) = serve(&other).await;
+            assert_eq!(
+                find(&[port.to_string()], &[&[port, pieces]]).await,
+                Ok((pieces, "ok:1".into())),
+                "{other}"
+            );
+            assert!(!asked.lock().unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn it_does_not_guess() {
+        let (one, _) = serve(&ok("ok:1")).await;
+        let (other, _) = serve(&ok("ok:1")).await;
+        for (files, ports) in [
+            (vec![], vec![one, other]),
+            (vec![one.to_string(), other.to_string()], vec![]),
+        ] {
+            let error = find(&files, &[&ports]).await.unwrap_err();
+            assert_eq!(error.kind, Kind::Offline);
+            for part in ["`pieces.url`", &one.to_string(), &other.to_string()] {
+                assert!(error.message.contains(part), "{error}");
+            }
+        }
+        // The same one twice is one.
+        let twice = [one.to_string(), one.to_string()];
+        assert_eq!(find(&twice, &[&[one]]).await, Ok((one, "ok:1".into())));
+    }
+
+    #[tokio::test]
+    async fn nothing_there() {
+        let error = find(&[], &[&[closed_port().await], &[]]).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Offline);
+        assert!(error.message.contains("start it"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_port_holds_nobody_up() {
+        // Accepted by the system, never answered.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let started = tokio::time::Instant::now();
+        let error = find(&[port.to_string()], &[&[port], &[port]])
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, Kind::Offline);
+        assert!(
+            started.elapsed() <= 3 * limits::PROBE_ANSWER,
+            "{:?}",
+            started.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_probe_gives_nothing_away() {
+        let (port, requests) = serve(&ok("ok:1")).await;
+        find(&[], &[&[port]]).await.unwrap();
+        let requests = requests.lock().unwrap();
+        assert_eq!(
+            *requests,
+            [format!(
+                "GET /.well-known/health HTTP/1.1\r\naccept: */*\r\nhost: 127.0.0.1:{port}\r\n\r\n"
+            )]
+        );
+    }
+
+    #[test]
+    fn standard_places() {
+        let files = port_files(Some("/home/u".into()), Some("C:\\Local".into()));
+        assert!(!files.is_empty());
+        for file in &files {
+            assert!(
+                file.ends_with("com.pieces.os/production/Config/.port.txt"),
+                "{}",
+                file.display()
+            );
+        }
+        assert_eq!(port_files(None, None), Vec::<PathBuf>::new());
+        let ports = Discovery::standard().ports.concat();
+        assert_eq!((ports.len(), ports[0], ports[33]), (36, 39300, 39333));
+    }
+}

@@ -1,0 +1,56 @@
+//! Every deadline and size limit of this module, each with its reason.
+
+use std::time::Duration;
+
+/// A loopback connection is made in microseconds; this only bounds a full backlog or a firewall.
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
+/// One small object: milliseconds when all is well, seconds when the service compacts its database.
+pub(super) const SMALL_GET: Duration = Duration::from_secs(10);
+/// The first byte of a whole collection, which the service may build in full before it sends any.
+pub(super) const COLLECTION_START: Duration = Duration::from_secs(60);
+/// The longest silence within a collection.
+pub(super) const COLLECTION_IDLE: Duration = Duration::from_secs(30);
+/// A whole collection, however slowly it drips.
+pub(super) const COLLECTION_TOTAL: Duration = Duration::from_secs(600);
+/// A write that touches the database and no model.
+pub(super) const POST: Duration = Duration::from_secs(30);
+/// `create/from_asset` may summarise with a model on the user's CPU.
+pub(super) const FROM_ASSET: Duration = Duration::from_secs(120);
+/// Waiting for one of the [`GETS_IN_FLIGHT`], which two collections may hold for a while.
+pub(super) const QUEUE: Duration = Duration::from_secs(120);
+/// The text of a refusal; what has not come by then is left out.
+pub(super) const REFUSAL_TEXT: Duration = Duration::from_secs(2);
+
+/// The server takes a database lock per read, so more would only queue there.
+pub(super) const GETS_IN_FLIGHT: usize = 2;
+
+/// One object: a conversation of thousands of messages is a few hundred kilobytes of ids.
+pub(super) const SMALL_BODY: usize = 16 << 20;
+/// A collection that is handed on as answered, so it has to be held in memory.
+pub(super) const COLLECTION_BODY: usize = 512 << 20;
+/// A collection that is read item by item and never held.
+pub(super) const STREAMED_BODY: u64 = 4 << 30;
+/// One item of it.
+pub(super) const STREAMED_ITEM: usize = 64 << 20;
+/// Chunks between the socket and the parser; one is at most about 400 KiB (hyper's largest read).
+pub(super) const CHUNKS_IN_FLIGHT: usize = 16;
+/// Text of a refusal that is shown.
+pub(super) const REFUSAL_BODY: usize = 1024;
+/// Health is 39 bytes, a version about ten.
+pub(super) const TINY_BODY: usize = 1024;
+
+/// The whole WebSocket handshake, connect included.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Silence after which we ping: the peer may be gone without a word (sleep, half-open socket).
+pub(super) const STREAM_IDLE: Duration = Duration::from_secs(20);
+/// Silence after the ping that ends the stream.
+pub(super) const STREAM_PONG: Duration = Duration::from_secs(10);
+/// The first frame lists every id, at 60 to 150 bytes each: room for 400,000 of them.
+pub(super) const STREAM_MESSAGE: usize = 64 << 20;
+
+/// Probes go to loopback ports, most of them closed.
+pub(super) const PROBE_CONNECT: Duration = Duration::from_millis(250);
+/// A health route that takes longer is of no use.
+pub(super) const PROBE_ANSWER: Duration = Duration::from_millis(750);
+/// Reading a port file, which may lie on a network home directory.
+pub(super) const PORT_FILE: Duration = Duration::from_millis(500);

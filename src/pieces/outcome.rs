@@ -1,0 +1,227 @@
+//! The one place where what happened on the wire becomes an [`Error`].
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::error::{Error, Kind};
+use super::limits;
+use super::loopback::BaseUrl;
+
+/// Who we talk to and what was asked: everything a message needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    /// Where to.
+    pub(super) base: &'a BaseUrl,
+    /// It is our own local service (it has a token), not Pieces OS.
+    pub(super) local: bool,
+    /// A request that must not be repeated: when its answer is lost, its outcome is not known.
+    pub(super) post: bool,
+}
+
+impl Call<'_> {
+    fn peer(&self) -> &'static str {
+        if self.local {
+            "the local service"
+        } else {
+            "Pieces OS"
+        }
+    }
+
+    fn error(&self, kind: Kind, message: String) -> Error {
+        Error {
+            kind,
+            message,
+            status: None,
+            detail: None,
+            outcome_unknown: false,
+        }
+    }
+
+    /// The request left, and what became of it cannot be told.
+    fn sent(&self, kind: Kind, message: String) -> Error {
+        if !self.post {
+            return self.error(kind, message);
+        }
+        let message = format!(
+            "{message}; it may have been carried out all the same, so look before you repeat it"
+        );
+        Error {
+            outcome_unknown: true,
+            ..self.error(kind, message)
+        }
+    }
+
+    /// Nothing accepts connections.
+    pub(super) fn offline(&self) -> Error {
+        let base = self.base;
+        self.error(
+            Kind::Offline,
+            if self.local {
+                format!("The local service is not running at {base}; reload the editor window to start it again.")
+            } else {
+                format!("Pieces OS is not running at {base}; start it, or set `pieces.backend` to `local`.")
+            },
+        )
+    }
+
+    /// The connection ended before the answer did.
+    pub(super) fn lost(&self) -> Error {
+        let message = format!(
+            "The connection to {} at {} was lost; check that it still runs",
+            self.peer(),
+            self.base
+        );
+        self.sent(Kind::Offline, message).finished()
+    }
+
+    /// A stream whose peer does not even answer a ping any more.
+    pub(super) fn silent(&self, silence: Duration) -> Error {
+        let (peer, base) = (capitalised(self.peer()), self.base);
+        let message = format!(
+            "{peer} at {base} has been silent for {} s; check that it still runs.",
+            silence.as_secs()
+        );
+        self.error(Kind::Offline, message)
+    }
+
+    /// No answer by the deadline.
+    pub(super) fn timeout(&self, deadline: Duration) -> Error {
+        let message = format!(
+            "{} at {} did not answer within {} s; try again, or restart it if that goes on",
+            capitalised(self.peer()),
+            self.base,
+            deadline.as_secs_f32(),
+        );
+        self.sent(Kind::Timeout, message).finished()
+    }
+
+    /// Our own requests keep each other waiting; nothing was sent.
+    pub(super) fn queue_timeout(&self) -> Error {
+        self.error(
+            Kind::Timeout,
+            format!(
+                "{} is still busy with earlier requests; try again.",
+                capitalised(self.peer())
+            ),
+        )
+    }
+
+    /// An answer that is not what the API says; `why` never contains any of it.
+    pub(super) fn protocol(&self, why: &str) -> Error {
+        let message = format!(
+            "The answer from {} is not what the Pieces API says ({why}); check `pieces.url`, or update Pieces OS",
+            self.base
+        );
+        self.sent(Kind::Protocol, message).finished()
+    }
+
+    /// An answer longer than it can sensibly be.
+    pub(super) fn too_large(&self, limit: u64) -> Error {
+        self.protocol(&format!("more than {} MiB", limit.div_ceil(1 << 20)))
+    }
+
+    /// A transport failure of an HTTP request or of its answer.
+    pub(super) fn transport(&self, error: &reqwest::Error) -> Error {
+        if error.is_connect() {
+            return self.offline();
+        }
+        if error.is_builder() {
+            return self.error(
+                Kind::Protocol,
+                format!(
+                    "{} is not an address that can be called; check `pieces.url`.",
+                    self.base
+                ),
+            );
+        }
+        match find_source::<hyper::Error>(error) {
+            Some(error) if error.is_parse() => self.protocol("not HTTP"),
+            // The end came before the announced end: cut short by whoever wrote it.
+            _ if error.is_body() || error.is_decode() => match find_source::<std::io::Error>(error)
+            {
+                Some(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    self.protocol("cut short")
+                }
+                _ => self.lost(),
+            },
+            _ => self.lost(),
+        }
+    }
+
+    /// A status that is not a success.
+    ///
+    /// 5xx leaves the outcome of a POST open: the server failed at a point we cannot see. Not so 501,
+    /// 503 and 593, which say that it did not start.
+    pub(super) fn status(&self, status: StatusCode, text: &[u8]) -> Error {
+        let detail = detail(text);
+        let code = status.as_u16();
+        let peer = capitalised(self.peer());
+        let plain = |kind, message| self.error(kind, message);
+        let error = match code {
+            401 if self.local => plain(
+                Kind::SignedOut,
+                "The local service does not accept our token; reload the editor window to read the current one.".into(),
+            ),
+            401 => plain(Kind::SignedOut, "Nobody is signed in to Pieces OS; sign in there and try again.".into()),
+            593 => plain(Kind::UpdateRequired, "Pieces OS wants to be updated first; update it and try again.".into()),
+            404 | 410 => plain(Kind::NotFound, format!("{peer} does not have what was asked for (any more); refresh the list.")),
+            300..=399 => plain(
+                Kind::Refused,
+                format!("{} answered with a redirect (HTTP {code}), which is never followed; check `pieces.url`.", self.base),
+            ),
+            500..=599 if !matches!(code, 501 | 503) => {
+                self.sent(Kind::Refused, format!("{peer} failed (HTTP {code}); try again later, or restart it")).finished()
+            }
+            _ => plain(Kind::Refused, format!("{peer} refused the request (HTTP {code}); its answer says why.")),
+        };
+        Error {
+            status: Some(code),
+            detail,
+            ..error
+        }
+    }
+
+    /// [`status`](Self::status) of an answer whose text still has to be read.
+    pub(super) async fn refusal(&self, mut response: reqwest::Response) -> Error {
+        let mut text = Vec::new();
+        let read = async {
+            while text.len() <= limits::REFUSAL_BODY
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                text.extend_from_slice(&chunk[..chunk.len().min(limits::REFUSAL_BODY + 1)]);
+            }
+        };
+        // However much has come by then is good enough.
+        let _ = tokio::time::timeout(limits::REFUSAL_TEXT, read).await;
+        self.status(response.status(), &text)
+    }
+}
+
+impl Error {
+    fn finished(mut self) -> Error {
+        self.message.push('.');
+        self
+    }
+}
+
+/// The start of `text`, cut at a character.
+fn detail(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&text[..text.len().min(limits::REFUSAL_BODY + 1)]);
+    let text = text.trim();
+    let end =
+        (0..=text.len().min(limits::REFUSAL_BODY)).rfind(|&end| text.is_char_boundary(end))?;
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_ascii_uppercase() + rest
+}
+
+fn find_source<'e, T: std::error::Error + 'static>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e T> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
+}

@@ -1,0 +1,533 @@
+//! The identifier stream: which conversations changed.
+
+use futures_util::{SinkExt, StreamExt};
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use uuid::Uuid;
+
+use super::error::Error;
+use super::limits;
+use super::loopback::BaseUrl;
+use super::outcome::Call;
+use super::wire::{StreamedIdentifier, streamed_identifiers};
+
+/// What happened to one conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It exists, and may be new or changed.
+    Upsert {
+        /// Which one.
+        id: Uuid,
+        /// When it changed, in microseconds since the Unix epoch, if the service said so.
+        updated: Option<i64>,
+    },
+    /// It is gone.
+    Delete {
+        /// Which one.
+        id: Uuid,
+    },
+}
+
+/// One message of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// In the order they were sent.
+    Changes {
+        /// The changes that could be understood.
+        changes: Vec<Change>,
+        /// Some of the frame could not be understood. Items about other kinds of objects do not count.
+        malformed: bool,
+    },
+}
+
+/// An open `/conversations/stream/identifiers`. Dropping it closes it.
+pub struct IdentifierStream(Socket<TcpStream>);
+
+impl IdentifierStream {
+    /// Connects and upgrades. No `Origin` is sent: we are no web page.
+    pub(super) async fn open(
+        base: &BaseUrl,
+        token: Option<HeaderValue>,
+    ) -> Result<IdentifierStream, Error> {
+        let call = Call {
+            base,
+            local: token.is_some(),
+            post: false,
+        };
+        let opening = async {
+            let (host, port) = base.host_and_port().ok_or_else(|| call.offline())?;
+            let connection = TcpStream::connect((host.as_str(), port))
+                .await
+                .map_err(|_| call.offline())?;
+            // A ping must not wait for the acknowledgement of the one before.
+            connection.set_nodelay(true).map_err(|_| call.lost())?;
+            Socket::upgrade(connection, base, token).await
+        };
+        let deadline = limits::HANDSHAKE;
+        timeout(deadline, opening)
+            .await
+            .unwrap_or_else(|_| Err(call.timeout(deadline)))
+            .map(IdentifierStream)
+    }
+
+    /// The next frame. Pings the service when it has been silent for a while. Safe to cancel.
+    ///
+    /// # Errors
+    /// The stream ended: closed, reset, no answer to a ping, or too large a frame. It stays ended.
+    pub async fn next(&mut self) -> Result<Frame, Error> {
+        self.0.next().await
+    }
+}
+
+/// The stream over any transport.
+struct Socket<S> {
+    base: BaseUrl,
+    local: bool,
+    socket: WebSocketStream<S>,
+    /// When the peer was last heard.
+    heard: Instant,
+    /// When we pinged, if nothing was heard since.
+    pinged: Option<Instant>,
+    /// A ping is in the write buffer.
+    unflushed: bool,
+    ended: Option<Error>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    async fn upgrade(
+        connection: S,
+        base: &BaseUrl,
+        token: Option<HeaderValue>,
+    ) -> Result<Socket<S>, Error> {
+        let call = Call {
+            base,
+            local: token.is_some(),
+            post: false,
+        };
+        let url = base.websocket("/conversations/stream/identifiers");
+        let mut request = url
+            .into_client_request()
+            .map_err(|error| refused(call, error))?;
+        let local = token.is_some();
+        request
+            .headers_mut()
+            .extend(token.map(|token| (AUTHORIZATION, token)));
+        // The default reserves 128 KiB for reading, for a stream that is silent most of the time.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(16 << 10)
+            .write_buffer_size(0)
+            .max_write_buffer_size(64 << 10)
+            .max_message_size(Some(limits::STREAM_MESSAGE))
+            .max_frame_size(Some(limits::STREAM_MESSAGE));
+        let (socket, _) = client_async_with_config(request, connection, Some(config))
+            .await
+            .map_err(|error| refused(call, error))?;
+        Ok(Socket {
+            base: base.clone(),
+            local,
+            socket,
+            heard: Instant::now(),
+            pinged: None,
+            unflushed: false,
+            ended: None,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Frame, Error> {
+        if let Some(error) = &self.ended {
+            return Err(error.clone());
+        }
+        let outcome = self.read().await;
+        if let Err(error) = &outcome {
+            self.ended = Some(error.clone());
+        }
+        outcome
+    }
+
+    /// Every await in here can be dropped without losing anything: a message is handed out in the
+    /// poll that completes it, and a ping is noted in the poll that buffers it.
+    async fn read(&mut self) -> Result<Frame, Error> {
+        loop {
+            let deadline = match self.pinged {
+                None => self.heard + limits::STREAM_IDLE,
+                Some(at) => at + limits::STREAM_PONG,
+            };
+            if self.unflushed {
+                match timeout_at(deadline, self.socket.flush()).await {
+                    Ok(Ok(())) => self.unflushed = false,
+                    Ok(Err(error)) => return Err(self.broken(error)),
+                    Err(_) => return Err(self.silent()),
+                }
+            }
+            match timeout_at(deadline, self.socket.next()).await {
+                Ok(Some(Ok(message))) => {
+                    self.heard = Instant::now();
+                    self.pinged = None;
+                    match message {
+                        Message::Text(text) => return Ok(frame(text.as_bytes())),
+                        Message::Binary(_) => {
+                            return Ok(Frame::Changes {
+                                changes: Vec::new(),
+                                malformed: true,
+                            });
+                        }
+                        Message::Close(_) => return Err(self.call().lost()),
+                        // The library answers pings.
+                        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(self.broken(error)),
+                Ok(None) => return Err(self.call().lost()),
+                Err(_) if self.pinged.is_some() => return Err(self.silent()),
+                Err(_) => {
+                    let ping = self.socket.feed(Message::Ping(bytes::Bytes::new()));
+                    match timeout(limits::STREAM_PONG, ping).await {
+                        Ok(Ok(())) => {
+                            self.pinged = Some(Instant::now());
+                            self.unflushed = true;
+                        }
+                        Ok(Err(error)) => return Err(self.broken(error)),
+                        Err(_) => return Err(self.silent()),
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call {
+            base: &self.base,
+            local: self.local,
+            post: false,
+        }
+    }
+
+    /// Half-open: the connection is there, and nobody at its other end.
+    fn silent(&self) -> Error {
+        self.call()
+            .silent(limits::STREAM_IDLE + limits::STREAM_PONG)
+    }
+
+    fn broken(&self, error: tungstenite::Error) -> Error {
+        match error {
+            tungstenite::Error::Capacity(_) => self.call().too_large(limits::STREAM_MESSAGE as u64),
+            tungstenite::Error::Utf8(_) => self.call().protocol("not text"),
+            tungstenite::Error::Protocol(error) if !is_reset(&error) => {
+                self.call().protocol("not a WebSocket stream")
+            }
+            _ => self.call().lost(),
+        }
+    }
+}
+
+/// The peer went away without closing the stream.
+fn is_reset(error: &tungstenite::error::ProtocolError) -> bool {
+    use tungstenite::error::ProtocolError;
+    matches!(
+        error,
+        ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete
+    )
+}
+
+/// A failed upgrade; a refusing answer means the same as for any other request.
+fn refused(call: Call<'_>, error: tungstenite::Error) -> Error {
+    match error {
+        tungstenite::Error::Http(answer) => match StatusCode::from_u16(answer.status().as_u16()) {
+            Ok(status) if !status.is_success() => {
+                call.status(status, answer.body().as_deref().unwrap_or_default())
+            }
+            _ => call.protocol("no WebSocket"),
+        },
+        tungstenite::Error::Protocol(error) if is_reset(&error) => call.lost(),
+        tungstenite::Error::Io(_) | tungstenite::Error::ConnectionClosed => call.lost(),
+        _ => call.protocol("no WebSocket"),
+    }
+}
+
+fn frame(json: &[u8]) -> Frame {
+    let Some(items) = streamed_identifiers(json) else {
+        return Frame::Changes {
+            changes: Vec::new(),
+            malformed: true,
+        };
+    };
+    let mut malformed = false;
+    let changes = items.into_iter().filter_map(|item| match item {
+        StreamedIdentifier::Upsert { id, updated } => Some(Change::Upsert { id, updated }),
+        StreamedIdentifier::Delete { id } => Some(Change::Delete { id }),
+        StreamedIdentifier::Foreign => None,
+        StreamedIdentifier::Malformed => {
+            malformed = true;
+            None
+        }
+    });
+    Frame::Changes {
+        changes: changes.collect(),
+        malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::error::Kind;
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio_tungstenite::accept_async;
+
+    const ID: Uuid = Uuid::from_u128(0x0b9f6f0e_7d0b_4d4e_9d5e_2f7f3c1f4a10);
+
+    async fn open() -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let (ours, theirs) = duplex(1 << 16);
+        let base = BaseUrl::loopback(39300);
+        let (client, server) =
+            tokio::join!(Socket::upgrade(ours, &base, None), accept_async(theirs));
+        (client.unwrap(), server.unwrap())
+    }
+
+    fn upsert() -> Message {
+        Message::text(format!(
+            r#"{{"iterable":[{{"conversation":{{"id":"{ID}"}}}}]}}"#
+        ))
+    }
+
+    fn upserted() -> Frame {
+        Frame::Changes {
+            changes: vec![Change::Upsert {
+                id: ID,
+                updated: None,
+            }],
+            malformed: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn frames() {
+        let item = |item: &str| format!(r#"{{"iterable":[{item}]}}"#);
+        let conversation = format!(r#"{{"conversation":{{"id":"{ID}"}}}}"#);
+        let upsert = Change::Upsert {
+            id: ID,
+            updated: None,
+        };
+        let table = [
+            (Message::text(item("")), vec![], false),
+            (Message::text(item(&conversation)), vec![upsert], false),
+            (
+                Message::text(item(&format!(
+                    r#"{{"asset":{{"id":"{ID}"}}}},{conversation}"#
+                ))),
+                vec![upsert],
+                false,
+            ),
+            (
+                Message::text(item(&format!(r#"{{"conversation":{{}}}},{conversation}"#))),
+                vec![upsert],
+                true,
+            ),
+            (
+                Message::text(item(&format!(
+                    r#"{conversation},{{"conversation":{{"id":"{ID}"}},"deleted":true}}"#
+                ))),
+                vec![upsert, Change::Delete { id: ID }],
+                false,
+            ),
+            (Message::text("{"), vec![], true),
+            (Message::text(""), vec![], true),
+            (Message::binary(item(&conversation)), vec![], true),
+        ];
+        let (mut client, mut server) = open().await;
+        for (message, changes, malformed) in table {
+            server.send(message.clone()).await.unwrap();
+            assert_eq!(
+                client.next().await.unwrap(),
+                Frame::Changes { changes, malformed },
+                "{message:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_pinged_and_then_given_up() {
+        let (mut client, _server) = open().await;
+        let started = Instant::now();
+        let error = client.next().await.unwrap_err();
+        assert_eq!(error.kind, Kind::Offline, "{error}");
+        assert_eq!(
+            started.elapsed().as_secs(),
+            (limits::STREAM_IDLE + limits::STREAM_PONG).as_secs()
+        );
+        assert_eq!(
+            client.next().await.unwrap_err(),
+            error,
+            "an ended stream stays ended"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_answers_pings_is_kept() {
+        let (mut client, mut server) = open().await;
+        let serving = tokio::spawn(async move {
+            let mut pings = 0;
+            while pings < 5 {
+                // Reading is what makes the library answer.
+                if let Message::Ping(_) = server.next().await.unwrap().unwrap() {
+                    pings += 1;
+                }
+            }
+            server.send(upsert()).await.unwrap();
+        });
+        let started = Instant::now();
+        assert_eq!(client.next().await.unwrap(), upserted());
+        assert_eq!(
+            started.elapsed().as_secs(),
+            5 * limits::STREAM_IDLE.as_secs()
+        );
+        serving.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_loses_nothing() {
+        let (mut client, mut server) = open().await;
+        let mut frames = 0;
+        let sending = tokio::spawn(async move {
+            for _ in 0..30 {
+                server.send(upsert()).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(2500)).await;
+            }
+            // From here on: silence, with the connection open.
+            server
+        });
+        let started = Instant::now();
+        let error = loop {
+            // The caller polls it in a `select!` whose other arm fires every second.
+            match timeout(Duration::from_secs(1), client.next()).await {
+                Ok(Ok(frame)) => {
+                    assert_eq!(frame, upserted());
+                    frames += 1;
+                }
+                Ok(Err(error)) => break error,
+                Err(_) => {}
+            }
+        };
+        assert_eq!((frames, error.kind), (30, Kind::Offline));
+        let last_frame = Duration::from_millis(29 * 2500);
+        let silence = limits::STREAM_IDLE + limits::STREAM_PONG;
+        assert_eq!(
+            started.elapsed().as_secs(),
+            (last_frame + silence).as_secs()
+        );
+        drop(sending.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn pings_are_answered() {
+        let (mut client, mut server) = open().await;
+        server
+            .send(Message::Ping("are you there".into()))
+            .await
+            .unwrap();
+        let reading = tokio::spawn(async move { client.next().await });
+        assert_eq!(
+            server.next().await.unwrap().unwrap(),
+            Message::Pong("are you there".into())
+        );
+        server.send(upsert()).await.unwrap();
+        assert_eq!(reading.await.unwrap().unwrap(), upserted());
+    }
+
+    #[tokio::test]
+    async fn the_ways_a_stream_ends() {
+        // A text frame that announces 64 MiB and one byte.
+        let mut too_large = vec![0x81, 127];
+        too_large.extend((limits::STREAM_MESSAGE as u64 + 1).to_be_bytes());
+        let table: [(&str, &[u8], Kind); 6] = [
+            ("reset", b"", Kind::Offline),
+            ("close frame", &[0x88, 2, 3, 232], Kind::Offline),
+            ("reset within a frame", &[0x81, 100, b'{'], Kind::Offline),
+            ("too large", &too_large, Kind::Protocol),
+            ("not a frame", b"\xf3garbage", Kind::Protocol),
+            ("not UTF-8", &[0x81, 1, 0xff], Kind::Protocol),
+        ];
+        for (name, bytes, kind) in table {
+            let (mut client, server) = open().await;
+            let mut raw = server.into_inner();
+            raw.write_all(bytes).await.unwrap();
+            drop(raw);
+            let error = client.next().await.unwrap_err();
+            assert_eq!(error.kind, kind, "{name}: {error}");
+            assert!(client.next().await.is_err(), "{name}");
+        }
+    }
+
+    async fn upgrade_answered_with(answer: String, token: Option<&str>) -> (Option<Error>, String) {
+        let (ours, mut theirs) = duplex(1 << 16);
+        let base = BaseUrl::parse("http://127.0.0.1:39300/prefix", false).unwrap();
+        let token = token.map(|token| HeaderValue::from_str(token).unwrap());
+        let serving = async move {
+            let mut request = vec![0; 1 << 14];
+            let length = theirs.read(&mut request).await.unwrap();
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request[..length].to_vec()).unwrap()
+        };
+        let (client, request) = tokio::join!(Socket::upgrade(ours, &base, token), serving);
+        (client.err(), request)
+    }
+
+    #[tokio::test]
+    async fn refused_upgrades_mean_what_they_mean_elsewhere() {
+        let table = [
+            ("401 Unauthorized", Kind::SignedOut, Some(401)),
+            ("593 Update", Kind::UpdateRequired, Some(593)),
+            ("404 Not Found", Kind::NotFound, Some(404)),
+            ("410 Gone", Kind::NotFound, Some(410)),
+            ("302 Found", Kind::Refused, Some(302)),
+            ("500 Oops", Kind::Refused, Some(500)),
+            ("200 OK", Kind::Protocol, None),
+        ];
+        for (status, kind, code) in table {
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nlocation: http://example.com/\r\ncontent-length: 3\r\n\r\nwhy"
+            );
+            let (error, _) = upgrade_answered_with(answer, None).await;
+            let error = error.unwrap();
+            assert_eq!(
+                (error.kind, error.status, error.outcome_unknown),
+                (kind, code, false),
+                "{status}: {error}"
+            );
+        }
+        for (answer, kind) in [("", Kind::Offline), ("nonsense\r\n\r\n", Kind::Protocol)] {
+            let (error, _) = upgrade_answered_with(answer.into(), None).await;
+            assert_eq!(error.map(|error| error.kind), Some(kind), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_handshake_sends() {
+        let (_, request) = upgrade_answered_with(String::new(), None).await;
+        assert!(
+            request.starts_with("GET /prefix/conversations/stream/identifiers HTTP/1.1\r\n"),
+            "{request}"
+        );
+        let request = request.to_ascii_lowercase();
+        assert!(
+            !request.contains("\norigin:") && !request.contains("\nauthorization:"),
+            "{request}"
+        );
+        let (_, request) = upgrade_answered_with(String::new(), Some("Bearer t")).await;
+        assert!(
+            request
+                .to_ascii_lowercase()
+                .contains("\r\nauthorization: bearer t\r\n"),
+            "{request}"
+        );
+    }
+}

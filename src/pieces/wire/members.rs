@@ -1,0 +1,260 @@
+//! The plural wrapper of the API: `iterable` lists objects, `indices` maps ids to positions.
+//!
+//! Either may be missing or incomplete. An id belongs when it is in one of them, unless `indices`
+//! says it is gone (a negative position). Order is that of the positions.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use uuid::Uuid;
+
+use super::lenient::{FromText, Integer, List, Parsed, absent, lenient_object};
+
+/// An id. Nearly all of them are UUIDs; any other text is kept as a hash, which is enough to count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id {
+    bits: u128,
+    is_uuid: bool,
+}
+
+impl Id {
+    pub(crate) fn uuid(self) -> Option<Uuid> {
+        self.is_uuid.then(|| Uuid::from_u128(self.bits))
+    }
+}
+
+impl FromText for Id {
+    fn from_text(text: &str) -> Option<Id> {
+        Some(match Uuid::try_parse(text) {
+            Ok(id) => Id {
+                bits: id.as_u128(),
+                is_uuid: true,
+            },
+            Err(_) => {
+                let mut hasher = DefaultHasher::new();
+                text.hash(&mut hasher);
+                Id {
+                    bits: hasher.finish().into(),
+                    is_uuid: false,
+                }
+            }
+        })
+    }
+}
+
+lenient_object! {
+    /// `{id, …}`.
+    struct Reference { "id" => id: Parsed<Id>, }
+}
+
+lenient_object! {
+    /// A plural wrapper of which only the ids matter.
+    struct Members {
+        "iterable" => iterable: List<Reference>,
+        "indices" => indices: Indices,
+    }
+}
+
+/// `indices`; `None` when it is not an object.
+#[derive(Debug, Default)]
+pub(crate) struct Indices(pub(crate) Option<Vec<(Id, i64)>>);
+
+impl<'de> Deserialize<'de> for Indices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Indices;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Indices, A::Error> {
+                let mut indices = Vec::new();
+                while let Some((Parsed(id), Integer(position))) = object.next_entry()? {
+                    indices.extend(id.zip(position));
+                }
+                Ok(Indices(Some(indices)))
+            }
+            absent!(null bool number text list);
+        }
+        deserializer.deserialize_any(V)
+    }
+}
+
+impl Members {
+    /// The ids that belong and are UUIDs, in order.
+    pub(crate) fn ids(self) -> Vec<Uuid> {
+        ordered(self.listed(), self.indices.0.unwrap_or_default())
+    }
+
+    /// How many belong, whatever their ids look like.
+    pub(crate) fn count(self) -> u32 {
+        let listed = self.listed();
+        let indices = self.indices.0.unwrap_or_default();
+        // Usually both name the same few ids in the same order, each once.
+        if listed.len() <= 32
+            && listed.len() == indices.len()
+            && listed
+                .iter()
+                .zip(&indices)
+                .all(|(listed, (id, position))| listed == id && *position >= 0)
+            && listed
+                .iter()
+                .enumerate()
+                .all(|(i, id)| !listed[..i].contains(id))
+        {
+            return listed.len() as u32;
+        }
+        let (mut entries, mut count) = (indices, 0_u32);
+        entries.extend(listed.into_iter().map(|id| (id, i64::MAX)));
+        // The smallest position of an id comes first, and it is negative if any of them is.
+        entries.sort_unstable();
+        entries.dedup_by_key(|(id, _)| *id);
+        for (_, position) in entries {
+            count = count.saturating_add((position >= 0).into());
+        }
+        count
+    }
+
+    fn listed(&self) -> Vec<Id> {
+        self.iterable
+            .0
+            .iter()
+            .flatten()
+            .filter_map(|reference| reference.id.0)
+            .collect()
+    }
+}
+
+/// The union of both, without what `indices` says is gone, by position; what has none comes last,
+/// as listed.
+pub(crate) fn ordered(listed: Vec<Id>, indices: Vec<(Id, i64)>) -> Vec<Uuid> {
+    match (&listed[..], &indices[..]) {
+        ([], []) => return Vec::new(),
+        ([id], []) => return id.uuid().into_iter().collect(),
+        ([a], [(b, position)]) if a == b && *position >= 0 => {
+            return a.uuid().into_iter().collect();
+        }
+        _ => {}
+    }
+    let unplaced = listed
+        .into_iter()
+        .enumerate()
+        .map(|(at, id)| (id, i64::MAX, at));
+    let mut entries: Vec<(Id, i64, usize)> = indices
+        .into_iter()
+        .map(|(id, position)| (id, position, 0))
+        .chain(unplaced)
+        .collect();
+    entries.sort_unstable();
+    entries.dedup_by_key(|(id, ..)| *id);
+    entries.retain(|(_, position, _)| *position >= 0);
+    entries.sort_unstable_by_key(|(id, position, at)| (*position, *at, *id));
+    entries
+        .into_iter()
+        .filter_map(|(id, ..)| id.uuid())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids are written as single letters: `a` stands for a UUID of `a`s.
+    fn check(json: &str, expected: &str) {
+        let mut json = json.replace('\'', "\"");
+        for letter in 'a'..='f' {
+            json = json.replace(&format!("\"{letter}\""), &format!("\"{}\"", uuid(letter)));
+        }
+        let ids = serde_json::from_str::<Members>(&json).unwrap().ids();
+        let expected: Vec<Uuid> = expected.chars().map(uuid).collect();
+        assert_eq!(ids, expected, "{json}");
+        assert_eq!(
+            serde_json::from_str::<Members>(&json).unwrap().count() as usize,
+            expected.len(),
+            "{json}"
+        );
+    }
+
+    fn uuid(letter: char) -> Uuid {
+        let x = |n: usize| letter.to_string().repeat(n);
+        format!("{}-{}-{}-{}-{}", x(8), x(4), x(4), x(4), x(12))
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn union_minus_tombstones_by_position() {
+        let table: &[(&str, &str)] = &[
+            ("{}", ""),
+            ("null", ""),
+            ("[]", ""),
+            ("{'iterable':null,'indices':null}", ""),
+            ("{'iterable':[{'id':'a'}]}", "a"),
+            ("{'iterable':[{'id':'b'},{'id':'a'}]}", "ba"),
+            ("{'indices':{'a':1,'b':0}}", "ba"),
+            (
+                "{'iterable':[{'id':'a'},{'id':'b'}],'indices':{'a':5,'b':3}}",
+                "ba",
+            ),
+            ("{'iterable':[{'id':'a'}],'indices':{'a':0}}", "a"),
+            ("{'iterable':[{'id':'a'}],'indices':{'a':-1}}", ""),
+            (
+                "{'iterable':[{'id':'a'},{'id':'b'}],'indices':{'a':-1}}",
+                "b",
+            ),
+            (
+                "{'iterable':[{'id':'c'}],'indices':{'a':1,'b':-1,'d':0}}",
+                "dac",
+            ),
+            ("{'iterable':[{'id':'a'},{'id':'a'}]}", "a"),
+            ("{'indices':{'a':0,'a':1}}", "a"),
+            ("{'indices':{'a':0,'a':-1}}", ""),
+            (
+                "{'iterable':[{'id':'a'},{'id':'a'}],'indices':{'a':0,'a':0}}",
+                "a",
+            ),
+            ("{'indices':{'a':null,'b':'x','c':0.0,'d':-1.0}}", "c"),
+            (
+                "{'iterable':[null,7,[],'a',{},{'id':null},{'id':3},{'id':'a'}]}",
+                "a",
+            ),
+            ("{'iterable':{'id':'a'},'indices':[1]}", ""),
+        ];
+        for (json, expected) in table {
+            check(json, expected);
+        }
+    }
+
+    #[test]
+    fn other_ids_are_counted_but_not_listed() {
+        let json = r#"{"iterable":[{"id":"m1"},{"id":"m2"}],"indices":{"m2":0,"m3":1,"m1":-1}}"#;
+        assert_eq!(serde_json::from_str::<Members>(json).unwrap().count(), 2);
+        assert!(
+            serde_json::from_str::<Members>(json)
+                .unwrap()
+                .ids()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn many_members() {
+        let id = |n: u128| Uuid::from_u128(n).to_string();
+        let iterable: Vec<_> = (0..100).map(|n| serde_json::json!({"id": id(n)})).collect();
+        let indices: serde_json::Map<_, _> = (50..150)
+            .map(|n| (id(n), if n % 2 == 0 { n as i64 } else { -1 }.into()))
+            .collect();
+        let json = serde_json::json!({"iterable": iterable, "indices": indices}).to_string();
+        let expected: Vec<_> = (50..150)
+            .step_by(2)
+            .chain(0..50)
+            .map(Uuid::from_u128)
+            .collect();
+        assert_eq!(
+            serde_json::from_str::<Members>(&json).unwrap().ids(),
+            expected
+        );
+        assert_eq!(serde_json::from_str::<Members>(&json).unwrap().count(), 100);
+    }
+}
