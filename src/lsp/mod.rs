@@ -4,7 +4,9 @@ mod ask;
 mod context;
 mod handler;
 mod panics;
+mod commands;
 pub mod serve;
+pub mod server;
 
 pub use ask::{Unanswered, ask};
 pub use context::RequestContext;
