@@ -40,7 +40,12 @@ struct Common {
     #[arg(long, global = true, env = "PIECES_LSP_ALLOW_REMOTE")]
     allow_remote: bool,
     /// What to log to stderr: off, error, warn, info, debug or trace.
-    #[arg(long, global = true, env = "PIECES_LSP_LOG_LEVEL", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "PIECES_LSP_LOG_LEVEL",
+        default_value = "warn"
+    )]
     log_level: tracing::level_filters::LevelFilter,
 }
 

@@ -37,11 +37,9 @@ impl Snapshot {
 
     /// All conversations, newest `updated` first.
     pub fn iter(&self) -> impl Iterator<Item = ConversationRef<'_>> {
-        self.chunks
-            .iter()
-            .flat_map(move |chunk| {
-                (0..chunk.len()).map(move |at| chunk.get(at, &self.applications))
-            })
+        self.chunks.iter().flat_map(move |chunk| {
+            (0..chunk.len()).map(move |at| chunk.get(at, &self.applications))
+        })
     }
 
     /// The conversations tied to one of `links` (assets or anchors), newest first.

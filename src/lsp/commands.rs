@@ -120,14 +120,23 @@ fn flag(argument: &Value, name: &str) -> Result<Option<bool>> {
 fn number(argument: &Value, name: &str, default: usize) -> Result<usize> {
     let wrong = || invalid(format!("`{name}` must be a whole number, 0 or more."));
     field(argument, name).map_or(Ok(default), |value| {
-        value.as_u64().and_then(|value| usize::try_from(value).ok()).ok_or_else(wrong)
+        value
+            .as_u64()
+            .and_then(|value| usize::try_from(value).ok())
+            .ok_or_else(wrong)
     })
 }
 
-fn as_answered(answer: std::result::Result<Box<serde_json::value::RawValue>, pieces::Error>) -> Result<Value> {
+fn as_answered(
+    answer: std::result::Result<Box<serde_json::value::RawValue>, pieces::Error>,
+) -> Result<Value> {
     let answer = answer.map_err(failed)?;
-    serde_json::from_str(answer.get())
-        .map_err(|_| failure("protocol", "The service's answer was not JSON; run `pieces-lsp doctor`.".into()))
+    serde_json::from_str(answer.get()).map_err(|_| {
+        failure(
+            "protocol",
+            "The service's answer was not JSON; run `pieces-lsp doctor`.".into(),
+        )
+    })
 }
 
 /// Runs a POST in a task of its own: cancelling the request does not cut it off.
@@ -137,7 +146,9 @@ async fn post<T: Send + 'static>(
     if RequestContext::current().is_some_and(|context| !context.post_left()) {
         return Err(Error::request_cancelled());
     }
-    tokio::spawn(work).await.map_err(|_| Error::internal_error())?
+    tokio::spawn(work)
+        .await
+        .map_err(|_| Error::internal_error())?
 }
 
 async fn create(server: &Server, argument: &Value) -> Result<Value> {
@@ -175,7 +186,9 @@ async fn create_from_asset(server: &Server, argument: &Value) -> Result<Value> {
             Ok(id) => {
                 let _ = tokio::time::timeout(LEARN, sync.wrote(Write::Id(id))).await;
                 let one = sync.index.get(id);
-                let name = one.as_ref().map_or(crate::index::UNNAMED, |one| one.as_ref().title());
+                let name = one
+                    .as_ref()
+                    .map_or(crate::index::UNNAMED, |one| one.as_ref().title());
                 Ok(json!({ "conversation": id, "name": name }))
             }
             Err(error) => {
@@ -219,8 +232,17 @@ async fn confirmed(server: &Server, id: Uuid) -> Result<bool> {
     let message = one.map_or_else(
         || "Delete this conversation? This cannot be undone.".to_owned(),
         |one| {
-            let title: String = one.as_ref().title().chars().filter(|c| !c.is_control()).take(80).collect();
-            format!("Delete “{title}” with {} messages? This cannot be undone.", one.messages)
+            let title: String = one
+                .as_ref()
+                .title()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(80)
+                .collect();
+            format!(
+                "Delete “{title}” with {} messages? This cannot be undone.",
+                one.messages
+            )
         },
     );
     let action = |title: &str| MessageActionItem {
@@ -242,7 +264,9 @@ fn list(server: &Server, argument: &Value) -> Result<Value> {
     let offset = number(argument, "offset", 0)?;
     let query = match field(argument, "query") {
         None => "",
-        Some(query) => query.as_str().ok_or_else(|| invalid("`query` must be a string.".into()))?,
+        Some(query) => query
+            .as_str()
+            .ok_or_else(|| invalid("`query` must be a string.".into()))?,
     };
     let asset = match field(argument, "asset") {
         None => None,
@@ -255,7 +279,10 @@ fn list(server: &Server, argument: &Value) -> Result<Value> {
         snapshot.iter().filter(wanted).collect()
     } else {
         let hits = snapshot.search(query);
-        hits.into_iter().map(|hit| hit.conversation).filter(wanted).collect()
+        hits.into_iter()
+            .map(|hit| hit.conversation)
+            .filter(wanted)
+            .collect()
     };
     let page = found.iter().skip(offset).take(limit);
     let items: Vec<Value> = page.map(|one| item(one, &sync.index)).collect();
@@ -274,7 +301,11 @@ fn item(one: &ConversationRef<'_>, index: &crate::index::Reader) -> Value {
         .collect();
     files.sort_unstable();
     files.dedup();
-    let time = |micros| Timestamp::from_microsecond(micros).unwrap_or_default().to_string();
+    let time = |micros| {
+        Timestamp::from_microsecond(micros)
+            .unwrap_or_default()
+            .to_string()
+    };
     json!({
         "id": one.id,
         "name": one.title(),
@@ -296,7 +327,9 @@ fn status(status: &Status, conversations: usize) -> Value {
         State::Live => "live",
         State::Offline => "offline",
     };
-    let since = Timestamp::try_from(status.since).unwrap_or_default().to_string();
+    let since = Timestamp::try_from(status.since)
+        .unwrap_or_default()
+        .to_string();
     let backend = Backend::as_str(status.backend);
     let mut answer = json!({
         "state": state, "backend": backend, "url": status.url, "version": status.version,

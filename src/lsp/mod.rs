@@ -1,10 +1,10 @@
 //! The language server: everything that names `tower-lsp` or `lsp-types` lives in here.
 
 mod ask;
+mod commands;
 mod context;
 mod handler;
 mod panics;
-mod commands;
 pub mod serve;
 pub mod server;
 

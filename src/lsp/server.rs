@@ -70,7 +70,8 @@ impl LanguageServer for Server {
     async fn initialized(&self, _: InitializedParams) {
         if let Ok(source) = &self.source {
             let (deltas, _) = tokio::sync::mpsc::unbounded_channel();
-            self.sync.get_or_init(|| sync::start(Arc::clone(source), deltas));
+            self.sync
+                .get_or_init(|| sync::start(Arc::clone(source), deltas));
         }
     }
 
@@ -85,8 +86,14 @@ impl LanguageServer for Server {
         let argument = match params.arguments.as_slice() {
             [] => serde_json::Value::Null,
             [one] => one.clone(),
-            _ => return Err(Error::invalid_params("One JSON object is the only argument.")),
+            _ => {
+                return Err(Error::invalid_params(
+                    "One JSON object is the only argument.",
+                ));
+            }
         };
-        commands::execute(self, &params.command, argument).await.map(Some)
+        commands::execute(self, &params.command, argument)
+            .await
+            .map(Some)
     }
 }

@@ -139,7 +139,9 @@ impl Source {
             *held = Some(attached);
         }
         let Some(attached) = held.as_mut() else {
-            return Err(offline("The local service did not start; try again.".into()));
+            return Err(offline(
+                "The local service did not start; try again.".into(),
+            ));
         };
         let base = BaseUrl::parse(&attached.url, false).map_err(|e| offline(e.to_string()))?;
         Ok(Resolved {

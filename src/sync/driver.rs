@@ -96,7 +96,12 @@ impl Handle {
     /// Tells the index of a write; returns when readers can see it (for an id: when it was looked up).
     pub async fn wrote(&self, write: Write) {
         let (done, seen) = oneshot::channel();
-        if self.commands.send(Command::Wrote(write, done)).await.is_ok() {
+        if self
+            .commands
+            .send(Command::Wrote(write, done))
+            .await
+            .is_ok()
+        {
             let _ = seen.await;
         }
     }
@@ -296,7 +301,9 @@ impl Driver {
         let asked = client.clone();
         let version = tokio::spawn(async move {
             let version = asked.version().await.ok();
-            versions.send_if_modified(|status| std::mem::replace(&mut status.version, version.clone()) != version);
+            versions.send_if_modified(|status| {
+                std::mem::replace(&mut status.version, version.clone()) != version
+            });
         });
         self.step(Input::Opened);
         let mut list_failures = 0;
@@ -416,9 +423,13 @@ impl Driver {
                 Action::Identify(ticket) => {
                     Input::Identified(ticket, client.identifier_ids().await.ok())
                 }
-                Action::Anchors => Input::Anchors(client.anchors().await.ok().map(|anchors| {
-                    anchors.into_iter().map(from_wire_anchor).collect()
-                })),
+                Action::Anchors => Input::Anchors(
+                    client
+                        .anchors()
+                        .await
+                        .ok()
+                        .map(|anchors| anchors.into_iter().map(from_wire_anchor).collect()),
+                ),
                 Action::Assets => Input::Assets(client.asset_identifiers().await.ok()),
             }
         });
@@ -432,7 +443,10 @@ async fn list(client: Client, ticket: Ticket, status: watch::Sender<Status>) -> 
     match client.list(Builder::default(), add).await {
         Ok((listing, listed)) => {
             if listed.rejected > 0 {
-                tracing::warn!(rejected = listed.rejected, "conversations that could not be read");
+                tracing::warn!(
+                    rejected = listed.rejected,
+                    "conversations that could not be read"
+                );
             }
             Input::Listed(ticket, Some(listing))
         }

@@ -203,7 +203,11 @@ impl Machine {
             .values()
             .filter(|one| one.dirty && one.in_flight.is_none())
             .filter_map(|one| one.not_before);
-        let retries = if self.holds_back() { None } else { retries.min() };
+        let retries = if self.holds_back() {
+            None
+        } else {
+            retries.min()
+        };
         let verify = self.verify_at.filter(|_| self.identifying.is_none());
         [list, retries, verify, self.anchors_at]
             .into_iter()
@@ -364,7 +368,8 @@ impl Machine {
         }
         if self.single == SingleFetch::Missing {
             // The list was the look-up; what changed after it left needs another.
-            self.pending.retain(|id, _| keep.contains(id) && !reader.contains(*id));
+            self.pending
+                .retain(|id, _| keep.contains(id) && !reader.contains(*id));
             if !self.pending.is_empty() {
                 self.list_at = Some(now + DEBOUNCE);
             }
@@ -372,7 +377,13 @@ impl Machine {
         delta
     }
 
-    fn fetched(&mut self, now: Instant, ticket: Ticket, id: Uuid, fetched: Fetched) -> Option<Delta> {
+    fn fetched(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        id: Uuid,
+        fetched: Fetched,
+    ) -> Option<Delta> {
         let pending = self.pending.get_mut(&id)?;
         if pending.in_flight != Some(ticket) {
             return None;
@@ -405,7 +416,10 @@ impl Machine {
         if !pending.dirty {
             self.pending.remove(&id);
         }
-        let overruled = self.touched.get(&id).is_some_and(|touched| *touched > ticket);
+        let overruled = self
+            .touched
+            .get(&id)
+            .is_some_and(|touched| *touched > ticket);
         if overruled {
             // Deleted, or written by us, while this was under way.
             return None;
@@ -414,7 +428,12 @@ impl Machine {
         self.index.apply(mutation)
     }
 
-    fn identified(&mut self, now: Instant, ticket: Ticket, ids: Option<Vec<Uuid>>) -> Option<Delta> {
+    fn identified(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        ids: Option<Vec<Uuid>>,
+    ) -> Option<Delta> {
         if self.identifying != Some(ticket) {
             return None;
         }
@@ -425,7 +444,11 @@ impl Machine {
         };
         let ids: HashSet<Uuid> = ids.into_iter().collect();
         let (extra, missing) = self.index.compare(&ids);
-        let untouched = |id: &Uuid| self.touched.get(id).is_none_or(|touched| *touched <= ticket);
+        let untouched = |id: &Uuid| {
+            self.touched
+                .get(id)
+                .is_none_or(|touched| *touched <= ticket)
+        };
         let extra: Vec<Uuid> = extra.into_iter().filter(untouched).collect();
         let missing: Vec<Uuid> = missing.into_iter().filter(untouched).collect();
         for id in missing {
@@ -487,7 +510,11 @@ impl Machine {
             // Our own writes do not wait for a stream that is being set up.
             return;
         }
-        let busy = self.pending.values().filter(|one| one.in_flight.is_some()).count();
+        let busy = self
+            .pending
+            .values()
+            .filter(|one| one.in_flight.is_some())
+            .count();
         let due: Vec<Uuid> = self
             .pending
             .iter()
@@ -525,10 +552,15 @@ impl Machine {
 
     fn look_for_unknown_anchors(&mut self, now: Instant, delta: Option<&Delta>) {
         let reader = self.index.reader();
-        let unknown = delta.into_iter().flat_map(|delta| &delta.upserted).any(|id| {
-            let anchors = reader.get(*id).map(|one| one.anchors).unwrap_or_default();
-            anchors.iter().any(|anchor| reader.ties().anchor(*anchor).is_none())
-        });
+        let unknown = delta
+            .into_iter()
+            .flat_map(|delta| &delta.upserted)
+            .any(|id| {
+                let anchors = reader.get(*id).map(|one| one.anchors).unwrap_or_default();
+                anchors
+                    .iter()
+                    .any(|anchor| reader.ties().anchor(*anchor).is_none())
+            });
         if unknown && self.anchors_at.is_none() {
             self.anchors_at = Some(now + DEBOUNCE);
         }
