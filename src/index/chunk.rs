@@ -37,10 +37,6 @@ impl Chunk {
         self.records.len()
     }
 
-    pub(super) fn first(&self) -> Key {
-        self.key(0)
-    }
-
     pub(super) fn last(&self) -> Key {
         self.key(self.len() - 1)
     }
