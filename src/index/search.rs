@@ -37,7 +37,7 @@ impl Snapshot {
                 )
             })
             .collect();
-        let wanted = letters(&query);
+        let wanted = letter_set(&query);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut scratch = Vec::new();
         let mut hits: Vec<(u32, u32, u16)> = Vec::new();
