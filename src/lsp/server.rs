@@ -176,12 +176,13 @@ impl Server {
         }
         let followed = self.session.reader().snapshot().revision() > 0;
         let applied = self.session.apply(&self.settings()).await;
-        let live_now = self.settings().live_updates && !before.live_updates;
+        let started = !matches!(applied, Applied::Unchanged);
+        let live_now = !started && self.settings().live_updates && !before.live_updates;
         // Who has followed another connection, or none, begins again.
-        if !matches!(applied, Applied::Unchanged) && followed || live_now {
+        if started && followed || live_now {
             live::send_reset(self).await;
         }
-        if !matches!(applied, Applied::Unchanged) || live_now {
+        if started || live_now {
             live::send_status(self).await;
             self.index_changed(&HashSet::new(), true);
         }

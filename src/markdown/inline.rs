@@ -82,7 +82,8 @@ mod tests {
                     other => prop_assert!(false, "{other:?} from {name:?}"),
                 }
             }
-            prop_assert_eq!(read, label(&name, 200).trim());
+            let expected = label(&name, 200);
+            prop_assert_eq!(read, expected.trim());
         }
     }
 }
