@@ -1,6 +1,6 @@
 //! What can be asked on the command line, in the words of `--help`.
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::convert::Infallible;
@@ -75,6 +75,7 @@ pub(super) struct Common {
         global = true,
         value_name = "DIR",
         env = "PIECES_LSP_DATA_DIR",
+        value_parser = any_path(),
         value_hint = clap::ValueHint::DirPath
     )]
     pub(super) data_dir: Option<PathBuf>,
@@ -102,6 +103,7 @@ pub(super) struct Common {
         global = true,
         value_name = "FILE",
         env = "PIECES_LSP_LOG_FILE",
+        value_parser = any_path(),
         value_hint = clap::ValueHint::FilePath
     )]
     pub(super) log_file: Option<PathBuf>,
@@ -181,6 +183,11 @@ impl TypedValueParser for OneOf {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.0.iter().copied().map(PossibleValue::new)))
     }
+}
+
+/// Any path, the empty one included, which clap would refuse.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Only a clear yes lifts the rule that nothing leaves this machine.
