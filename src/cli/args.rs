@@ -122,6 +122,17 @@ Examples:
   pieces-lsp service                            until Ctrl-C; the token lies in service.json
   pieces-lsp service --port 39300 --no-token    where other Pieces clients look for Pieces OS")]
     Service(ServiceOptions),
+    /// What was tried and found on this machine, and what to do next; exit code 0 if all is well
+    #[command(after_help = "\
+It looks at what the language server would use, as it would find it, and changes nothing, except that
+the local service makes its store where there is none yet. It prints no names of conversations, so
+what it says can go into a bug report.
+
+Examples:
+  pieces-lsp doctor
+  pieces-lsp doctor --backend local
+  pieces-lsp doctor --json | jq .checks.snapshot")]
+    Doctor(DoctorOptions),
     /// A script that completes this command line in your shell, on stdout
     #[command(after_help = "\
 Examples:
@@ -145,6 +156,13 @@ pub(super) struct ServiceOptions {
     /// the conversations
     #[arg(long)]
     pub(super) no_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorOptions {
+    /// Print one JSON object, for scripts
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Text that is read later. Bytes that are no text become U+FFFD and are refused then.

@@ -51,6 +51,13 @@ pub(super) fn said(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
+/// The same with a capital letter and a full stop, as errors of libraries have neither.
+pub(super) fn sentence(text: &str) -> String {
+    let mut rest = text.trim().trim_end_matches('.').chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(rest).chain(['.']).collect()
+}
+
 /// Text of unknown origin, fit for a terminal: no control characters, and not long.
 pub(super) fn printable(text: &str) -> String {
     let visible = text.chars().filter(|c| !c.is_control());

@@ -6,9 +6,11 @@
 mod args;
 mod common;
 mod completions;
+mod doctor;
 mod log;
 mod serve;
 mod service;
+mod terminal;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -26,6 +28,9 @@ pub fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Completions { shell } => completions::run(shell),
+        Command::Doctor(options) => run(&cli.common, async |wanted| {
+            doctor::run(wanted, options).await
+        }),
         Command::Service(options) => run(&cli.common, async |wanted| {
             service::run(wanted, options).await
         }),
@@ -60,5 +65,5 @@ fn runtime() -> Result<Runtime, String> {
 /// Says one sentence on stderr, under the program's name.
 fn complain(sentence: &str) {
     // Nobody may be there to read it.
-    let _ = writeln!(io::stderr(), "pieces-lsp: {sentence}");
+    let _ = writeln!(io::stderr(), "pieces-lsp: {}", common::sentence(sentence));
 }
