@@ -2,6 +2,7 @@
 
 use super::capabilities::{Encoding, Flags};
 use super::document::Documents;
+use super::error::invalid;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{Client, LanguageServer, LspService};
 use uuid::Uuid;
@@ -108,7 +109,7 @@ impl Server {
                 .show_message(MessageType::WARNING, problem)
                 .await;
         }
-        match self.session.apply(&self.settings()).await {
+        match self.session.apply(|| self.settings()).await {
             Applied::Started(started) => {
                 live::send_reset(self).await;
                 live::send_status(self).await;
@@ -244,9 +245,7 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(Error::invalid_params(
-                    "One JSON object is the only argument.",
-                ));
+                return Err(invalid("One JSON object is the only argument."));
             }
         };
         commands::execute(&self.0, &params.command, argument, token)

@@ -6,7 +6,7 @@ use crate::lsp::ask;
 use crate::lsp::error::{failed, invalid};
 use crate::lsp::item::label;
 use crate::lsp::server::Server;
-use crate::pieces;
+use crate::pieces::{self, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
@@ -59,9 +59,10 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
     server.posts.run(deleting).await
 }
 
-/// After a POST that failed: where it may have been carried out, the index looks again.
+/// After a POST that failed: where it may have been carried out, or what it was about is not there any
+/// more, the index looks again.
 pub(super) async fn learned(handle: &Handle, error: pieces::Error) -> Error {
-    if error.outcome_unknown {
+    if error.outcome_unknown || error.kind == Kind::NotFound {
         handle.wrote(Write::Unknown).await;
     }
     failed(error)
