@@ -3,6 +3,7 @@
 use super::capabilities::{Encoding, Flags};
 use super::diagnostics::Published;
 use super::document::Documents;
+use super::error::invalid;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{Client, LanguageServer, LspService};
 use uuid::Uuid;
@@ -175,7 +176,7 @@ impl Server {
                 .await;
         }
         let followed = self.session.reader().snapshot().revision() > 0;
-        let applied = self.session.apply(&self.settings()).await;
+        let applied = self.session.apply(|| self.settings()).await;
         let started = !matches!(applied, Applied::Unchanged);
         let live_now = !started && self.settings().live_updates && !before.live_updates;
         // Who has followed another connection, or none, begins again.
@@ -393,9 +394,7 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(Error::invalid_params(
-                    "One JSON object is the only argument.",
-                ));
+                return Err(invalid("One JSON object is the only argument."));
             }
         };
         commands::execute(&self.0, &params.command, argument, token)

@@ -8,7 +8,7 @@ use crate::lsp::document::Document;
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::server::Server;
 use crate::lsp::subject;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{self, Client, Kind};
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -121,6 +121,12 @@ async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result
         Ok(id) => {
             handle.wrote(Write::Asset(id)).await;
             Ok(id)
+        }
+        Err(error) if error.status == Some(404) => {
+            let message =
+                "This service cannot save assets; save it in Pieces itself, then start from there."
+                    .into();
+            Err(failed(pieces::Error { message, ..error }))
         }
         Err(error) => Err(learned(handle, error).await),
     }
