@@ -49,6 +49,8 @@ pub(super) struct Server {
     pub published: Published,
     /// Restored conversations: the id that each had, and the one it has.
     pub restored: DashMap<Uuid, Uuid>,
+    /// The assets that were saved from documents here.
+    pub saved: DashMap<u64, Uuid>,
     /// Wakes the task that brings derived things up to date.
     stale: Notify,
     /// Lenses and hints are among them.
@@ -82,6 +84,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             transcripts: Transcripts::default(),
             published: Published::default(),
             restored: DashMap::new(),
+            saved: DashMap::new(),
             stale: Notify::new(),
             stale_views: AtomicBool::new(false),
             initialize_params,
