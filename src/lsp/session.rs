@@ -3,7 +3,9 @@
 use super::settings::Settings;
 use crate::index::{Delta, Reader};
 use crate::pieces::{BaseUrl, Client, Error, Kind};
+use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
+use crate::trash::Trash;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -142,17 +144,21 @@ impl Session {
         Ok(Source::new(backend, url, self.launch.data_dir.clone()))
     }
 
-    /// The connection, if one was started.
-    pub fn connection(&self) -> Option<Connection> {
-        self.connection.borrow().clone()
-    }
-
     /// The index; an empty one where there is no connection.
     pub fn reader(&self) -> Reader {
         match &*self.connection.borrow() {
             Some(Connection::Running(handle)) => handle.index.clone(),
             _ => Reader::default(),
         }
+    }
+
+    /// Where what is deleted is kept; `None` where there is no place for data.
+    pub fn trash(&self) -> Option<Trash> {
+        let dir = match &self.launch.data_dir {
+            Some(dir) => dir.clone(),
+            None => service::default_data_dir().ok()?,
+        };
+        Some(Trash::new(dir.join("trash")))
     }
 
     /// How things stand.

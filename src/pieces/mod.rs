@@ -10,6 +10,7 @@ mod list;
 mod loopback;
 mod outcome;
 mod stream;
+mod transcript;
 pub mod wire;
 
 pub use client::{Client, Listed};
@@ -17,3 +18,4 @@ pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use loopback::{BaseUrl, Refusal};
 pub use stream::{Change, Frame, IdentifierStream};
+pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};
