@@ -6,6 +6,7 @@
 mod args;
 mod common;
 mod completions;
+mod demo;
 mod doctor;
 mod log;
 mod serve;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(options) => run(&cli.common, async |wanted| {
             doctor::run(wanted, options).await
         }),
+        Command::Demo => run(&cli.common, async |_| demo::run().await),
         Command::Service(options) => run(&cli.common, async |wanted| {
             service::run(wanted, options).await
         }),
