@@ -1,7 +1,7 @@
 //! Conversations and the status as clients see them.
 
 use super::reference::CONVERSATION;
-use crate::index::{ConversationRef, Ties};
+use crate::index::{ConversationRef, Ties, UNNAMED};
 use crate::sync::{State, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -66,7 +66,8 @@ pub(super) fn status_object(status: &Status, conversations: usize) -> Value {
     object
 }
 
-/// A name for a line of plain text: no control or direction characters, no line breaks, and short.
+/// A name for a line of plain text: no control or direction characters, no line breaks, never empty,
+/// and short. Nor `](`: VS Code makes links, of commands even, out of that in its messages.
 pub(super) fn label(name: &str, most: usize) -> String {
     let shown = |c: &char| !c.is_control() && !is_direction(*c);
     let spaced = name.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -75,7 +76,10 @@ pub(super) fn label(name: &str, most: usize) -> String {
         text.pop();
         text.push('…');
     }
-    text
+    if text.trim().is_empty() {
+        return UNNAMED.to_owned();
+    }
+    text.replace("](", "] (")
 }
 
 /// Characters that reorder or hide the text around them.
@@ -95,5 +99,7 @@ mod tests {
         check("more than 8", "more tha…");
         check(" a\n\tb\u{0} ", "a b");
         check("\u{202e}evil", "evil");
+        check("[a](b:c)", "[a] (b:c)");
+        check("\u{202e} ", "New Conversation");
     }
 }
