@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::limits;
-use super::wire::{Conversation, Readable, repair};
+use super::wire::{Conversation, FastReader, Readable, repair};
 
 /// Why a list cannot be read any further. Never contains any of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ const TOO_LARGE: Unreadable = Unreadable("one conversation is too large");
 /// An incremental parser of `{…, "iterable": [conversation, …], …}`.
 pub(super) struct ListParser<F> {
     add: F,
+    fast: FastReader,
     state: State,
     /// The start of something that did not fit into its chunk.
     carry: Vec<u8>,
@@ -74,6 +75,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     pub(super) fn new(add: F) -> Self {
         ListParser {
             add,
+            fast: FastReader::default(),
             state: State::Start,
             carry: Vec::new(),
             retry_at: 0,
@@ -197,6 +199,10 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     fn item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        if let Some((item, end)) = self.fast.read(rest) {
+            self.take(Some(item));
+            return Ok(Progress::Consumed(end));
+        }
         let mut items =
             serde_json::Deserializer::from_slice(rest).into_iter::<Readable<Conversation<'_>>>();
         match items.next() {
@@ -515,6 +521,22 @@ mod tests {
             prop_assert_eq!((read.first(), read.last()), (expected.first(), expected.last()));
             // The id survives unless it was what was damaged.
             prop_assert_eq!(rejected == 0, damaged["id"].as_str().is_some_and(|id| id.parse::<uuid::Uuid>().is_ok()));
+        }
+    }
+}
+#[cfg(test)]
+mod speed {
+    use super::*;
+    #[test]
+    fn speed() {
+        let body = std::fs::read("/tmp/body.json").unwrap();
+        for _ in 0..7 {
+            let start = std::time::Instant::now();
+            let mut n = 0u64;
+            let mut parser = ListParser::new(|c: Conversation<'_>| n += u64::from(c.messages));
+            for chunk in body.chunks(400 << 10) { parser.feed(chunk).unwrap(); }
+            parser.finish().unwrap();
+            println!("{:?} {n}", start.elapsed());
         }
     }
 }
