@@ -30,10 +30,16 @@ fn main() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let (port, length): (u16, u64) =
-        (lines.next().unwrap().unwrap().parse().unwrap(), lines.next().unwrap().unwrap().parse().unwrap());
+    let (port, length): (u16, u64) = (
+        lines.next().unwrap().unwrap().parse().unwrap(),
+        lines.next().unwrap().unwrap().parse().unwrap(),
+    );
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let base = BaseUrl::loopback(port);
     let client = Client::new(base.clone(), None).unwrap();
     let plain = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -65,7 +71,10 @@ fn main() {
                     let client = client.clone();
                     let listing = runtime.spawn(async move { client.list((0, 0), add).await });
                     let (seen, listed) = runtime.block_on(listing).unwrap().unwrap();
-                    assert_eq!((seen, listed.rejected), ((CONVERSATIONS, CONVERSATIONS as u64 * 8), 0));
+                    assert_eq!(
+                        (seen, listed.rejected),
+                        ((CONVERSATIONS, CONVERSATIONS as u64 * 8), 0)
+                    );
                 });
                 growth = growth.max(resident("VmHWM").saturating_sub(before));
                 timing
@@ -81,8 +90,14 @@ fn main() {
     drop(server.stdin.take());
     server.wait().unwrap();
 
-    println!("GET /conversations, {CONVERSATIONS} conversations, {} MB, {ROUNDS} rounds", length / 1_000_000);
-    println!("{:<34} {:>9} {:>9} {:>9} {:>7}", "", "min", "median", "MB/s", "ratio");
+    println!(
+        "GET /conversations, {CONVERSATIONS} conversations, {} MB, {ROUNDS} rounds",
+        length / 1_000_000
+    );
+    println!(
+        "{:<34} {:>9} {:>9} {:>9} {:>7}",
+        "", "min", "median", "MB/s", "ratio"
+    );
     let baseline = median(&mut discard);
     for (name, timings) in [
         ("socket read, thrown away", &mut raw),
@@ -100,7 +115,9 @@ fn main() {
     }
     let ratio = median(&mut list).as_secs_f64() / baseline.as_secs_f64();
     let verdict = if ratio <= BUDGET { "within" } else { "OVER" };
-    println!("list / thrown away = {ratio:.2}, {verdict} the budget of {BUDGET}; resident memory grew by at most {growth} kB");
+    println!(
+        "list / thrown away = {ratio:.2}, {verdict} the budget of {BUDGET}; resident memory grew by at most {growth} kB"
+    );
 }
 
 fn time(run: impl FnOnce()) -> Duration {
@@ -117,13 +134,24 @@ fn median(timings: &mut [Duration]) -> Duration {
 /// A figure of `/proc/self/status` in kB; 0 where there is none.
 fn resident(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+    status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix(name)?
+                .split_whitespace()
+                .nth(1)?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0)
 }
 
 /// The least anyone can do: HTTP/1.0, no parsing, one buffer.
 fn read_and_discard(port: u16, length: u64) {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    connection.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").unwrap();
+    connection
+        .write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+        .unwrap();
     let (mut buffer, mut received) = (vec![0; 256 << 10], 0);
     while received < length {
         match connection.read(&mut buffer).unwrap() {
@@ -153,7 +181,10 @@ fn answer(mut connection: TcpStream, body: &[u8]) -> Option<()> {
     let mut requests = BufReader::new(connection.try_clone().ok()?).lines();
     loop {
         while !requests.next()?.ok()?.is_empty() {}
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         connection.write_all(head.as_bytes()).ok()?;
         connection.write_all(body).ok()?;
     }

@@ -4,6 +4,10 @@
 //! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
 //! embedded local service with the same API. `docs/architecture.md` says where to start reading.
 
+pub mod cli;
+pub mod index;
+pub mod lsp;
 pub mod pieces;
 pub mod service;
+pub mod sync;
 pub mod transport;

@@ -329,7 +329,8 @@ mod tests {
 
     #[test]
     fn shapes() {
-        let table: &[(&str, Result<(&[u8], usize), Unreadable>)] = &[
+        type Row = (&'static str, Result<(&'static [u8], usize), Unreadable>);
+        let table: &[Row] = &[
             ("{'iterable':[]}", Ok((&[], 0))),
             (" \r\n\t{ 'iterable' : [ ] } \n", Ok((&[], 0))),
             ("{'iterable':[{'id':'#1'}]}", Ok((&[1], 0))),

@@ -1,0 +1,158 @@
+//! A run of neighbouring conversations, packed: fixed-size records beside one string of names and one
+//! list of links. About 64 bytes a conversation plus its name and links, and three allocations a run.
+
+use super::conversation::{ConversationRef, Key};
+use super::search;
+use uuid::Uuid;
+
+/// Most conversations in one chunk. A change copies one chunk (some 30 kB), a snapshot one pointer each.
+pub(super) const MAX: usize = 256;
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    id: Uuid,
+    updated: i64,
+    created: i64,
+    letters: u64,
+    /// Ends of this record's parts; they start where the previous record's end.
+    name_end: u32,
+    links_end: u32,
+    /// The first so many links are assets, the rest anchors.
+    assets: u32,
+    messages: u32,
+    application: u16,
+    favorited: bool,
+}
+
+/// An immutable run of conversations in index order. Never empty.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    records: Box<[Record]>,
+    names: Box<str>,
+    links: Box<[Uuid]>,
+}
+
+impl Chunk {
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn last(&self) -> Key {
+        self.key(self.len() - 1)
+    }
+
+    pub(super) fn key(&self, at: usize) -> Key {
+        let record = &self.records[at];
+        Key {
+            updated: record.updated,
+            id: record.id,
+        }
+    }
+
+    /// The set of letters in the name: see [`search::letters`].
+    pub(super) fn letters(&self, at: usize) -> u64 {
+        self.records[at].letters
+    }
+
+    pub(super) fn name(&self, at: usize) -> &str {
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.records[before].name_end);
+        &self.names[start as usize..self.records[at].name_end as usize]
+    }
+
+    pub(super) fn get<'a>(
+        &'a self,
+        at: usize,
+        applications: &'a [Box<str>],
+    ) -> ConversationRef<'a> {
+        let record = &self.records[at];
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.records[before].links_end);
+        let links = &self.links[start as usize..record.links_end as usize];
+        let (assets, anchors) = links.split_at(record.assets as usize);
+        ConversationRef {
+            id: record.id,
+            name: self.name(at),
+            created: record.created,
+            updated: record.updated,
+            favorited: record.favorited,
+            messages: record.messages,
+            assets,
+            anchors,
+            application: applications
+                .get(record.application as usize)
+                .map_or("", |name| name),
+        }
+    }
+
+    /// Whether any conversation here is linked to `id`, as asset or anchor.
+    pub(super) fn links_to(&self, id: Uuid) -> bool {
+        self.links.contains(&id)
+    }
+
+    /// Where `key` stands, or would stand.
+    pub(super) fn position(&self, key: Key) -> Result<usize, usize> {
+        self.records.binary_search_by(|record| {
+            Key {
+                updated: record.updated,
+                id: record.id,
+            }
+            .cmp(&key)
+        })
+    }
+}
+
+/// Packs conversations, given in any order of the caller's choice, into records and arenas.
+#[derive(Debug, Default)]
+pub(super) struct Packer {
+    records: Vec<Record>,
+    names: String,
+    links: Vec<Uuid>,
+}
+
+impl Packer {
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Takes a conversation of another chunk, with the numbers of applications as they are there.
+    pub(super) fn copy(&mut self, chunk: &Chunk, at: usize) {
+        let application = chunk.records[at].application;
+        let letters = chunk.records[at].letters;
+        self.add(chunk.get(at, &[]), application, letters);
+    }
+
+    /// Takes a conversation whose application has that number.
+    pub(super) fn push(&mut self, one: ConversationRef<'_>, application: u16) {
+        self.add(one, application, search::letters(one.name));
+    }
+
+    fn add(&mut self, one: ConversationRef<'_>, application: u16, letters: u64) {
+        // Ends are 32 bits wide: callers seal a packer after a few thousand clipped names.
+        self.names.push_str(one.name);
+        self.links.extend_from_slice(one.assets);
+        self.links.extend_from_slice(one.anchors);
+        self.records.push(Record {
+            id: one.id,
+            updated: one.updated,
+            created: one.created,
+            letters,
+            name_end: self.names.len() as u32,
+            links_end: self.links.len() as u32,
+            assets: one.assets.len() as u32,
+            messages: one.messages,
+            application,
+            favorited: one.favorited,
+        });
+    }
+
+    pub(super) fn finish(self) -> Chunk {
+        Chunk {
+            records: self.records.into_boxed_slice(),
+            names: self.names.into_boxed_str(),
+            links: self.links.into_boxed_slice(),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One conversation, owned and borrowed.
+
+use uuid::Uuid;
+
+/// What a conversation without a name is called, here as in Pieces' own clients.
+pub const UNNAMED: &str = "New Conversation";
+
+/// Longest name kept, in bytes. Longer ones are cut at a character boundary.
+const MAX_NAME: usize = 16 * 1024;
+
+/// One conversation as the index takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name as the server gave it; empty when it has none.
+    pub name: String,
+    /// When it was created, in microseconds since the Unix epoch.
+    pub created: i64,
+    /// When it last changed, in microseconds since the Unix epoch.
+    pub updated: i64,
+    /// Pinned by the user.
+    pub favorited: bool,
+    /// How many messages it has.
+    pub messages: u32,
+    /// The assets it is tied to.
+    pub assets: Vec<Uuid>,
+    /// The anchors (files and directories) it is tied to.
+    pub anchors: Vec<Uuid>,
+    /// The application that created it; empty when unknown.
+    pub application: String,
+}
+
+impl Conversation {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> ConversationRef<'_> {
+        ConversationRef {
+            id: self.id,
+            name: clip(&self.name),
+            created: self.created,
+            updated: self.updated,
+            favorited: self.favorited,
+            messages: self.messages,
+            assets: &self.assets,
+            anchors: &self.anchors,
+            application: &self.application,
+        }
+    }
+}
+
+/// One conversation as readers see it, borrowed from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationRef<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name as the server gave it; empty when it has none. See [`ConversationRef::title`].
+    pub name: &'a str,
+    /// When it was created, in microseconds since the Unix epoch.
+    pub created: i64,
+    /// When it last changed, in microseconds since the Unix epoch.
+    pub updated: i64,
+    /// Pinned by the user.
+    pub favorited: bool,
+    /// How many messages it has.
+    pub messages: u32,
+    /// The assets it is tied to.
+    pub assets: &'a [Uuid],
+    /// The anchors it is tied to.
+    pub anchors: &'a [Uuid],
+    /// The application that created it; empty when unknown.
+    pub application: &'a str,
+}
+
+impl<'a> ConversationRef<'a> {
+    /// The name to show: never empty.
+    pub fn title(&self) -> &'a str {
+        if self.name.trim().is_empty() {
+            UNNAMED
+        } else {
+            self.name
+        }
+    }
+
+    /// An owned copy.
+    pub fn to_owned(&self) -> Conversation {
+        Conversation {
+            id: self.id,
+            name: self.name.to_owned(),
+            created: self.created,
+            updated: self.updated,
+            favorited: self.favorited,
+            messages: self.messages,
+            assets: self.assets.to_vec(),
+            anchors: self.anchors.to_vec(),
+            application: self.application.to_owned(),
+        }
+    }
+
+    /// Where it stands in the order of the index: newest first, ids break ties.
+    pub(super) fn key(&self) -> Key {
+        Key {
+            updated: self.updated,
+            id: self.id,
+        }
+    }
+}
+
+/// The place of a conversation in the order: newest `updated` first, then by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) updated: i64,
+    pub(super) id: Uuid,
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other
+            .updated
+            .cmp(&self.updated)
+            .then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// At most [`MAX_NAME`] bytes of `name`.
+pub(super) fn clip(name: &str) -> &str {
+    let mut end = name.len().min(MAX_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}

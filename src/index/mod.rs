@@ -1,0 +1,21 @@
+//! The conversations as we know them: a compact, ordered, searchable set.
+//!
+//! No I/O, no async, no wire or LSP types. One writer ([`Index`]) changes the set; any number of
+//! [`Reader`]s take cheap [`Snapshot`]s. A snapshot never changes, so a reader sees one consistent
+//! state however long it looks.
+//!
+//! Architecture invariant: everything here is synchronous, cannot fail, and never blocks on anything
+//! but the short shard locks inside `DashMap`, whose guards do not leave this module.
+
+mod chunk;
+mod conversation;
+mod search;
+mod snapshot;
+mod store;
+mod ties;
+
+pub use conversation::{Conversation, ConversationRef, UNNAMED};
+pub use search::Match;
+pub use snapshot::{Builder, Snapshot};
+pub use store::{Delta, Index, Mutation, RESET_ABOVE, Reader};
+pub use ties::{Anchor, Ties, path_key};

@@ -1,0 +1,170 @@
+//! Fuzzy search over names.
+//!
+//! Two steps: a set of letters per name rules out most names in a fraction of a nanosecond each, the
+//! matcher looks at the rest.
+
+use super::chunk::Chunk;
+use super::conversation::ConversationRef;
+use super::snapshot::Snapshot;
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str, chars};
+
+/// One conversation whose name fits a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// The conversation.
+    pub conversation: ConversationRef<'a>,
+    /// How well its name fits: higher is better; comparable within one query only.
+    pub score: u32,
+}
+
+/// Characters of a query that count; what follows is ignored. People type words, not files.
+const MAX_QUERY: usize = 256;
+
+impl Snapshot {
+    /// The conversations whose names match `query` fuzzily, best first, newer first among equals.
+    /// White space separates words that must all match, in any order; case and accents do not count.
+    pub fn search(&self, query: &str) -> Vec<Match<'_>> {
+        let query: String = query.chars().take(MAX_QUERY).collect();
+        let words: Vec<Pattern> = query
+            .split_whitespace()
+            .map(|word| {
+                Pattern::new(
+                    word,
+                    CaseMatching::Ignore,
+                    Normalization::Smart,
+                    AtomKind::Fuzzy,
+                )
+            })
+            .collect();
+        let wanted = letter_set(&query);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut scratch = Vec::new();
+        let mut hits: Vec<(u32, u32, u16)> = Vec::new();
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            for at in candidates(chunk, wanted) {
+                let name = Utf32Str::new(shown_name(chunk, at), &mut scratch);
+                let score = words.iter().try_fold(0u32, |sum, word| {
+                    word.score(name, &mut matcher).map(|score| sum + score)
+                });
+                // Chunks are walked newest first, and the sort below is stable.
+                hits.extend(score.map(|score| (score, number as u32, at as u16)));
+            }
+        }
+        hits.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
+        hits.into_iter()
+            .map(|(score, number, at)| Match {
+                conversation: self.chunks[number as usize].get(at as usize, &self.applications),
+                score,
+            })
+            .collect()
+    }
+}
+
+/// The conversations of a chunk whose names have all the wanted letters.
+fn candidates(chunk: &Chunk, wanted: u64) -> impl Iterator<Item = usize> {
+    (0..chunk.len()).filter(move |at| chunk.letters(*at) & wanted == wanted)
+}
+
+/// What is matched is what is shown.
+fn shown_name(chunk: &Chunk, at: usize) -> &str {
+    chunk.get(at, &[]).title()
+}
+
+/// The set of letters in `text`, folded as the matcher folds them: one bit each for a–z and 0–9, the
+/// others share what is left. A name can only match a query whose set is within its own.
+pub(super) fn letters(text: &str) -> u64 {
+    letter_set(if text.trim().is_empty() {
+        super::UNNAMED
+    } else {
+        text
+    })
+}
+
+fn letter_set(text: &str) -> u64 {
+    text.chars()
+        .filter(|c| !c.is_whitespace())
+        .fold(0, |set, c| set | bit(c))
+}
+
+fn bit(c: char) -> u64 {
+    let folded = if c.is_ascii() {
+        c.to_ascii_lowercase()
+    } else {
+        chars::to_lower_case(chars::normalize(c))
+    };
+    match folded {
+        'a'..='z' => 1 << (folded as u32 - 'a' as u32),
+        '0'..='9' => 1 << (26 + folded as u32 - '0' as u32),
+        _ => 1 << (36 + folded as u32 % 28),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Builder, Conversation, Index};
+    use std::collections::HashSet;
+    use uuid::Uuid;
+
+    fn check(names: &[&str], query: &str, expected: &[&str]) {
+        let mut listing = Builder::default();
+        for (at, name) in names.iter().enumerate() {
+            let one = Conversation {
+                id: Uuid::from_u128(at as u128),
+                name: name.to_string(),
+                created: 0,
+                updated: names.len() as i64 - at as i64,
+                favorited: false,
+                messages: 0,
+                assets: vec![],
+                anchors: vec![],
+                application: String::new(),
+            };
+            listing.push(one.as_ref());
+        }
+        let mut index = Index::default();
+        index.replace(listing, &HashSet::new());
+        let snapshot = index.reader().snapshot();
+        let found: Vec<_> = snapshot
+            .search(query)
+            .iter()
+            .map(|hit| hit.conversation.title().to_owned())
+            .collect();
+        assert_eq!(found, expected, "query {query:?}");
+    }
+
+    #[test]
+    fn search() {
+        let names = [
+            "Retry with jitter",
+            "Ärger im Büro",
+            "retry",
+            "日本語のメモ",
+            "",
+            "jitter, retried",
+        ];
+        check(&names, "retry", &["Retry with jitter", "retry"]);
+        check(
+            &names,
+            "jitter retr",
+            &["Retry with jitter", "jitter, retried"],
+        );
+        check(&names, "RWJ", &["Retry with jitter"]);
+        check(&names, "arger buro", &["Ärger im Büro"]);
+        check(&names, "メモ", &["日本語のメモ"]);
+        check(&names, "new conv", &["New Conversation"]);
+        check(&names, "xyzzy", &[]);
+        check(&["b a", "a b"], "", &["b a", "a b"]);
+        check(&["b a", "a b"], "  ", &["b a", "a b"]);
+    }
+
+    #[test]
+    fn the_best_match_comes_before_newer_ones() {
+        check(
+            &["a list of entries to retry one day", "Retry"],
+            "retry",
+            &["a list of entries to retry one day", "Retry"],
+        );
+        check(&["r.e.t.r.y", "retry"], "retry", &["retry", "r.e.t.r.y"]);
+    }
+}

@@ -1,0 +1,284 @@
+//! An immutable, ordered set of conversations, and the ways to make one.
+//!
+//! The set is a two-level B-tree: a vector of [`Chunk`]s, each at most [`chunk::MAX`] long, ordered
+//! newest first. Snapshots share the chunks that did not change.
+
+use super::chunk::{self, Chunk, Packer};
+use super::conversation::{ConversationRef, Key, clip};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One consistent state of the index. Cheap to clone through its `Arc`, never changes.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Grows with every change of the set.
+    pub(super) revision: u64,
+    pub(super) len: usize,
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    pub(super) applications: Arc<[Box<str>]>,
+}
+
+impl Snapshot {
+    /// Grows with every change of the set, by one or more.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How many conversations there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All conversations, newest `updated` first.
+    pub fn iter(&self) -> impl Iterator<Item = ConversationRef<'_>> {
+        self.chunks.iter().flat_map(move |chunk| {
+            (0..chunk.len()).map(move |at| chunk.get(at, &self.applications))
+        })
+    }
+
+    /// The conversations tied to one of `links` (assets or anchors), newest first.
+    pub fn linked_to<'a>(&'a self, links: &'a [Uuid]) -> impl Iterator<Item = ConversationRef<'a>> {
+        self.chunks
+            .iter()
+            .filter(|chunk| links.iter().any(|link| chunk.links_to(*link)))
+            .flat_map(move |chunk| {
+                (0..chunk.len()).map(move |at| chunk.get(at, &self.applications))
+            })
+            .filter(|one| {
+                let tied = |id: &Uuid| one.assets.contains(id) || one.anchors.contains(id);
+                links.iter().any(tied)
+            })
+    }
+
+    pub(super) fn find(&self, key: Key) -> Option<ConversationRef<'_>> {
+        find(&self.chunks, key, &self.applications)
+    }
+}
+
+/// The number of the chunk that holds `key` or would take it (may be one past the end).
+fn chunk_of(chunks: &[Arc<Chunk>], key: Key) -> usize {
+    chunks.partition_point(|chunk| chunk.last() < key)
+}
+
+fn find<'a>(
+    chunks: &'a [Arc<Chunk>],
+    key: Key,
+    applications: &'a [Box<str>],
+) -> Option<ConversationRef<'a>> {
+    let chunk = chunks.get(chunk_of(chunks, key))?;
+    let at = chunk.position(key).ok()?;
+    Some(chunk.get(at, applications))
+}
+
+/// The names of applications, stored once each; number 0 is the unknown one.
+#[derive(Debug, Default)]
+pub(super) struct Applications {
+    numbers: HashMap<Box<str>, u16>,
+    names: Vec<Box<str>>,
+}
+
+impl Applications {
+    /// The number of `name`; 0 where there are too many to number.
+    pub(super) fn number(&mut self, name: &str) -> u16 {
+        if self.names.is_empty() {
+            self.names.push("".into());
+        }
+        if name.is_empty() {
+            return 0;
+        }
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let Ok(number) = u16::try_from(self.names.len()) else {
+            return 0;
+        };
+        let name: Box<str> = clip(name).into();
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        number
+    }
+
+    pub(super) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+}
+
+/// Collects a whole listing, in any order, and packs it. Later duplicates of an id win.
+#[derive(Debug, Default)]
+pub struct Builder {
+    /// Unordered runs, sealed at a bounded size.
+    pages: Vec<Chunk>,
+    open: Packer,
+    applications: Applications,
+}
+
+/// A packed listing, ready to become the index.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    pub(super) len: usize,
+    pub(super) applications: Applications,
+}
+
+impl Builder {
+    const PAGE: usize = 4096;
+
+    /// Takes one conversation.
+    pub fn push(&mut self, one: ConversationRef<'_>) {
+        let application = self.applications.number(one.application);
+        let one = ConversationRef {
+            name: clip(one.name),
+            ..one
+        };
+        self.open.push(one, application);
+        if self.open.len() >= Self::PAGE {
+            self.pages.push(std::mem::take(&mut self.open).finish());
+        }
+    }
+
+    /// Sorts and packs what was pushed.
+    pub(super) fn pack(mut self) -> Packed {
+        if self.open.len() > 0 {
+            self.pages.push(std::mem::take(&mut self.open).finish());
+        }
+        let mut order: Vec<(Key, u32, u32)> = Vec::new();
+        for (page, chunk) in self.pages.iter().enumerate() {
+            order.extend((0..chunk.len()).map(|at| (chunk.key(at), page as u32, at as u32)));
+        }
+        keep_last_of_each_id(&mut order);
+        order.sort_unstable_by_key(|(key, ..)| *key);
+        let chunks = order
+            .chunks(chunk::MAX * 3 / 4)
+            .map(|run| {
+                let mut packer = Packer::default();
+                for (_, page, at) in run {
+                    packer.copy(&self.pages[*page as usize], *at as usize);
+                }
+                Arc::new(packer.finish())
+            })
+            .collect();
+        Packed {
+            chunks,
+            len: order.len(),
+            applications: self.applications,
+        }
+    }
+}
+
+/// Drops all but the last entry of each id. A server does not repeat ids, so this looks before it works.
+fn keep_last_of_each_id(order: &mut Vec<(Key, u32, u32)>) {
+    let mut ids: Vec<Uuid> = order.iter().map(|(key, ..)| key.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).all(|pair| pair[0] != pair[1]) {
+        return;
+    }
+    let mut seen = HashSet::new();
+    let mut kept: Vec<_> = order
+        .drain(..)
+        .rev()
+        .filter(|(key, ..)| seen.insert(key.id))
+        .collect();
+    kept.reverse();
+    *order = kept;
+}
+
+/// The chunks of the next snapshot, while they are being changed.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    pub(super) len: usize,
+}
+
+impl Draft {
+    /// The conversation at `key`; `applications` are all the names numbered so far.
+    pub(super) fn find<'a>(
+        &'a self,
+        key: Key,
+        applications: &'a Applications,
+    ) -> Option<ConversationRef<'a>> {
+        find(&self.chunks, key, applications.names())
+    }
+
+    /// Takes out the conversation at `key`, if it is there.
+    pub(super) fn remove(&mut self, key: Key) {
+        let number = chunk_of(&self.chunks, key);
+        let Some(chunk) = self.chunks.get(number).cloned() else {
+            return;
+        };
+        let Ok(at) = chunk.position(key) else { return };
+        self.len -= 1;
+        let rest = (0..chunk.len()).filter(|other| *other != at);
+        let rest: Vec<_> = rest.map(|other| Piece::Old(&chunk, other)).collect();
+        self.chunks.splice(number..=number, pack(&rest));
+        self.merge_small(number);
+    }
+
+    /// Puts in a conversation whose key is not in the set.
+    pub(super) fn insert(&mut self, one: ConversationRef<'_>, application: u16) {
+        self.len += 1;
+        let new = Piece::New(one, application);
+        // What belongs past the end goes into the last chunk.
+        let number = chunk_of(&self.chunks, one.key()).min(self.chunks.len().saturating_sub(1));
+        let Some(chunk) = self.chunks.get(number).cloned() else {
+            self.chunks.extend(pack(&[new]));
+            return;
+        };
+        let at = chunk.position(one.key()).unwrap_or_else(|at| at);
+        let mut run: Vec<_> = (0..chunk.len())
+            .map(|old| Piece::Old(&chunk, old))
+            .collect();
+        run.insert(at, new);
+        self.chunks.splice(number..=number, pack(&run));
+    }
+
+    /// Joins a chunk that became small with its neighbour, so that many removals leave few chunks.
+    fn merge_small(&mut self, number: usize) {
+        let number = number.min(self.chunks.len().saturating_sub(2));
+        let [Some(left), Some(right)] = [self.chunks.get(number), self.chunks.get(number + 1)]
+        else {
+            return;
+        };
+        if left.len() + right.len() > chunk::MAX / 2 {
+            return;
+        }
+        let halves = [left, right].map(Arc::clone);
+        let run: Vec<_> = halves
+            .iter()
+            .flat_map(|half| (0..half.len()).map(|at| Piece::Old(half, at)))
+            .collect();
+        self.chunks.splice(number..=number + 1, pack(&run));
+    }
+}
+
+/// One conversation on its way into a new chunk.
+enum Piece<'a> {
+    Old(&'a Chunk, usize),
+    New(ConversationRef<'a>, u16),
+}
+
+/// Packs an ordered run into one chunk, two halves where it is too long for one, or nothing.
+fn pack(run: &[Piece<'_>]) -> Vec<Arc<Chunk>> {
+    let size = if run.len() > chunk::MAX {
+        run.len().div_ceil(2)
+    } else {
+        chunk::MAX
+    };
+    run.chunks(size)
+        .map(|part| {
+            let mut packer = Packer::default();
+            for piece in part {
+                match piece {
+                    Piece::Old(chunk, at) => packer.copy(chunk, *at),
+                    Piece::New(one, application) => packer.push(*one, *application),
+                }
+            }
+            Arc::new(packer.finish())
+        })
+        .collect()
+}

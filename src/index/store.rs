@@ -1,0 +1,322 @@
+//! The one writer of the index, and the readers it feeds.
+
+use super::conversation::{Conversation, ConversationRef, Key};
+use super::snapshot::{Applications, Builder, Draft, Snapshot};
+use super::ties::{Anchor, Ties};
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// More changes than this in one step are not listed one by one: see [`Delta::reset`].
+pub const RESET_ABOVE: usize = 1000;
+
+/// One change of the set.
+#[derive(Debug, Clone)]
+pub enum Mutation {
+    /// This is what the conversation looks like now.
+    Upsert(Conversation),
+    /// The conversation is gone.
+    Remove(Uuid),
+}
+
+/// What one step changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// The revision after the step.
+    pub revision: u64,
+    /// How many conversations there are after the step.
+    pub total: usize,
+    /// New or changed conversations.
+    pub upserted: Vec<Uuid>,
+    /// Conversations that went.
+    pub removed: Vec<Uuid>,
+    /// There were more than [`RESET_ABOVE`] changes: the lists are empty, read the snapshot again.
+    pub reset: bool,
+}
+
+/// The state that readers share.
+#[derive(Debug, Default)]
+struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    /// Where each conversation stands in the order.
+    places: DashMap<Uuid, i64>,
+    ties: Ties,
+}
+
+/// The writer. There is one, owned by the synchroniser.
+#[derive(Debug, Default)]
+pub struct Index {
+    shared: Arc<Shared>,
+    applications: Applications,
+}
+
+/// A reader's handle: cheap to clone, never blocks the writer.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl Index {
+    /// A handle for readers.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Applies changes in order, in one step. `None` when nothing was different.
+    pub fn apply(&mut self, mutations: impl IntoIterator<Item = Mutation>) -> Option<Delta> {
+        let old = self.shared.snapshot.load_full();
+        let mut draft = Draft {
+            chunks: old.chunks.clone(),
+            len: old.len,
+        };
+        let mut upserted = HashSet::new();
+        let mut removed = HashSet::new();
+        // `places` is brought up to date at once, so that later mutations of the same step see the
+        // earlier ones; readers that look in between look again (`Reader::get`).
+        for mutation in mutations {
+            let id = match &mutation {
+                Mutation::Upsert(one) => one.id,
+                Mutation::Remove(id) => *id,
+            };
+            let place = self.place(id);
+            match mutation {
+                Mutation::Upsert(one) => {
+                    let known = place.and_then(|key| draft.find(key, &self.applications));
+                    let same = known == Some(one.as_ref());
+                    if same {
+                        continue;
+                    }
+                    if let Some(key) = place {
+                        draft.remove(key);
+                    }
+                    let application = self.applications.number(&one.application);
+                    draft.insert(one.as_ref(), application);
+                    self.shared.places.insert(id, one.updated);
+                    removed.remove(&id);
+                    upserted.insert(id);
+                }
+                Mutation::Remove(_) => {
+                    let Some(key) = place else { continue };
+                    draft.remove(key);
+                    self.shared.places.remove(&id);
+                    upserted.remove(&id);
+                    removed.insert(id);
+                }
+            }
+        }
+        if upserted.is_empty() && removed.is_empty() {
+            return None;
+        }
+        let names = if self.applications.names().len() == old.applications.len() {
+            Arc::clone(&old.applications)
+        } else {
+            self.applications.names().into()
+        };
+        let upserted = upserted.into_iter().collect();
+        let removed = removed.into_iter().collect();
+        Some(self.publish(&old, draft, names, upserted, removed))
+    }
+
+    /// Makes a listing the whole set, but for the conversations in `keep`, which stay as they are now
+    /// (or stay gone): something newer than the listing is known of them. `None` when nothing differs.
+    pub fn replace(&mut self, listing: Builder, keep: &HashSet<Uuid>) -> Option<Delta> {
+        let old = self.shared.snapshot.load_full();
+        let packed = listing.pack();
+        self.applications = packed.applications;
+        let mut draft = Draft {
+            chunks: packed.chunks,
+            len: packed.len,
+        };
+        if !keep.is_empty() {
+            let listed = Snapshot {
+                chunks: draft.chunks.clone(),
+                ..Snapshot::default()
+            };
+            for one in listed.iter().filter(|one| keep.contains(&one.id)) {
+                draft.remove(one.key());
+            }
+            for id in keep {
+                if let Some(one) = self.place(*id).and_then(|key| old.find(key)) {
+                    let application = self.applications.number(one.application);
+                    draft.insert(one, application);
+                }
+            }
+        }
+        let names = self.applications.names().into();
+        let next = Snapshot {
+            chunks: draft.chunks.clone(),
+            applications: Arc::clone(&names),
+            ..Snapshot::default()
+        };
+        let (gone, come) = differences(&old, &next);
+        if gone.is_empty() && come.is_empty() {
+            return None;
+        }
+        let come_ids: HashSet<Uuid> = come.iter().map(|key| key.id).collect();
+        let removed: Vec<Uuid> = gone
+            .into_iter()
+            .map(|key| key.id)
+            .filter(|id| !come_ids.contains(id))
+            .collect();
+        for id in &removed {
+            self.shared.places.remove(id);
+        }
+        for key in &come {
+            self.shared.places.insert(key.id, key.updated);
+        }
+        let upserted = come.into_iter().map(|key| key.id).collect();
+        Some(self.publish(&old, draft, names, upserted, removed))
+    }
+
+    /// The ids in the index that are not in `ids`, and those of `ids` that are not in the index.
+    pub fn compare(&self, ids: &HashSet<Uuid>) -> (Vec<Uuid>, Vec<Uuid>) {
+        let snapshot = self.shared.snapshot.load();
+        let extra = snapshot
+            .iter()
+            .map(|one| one.id)
+            .filter(|id| !ids.contains(id))
+            .collect();
+        let missing = ids
+            .iter()
+            .copied()
+            .filter(|id| !self.shared.places.contains_key(id))
+            .collect();
+        (extra, missing)
+    }
+
+    /// Learns of one anchor.
+    pub fn put_anchor(&mut self, anchor: Anchor) {
+        self.shared.ties.put_anchor(anchor);
+    }
+
+    /// Makes `anchors` all there are.
+    pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) {
+        self.shared.ties.replace_anchors(anchors);
+    }
+
+    /// Forgets an anchor.
+    pub fn drop_anchor(&mut self, id: Uuid) {
+        self.shared.ties.drop_anchor(id);
+    }
+
+    /// Learns of one asset.
+    pub fn put_asset(&mut self, id: Uuid) {
+        self.shared.ties.put_asset(id);
+    }
+
+    /// Makes `assets` all there are.
+    pub fn replace_assets(&mut self, assets: Vec<Uuid>) {
+        self.shared.ties.replace_assets(assets);
+    }
+
+    fn place(&self, id: Uuid) -> Option<Key> {
+        let updated = *self.shared.places.get(&id)?;
+        Some(Key { updated, id })
+    }
+
+    fn publish(
+        &self,
+        old: &Snapshot,
+        draft: Draft,
+        applications: Arc<[Box<str>]>,
+        upserted: Vec<Uuid>,
+        removed: Vec<Uuid>,
+    ) -> Delta {
+        let next = Snapshot {
+            revision: old.revision + 1,
+            len: draft.len,
+            chunks: draft.chunks,
+            applications,
+        };
+        let reset = upserted.len() + removed.len() > RESET_ABOVE;
+        let delta = Delta {
+            revision: next.revision,
+            total: next.len,
+            upserted: if reset { vec![] } else { upserted },
+            removed: if reset { vec![] } else { removed },
+            reset,
+        };
+        self.shared.snapshot.store(Arc::new(next));
+        delta
+    }
+}
+
+/// The keys only in `old`, and the keys of what is new or different in `next`. Both are in order, so
+/// one walk along the two finds it.
+fn differences(old: &Snapshot, next: &Snapshot) -> (Vec<Key>, Vec<Key>) {
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    let mut olds = old.iter().peekable();
+    let mut nexts = next.iter().peekable();
+    loop {
+        let order = match (olds.peek(), nexts.peek()) {
+            (None, None) => return (gone, come),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => one.key().cmp(&other.key()),
+        };
+        match order {
+            Ordering::Less => gone.extend(olds.next().map(|one| one.key())),
+            Ordering::Greater => come.extend(nexts.next().map(|one| one.key())),
+            Ordering::Equal => {
+                if let (Some(one), Some(other)) = (olds.next(), nexts.next())
+                    && one != other
+                {
+                    come.push(other.key());
+                }
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// The whole set as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// Whether there is such a conversation.
+    pub fn contains(&self, id: Uuid) -> bool {
+        self.shared.places.contains_key(&id)
+    }
+
+    /// One conversation, copied out.
+    pub fn get(&self, id: Uuid) -> Option<Conversation> {
+        let (snapshot, updated) = self.locate(id)?;
+        let one = snapshot.find(Key { updated, id })?;
+        Some(one.to_owned())
+    }
+
+    /// Anchors and assets.
+    pub fn ties(&self) -> &Ties {
+        &self.shared.ties
+    }
+
+    /// Whether that asset is known: listed by the service, saved by us, or tied to a conversation.
+    pub fn knows_asset(&self, id: Uuid) -> bool {
+        let tied = |one: ConversationRef<'_>| one.assets.contains(&id);
+        self.ties().knows_asset(id) || self.snapshot().linked_to(&[id]).any(tied)
+    }
+
+    /// A snapshot in which the conversation is found at the place given. The writer moves a place and
+    /// its snapshot in two steps; who comes between them looks again.
+    fn locate(&self, id: Uuid) -> Option<(Arc<Snapshot>, i64)> {
+        const LOOKS: usize = 100;
+        for _ in 0..LOOKS {
+            let updated = *self.shared.places.get(&id)?;
+            let snapshot = self.snapshot();
+            if snapshot.find(Key { updated, id }).is_some() {
+                return Some((snapshot, updated));
+            }
+            std::thread::yield_now();
+        }
+        // The writer is in a long step: look through what is published.
+        let snapshot = self.snapshot();
+        let updated = snapshot.iter().find(|one| one.id == id)?.updated;
+        Some((snapshot, updated))
+    }
+}

@@ -1,0 +1,45 @@
+//! Asking the client something without depending on its answer.
+
+use std::time::Duration;
+use tower_lsp::Client;
+use tower_lsp::jsonrpc;
+use tower_lsp::lsp_types::request::Request;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unanswered {
+    /// The deadline passed.
+    #[error("the editor did not answer in time")]
+    Late,
+    /// The client answered with an error, or with something that is no answer to this request.
+    #[error("the editor refused: {0}")]
+    Refused(jsonrpc::Error),
+}
+
+/// Sends request `R` to the client and waits at most `within` for the answer.
+///
+/// tower-lsp 0.20 panics on the reply to a request whose future was dropped
+/// (ebkalderon/tower-lsp#417), so the request lives in a task of its own and only the waiting
+/// is given up, by the deadline or by the cancellation of the caller.
+///
+/// # Errors
+///
+/// [`Unanswered`], after `within` at the latest.
+pub async fn ask<R>(
+    client: &Client,
+    params: R::Params,
+    within: Duration,
+) -> Result<R::Result, Unanswered>
+where
+    R: Request + 'static,
+    R::Params: Send + 'static,
+    R::Result: Send + 'static,
+{
+    let client = client.clone();
+    let request = tokio::spawn(async move { client.send_request::<R>(params).await });
+    match tokio::time::timeout(within, request).await {
+        Err(_) => Err(Unanswered::Late),
+        Ok(Err(_)) => Err(Unanswered::Refused(jsonrpc::Error::internal_error())),
+        Ok(Ok(answer)) => answer.map_err(Unanswered::Refused),
+    }
+}

@@ -1,0 +1,496 @@
+//! The loop between the pipes and a tower-lsp service, in place of `tower_lsp::Server`.
+//!
+//! One task owns all of the state. Requests reach the service in arrival order and are polled once
+//! on the spot: what a handler does before its first wait happens in that order too, and a quick
+//! handler costs no task. A handler that has to wait gets a task of its own, so any number of them
+//! can wait without holding up the others. Every request is answered exactly once.
+
+use super::context::RequestContext;
+use super::handler::Handler;
+use crate::transport::{End, Fault, Id, Inbound, Output, parent};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tower_lsp::jsonrpc::{self, Error, ErrorCode, Request, Response};
+use tower_lsp::lsp_types::InitializeParams;
+use tower_lsp::{ClientSocket, LanguageServer, LspService};
+use tower_service::Service;
+
+#[cfg(test)]
+mod tests;
+
+/// What the server wants of the messages beyond what tower-lsp's types can carry.
+#[derive(Debug, Clone)]
+pub struct Hooks {
+    /// Receives the parameters of `initialize` as they came, before its handler runs.
+    pub initialize_params: Arc<OnceLock<Value>>,
+    /// Edits the result of `initialize` on its way out.
+    pub patch_initialize_result: fn(&mut Value),
+    /// A process to die with, besides the `processId` of `initialize`.
+    pub parent: Option<i64>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            initialize_params: Arc::default(),
+            patch_initialize_result: |_| (),
+            parent: None,
+        }
+    }
+}
+
+/// Serves until the client leaves, and returns the exit code: 0 after a `shutdown`, else 1.
+///
+/// Handlers may still be running then. The caller flushes `output` and ends the process, which
+/// ends them; waiting for them could take for ever.
+pub async fn serve<S: LanguageServer>(
+    service: LspService<S>,
+    socket: ClientSocket,
+    mut input: mpsc::Receiver<Inbound>,
+    output: Output,
+    hooks: Hooks,
+) -> u8 {
+    let (finished, mut ended) = mpsc::unbounded_channel();
+    let closed = output.clone();
+    let closed = closed.closed();
+    tokio::pin!(closed);
+    let mut session = Session {
+        service,
+        socket,
+        output,
+        finished,
+        running: HashMap::new(),
+        asked: HashSet::new(),
+        next_ticket: 0,
+        phase: Phase::New,
+        shutdown_seen: false,
+        parents: FuturesUnordered::new(),
+        initialize_params: hooks.initialize_params,
+        patch_initialize_result: hooks.patch_initialize_result,
+    };
+    session.parents.extend(hooks.parent.map(watched));
+
+    loop {
+        tokio::select! {
+            message = input.recv() => {
+                let message = message.unwrap_or(Inbound::End(End::Closed(None)));
+                if let Some(code) = session.receive(message) {
+                    while let Ok(answer) = ended.try_recv() {
+                        session.finish(answer);
+                    }
+                    session.forward_outgoing();
+                    return code;
+                }
+            }
+            Some(answer) = ended.recv() => session.finish(answer),
+            Some(request) = session.socket.next() => session.forward(&request),
+            Some(()) = session.parents.next() => {
+                tracing::info!("the client's process has ended");
+                return 1;
+            }
+            reason = &mut closed => {
+                tracing::warn!(?reason, "cannot write to the client any more");
+                return 1;
+            }
+        }
+    }
+}
+
+fn watched(pid: i64) -> BoxFuture<'static, ()> {
+    parent::gone(pid).boxed()
+}
+
+/// Where the session stands. tower-lsp keeps its own idea of it, but answers unknown methods
+/// without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    Initializing,
+    Ready,
+    ShutDown,
+}
+
+/// Everything the loop owns.
+struct Session<S> {
+    service: LspService<S>,
+    /// Our messages to the client, and its answers to them.
+    socket: ClientSocket,
+    output: Output,
+    finished: mpsc::UnboundedSender<Finished>,
+    /// Requests whose handler is waiting, by the client's id.
+    running: HashMap<Id, Running>,
+    /// Our requests that the client has not answered.
+    asked: HashSet<jsonrpc::Id>,
+    /// The id under which tower-lsp will see the next request. Ours, because a client may use an
+    /// id again after cancelling, and tower-lsp remembers the ids of handlers that never ended.
+    next_ticket: i32,
+    phase: Phase,
+    shutdown_seen: bool,
+    /// Resolves when a process ends that we must not outlive.
+    parents: FuturesUnordered<BoxFuture<'static, ()>>,
+    initialize_params: Arc<OnceLock<Value>>,
+    patch_initialize_result: fn(&mut Value),
+}
+
+/// A request whose handler is waiting.
+struct Running {
+    ticket: i32,
+    stage: Stage,
+    context: RequestContext,
+    task: AbortHandle,
+}
+
+/// What the end of a request means to the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Initialize,
+    Shutdown,
+    Other,
+}
+
+/// A handler that had to wait has come to its end.
+struct Finished {
+    id: Id,
+    ticket: i32,
+    succeeded: bool,
+    body: Vec<u8>,
+}
+
+impl<S: LanguageServer> Session<S> {
+    /// Takes one message in; an exit code when it was the last.
+    fn receive(&mut self, message: Inbound) -> Option<u8> {
+        match message {
+            Inbound::Request { method, .. } | Inbound::Notification { method, .. }
+                if method == "exit" =>
+            {
+                return Some(u8::from(!self.shutdown_seen));
+            }
+            Inbound::Request { id, method, params } => self.request(id, method, params),
+            Inbound::Notification { method, params } => self.notification(method, params),
+            Inbound::Response { id, outcome } => self.response(id, outcome),
+            Inbound::Broken { length, id, fault } => self.broken(length, &id, fault),
+            Inbound::End(end) => {
+                tracing::info!(reason = %end, "no more input");
+                let orderly = self.shutdown_seen && matches!(end, End::Closed(_));
+                return Some(u8::from(!orderly));
+            }
+        }
+        None
+    }
+
+    fn request(&mut self, id: Id, method: String, params: Option<Value>) {
+        self.shutdown_seen |= method == "shutdown";
+        if let Some(refusal) = self.refusal(&id, &method) {
+            return self.answer(encode(&id, Err(refusal)));
+        }
+        let (stage, params) = match method.as_str() {
+            "initialize" => {
+                self.phase = Phase::Initializing;
+                (
+                    Stage::Initialize,
+                    params.map(|params| self.initialize(params)),
+                )
+            }
+            // It has none, but some clients send `{}`, and tower-lsp would refuse that.
+            "shutdown" => {
+                self.phase = Phase::ShutDown;
+                (Stage::Shutdown, None)
+            }
+            _ => (Stage::Other, params),
+        };
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        let context = RequestContext::default();
+        let request = Request::build(method.clone()).id(i64::from(ticket));
+        let mut handler = self.call(request, &method, params, Some(context.clone()));
+        let patch = (stage == Stage::Initialize).then_some(self.patch_initialize_result);
+        match handler.poll_once() {
+            Poll::Ready(outcome) => {
+                let finished = Finished::new(id, ticket, outcome, patch);
+                self.advance(stage, finished.succeeded);
+                self.answer(finished.body);
+            }
+            Poll::Pending => {
+                let (key, sender) = (id.clone(), self.finished.clone());
+                let task = tokio::spawn(async move {
+                    let outcome = handler.await;
+                    // Nobody listens any more only when the process is about to end.
+                    let _ = sender.send(Finished::new(id, ticket, outcome, patch));
+                });
+                let running = Running {
+                    ticket,
+                    stage,
+                    context,
+                    task: task.abort_handle(),
+                };
+                self.running.insert(key, running);
+            }
+        }
+    }
+
+    /// Why a request cannot be served at this point, if so.
+    fn refusal(&self, id: &Id, method: &str) -> Option<Error> {
+        let (code, message) = match (self.phase, method) {
+            (Phase::Initializing | Phase::Ready | Phase::ShutDown, "initialize") => (
+                ErrorCode::InvalidRequest,
+                "The server is already initialized.",
+            ),
+            (Phase::New | Phase::Initializing, method) if method != "initialize" => (
+                ErrorCode::ServerError(-32002),
+                "The server is not initialized yet.",
+            ),
+            (Phase::ShutDown, _) => (ErrorCode::InvalidRequest, "The server is shutting down."),
+            _ if self.running.contains_key(id) => (
+                ErrorCode::InvalidRequest,
+                "A request with the same id is still being answered.",
+            ),
+            _ => return None,
+        };
+        Some(error(code, message))
+    }
+
+    /// Looks at the parameters of `initialize` on their way to the handler.
+    fn initialize(&mut self, params: Value) -> Value {
+        let process = params.get("processId").and_then(Value::as_i64);
+        self.parents.extend(process.map(watched));
+        let readable = !params.is_object() || InitializeParams::deserialize(&params).is_ok();
+        let passed_on = if readable {
+            params.clone()
+        } else {
+            // One capability from the future must not keep the whole server from starting.
+            tracing::warn!("initialize has parts that are not understood; its handler sees none");
+            json!({"capabilities": {}})
+        };
+        // A second attempt after a failed one changes nothing: it is the same client.
+        let _ = self.initialize_params.set(params);
+        passed_on
+    }
+
+    fn notification(&mut self, method: String, params: Option<Value>) {
+        if method == "$/cancelRequest" {
+            let id = params.and_then(|mut params| params.get_mut("id").map(Value::take));
+            return id
+                .and_then(Id::from_value)
+                .into_iter()
+                .for_each(|id| self.cancel(&id));
+        }
+        if self.phase != Phase::Ready {
+            return;
+        }
+        // Some clients leave the empty parameters out, and tower-lsp would drop the message.
+        let params = match method.as_str() {
+            "initialized" => params.or_else(|| Some(json!({}))),
+            _ => params,
+        };
+        let request = Request::build(method.clone());
+        let mut handler = self.call(request, &method, params, None);
+        if handler.poll_once().is_pending() {
+            tokio::spawn(handler);
+        }
+    }
+
+    /// Hands a request to the service.
+    fn call(
+        &mut self,
+        request: tower_lsp::jsonrpc::RequestBuilder,
+        method: &str,
+        params: Option<Value>,
+        context: Option<RequestContext>,
+    ) -> Handler {
+        let request = match params {
+            Some(params) => request.params(params).finish(),
+            None => request.finish(),
+        };
+        // Always ready: this is only the form that `Service` asks for.
+        let _ = self
+            .service
+            .poll_ready(&mut Context::from_waker(Waker::noop()));
+        Handler::new(method, context, self.service.call(request))
+    }
+
+    /// Answers a waiting request with "cancelled" and drops its handler.
+    fn cancel(&mut self, id: &Id) {
+        match self.running.get(id) {
+            Some(Running {
+                stage: Stage::Other,
+                ..
+            }) => {}
+            _ => return,
+        }
+        let Some(running) = self.running.remove(id) else {
+            return;
+        };
+        let posted = running.context.cancel();
+        running.task.abort();
+        // tower-lsp keeps an entry for a handler that never ended; this removes it.
+        let forget = Request::build("$/cancelRequest");
+        let params = json!({"id": running.ticket});
+        let _ = self
+            .call(forget, "$/cancelRequest", Some(params), None)
+            .poll_once();
+
+        let mut cancelled = if posted {
+            let message = "Cancelled too late: what was sent may still be carried out.";
+            error(ErrorCode::RequestCancelled, message)
+        } else {
+            error(
+                ErrorCode::RequestCancelled,
+                "Cancelled; nothing was changed.",
+            )
+        };
+        cancelled.data = Some(match posted {
+            true => json!({"kind": "cancelled", "outcomeUnknown": true}),
+            false => json!({"kind": "cancelled"}),
+        });
+        self.answer(encode(id, Err(cancelled)));
+    }
+
+    /// Passes on an answer that somebody may be waiting for; anything else makes tower-lsp panic.
+    fn response(&mut self, id: Id, outcome: Result<Value, Value>) {
+        let id = match id {
+            Id::Number(number) => number.as_i64().map(jsonrpc::Id::Number),
+            Id::String(string) => Some(jsonrpc::Id::String(string)),
+            Id::Null => None,
+        };
+        let Some(id) = id.filter(|id| self.asked.remove(id)) else {
+            tracing::debug!("an answer that nobody asked for");
+            return;
+        };
+        let response = Response::from_parts(id, outcome.map_err(client_error));
+        // The asker may have given up meanwhile (see `ask`), which tower-lsp takes for a bug.
+        let passed = catch_unwind(AssertUnwindSafe(|| {
+            self.socket.send(response).now_or_never()
+        }));
+        if passed.is_err() {
+            tracing::warn!("an answer came after its asker had gone");
+        }
+    }
+
+    fn broken(&mut self, length: usize, id: &Id, fault: Fault) {
+        tracing::warn!(length, ?fault, "a message that is no JSON-RPC message");
+        let (code, what) = match fault {
+            Fault::Json => (ErrorCode::ParseError, "JSON"),
+            Fault::Envelope => (ErrorCode::InvalidRequest, "a JSON-RPC 2.0 message"),
+        };
+        let message = format!("The message of {length} bytes is not {what} and was skipped.");
+        self.answer(encode(id, Err(error(code, message))));
+    }
+
+    /// Answers a request whose handler had to wait, unless it was cancelled meanwhile.
+    fn finish(&mut self, finished: Finished) {
+        let current = |running: &Running| running.ticket == finished.ticket;
+        if !self.running.get(&finished.id).is_some_and(current) {
+            return;
+        }
+        if let Some(running) = self.running.remove(&finished.id) {
+            self.advance(running.stage, finished.succeeded);
+            self.answer(finished.body);
+        }
+    }
+
+    fn advance(&mut self, stage: Stage, succeeded: bool) {
+        if stage == Stage::Initialize {
+            self.phase = if succeeded { Phase::Ready } else { Phase::New };
+        }
+    }
+
+    /// Sends an answer, after everything that its handler has sent before.
+    fn answer(&mut self, body: Vec<u8>) {
+        self.forward_outgoing();
+        self.output.send(body);
+    }
+
+    /// Forwards what is there by now. The loop polls again before it sleeps, so no wake-up is lost.
+    fn forward_outgoing(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(request)) = self.socket.poll_next_unpin(&mut cx) {
+            self.forward(&request);
+        }
+    }
+
+    fn forward(&mut self, request: &Request) {
+        self.asked.extend(request.id().cloned());
+        self.output.send(to_bytes(request));
+    }
+}
+
+impl Finished {
+    /// Encodes the answer, in the task of the handler where there is one.
+    fn new(
+        id: Id,
+        ticket: i32,
+        outcome: Option<jsonrpc::Result<Value>>,
+        patch: Option<fn(&mut Value)>,
+    ) -> Self {
+        // The service stays silent on unknown `$/` requests; a request needs an answer.
+        let mut outcome = outcome.unwrap_or_else(|| Err(Error::method_not_found()));
+        if let (Ok(result), Some(patch)) = (&mut outcome, patch) {
+            patch(result);
+        }
+        let succeeded = outcome.is_ok();
+        let body = encode(&id, outcome);
+        Self {
+            id,
+            ticket,
+            succeeded,
+            body,
+        }
+    }
+}
+
+fn error(code: ErrorCode, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error {
+        message: message.into(),
+        ..Error::new(code)
+    }
+}
+
+/// Reads the `error` of a client, however much of it is there.
+fn client_error(mut object: Value) -> Error {
+    let code = object.get("code").and_then(Value::as_i64);
+    let message = object.get("message").and_then(Value::as_str);
+    Error {
+        code: code.map_or(ErrorCode::InternalError, ErrorCode::from),
+        message: message.unwrap_or_default().to_owned().into(),
+        data: object.get_mut("data").map(Value::take),
+    }
+}
+
+/// One response as a message body.
+fn encode(id: &Id, outcome: jsonrpc::Result<Value>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        jsonrpc: &'static str,
+        id: &'a Id,
+        #[serde(flatten)]
+        outcome: Outcome,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Outcome {
+        Result(Value),
+        Error(Error),
+    }
+    to_bytes(&Body {
+        jsonrpc: "2.0",
+        id,
+        outcome: outcome.map_or_else(Outcome::Error, Outcome::Result),
+    })
+}
+
+/// Trees of JSON values always serialise.
+fn to_bytes(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_else(|error| {
+        tracing::error!(%error, "a message could not be encoded");
+        Vec::new()
+    })
+}

@@ -1,0 +1,72 @@
+//! Why the local service cannot start, each in one sentence that says what to do.
+
+use std::{io, path::PathBuf};
+
+/// The local service could not be started or joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// No home directory, so no place for the data.
+    #[error("cannot tell where your home directory is; set HOME or pass --data-dir")]
+    NoHome,
+    /// The data directory, or a file in it, cannot be used.
+    #[error("cannot use {}: {source}; check its permissions or pass another --data-dir", path.display())]
+    Unusable {
+        /// The directory or file that was tried.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The port is taken.
+    #[error(
+        "port {port} on 127.0.0.1 cannot be used ({source}); choose another with --port, or 0 for any"
+    )]
+    Port {
+        /// The port that was asked for.
+        port: u16,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The store was written by a newer version of this program; it was left untouched.
+    #[error(
+        "{} was written by a newer pieces-lsp (format {found}, this one reads up to {known}); update pieces-lsp or pass another --data-dir",
+        path.display()
+    )]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// The format found.
+        found: i64,
+        /// The newest format this program knows.
+        known: i64,
+    },
+    /// The store is there, is not known to be corrupt, and still cannot be opened.
+    #[error("cannot open {}: {reason}; check its permissions and the free space, or pass another --data-dir", path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What SQLite answered.
+        reason: String,
+    },
+    /// Another process holds the store but does not answer.
+    #[error(
+        "another pieces-lsp holds {} but does not answer; end it ({holder}) and try again",
+        path.display()
+    )]
+    Holder {
+        /// The data directory.
+        path: PathBuf,
+        /// `process N`, or what is known instead.
+        holder: String,
+    },
+    /// The HTTP client for asking the holder could not be made, or a task of ours was cut off.
+    #[error("the local service could not start: {0}; run `pieces-lsp doctor`")]
+    Internal(String),
+}
+
+impl ServiceError {
+    pub(crate) fn unusable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Unusable { path, source }
+    }
+}

@@ -1,0 +1,54 @@
+//! POST /KINDS/batch/fetch: a few objects by id in one answer.
+
+use axum::{Router, extract::State, routing::post};
+use serde_json::{Value, json};
+
+use super::{
+    App, json as json_text,
+    request::{Body, Params},
+};
+use crate::service::{
+    Failure,
+    objects::seed::Seed,
+    store::{self, Kind},
+    view::View,
+};
+
+/// Ids in one request; more are refused.
+const MOST: usize = 50;
+
+/// The batch route of a kind. Takes `{KINDS: {iterable: [{id}]}}`, answers with the objects and
+/// the ids that are not there. Raw content goes along only when asked for.
+pub(super) fn route(kind: Kind) -> Router<App> {
+    let path = format!("/{}/batch/fetch", kind.plural());
+    let handler = move |State(app): State<App>, params: Params, Body(body): Body| async move {
+        let transferables = params.get("transferables").is_some() && params.transferables()?;
+        let ids = Seed::object(body, "the body")?.take_ids(kind.plural())?;
+        if ids.len() > MOST {
+            return Err(Failure::invalid(format!(
+                "At most {MOST} ids fit in one request."
+            )));
+        }
+        let text = app
+            .store
+            .read(move |db| {
+                let mut view = View::new(db, transferables);
+                let mut objects = Vec::new();
+                let mut indices = serde_json::Map::new();
+                let mut missing = Vec::new();
+                for id in ids {
+                    let Some(row) = store::find(db, kind, &id)? else {
+                        missing.push(id);
+                        continue;
+                    };
+                    indices.insert(id, objects.len().into());
+                    objects.push(serde_json::from_str::<Value>(&view.one(&row)?)?);
+                }
+                let found = json!({"iterable": objects, "indices": indices});
+                Ok(json!({kind.plural(): found, "notFound": missing}).to_string())
+            })
+            .await?;
+        Ok(json_text(text))
+    };
+    Router::new().route(&path, post(handler))
+}

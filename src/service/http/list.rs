@@ -1,0 +1,90 @@
+//! Answers that list all objects of a kind, sent while they are read.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream;
+use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking, time::timeout};
+
+use crate::service::{
+    Failure,
+    store::{self, Kind, Store},
+    view::{View, write_index},
+};
+
+/// Objects read at once.
+const PAGE: usize = 500;
+/// Bytes sent at once, about.
+const CHUNK: usize = 64 << 10;
+/// How long a reader may stall before its answer is cut off; it keeps old pages alive meanwhile.
+const STALL: Duration = Duration::from_secs(30);
+
+/// `{"iterable":[…],"indices":{…}}` of all objects of a kind, in order of arrival, from one
+/// consistent view. A failure on the way cuts the body off, which clients see as an error.
+pub(super) fn all(store: Arc<Store>, kind: Kind, transferables: bool) -> Response {
+    let (chunks, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let async_side = Handle::current();
+    spawn_blocking(move || {
+        let send = |chunk| {
+            let sent = async_side.block_on(timeout(STALL, chunks.send(Ok(chunk))));
+            matches!(sent, Ok(Ok(())))
+        };
+        if let Err(failure) = produce(&store, kind, transferables, &send) {
+            tracing::error!(?failure, "a list was cut off");
+            let broken = std::io::Error::other("the store failed");
+            // If the client has gone, nobody needs to be told.
+            let _ = async_side.block_on(timeout(STALL, chunks.send(Err(broken))));
+        }
+    });
+    let body = Body::from_stream(stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    }));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Stops quietly when `send` says that nobody listens.
+fn produce(
+    store: &Store,
+    kind: Kind,
+    transferables: bool,
+    send: &dyn Fn(Bytes) -> bool,
+) -> Result<(), Failure> {
+    let db = store.own_reader()?;
+    let db = db.unchecked_transaction()?;
+    let mut view = View::new(&db, transferables);
+    let mut out = String::with_capacity(CHUNK + CHUNK / 4);
+    let mut indices = String::new();
+    out.push_str("{\"iterable\":[");
+    let mut after = 0;
+    let mut count = 0;
+    loop {
+        let rows = store::list(&db, kind, after, PAGE)?;
+        let Some(last) = rows.last() else { break };
+        after = last.seq;
+        let mut listening = true;
+        view.many(&rows, &mut |id, object| {
+            if count > 0 {
+                out.push(',');
+            }
+            out.push_str(object);
+            write_index(&mut indices, id, count);
+            count += 1;
+            if out.len() >= CHUNK {
+                let chunk = std::mem::replace(&mut out, String::with_capacity(CHUNK + CHUNK / 4));
+                listening = listening && send(chunk.into());
+            }
+        })?;
+        if !listening {
+            return Ok(());
+        }
+    }
+    out.push_str("],\"indices\":{");
+    out.push_str(&indices);
+    out.push_str("}}");
+    send(out.into());
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! HTTP and WebSocket: who may ask, what each route does, how lists and streams are sent.
+
+mod batch;
+mod guard;
+mod list;
+mod model;
+mod request;
+mod routes;
+mod search;
+mod stream;
+mod wellknown;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    serve::ListenerExt as _,
+};
+use tokio::{net::TcpListener, sync::watch};
+
+use self::guard::Guard;
+use super::store::Store;
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(super) struct App {
+    store: Arc<Store>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Largest request body.
+const BODY: usize = 32 << 20;
+/// How long a request may take, its body included; opening a stream counts, staying open does not.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// All routes behind the guard.
+pub(super) fn router(
+    store: Arc<Store>,
+    port: u16,
+    token: Option<&str>,
+    stopped: watch::Receiver<bool>,
+) -> Router {
+    let guard = Guard::new(port, token);
+    routes::all()
+        .with_state(App { store, stopped })
+        .fallback(|| async { (StatusCode::NOT_FOUND, "Route not found") })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn(deadline))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(guard),
+            guard::check,
+        ))
+}
+
+/// Serves until told to stop.
+pub(super) async fn run(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let listener = listener.tap_io(|io| {
+        // Header and body in two packets would otherwise wait for a delayed ACK.
+        if let Err(error) = io.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY refused");
+        }
+    });
+    let stop = async move {
+        // A dropped sender means stop, too.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
+    {
+        tracing::error!(%error, "the local service stopped serving");
+    }
+}
+
+async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Response {
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(answer) => answer,
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "The request took too long.").into_response(),
+    }
+}
+
+/// 200 with a JSON text.
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}

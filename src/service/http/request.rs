@@ -1,0 +1,164 @@
+//! Reading ids, flags, bodies and the asking application from a request.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::service::{
+    Failure,
+    objects::anchor::PLATFORM,
+    store::{self, Kind},
+};
+
+/// The id in a path.
+pub(super) struct Id(pub(super) String);
+
+/// Both ids in a path.
+pub(super) struct Ids(pub(super) String, pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        uuid(id.map(|Path(id)| id).ok().as_deref()).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let ids = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let ids = ids.map(|Path(ids)| ids).ok();
+        let (a, b) = ids.as_ref().map(|(a, b)| (a.as_str(), b.as_str())).unzip();
+        Ok(Self(uuid(a)?, uuid(b)?))
+    }
+}
+
+fn uuid(text: Option<&str>) -> Result<String, Failure> {
+    text.and_then(|text| Uuid::parse_str(text).ok())
+        .map(|id| id.to_string())
+        .ok_or_else(|| Failure::invalid("The id in the path must be a UUID."))
+}
+
+/// The query of a URL.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether raw content goes with the answer. Absent means yes, as in Pieces OS.
+    pub(super) fn transferables(&self) -> Result<bool, Failure> {
+        match self
+            .get("transferables")
+            .or_else(|| self.get("transferable"))
+        {
+            None | Some("") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(Failure::invalid("`transferables` must be true or false.")),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let query = Query::from_request_parts(parts, state).await;
+        let Query(pairs) = query.map_err(|_| Failure::invalid("The query cannot be read."))?;
+        Ok(Self(pairs))
+    }
+}
+
+/// A JSON body, whatever its declared type; an empty one is `null`.
+pub(super) struct Body(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let bytes = Bytes::from_request(request, state).await.map_err(refused)?;
+        if bytes.is_empty() {
+            return Ok(Self(Value::Null));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            // Where, not what: the text is somebody's content.
+            let place = format!("line {} column {}", error.line(), error.column());
+            Failure::invalid(format!("The body is not JSON ({place}).")).into_response()
+        })
+    }
+}
+
+fn refused(rejection: BytesRejection) -> Response {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is larger than 32 MiB.",
+        )
+            .into_response();
+    }
+    Failure::invalid("The body cannot be read.").into_response()
+}
+
+/// The id in the `application` header that clients send after `/connect`.
+pub(super) struct Asking(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let header =
+            |headers: &HeaderMap| headers.get("application")?.to_str().ok().map(str::to_owned);
+        // It is context, not a credential: one that cannot be read counts as absent.
+        let id = header(&parts.headers).and_then(|id| Uuid::parse_str(&id).ok());
+        Ok(Self(id.map(|id| id.to_string())))
+    }
+}
+
+impl Asking {
+    /// The application, if it has connected.
+    pub(super) fn application(
+        &self,
+        db: &Connection,
+    ) -> Result<Option<Map<String, Value>>, Failure> {
+        let Some(id) = &self.0 else { return Ok(None) };
+        let Some(row) = store::find(db, Kind::Application, id)? else {
+            return Ok(None);
+        };
+        let mut application = row.object()?;
+        application.insert("id".to_owned(), row.id.into());
+        Ok(Some(application))
+    }
+}
+
+/// The service itself, as an application.
+pub(super) fn ourselves(store: Uuid) -> Map<String, Value> {
+    let ourselves = json!({
+        "id": store.to_string(),
+        "name": "OS_SERVER",
+        "version": super::wellknown::VERSION,
+        "platform": PLATFORM,
+        "onboarded": true,
+        "privacy": "OPEN",
+        "capabilities": "LOCAL",
+        "mechanism": "MANUAL",
+        "automaticUnload": false,
+    });
+    match ourselves {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,395 @@
+//! The routes, each with what it answers.
+
+use axum::{
+    Router,
+    extract::{State, WebSocketUpgrade},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+
+use super::{
+    App, batch, json as json_text, list, model,
+    request::{Asking, Body, Id, Ids, Params, ourselves},
+    search, stream, wellknown,
+};
+use crate::service::{
+    Failure,
+    objects::{self, anchor, annotation, asset, conversation, message, seed::Seed, website},
+    store::{self, Change, Kind, Link, Row},
+    view::{View, write_index},
+};
+
+type Answer = Result<Response, Failure>;
+
+/// Every route of the service.
+pub(super) fn all() -> Router<App> {
+    let mut router = Router::new()
+        .route("/.well-known/health", get(wellknown::health))
+        .route("/.well-known/version", get(wellknown::version))
+        .route("/.well-known/stream/health", get(wellknown::health_stream))
+        .route("/connect", post(wellknown::connect))
+        .route("/applications", get(wellknown::applications))
+        .route("/user", get(wellknown::current_user))
+        .route("/conversations/create", post(create_conversation))
+        .route(
+            "/conversations/create/from_asset/{asset}",
+            post(create_from_asset),
+        )
+        .route("/conversations/identifiers", get(newest_first))
+        .route(
+            "/conversation/{conversation}/messages",
+            get(messages_of_conversation),
+        )
+        .route("/messages/create", post(create_message))
+        .route("/assets/create", post(create_asset))
+        .route("/assets/{asset}", get(one_asset))
+        .route("/assets/{asset}/delete", post(delete_asset))
+        .route("/asset/{asset}/conversations", get(conversations_of_asset))
+        .route("/asset/{asset}/formats", get(formats_of_asset))
+        .route("/format/{format}", get(one_format))
+        .route("/anchors/create", post(create_anchor))
+        .route("/annotations/create", post(create_annotation))
+        .route("/websites/create", post(create_website))
+        .route("/message/update/value", post(update_message))
+        .route(
+            "/conversation/{conversation}/rename",
+            post(name_after_first_message),
+        )
+        .merge(search::routes())
+        .merge(model::routes());
+    for kind in [
+        Kind::Conversation,
+        Kind::Message,
+        Kind::Asset,
+        Kind::Anchor,
+        Kind::Annotation,
+        Kind::Website,
+    ] {
+        router = of_kind(router, kind).merge(batch::route(kind));
+    }
+    for (a, b) in [
+        (Kind::Conversation, Kind::Asset),
+        (Kind::Conversation, Kind::Anchor),
+        (Kind::Conversation, Kind::Annotation),
+        (Kind::Conversation, Kind::Website),
+        (Kind::Asset, Kind::Conversation),
+        (Kind::Asset, Kind::Anchor),
+        (Kind::Asset, Kind::Annotation),
+        (Kind::Asset, Kind::Website),
+        (Kind::Anchor, Kind::Asset),
+        (Kind::Anchor, Kind::Conversation),
+        (Kind::Anchor, Kind::Annotation),
+        (Kind::Message, Kind::Annotation),
+    ] {
+        router = association(router, a, b);
+    }
+    router
+}
+
+/// The routes that all kinds have in common.
+fn of_kind(router: Router<App>, kind: Kind) -> Router<App> {
+    let (one, many) = (kind.noun(), kind.plural());
+    router
+        .route(
+            &format!("/{many}"),
+            get(move |State(app): State<App>, params: Params| async move {
+                let transferables = params.transferables()?;
+                Ok::<_, Failure>(list::all(app.store, kind, transferables))
+            }),
+        )
+        .route(
+            &format!("/{many}/stream/identifiers"),
+            get(move |State(app): State<App>, upgrade: WebSocketUpgrade| {
+                stream::identifiers(app, kind, upgrade)
+            }),
+        )
+        .route(
+            &format!("/{one}/{{id}}"),
+            get(move |State(app): State<App>, Id(id): Id, params: Params| {
+                fetch(app, kind, id, params)
+            }),
+        )
+        .route(
+            &format!("/{one}/update"),
+            post(
+                move |State(app): State<App>, params: Params, Body(body): Body| {
+                    write(app, params, move |change| {
+                        objects::update(change, kind, body).map(|row| Link::from(&row))
+                    })
+                },
+            ),
+        )
+        .merge(if kind == Kind::Conversation {
+            Router::new()
+        } else {
+            Router::new().route(
+                &format!("/{many}/identifiers"),
+                get(move |State(app): State<App>| identifiers(app, kind)),
+            )
+        })
+        .merge(if kind == Kind::Asset {
+            Router::new()
+        } else {
+            Router::new().route(
+                &format!("/{many}/{{id}}/delete"),
+                post(move |State(app): State<App>, Id(id): Id| async move {
+                    app.store
+                        .write(move |change| objects::delete(change, kind, &id))
+                        .await?;
+                    Ok::<_, Failure>(StatusCode::NO_CONTENT)
+                }),
+            )
+        })
+}
+
+/// Associating and disassociating, named from the side of `a`.
+fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
+    let path = |verb| format!("/{}/{{a}}/{}/{verb}/{{b}}", a.noun(), b.plural());
+    router
+        .route(
+            &path("associate"),
+            post(move |State(app): State<App>, Ids(x, y): Ids| async move {
+                let job =
+                    move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
+                app.store.write(job).await?;
+                Ok::<_, Failure>(StatusCode::NO_CONTENT)
+            }),
+        )
+        .route(
+            &path("disassociate"),
+            post(move |State(app): State<App>, Ids(x, y): Ids| async move {
+                let job =
+                    move |change: &mut Change<'_>| objects::disassociate(change, (a, &x), (b, &y));
+                app.store.write(job).await?;
+                Ok::<_, Failure>(StatusCode::NO_CONTENT)
+            }),
+        )
+}
+
+async fn fetch(app: App, kind: Kind, id: String, params: Params) -> Answer {
+    let transferables = params.transferables()?;
+    let text = app
+        .store
+        .read(move |db| View::new(db, transferables).one(&store::get(db, kind, &id)?))
+        .await?;
+    Ok(json_text(text))
+}
+
+/// Runs a write and answers with the object that it made or changed.
+async fn write<F>(app: App, params: Params, job: F) -> Answer
+where
+    F: FnOnce(&mut Change<'_>) -> Result<Link, Failure> + Send + 'static,
+{
+    let transferables = params.transferables()?;
+    let text = app
+        .store
+        .write(move |change| {
+            let link = job(change)?;
+            View::new(change.db, transferables).one(&store::get(change.db, link.kind, &link.id)?)
+        })
+        .await?;
+    Ok(json_text(text))
+}
+
+async fn create_conversation(
+    State(app): State<App>,
+    params: Params,
+    asking: Asking,
+    Body(body): Body,
+) -> Answer {
+    let body = if body.is_null() {
+        Value::Object(Map::new())
+    } else {
+        body
+    };
+    write(app, params, move |change| {
+        let application = asking.application(change.db)?;
+        conversation::create(change, body, application)
+    })
+    .await
+}
+
+async fn create_from_asset(State(app): State<App>, Id(asset): Id, asking: Asking) -> Answer {
+    let made = app
+        .store
+        .write(move |change| {
+            let application = asking.application(change.db)?;
+            conversation::create_from_asset(change, &asset, application)
+        })
+        .await?;
+    Ok(json_text(
+        json!({"conversation": {"id": made.id}}).to_string(),
+    ))
+}
+
+async fn create_message(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| message::create(change, body)).await
+}
+
+async fn create_asset(
+    State(app): State<App>,
+    params: Params,
+    asking: Asking,
+    Body(body): Body,
+) -> Answer {
+    let creator = app.store.user().to_string();
+    let ourselves = ourselves(app.store.id());
+    write(app, params, move |change| {
+        let application = asking.application(change.db)?.unwrap_or(ourselves);
+        asset::create(change, body, application, &creator)
+    })
+    .await
+}
+
+async fn create_anchor(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| {
+        anchor::resolve(change, Seed::object(body, "the body")?)
+    })
+    .await
+}
+
+async fn create_annotation(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| {
+        annotation::add(change, Seed::object(body, "the body")?)
+    })
+    .await
+}
+
+async fn create_website(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| {
+        website::resolve(change, Seed::object(body, "the body")?)
+    })
+    .await
+}
+
+/// POST /message/update/value: the same as /message/update; both take the whole message.
+async fn update_message(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
+    write(app, params, move |change| {
+        objects::update(change, Kind::Message, body).map(|row| Link::from(&row))
+    })
+    .await
+}
+
+/// POST /conversation/{c}/rename without a name: Pieces OS asks a model, we take the first line
+/// that a user wrote.
+async fn name_after_first_message(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    write(app, params, move |change| {
+        conversation::name_after_first_message(change, &id)
+    })
+    .await
+}
+
+async fn one_asset(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    fetch(app, Kind::Asset, id, params).await
+}
+
+async fn one_format(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    fetch(app, Kind::Format, id, params).await
+}
+
+/// Answers 200 with the id as text, where other deletes answer 204: so does Pieces OS.
+async fn delete_asset(State(app): State<App>, Id(id): Id) -> Answer {
+    let answer = id.clone();
+    app.store
+        .write(move |change| objects::delete(change, Kind::Asset, &id))
+        .await?;
+    Ok(answer.into_response())
+}
+
+async fn identifiers(app: App, kind: Kind) -> Answer {
+    references(app, kind, |_| {}).await
+}
+
+/// GET /conversations/identifiers: newest `updated` first, which some clients take for granted.
+async fn newest_first(State(app): State<App>) -> Answer {
+    references(app, Kind::Conversation, |ids| {
+        ids.sort_by_key(|(_, updated)| std::cmp::Reverse(*updated))
+    })
+    .await
+}
+
+async fn references(app: App, kind: Kind, order: fn(&mut Vec<(String, i64)>)) -> Answer {
+    let text = app
+        .store
+        .read(move |db| {
+            let mut ids = store::identifiers(db, kind)?;
+            order(&mut ids);
+            let mut out = String::from("{\"iterable\":[");
+            let mut indices = String::new();
+            for (at, (id, _)) in ids.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                out.push_str("{\"id\":\"");
+                out.push_str(id);
+                out.push_str("\"}");
+                write_index(&mut indices, id, at);
+            }
+            out.push_str("],\"indices\":{");
+            out.push_str(&indices);
+            out.push_str("}}");
+            Ok(out)
+        })
+        .await?;
+    Ok(json_text(text))
+}
+
+async fn messages_of_conversation(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    some(app, params, move |db| {
+        let conversation = store::get(db, Kind::Conversation, &id)?;
+        store::owned_rows(db, Kind::Message, conversation.seq)
+    })
+    .await
+}
+
+async fn formats_of_asset(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    some(app, params, move |db| {
+        let asset = store::get(db, Kind::Asset, &id)?;
+        store::owned_rows(db, Kind::Format, asset.seq)
+    })
+    .await
+}
+
+async fn conversations_of_asset(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
+    some(app, params, move |db| {
+        let asset = store::get(db, Kind::Asset, &id)?;
+        let links = store::neighbours(db, asset.seq)?;
+        let conversations = links.iter().filter(|link| link.kind == Kind::Conversation);
+        conversations
+            .map(|link| store::get(db, Kind::Conversation, &link.id))
+            .collect()
+    })
+    .await
+}
+
+/// A wrapper of a few objects.
+async fn some<F>(app: App, params: Params, rows: F) -> Answer
+where
+    F: FnOnce(&Connection) -> Result<Vec<Row>, Failure> + Send + 'static,
+{
+    let transferables = params.transferables()?;
+    let text = app
+        .store
+        .read(move |db| {
+            let rows = rows(db)?;
+            let mut view = View::new(db, transferables);
+            let mut out = String::from("{\"iterable\":[");
+            let mut indices = String::new();
+            for (at, row) in rows.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                out.push_str(&view.one(row)?);
+                write_index(&mut indices, &row.id, at);
+            }
+            out.push_str("],\"indices\":{");
+            out.push_str(&indices);
+            out.push_str("}}");
+            Ok(out)
+        })
+        .await?;
+    Ok(json_text(text))
+}

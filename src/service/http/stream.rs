@@ -1,0 +1,119 @@
+//! Identifier streams: all live ids in the first frame, then each committed change in its own.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{
+        State,
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code},
+    },
+    response::Response,
+};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    time::timeout,
+};
+
+use super::App;
+use crate::service::{Failure, store::Kind};
+
+/// Clients have nothing to say here.
+const INCOMING: usize = 64 << 10;
+/// How long one frame may take to leave; a first frame may be large.
+const SEND: Duration = Duration::from_secs(30);
+
+/// Accepts a stream that takes small messages only.
+pub(super) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.max_message_size(INCOMING).max_frame_size(INCOMING)
+}
+
+/// The identifier stream of a kind.
+pub(super) async fn identifiers(
+    app: App,
+    kind: Kind,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    Ok(limited(upgrade).on_upgrade(move |socket| follow(app, kind, socket)))
+}
+
+async fn follow(app: App, kind: Kind, mut socket: WebSocket) {
+    let subscribed = app.store.subscribe(kind).await;
+    let Ok((first, mut events)) = subscribed else {
+        return close(socket, close_code::ERROR, "the store failed").await;
+    };
+    if !send(&mut socket, Message::Text(first)).await {
+        return;
+    }
+    let mut stopped = app.stopped.clone();
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(frame) => {
+                    if !send(&mut socket, Message::Text(frame)).await {
+                        return;
+                    }
+                }
+                // What was missed is in the first frame of the next stream.
+                Err(RecvError::Lagged(_)) => {
+                    return close(socket, close_code::AGAIN, "too slow; connect again").await;
+                }
+                Err(RecvError::Closed) => return,
+            },
+            // Reading answers pings and notices the end.
+            said = socket.recv() => match said {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+            () = until(&mut stopped) => {
+                return close(socket, close_code::AWAY, "the service is stopping").await;
+            }
+        }
+    }
+}
+
+/// A stream that says one thing at the start (if anything) and then only stays open.
+pub(super) async fn constant(
+    State(app): State<App>,
+    greeting: Option<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    limited(upgrade).on_upgrade(move |mut socket| async move {
+        if let Some(greeting) = greeting
+            && !send(&mut socket, Message::Text(greeting.into())).await
+        {
+            return;
+        }
+        let mut stopped = app.stopped.clone();
+        loop {
+            tokio::select! {
+                said = socket.recv() => match said {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => {}
+                },
+                () = until(&mut stopped) => {
+                    return close(socket, close_code::AWAY, "the service is stopping").await;
+                }
+            }
+        }
+    })
+}
+
+/// Waits for the end of the service; a dropped sender means that, too.
+pub(super) async fn until(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// `false`: the client is gone or does not read.
+pub(super) async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
+}
+
+async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
+    let farewell = socket.send(Message::Close(Some(frame)));
+    // The client sees the end of the connection in any case.
+    let _ = timeout(Duration::from_millis(100), farewell).await;
+}

@@ -1,0 +1,20 @@
+//! The embedded local service: the Pieces API on loopback over a durable store of its own.
+//!
+//! [`attach`] either serves the store of a data directory or finds the process that does. Inside,
+//! data flows one way: `http` reads requests, `objects` says what they mean, `store` keeps it,
+//! `view` puts answers together. `docs/service.md` lists the routes and the files.
+
+mod attach;
+mod error;
+mod extract;
+mod failure;
+mod http;
+mod objects;
+mod store;
+mod time;
+mod view;
+
+pub use attach::{Attached, Options, Role, attach, default_data_dir};
+pub use error::ServiceError;
+
+pub(crate) use failure::Failure;

@@ -1,0 +1,115 @@
+//! File extensions that the API has a classification for.
+
+/// The classification of everything else.
+pub(crate) const UNKNOWN: &str = "UNKNOWN";
+
+const CODE: &[&str] = &[
+    "adb",
+    "ads",
+    "agda",
+    "bash",
+    "bat",
+    "bazel",
+    "c",
+    "cc",
+    "clj",
+    "cmd",
+    "coffee",
+    "cpp",
+    "cs",
+    "css",
+    "csx",
+    "cxx",
+    "dart",
+    "dockerfile",
+    "el",
+    "elm",
+    "erl",
+    "ex",
+    "exs",
+    "f90",
+    "fs",
+    "fsx",
+    "glsl",
+    "go",
+    "groovy",
+    "h",
+    "hcl",
+    "hh",
+    "hpp",
+    "hrl",
+    "hs",
+    "htm",
+    "html",
+    "hxx",
+    "ini",
+    "ipynb",
+    "java",
+    "jl",
+    "js",
+    "json",
+    "jsx",
+    "kt",
+    "lean",
+    "lisp",
+    "lua",
+    "luau",
+    "m",
+    "mjs",
+    "ml",
+    "mm",
+    "nim",
+    "pas",
+    "php",
+    "pl",
+    "pm",
+    "ps1",
+    "py",
+    "pyi",
+    "pyx",
+    "r",
+    "rake",
+    "rb",
+    "rbi",
+    "rkt",
+    "rs",
+    "sbt",
+    "scala",
+    "scm",
+    "scss",
+    "sh",
+    "sol",
+    "sql",
+    "sv",
+    "svelte",
+    "swift",
+    "tf",
+    "toml",
+    "ts",
+    "tsx",
+    "vba",
+    "vhdl",
+    "vue",
+    "xml",
+    "xsd",
+    "xsl",
+    "yaml",
+    "yml",
+    "zig",
+    "zsh",
+];
+
+const TEXT: &[&str] = &["csv", "log", "markdown", "md", "rtf", "tex", "text", "txt"];
+
+/// The API's spelling of a file extension.
+pub(crate) fn known(extension: &str) -> Option<&'static str> {
+    let extension = extension.trim_start_matches('.');
+    CODE.iter()
+        .chain(TEXT)
+        .copied()
+        .find(|known| known.eq_ignore_ascii_case(extension))
+}
+
+pub(crate) fn is_code(extension: &str) -> bool {
+    CODE.contains(&extension)
+}

@@ -1,0 +1,97 @@
+//! What each kind of object means: how it is made from a seed, what it is tied to.
+
+pub(crate) mod anchor;
+pub(crate) mod annotation;
+pub(crate) mod asset;
+pub(crate) mod conversation;
+pub(crate) mod language;
+pub(crate) mod message;
+pub(crate) mod seed;
+pub(crate) mod website;
+
+use serde_json::{Map, Value};
+
+use self::seed::Seed;
+use super::{
+    Failure,
+    store::{self, Change, Kind, Link, Row},
+};
+
+/// Writes a whole object over the stored one. Fields it lacks stay; what is owned or associated
+/// is not taken from it, so a stale copy loses nothing.
+pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result<Row, Failure> {
+    let mut body = Seed::object(body, "the body")?.into_map();
+    let id = seed::uuid(body.get("id"), "id")?;
+    let row = store::get(change.db, kind, &id)?;
+    // These are arrays of copies in some answers, never something to store.
+    body.remove("readable");
+    let merged = change.merge(&row, body)?;
+    let text = text(change, &row, &merged)?;
+    change.index_text(row.seq, &text)?;
+    change.touch(&Link::from(&row))?;
+    if kind == Kind::Message
+        && let Some(conversation) = owner(change, &row)?
+    {
+        change.touch(&conversation)?;
+    }
+    store::get(change.db, kind, &id)
+}
+
+/// Deletes an object with what it owns.
+pub(crate) fn delete(change: &mut Change<'_>, kind: Kind, id: &str) -> Result<(), Failure> {
+    let row = store::get(change.db, kind, id)?;
+    change.delete(&row)
+}
+
+/// Ties two objects together; both count as changed.
+pub(crate) fn associate(
+    change: &mut Change<'_>,
+    a: (Kind, &str),
+    b: (Kind, &str),
+) -> Result<(), Failure> {
+    let (a, b) = ends(change, a, b)?;
+    if change.link(&a, &b)? {
+        change.touch(&a)?;
+        change.touch(&b)?;
+    }
+    Ok(())
+}
+
+/// Unties two objects; both count as changed.
+pub(crate) fn disassociate(
+    change: &mut Change<'_>,
+    a: (Kind, &str),
+    b: (Kind, &str),
+) -> Result<(), Failure> {
+    let (a, b) = ends(change, a, b)?;
+    if change.unlink(&a, &b)? {
+        change.touch(&a)?;
+        change.touch(&b)?;
+    }
+    Ok(())
+}
+
+fn ends(change: &Change<'_>, a: (Kind, &str), b: (Kind, &str)) -> Result<(Link, Link), Failure> {
+    let end = |(kind, id)| store::get(change.db, kind, id).map(|row| Link::from(&row));
+    Ok((end(a)?, end(b)?))
+}
+
+fn owner(change: &Change<'_>, row: &Row) -> Result<Option<Link>, Failure> {
+    Ok(row
+        .owner
+        .map(|seq| store::by_seq(change.db, seq))
+        .transpose()?
+        .flatten())
+}
+
+/// What full-text search finds the object by.
+fn text(change: &Change<'_>, row: &Row, doc: &Map<String, Value>) -> Result<String, Failure> {
+    let field = |key: &str| doc.get(key).and_then(Value::as_str).unwrap_or_default();
+    Ok(match row.kind {
+        Kind::Message => message::raw(doc).unwrap_or_default().to_owned(),
+        Kind::Annotation => field("text").to_owned(),
+        Kind::Website => format!("{} {}", field("name"), field("url")),
+        Kind::Asset => format!("{}\n{}", field("name"), asset::content(change.db, row)?),
+        _ => field("name").to_owned(),
+    })
+}

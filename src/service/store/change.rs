@@ -1,0 +1,213 @@
+//! What one write does to the store, and the events it will be told by.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{
+    hub::Event,
+    kind::Kind,
+    query::{self, Row},
+};
+use crate::service::{Failure, time};
+
+/// An open write. Everything it changes becomes visible, and is told, together.
+pub(crate) struct Change<'a> {
+    /// Reads see what the change did so far.
+    pub(crate) db: &'a Connection,
+    pub(crate) now: i64,
+    events: Vec<Event>,
+}
+
+/// One end of an association.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) kind: Kind,
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+}
+
+impl From<&Row> for Link {
+    fn from(row: &Row) -> Self {
+        Self {
+            kind: row.kind,
+            seq: row.seq,
+            id: row.id.clone(),
+        }
+    }
+}
+
+/// A new object.
+pub(crate) struct New<'a> {
+    pub(crate) kind: Kind,
+    /// The object it dies with.
+    pub(crate) owner: Option<i64>,
+    /// What it is found by.
+    pub(crate) key: Option<&'a str>,
+    /// What full-text search finds it by.
+    pub(crate) text: &'a str,
+    /// The document; `id`, `created` and `updated` in it are honoured (imports bring them).
+    pub(crate) doc: Map<String, Value>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn new(db: &'a Connection) -> Self {
+        Self {
+            db,
+            now: time::now(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// Stores a new object.
+    pub(crate) fn insert(&mut self, new: New<'_>) -> Result<Link, Failure> {
+        let New {
+            kind,
+            owner,
+            key,
+            text,
+            mut doc,
+        } = new;
+        let id = match doc.remove("id") {
+            None | Some(Value::Null) => Uuid::new_v4(),
+            Some(given) => given
+                .as_str()
+                .and_then(|id| Uuid::parse_str(id).ok())
+                .ok_or_else(|| Failure::invalid("`id` must be a UUID."))?,
+        };
+        let id = id.to_string();
+        let created = time::grouped(doc.get("created")).unwrap_or(self.now);
+        let updated = time::grouped(doc.get("updated")).unwrap_or(self.now);
+        doc.retain(|_, value| !value.is_null());
+        let doc = serde_json::to_string(&strip(kind, doc))?;
+        let added = self
+            .db
+            .prepare_cached(
+                "INSERT INTO entity (kind, id, owner, key, created, updated, doc)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute(params![kind as i64, id, owner, key, created, updated, doc])?;
+        if added == 0 {
+            return Err(Failure::Exists(id));
+        }
+        let seq = self.db.last_insert_rowid();
+        self.index_text(seq, text)?;
+        self.events.push(Event::Upsert {
+            kind,
+            id: id.clone(),
+            updated,
+        });
+        Ok(Link { kind, seq, id })
+    }
+
+    /// Replaces the fields that `doc` has; a `null` removes one, an absent one stays.
+    pub(crate) fn merge(
+        &mut self,
+        row: &Row,
+        doc: Map<String, Value>,
+    ) -> Result<Map<String, Value>, Failure> {
+        let mut merged = row.object()?;
+        for (key, value) in strip(row.kind, doc) {
+            if value.is_null() {
+                merged.remove(&key);
+            } else {
+                merged.insert(key, value);
+            }
+        }
+        self.db
+            .prepare_cached("UPDATE entity SET doc = ?2 WHERE seq = ?1")?
+            .execute(params![row.seq, serde_json::to_string(&merged)?])?;
+        Ok(merged)
+    }
+
+    /// Replaces what full-text search finds the object by.
+    pub(crate) fn index_text(&self, seq: i64, text: &str) -> Result<(), Failure> {
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO search (rowid, text) VALUES (?1, ?2)")?
+            .execute(params![seq, text])?;
+        Ok(())
+    }
+
+    /// Moves `updated` forward and tells that the object has changed.
+    pub(crate) fn touch(&mut self, object: &Link) -> Result<(), Failure> {
+        let updated: i64 = self
+            .db
+            .prepare_cached(
+                "UPDATE entity SET updated = max(?2, updated + 1) WHERE seq = ?1 RETURNING updated",
+            )?
+            .query_row(params![object.seq, self.now], |row| row.get(0))?;
+        self.events.push(Event::Upsert {
+            kind: object.kind,
+            id: object.id.clone(),
+            updated,
+        });
+        Ok(())
+    }
+
+    /// Associates two objects, in both directions. `false`: they were already.
+    pub(crate) fn link(&mut self, a: &Link, b: &Link) -> Result<bool, Failure> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO link (a_kind, a, b_kind, b) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?;
+        let added = insert.execute(params![a.kind as i64, a.seq, b.kind as i64, b.seq])?;
+        insert.execute(params![b.kind as i64, b.seq, a.kind as i64, a.seq])?;
+        Ok(added > 0)
+    }
+
+    /// Ends an association. `false`: there was none.
+    pub(crate) fn unlink(&mut self, a: &Link, b: &Link) -> Result<bool, Failure> {
+        let mut delete = self.db.prepare_cached(
+            "DELETE FROM link WHERE a_kind = ?1 AND a = ?2 AND b_kind = ?3 AND b = ?4",
+        )?;
+        let removed = delete.execute(params![a.kind as i64, a.seq, b.kind as i64, b.seq])?;
+        delete.execute(params![b.kind as i64, b.seq, a.kind as i64, a.seq])?;
+        Ok(removed > 0)
+    }
+
+    /// Deletes an object with all that it owns; what was associated with it counts as changed.
+    pub(crate) fn delete(&mut self, row: &Row) -> Result<(), Failure> {
+        let doomed = query::with_owned(self.db, row.seq)?;
+        let mut touched = HashMap::new();
+        for object in &doomed {
+            for other in query::neighbours(self.db, object.seq)? {
+                touched.insert(other.seq, other);
+            }
+            self.db
+                .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
+                .execute([object.seq])?;
+        }
+        if let Some(owner) = row.owner
+            && let Some(owner) = query::by_seq(self.db, owner)?
+        {
+            touched.insert(owner.seq, owner);
+        }
+        self.db
+            .prepare_cached("DELETE FROM entity WHERE seq = ?1")?
+            .execute([row.seq])?;
+        for object in doomed {
+            touched.remove(&object.seq);
+            self.events.push(Event::Delete {
+                kind: object.kind,
+                id: object.id,
+            });
+        }
+        for object in touched.into_values() {
+            self.touch(&object)?;
+        }
+        Ok(())
+    }
+}
+
+/// The document less what is kept in columns or worked out.
+fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Value> {
+    for key in ["id", "created", "updated"].iter().chain(kind.derived()) {
+        doc.remove(*key);
+    }
+    doc
+}

@@ -1,0 +1,102 @@
+//! The kinds of object the store holds.
+
+/// Numbers are on disk: never reuse or renumber them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i64)]
+pub(crate) enum Kind {
+    Conversation = 1,
+    Message = 2,
+    Asset = 3,
+    Format = 4,
+    Anchor = 5,
+    Point = 6,
+    Annotation = 7,
+    Website = 8,
+    Application = 9,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Conversation,
+        Self::Message,
+        Self::Asset,
+        Self::Format,
+        Self::Anchor,
+        Self::Point,
+        Self::Annotation,
+        Self::Website,
+        Self::Application,
+    ];
+
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i64 == number)
+    }
+
+    /// In sentences.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Message => "message",
+            Self::Asset => "asset",
+            Self::Format => "format",
+            Self::Anchor => "anchor",
+            Self::Point => "anchor point",
+            Self::Annotation => "annotation",
+            Self::Website => "website",
+            Self::Application => "application",
+        }
+    }
+
+    /// The key of this kind's reference in a `StreamedIdentifier`.
+    pub(crate) fn streamed_as(self) -> &'static str {
+        match self {
+            Self::Message => "conversationMessage",
+            Self::Point => "anchorPoint",
+            other => other.noun(),
+        }
+    }
+
+    /// The field that lists objects of this kind in another object.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversations",
+            Self::Message => "messages",
+            Self::Asset => "assets",
+            Self::Format => "formats",
+            Self::Anchor => "anchors",
+            Self::Point => "points",
+            Self::Annotation => "annotations",
+            Self::Website => "websites",
+            Self::Application => "applications",
+        }
+    }
+
+    /// Fields of an answer that are worked out, so never kept in the stored document.
+    pub(crate) fn derived(self) -> &'static [&'static str] {
+        match self {
+            Self::Conversation => &["messages", "annotations", "assets", "anchors", "websites"],
+            Self::Message => &["conversation", "annotations"],
+            Self::Asset => &[
+                "formats",
+                "preview",
+                "original",
+                "anchors",
+                "annotations",
+                "conversations",
+                "websites",
+            ],
+            Self::Anchor => &[
+                "points",
+                "assets",
+                "annotations",
+                "conversations",
+                "messages",
+            ],
+            Self::Point => &["anchor"],
+            Self::Annotation => &["asset", "anchor", "conversation", "messages"],
+            Self::Website => &["assets", "conversations", "messages"],
+            Self::Format => &["asset"],
+            Self::Application => &[],
+        }
+    }
+}

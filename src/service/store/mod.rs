@@ -1,0 +1,207 @@
+//! The durable store: SQLite in WAL mode, one writer thread, a few readers.
+//!
+//! A write is acknowledged after its transaction is on disk (`synchronous=FULL`); writes that
+//! arrive while one is being flushed share the next transaction. Nothing here knows of HTTP.
+
+mod change;
+mod hub;
+mod kind;
+mod open;
+mod query;
+mod schema;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use axum::extract::ws::Utf8Bytes;
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, broadcast};
+use uuid::Uuid;
+
+pub(crate) use change::{Change, Link, New};
+pub(crate) use kind::Kind;
+pub(crate) use query::{
+    Found, Row, by_seq, find, find_by_key, get, identifiers, linked, list, neighbours, owned,
+    owned_rows, search, text_of_query,
+};
+
+use self::{hub::Hub, writer::Writer};
+use super::{Failure, ServiceError};
+
+/// Readers at once; more wait.
+const READERS: usize = 4;
+/// How long a request waits for its turn to read.
+const READ_TURN: Duration = Duration::from_secs(20);
+
+/// An open store. Cheap to share behind an [`Arc`].
+pub(crate) struct Store {
+    path: PathBuf,
+    id: Uuid,
+    user: Uuid,
+    hub: Arc<Hub>,
+    writer: Writer,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    turns: Semaphore,
+}
+
+/// A store and what a person should be told about its opening.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<Store>,
+    pub(crate) notice: Option<String>,
+}
+
+impl Store {
+    /// Opens `store.db` in `dir`, sets a corrupt one aside, and keeps `holding` (the lock) until
+    /// the writer has ended. Blocking.
+    pub(crate) fn open(dir: &Path, holding: impl Send + 'static) -> Result<Opened, ServiceError> {
+        let path = dir.join("store.db");
+        let open::Ready {
+            db,
+            id,
+            user,
+            notice,
+        } = open::open(&path)?;
+        let hub = Arc::new(Hub::new());
+        let (writer, thread) =
+            writer::start(db, hub.clone(), holding).map_err(|source| ServiceError::Unusable {
+                path: path.clone(),
+                source,
+            })?;
+        let store = Arc::new(Self {
+            path,
+            id,
+            user,
+            hub,
+            writer,
+            thread: Mutex::new(Some(thread)),
+            readers: Mutex::new(Vec::new()),
+            turns: Semaphore::new(READERS),
+        });
+        Ok(Opened { store, notice })
+    }
+
+    /// The store's own id, stable for its life.
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The one user of the store.
+    pub(crate) fn user(&self) -> Uuid {
+        self.user
+    }
+
+    /// Runs `job` in a transaction and answers once that is on disk and has been published.
+    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        self.writer.run(job).await
+    }
+
+    /// Runs `job` on a consistent view, off the async threads.
+    pub(crate) async fn read<T, F>(self: &Arc<Self>, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        self.on_reader(move |_, db| {
+            let view = db.unchecked_transaction()?;
+            let result = job(&view)?;
+            view.finish()?;
+            Ok(result)
+        })
+        .await
+    }
+
+    /// All live objects of a kind as one frame, and every change after it.
+    pub(crate) async fn subscribe(
+        self: &Arc<Self>,
+        kind: Kind,
+    ) -> Result<(Utf8Bytes, broadcast::Receiver<Utf8Bytes>), Failure> {
+        self.on_reader(move |store, db| {
+            let gate = store.hub.gate();
+            let events = store.hub.subscribe(kind);
+            let view = db.unchecked_transaction()?;
+            // The view is taken by the first read, not by BEGIN.
+            schema::version(&view)?;
+            drop(gate);
+            Ok((query::first_frame(&view, kind)?.into(), events))
+        })
+        .await
+    }
+
+    async fn on_reader<T, F>(self: &Arc<Self>, job: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self, &Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let turn = tokio::time::timeout(READ_TURN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Failure::Busy);
+        };
+        let store = self.clone();
+        let ran = tokio::task::spawn_blocking(move || {
+            let pooled = store
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let db = match pooled {
+                Some(db) => db,
+                None => open::reader(&store.path)?,
+            };
+            let result = job(&store, &db);
+            if db.is_autocommit() {
+                store
+                    .readers
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(db);
+            }
+            result
+        });
+        ran.await
+            .unwrap_or_else(|_| Err(Failure::Store("a read was cut off".to_owned())))
+    }
+
+    /// A connection of the caller's own, for answers too long to keep others waiting. Blocking.
+    pub(crate) fn own_reader(&self) -> Result<Connection, Failure> {
+        Ok(open::reader(&self.path)?)
+    }
+
+    /// Takes no more writes; those that are queued are finished in the background.
+    pub(crate) fn stop(&self) {
+        self.writer.stop();
+    }
+
+    /// Takes no more writes, finishes those that are queued, and lets go of the lock. Blocking.
+    pub(crate) fn close(&self) {
+        self.writer.stop();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer of the local service ended badly");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The writer ends by itself; nobody waits for it here, which may be an async thread.
+        self.writer.stop();
+    }
+}

@@ -1,0 +1,265 @@
+//! What is read from the store. All SQL is fixed; values are bound.
+
+use std::fmt::Write as _;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value};
+
+use super::{change::Link, hub, kind::Kind};
+use crate::service::Failure;
+
+/// One stored object.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) owner: Option<i64>,
+    pub(crate) created: i64,
+    pub(crate) updated: i64,
+    /// A JSON object, compact, without what is derived.
+    pub(crate) doc: String,
+}
+
+impl Row {
+    /// The document, parsed.
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Failure> {
+        Ok(serde_json::from_str(&self.doc)?)
+    }
+
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            kind: kind(row, 0)?,
+            seq: row.get(1)?,
+            id: row.get(2)?,
+            owner: row.get(3)?,
+            created: row.get(4)?,
+            updated: row.get(5)?,
+            doc: row.get(6)?,
+        })
+    }
+}
+
+const ROW: &str = "SELECT kind, seq, id, owner, created, updated, doc FROM entity";
+
+fn kind(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Kind> {
+    let number = row.get(at)?;
+    Kind::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(at, number))
+}
+
+fn read_link(row: &rusqlite::Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link {
+        kind: kind(row, 0)?,
+        seq: row.get(1)?,
+        id: row.get(2)?,
+    })
+}
+
+/// The object, if it is there.
+pub(crate) fn find(db: &Connection, kind: Kind, id: &str) -> Result<Option<Row>, Failure> {
+    let sql = format!("{ROW} WHERE id = ?1 AND kind = ?2");
+    Ok(db
+        .prepare_cached(&sql)?
+        .query_row(params![id, kind as i64], Row::read)
+        .optional()?)
+}
+
+/// The object, or the 410 that says it is not there.
+pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure> {
+    find(db, kind, id)?.ok_or_else(|| Failure::Gone {
+        kind: kind.noun(),
+        id: id.to_owned(),
+    })
+}
+
+/// The objects of a kind that are found by `key`.
+pub(crate) fn find_by_key(db: &Connection, kind: Kind, key: &str) -> Result<Vec<Row>, Failure> {
+    let sql = format!("{ROW} WHERE kind = ?1 AND key = ?2 ORDER BY seq");
+    let mut query = db.prepare_cached(&sql)?;
+    let rows = query.query_map(params![kind as i64, key], Row::read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Up to `limit` objects of a kind in order of arrival, those after `after`.
+pub(crate) fn list(
+    db: &Connection,
+    kind: Kind,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Row>, Failure> {
+    let sql = format!("{ROW} WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut query = db.prepare_cached(&sql)?;
+    let rows = query.query_map(params![kind as i64, after, limit], Row::read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What the owners `first..=last` own of a kind, as (owner, object), by owner and arrival.
+pub(crate) fn owned(
+    db: &Connection,
+    kind: Kind,
+    first: i64,
+    last: i64,
+) -> Result<Vec<(i64, String)>, Failure> {
+    // Left to itself, SQLite takes equality on `kind` for the better key and reads all messages.
+    let mut query = db.prepare_cached(
+        "SELECT owner, id FROM entity INDEXED BY entity_owner WHERE owner BETWEEN ?1 AND ?2 AND kind = ?3 ORDER BY owner, seq",
+    )?;
+    let rows = query.query_map(params![first, last, kind as i64], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What one object owns of a kind, in order of arrival.
+pub(crate) fn owned_rows(db: &Connection, kind: Kind, owner: i64) -> Result<Vec<Row>, Failure> {
+    let sql = format!("{ROW} WHERE owner = ?1 AND kind = ?2 ORDER BY seq");
+    let mut query = db.prepare_cached(&sql)?;
+    let rows = query.query_map(params![owner, kind as i64], Row::read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is associated with the objects `first..=last` of a kind, as (object, other).
+pub(crate) fn linked(
+    db: &Connection,
+    kind: Kind,
+    first: i64,
+    last: i64,
+) -> Result<Vec<(i64, Link)>, Failure> {
+    let mut query = db.prepare_cached(
+        "SELECT l.a, l.b_kind, l.b, e.id FROM link l JOIN entity e ON e.seq = l.b
+         WHERE l.a_kind = ?3 AND l.a BETWEEN ?1 AND ?2 ORDER BY l.a, l.b_kind, l.b",
+    )?;
+    let rows = query.query_map(params![first, last, kind as i64], |row| {
+        Ok((
+            row.get(0)?,
+            Link {
+                kind: self::kind(row, 1)?,
+                seq: row.get(2)?,
+                id: row.get(3)?,
+            },
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is associated with one object, of whatever kind.
+pub(crate) fn neighbours(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure> {
+    let mut query = db.prepare_cached(
+        "SELECT e.kind, e.seq, e.id FROM link l JOIN entity e ON e.seq = l.b
+         WHERE l.a = ?1 ORDER BY e.kind, e.seq",
+    )?;
+    let rows = query.query_map([seq], read_link)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The object at a place in the order of arrival.
+pub(crate) fn by_seq(db: &Connection, seq: i64) -> Result<Option<Link>, Failure> {
+    Ok(db
+        .prepare_cached("SELECT kind, seq, id FROM entity WHERE seq = ?1")?
+        .query_row([seq], read_link)
+        .optional()?)
+}
+
+/// The object itself and all that dies with it.
+pub(super) fn with_owned(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure> {
+    let mut query = db.prepare_cached(
+        "WITH RECURSIVE doomed (seq) AS (
+           SELECT ?1 UNION SELECT e.seq FROM doomed d JOIN entity e ON e.owner = d.seq
+         )
+         SELECT e.kind, e.seq, e.id FROM doomed d JOIN entity e ON e.seq = d.seq ORDER BY e.seq DESC",
+    )?;
+    let rows = query.query_map([seq], read_link)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Ids and `updated` of all objects of a kind, in order of arrival.
+pub(crate) fn identifiers(db: &Connection, kind: Kind) -> Result<Vec<(String, i64)>, Failure> {
+    let mut query =
+        db.prepare_cached("SELECT id, updated FROM entity WHERE kind = ?1 ORDER BY seq")?;
+    let rows = query.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Every live object of a kind as one stream frame, in order of arrival.
+pub(super) fn first_frame(db: &Connection, kind: Kind) -> Result<String, Failure> {
+    let mut query =
+        db.prepare_cached("SELECT id, updated FROM entity WHERE kind = ?1 ORDER BY seq")?;
+    let mut rows = query.query([kind as i64])?;
+    let mut out = String::from("{\"iterable\":[");
+    while let Some(row) = rows.next()? {
+        if !out.ends_with('[') {
+            out.push(',');
+        }
+        hub::write_item(
+            &mut out,
+            kind,
+            row.get_ref(0)?.as_str().unwrap_or_default(),
+            row.get(1)?,
+        );
+    }
+    out.push_str("]}");
+    Ok(out)
+}
+
+/// Up to `limit` objects whose text has the words of an FTS5 query, best first.
+pub(crate) fn search(db: &Connection, query: &str, limit: usize) -> Result<Vec<Found>, Failure> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = db.prepare_cached(
+        "SELECT e.kind, e.seq, e.id, e.owner FROM search s JOIN entity e ON e.seq = s.rowid
+         WHERE search MATCH ?1 ORDER BY s.rank, e.updated DESC LIMIT ?2",
+    )?;
+    let found = statement.query_map(params![query, limit], |row| {
+        Ok(Found {
+            link: read_link(row)?,
+            owner: row.get(3)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// One object that a search found.
+pub(crate) struct Found {
+    pub(crate) link: Link,
+    pub(crate) owner: Option<i64>,
+}
+
+/// What a person typed, as an FTS5 query: every word must occur, the last one may go on.
+/// `None` when there is no word in it.
+pub(crate) fn text_of_query(typed: &str) -> Option<String> {
+    let mut out = String::new();
+    for word in typed
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
+        let separator = if out.is_empty() { "" } else { " " };
+        // Writing to a String cannot fail. Quoted, so no word is an operator.
+        let _ = write!(out, "{separator}\"{word}\"");
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push('*');
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_text_never_becomes_syntax() {
+        for (typed, expected) in [
+            ("retry", Some("\"retry\"*")),
+            ("retry jitter", Some("\"retry\" \"jitter\"*")),
+            (
+                "a OR \"b\" NEAR(c)",
+                Some("\"a\" \"OR\" \"b\" \"NEAR\" \"c\"*"),
+            ),
+            ("  -- ;'", None),
+            ("", None),
+        ] {
+            assert_eq!(text_of_query(typed).as_deref(), expected, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! Answers, put together from stored documents, columns and associations.
+//!
+//! Conversations and messages come in great numbers, so their stored text is spliced without being
+//! parsed; the others are built as values.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Failure,
+    store::{self, Kind, Link, Row},
+    time,
+};
+
+/// Writes the objects of one answer.
+pub(crate) struct View<'a> {
+    db: &'a Connection,
+    now: i64,
+    /// Whether raw content goes with it.
+    transferables: bool,
+    /// Anchors as embedded in conversations, by their place in the store.
+    anchors: HashMap<i64, String>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(db: &'a Connection, transferables: bool) -> Self {
+        Self {
+            db,
+            now: time::now(),
+            transferables,
+            anchors: HashMap::new(),
+        }
+    }
+
+    /// Writes one object.
+    pub(crate) fn one(&mut self, row: &Row) -> Result<String, Failure> {
+        let mut out = String::new();
+        self.many(std::slice::from_ref(row), &mut |_, object| {
+            out.push_str(object)
+        })?;
+        Ok(out)
+    }
+
+    /// Hands each object's id and JSON to `to`. The rows are of one kind, in order of arrival.
+    pub(crate) fn many(
+        &mut self,
+        rows: &[Row],
+        to: &mut dyn FnMut(&str, &str),
+    ) -> Result<(), Failure> {
+        let Some(kind) = rows.first().map(|row| row.kind) else {
+            return Ok(());
+        };
+        if kind == Kind::Conversation {
+            return self.conversations(rows, to);
+        }
+        for row in rows {
+            let object = match kind {
+                Kind::Message => self.message(row)?,
+                Kind::Asset => self.asset(row)?.to_string(),
+                Kind::Anchor => self.anchor(row)?.to_string(),
+                Kind::Annotation => self.annotation(row)?.to_string(),
+                Kind::Website => self.website(row)?.to_string(),
+                Kind::Format => self.format(row)?.to_string(),
+                Kind::Conversation | Kind::Point | Kind::Application => {
+                    Value::Object(self.base(row)?).to_string()
+                }
+            };
+            to(&row.id, &object);
+        }
+        Ok(())
+    }
+
+    fn conversations(
+        &mut self,
+        rows: &[Row],
+        to: &mut dyn FnMut(&str, &str),
+    ) -> Result<(), Failure> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(());
+        };
+        let messages = store::owned(self.db, Kind::Message, first.seq, last.seq)?;
+        let links = store::linked(self.db, Kind::Conversation, first.seq, last.seq)?;
+        let (mut messages, mut links) = (messages.as_slice(), links.as_slice());
+        let mut out = String::new();
+        for row in rows {
+            let own_messages = take(&mut messages, row.seq, |(owner, _)| *owner);
+            let own_links = take(&mut links, row.seq, |(a, _)| *a);
+            out.clear();
+            self.open(&mut out, row);
+            plural(
+                &mut out,
+                Kind::Message,
+                own_messages.iter().map(|(_, id)| (id.as_str(), None)),
+            );
+            for kind in [Kind::Annotation, Kind::Asset, Kind::Website] {
+                let of_kind = own_links.iter().filter(|(_, link)| link.kind == kind);
+                plural(
+                    &mut out,
+                    kind,
+                    of_kind.map(|(_, link)| (link.id.as_str(), None)),
+                );
+            }
+            let anchors = || {
+                own_links
+                    .iter()
+                    .filter(|(_, link)| link.kind == Kind::Anchor)
+            };
+            for (_, link) in anchors() {
+                self.remember_anchor(link)?;
+            }
+            let embedded = anchors().map(|(_, link)| {
+                (
+                    link.id.as_str(),
+                    self.anchors.get(&link.seq).map(String::as_str),
+                )
+            });
+            plural(&mut out, Kind::Anchor, embedded);
+            close(&mut out, &row.doc);
+            to(&row.id, &out);
+        }
+        Ok(())
+    }
+
+    /// An embedded anchor brings its paths, so that a client learns the files of all
+    /// conversations from one answer. It is kept short: there may be one per conversation.
+    fn remember_anchor(&mut self, link: &Link) -> Result<(), Failure> {
+        if self.anchors.contains_key(&link.seq) {
+            return Ok(());
+        }
+        let row = store::get(self.db, Kind::Anchor, &link.id)?;
+        let mut anchor = row.object()?;
+        anchor.insert("id".to_owned(), row.id.clone().into());
+        anchor.insert(
+            "created".to_owned(),
+            json!({"value": time::iso(row.created)}),
+        );
+        anchor.insert(
+            "updated".to_owned(),
+            json!({"value": time::iso(row.updated)}),
+        );
+        anchor.insert("points".to_owned(), self.points(&row)?);
+        self.anchors
+            .insert(link.seq, Value::Object(anchor).to_string());
+        Ok(())
+    }
+
+    fn message(&self, row: &Row) -> Result<String, Failure> {
+        let mut out = String::new();
+        self.open(&mut out, row);
+        if let Some(conversation) = row
+            .owner
+            .map(|seq| store::by_seq(self.db, seq))
+            .transpose()?
+            .flatten()
+        {
+            out.push_str(",\"conversation\":{\"id\":\"");
+            out.push_str(&conversation.id);
+            out.push_str("\"}");
+        }
+        let links = store::neighbours(self.db, row.seq)?;
+        let annotations = links.iter().filter(|link| link.kind == Kind::Annotation);
+        plural(
+            &mut out,
+            Kind::Annotation,
+            annotations.map(|link| (link.id.as_str(), None)),
+        );
+        if self.transferables {
+            close(&mut out, &row.doc);
+        } else {
+            let mut doc = row.object()?;
+            doc.remove("fragment");
+            close(&mut out, &Value::Object(doc).to_string());
+        }
+        Ok(out)
+    }
+
+    fn asset(&mut self, row: &Row) -> Result<Value, Failure> {
+        let formats = store::owned_rows(self.db, Kind::Format, row.seq)?;
+        let links = store::neighbours(self.db, row.seq)?;
+        let mut asset = self.base(row)?;
+        let mut full = Vec::new();
+        let mut flat = Vec::new();
+        for format in &formats {
+            let value = self.base_of_format(format)?;
+            full.push(with(
+                value.clone(),
+                "asset",
+                self.flattened(row, &asset, &formats),
+            ));
+            flat.push(with(value, "asset", row.id.clone().into()));
+        }
+        if let (Some(format), Some(flat)) = (formats.first(), flat.into_iter().next()) {
+            let reference = json!({"id": format.id, "reference": flat});
+            asset.insert("preview".to_owned(), json!({"base": reference}));
+            asset.insert("original".to_owned(), reference);
+        }
+        asset.insert(
+            "formats".to_owned(),
+            wrapper(formats.iter().map(|f| f.id.as_str()), full),
+        );
+        for kind in [Kind::Anchor, Kind::Annotation, Kind::Website] {
+            let ids = || {
+                links
+                    .iter()
+                    .filter(|link| link.kind == kind)
+                    .map(|link| link.id.as_str())
+            };
+            let mut objects = Vec::new();
+            for id in ids() {
+                let row = store::get(self.db, kind, id)?;
+                objects.push(match kind {
+                    Kind::Anchor => self.anchor(&row)?,
+                    Kind::Annotation => self.annotation(&row)?,
+                    _ => self.website(&row)?,
+                });
+            }
+            asset.insert(kind.plural().to_owned(), wrapper(ids(), objects));
+        }
+        let conversations = links.iter().filter(|link| link.kind == Kind::Conversation);
+        let conversations = wrapper(conversations.map(|link| link.id.as_str()), Vec::new());
+        asset.insert("conversations".to_owned(), conversations);
+        Ok(Value::Object(asset))
+    }
+
+    /// The asset as its own formats show it.
+    fn flattened(&self, row: &Row, asset: &Map<String, Value>, formats: &[Row]) -> Value {
+        let mut flat = Map::new();
+        for key in ["id", "name", "creator", "created", "updated", "mechanism"] {
+            if let Some(value) = asset.get(key) {
+                flat.insert(key.to_owned(), value.clone());
+            }
+        }
+        let id = formats
+            .first()
+            .map_or(row.id.as_str(), |format| format.id.as_str());
+        flat.insert("original".to_owned(), id.into());
+        flat.insert("preview".to_owned(), json!({"base": id}));
+        let references = formats
+            .iter()
+            .map(|format| json!({"id": format.id}))
+            .collect();
+        flat.insert(
+            "formats".to_owned(),
+            wrapper(formats.iter().map(|f| f.id.as_str()), references),
+        );
+        Value::Object(flat)
+    }
+
+    fn base_of_format(&self, row: &Row) -> Result<Map<String, Value>, Failure> {
+        let mut format = self.base(row)?;
+        if !self.transferables {
+            format.remove("fragment");
+            format.remove("file");
+        }
+        Ok(format)
+    }
+
+    fn format(&self, row: &Row) -> Result<Value, Failure> {
+        let format = self.base_of_format(row)?;
+        let Some(owner) = row
+            .owner
+            .map(|seq| store::by_seq(self.db, seq))
+            .transpose()?
+            .flatten()
+        else {
+            return Ok(Value::Object(format));
+        };
+        let asset = store::get(self.db, Kind::Asset, &owner.id)?;
+        let formats = store::owned_rows(self.db, Kind::Format, asset.seq)?;
+        let flat = self.flattened(&asset, &self.base(&asset)?, &formats);
+        Ok(with(format, "asset", flat))
+    }
+
+    fn anchor(&self, row: &Row) -> Result<Value, Failure> {
+        let mut anchor = self.base(row)?;
+        anchor.insert("points".to_owned(), self.points(row)?);
+        let kinds = [
+            Kind::Asset,
+            Kind::Annotation,
+            Kind::Conversation,
+            Kind::Message,
+        ];
+        self.references(row, &kinds, &mut anchor)?;
+        Ok(Value::Object(anchor))
+    }
+
+    fn points(&self, anchor: &Row) -> Result<Value, Failure> {
+        let points = store::owned_rows(self.db, Kind::Point, anchor.seq)?;
+        let mut references = Vec::with_capacity(points.len());
+        for point in &points {
+            let mut reference = self.base(point)?;
+            reference.insert("anchor".to_owned(), json!({"id": anchor.id}));
+            references.push(json!({"id": point.id, "reference": reference}));
+        }
+        Ok(wrapper(
+            points.iter().map(|point| point.id.as_str()),
+            references,
+        ))
+    }
+
+    fn annotation(&self, row: &Row) -> Result<Value, Failure> {
+        let mut annotation = self.base(row)?;
+        for link in store::neighbours(self.db, row.seq)? {
+            if matches!(link.kind, Kind::Asset | Kind::Anchor | Kind::Conversation) {
+                annotation.insert(link.kind.noun().to_owned(), json!({"id": link.id}));
+            }
+        }
+        self.references(row, &[Kind::Message], &mut annotation)?;
+        Ok(Value::Object(annotation))
+    }
+
+    fn website(&self, row: &Row) -> Result<Value, Failure> {
+        let mut website = self.base(row)?;
+        self.references(
+            row,
+            &[Kind::Asset, Kind::Conversation, Kind::Message],
+            &mut website,
+        )?;
+        Ok(Value::Object(website))
+    }
+
+    fn references(
+        &self,
+        row: &Row,
+        kinds: &[Kind],
+        object: &mut Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let links = store::neighbours(self.db, row.seq)?;
+        for kind in kinds {
+            let ids = || {
+                links
+                    .iter()
+                    .filter(|link| link.kind == *kind)
+                    .map(|link| link.id.as_str())
+            };
+            let references = ids().map(|id| json!({"id": id})).collect();
+            object.insert(kind.plural().to_owned(), wrapper(ids(), references));
+        }
+        Ok(())
+    }
+
+    /// The stored document with id and times.
+    fn base(&self, row: &Row) -> Result<Map<String, Value>, Failure> {
+        let mut head = String::new();
+        self.open(&mut head, row);
+        close(&mut head, &row.doc);
+        Ok(serde_json::from_str(&head)?)
+    }
+
+    fn open(&self, out: &mut String, row: &Row) {
+        out.push_str("{\"id\":\"");
+        out.push_str(&row.id);
+        out.push_str("\",\"created\":");
+        time::write_grouped(out, row.created, self.now);
+        out.push_str(",\"updated\":");
+        time::write_grouped(out, row.updated, self.now);
+    }
+}
+
+/// Ends an open object with the fields of a stored document.
+fn close(out: &mut String, doc: &str) {
+    match doc.strip_prefix('{') {
+        Some("}") | None => out.push('}'),
+        Some(fields) => {
+            out.push(',');
+            out.push_str(fields);
+        }
+    }
+}
+
+/// Splits off the leading items that belong to `seq`, skipping those of earlier ones.
+fn take<'i, T>(items: &mut &'i [T], seq: i64, of: impl Fn(&T) -> i64) -> &'i [T] {
+    let start = items.partition_point(|item| of(item) < seq);
+    let end = start
+        + items[start..]
+            .iter()
+            .take_while(|item| of(item) == seq)
+            .count();
+    let own = &items[start..end];
+    *items = &items[end..];
+    own
+}
+
+/// Writes `,"kinds":{"iterable":[…],"indices":{…}}`.
+fn plural<'i>(out: &mut String, kind: Kind, ids: impl Iterator<Item = (&'i str, Option<&'i str>)>) {
+    out.push_str(",\"");
+    out.push_str(kind.plural());
+    out.push_str("\":{\"iterable\":[");
+    let mut indices = String::new();
+    for (at, (id, reference)) in ids.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"id\":\"");
+        out.push_str(id);
+        out.push('"');
+        if let Some(reference) = reference {
+            out.push_str(",\"reference\":");
+            out.push_str(reference);
+        }
+        out.push('}');
+        write_index(&mut indices, id, at);
+    }
+    out.push_str("],\"indices\":{");
+    out.push_str(&indices);
+    out.push_str("}}");
+}
+
+/// Writes one entry of an `indices` object, after a comma where one is due.
+pub(crate) fn write_index(out: &mut String, id: &str, at: usize) {
+    use std::fmt::Write as _;
+    let comma = if out.is_empty() { "" } else { "," };
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{comma}\"{id}\":{at}");
+}
+
+fn wrapper<'i>(ids: impl Iterator<Item = &'i str>, iterable: Vec<Value>) -> Value {
+    let indices: Map<_, _> = ids
+        .enumerate()
+        .map(|(at, id)| (id.to_owned(), at.into()))
+        .collect();
+    json!({"iterable": iterable, "indices": indices})
+}
+
+fn with(mut object: Map<String, Value>, key: &str, value: Value) -> Value {
+    object.insert(key.to_owned(), value);
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_split_by_owner() {
+        let all = [(1, 'a'), (3, 'b'), (3, 'c'), (7, 'd')];
+        let mut rest = all.as_slice();
+        let mut taken = |seq| {
+            take(&mut rest, seq, |item| item.0)
+                .iter()
+                .map(|i| i.1)
+                .collect::<String>()
+        };
+        assert_eq!(
+            [taken(2), taken(3), taken(5), taken(7)],
+            ["", "bc", "", "d"]
+        );
+    }
+
+    #[test]
+    fn a_stored_document_is_spliced() {
+        for (doc, expected) in [("{}", "{\"id\":1}"), ("{\"a\":{}}", "{\"id\":1,\"a\":{}}")] {
+            let mut out = String::from("{\"id\":1");
+            close(&mut out, doc);
+            assert_eq!(out, expected);
+        }
+    }
+}

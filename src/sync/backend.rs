@@ -1,0 +1,153 @@
+//! Where the conversations are: Pieces OS or the local service, found anew for every connection.
+
+use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
+use crate::service::{self, Attached};
+use std::path::PathBuf;
+use tokio::sync::Mutex;
+
+/// The choice between the two people we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Pieces OS if one answers at start, else the local service. Chosen once.
+    Auto,
+    /// Pieces OS.
+    PiecesOs,
+    /// The embedded local service.
+    Local,
+}
+
+impl Backend {
+    /// The name in settings and in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Auto => "auto",
+            Backend::PiecesOs => "pieces-os",
+            Backend::Local => "local",
+        }
+    }
+
+    /// The backend of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Backend::Auto, Backend::PiecesOs, Backend::Local]
+            .into_iter()
+            .find(|backend| backend.as_str() == name)
+    }
+}
+
+/// What to connect to.
+#[derive(Debug)]
+pub struct Source {
+    backend: Mutex<Backend>,
+    url: Option<BaseUrl>,
+    data_dir: Option<PathBuf>,
+    /// Keeps the local service running while this process serves it.
+    attached: Mutex<Option<Attached>>,
+}
+
+/// A service that was found.
+#[derive(Clone)]
+pub struct Resolved {
+    /// Speaks to it.
+    pub client: Client,
+    /// Which of the two it is; never `Auto`.
+    pub backend: Backend,
+    /// Something a person should know, such as where an unreadable store was set aside.
+    pub notice: Option<String>,
+}
+
+impl Source {
+    /// `url`: Pieces OS is there, do not discover. `data_dir`: where the local service keeps its store.
+    pub fn new(backend: Backend, url: Option<BaseUrl>, data_dir: Option<PathBuf>) -> Self {
+        Source {
+            backend: Mutex::new(backend),
+            url,
+            data_dir,
+            attached: Mutex::new(None),
+        }
+    }
+
+    /// Finds the service. With `Auto` the first answer decides for good.
+    ///
+    /// # Errors
+    /// `offline` with what to do when there is none.
+    pub async fn resolve(&self) -> Result<Resolved, Error> {
+        let mut backend = self.backend.lock().await;
+        let resolved = match *backend {
+            Backend::PiecesOs => self.pieces_os().await,
+            Backend::Local => self.local().await,
+            Backend::Auto => match self.pieces_os().await {
+                Ok(found) => Ok(found),
+                Err(_) => self.local().await,
+            },
+        }?;
+        *backend = resolved.backend;
+        Ok(resolved)
+    }
+
+    /// Stops the local service if this process serves it.
+    pub async fn shutdown(&self) {
+        if let Some(attached) = self.attached.lock().await.take() {
+            attached.shutdown().await;
+        }
+    }
+
+    async fn pieces_os(&self) -> Result<Resolved, Error> {
+        let base = match &self.url {
+            Some(url) => url.clone(),
+            None => Discovery::standard().find().await?.client_base,
+        };
+        let client = Client::new(base, None)?;
+        if self.url.is_some() {
+            // Any answer will do: an explicit URL is used even where there is no health route.
+            match client.health().await {
+                Err(error) if matches!(error.kind, Kind::Offline | Kind::Timeout) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        Ok(Resolved {
+            client,
+            backend: Backend::PiecesOs,
+            notice: None,
+        })
+    }
+
+    async fn local(&self) -> Result<Resolved, Error> {
+        let offline = |message: String| Error {
+            kind: Kind::Offline,
+            message,
+            status: None,
+            detail: None,
+            outcome_unknown: false,
+        };
+        let data_dir = match &self.data_dir {
+            Some(dir) => dir.clone(),
+            None => service::default_data_dir().map_err(|error| offline(error.to_string()))?,
+        };
+        let mut held = self.attached.lock().await;
+        let serving = |one: &Attached| one.role == service::Role::Serving;
+        if !held.as_ref().is_some_and(serving) {
+            let options = service::Options {
+                data_dir,
+                port: 0,
+                token: true,
+            };
+            let attached = service::attach(&options)
+                .await
+                .map_err(|error| offline(error.to_string()))?;
+            *held = Some(attached);
+        }
+        let Some(attached) = held.as_mut() else {
+            return Err(offline(
+                "The local service did not start; try again.".into(),
+            ));
+        };
+        let base = BaseUrl::parse(&attached.url, false).map_err(|e| offline(e.to_string()))?;
+        Ok(Resolved {
+            client: Client::new(base, attached.token.clone())?,
+            backend: Backend::Local,
+            notice: attached.notice.take(),
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! What the integration tests share. Each of them is a crate of its own and uses a part of it.
+#![allow(dead_code, reason = "every test file compiles all of it and uses some")]
+
+pub mod client;
+pub mod process;
+pub mod standin;
+
+/// Far longer than anything takes; only a failing test waits this long.
+pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -1,0 +1,157 @@
+//! The TCP side: connections pass through a relay that can hold, freeze or cut them.
+
+use super::{Shared, routes};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+/// What happens to new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Open,
+    /// Accepted, and then nothing.
+    Silent,
+    /// Refused: nobody listens.
+    Closed,
+}
+
+/// One relayed connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub task: AbortHandle,
+    pub frozen: bool,
+}
+
+/// One port and the relay behind it.
+pub(super) struct Entrance {
+    pub port: u16,
+    pub runtime: Handle,
+    shared: Arc<Shared>,
+    /// Where the HTTP server is.
+    inner: SocketAddr,
+    door: Door,
+    /// Each signal stops the connections that are open then.
+    frozen: watch::Sender<()>,
+    accepting: Option<JoinHandle<()>>,
+    _serving: Abort,
+}
+
+struct Abort(JoinHandle<()>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Entrance {
+    /// Opens on a free port.
+    pub fn open(runtime: Handle, shared: Arc<Shared>) -> Self {
+        let (inner, listener) = listen(0);
+        let serving = runtime.spawn(routes::serve(listener, Arc::clone(&shared)));
+        let (outer, listener) = listen(0);
+        let mut entrance = Self {
+            port: outer.port(),
+            runtime,
+            shared,
+            inner,
+            door: Door::Closed,
+            frozen: watch::channel(()).0,
+            accepting: None,
+            _serving: Abort(serving),
+        };
+        entrance.accept(Door::Open, listener);
+        entrance
+    }
+
+    /// Changes what happens to new connections.
+    pub fn set(&mut self, door: Door) {
+        if door == self.door {
+            return;
+        }
+        self.door = door;
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+            // The port is free only when the task has really gone.
+            while !accepting.is_finished() {
+                std::thread::yield_now();
+            }
+        }
+        if door != Door::Closed {
+            let (_, listener) = listen(self.port);
+            self.accept(door, listener);
+        }
+    }
+
+    /// Tells the connections that are open now to stop everything.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(());
+    }
+
+    fn accept(&mut self, door: Door, listener: std::net::TcpListener) {
+        self.door = door;
+        let (inner, shared) = (self.inner, Arc::clone(&self.shared));
+        let frozen = self.frozen.clone();
+        self.accepting = Some(self.runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            let mut held = Vec::new();
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    continue;
+                };
+                match door {
+                    Door::Silent => held.push(stream),
+                    Door::Open | Door::Closed => relay(stream, inner, &shared, &frozen).await,
+                }
+            }
+        }));
+    }
+}
+
+/// Connects one client to the HTTP server, and remembers how to cut it.
+async fn relay(
+    mut outer: TcpStream,
+    inner: SocketAddr,
+    shared: &Arc<Shared>,
+    frozen: &watch::Sender<()>,
+) {
+    let mut inner = TcpStream::connect(inner).await.unwrap();
+    outer.set_nodelay(true).unwrap();
+    inner.set_nodelay(true).unwrap();
+    // The HTTP server knows the connection by this address.
+    let address = inner.local_addr().unwrap();
+    let mut frozen = frozen.subscribe();
+    let registered = Arc::clone(shared);
+    let (go, start) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async move {
+        // Not before it can be cut.
+        let _ = start.await;
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut outer, &mut inner) => {}
+            Ok(()) = frozen.changed() => {
+                registered.with(|state| {
+                    let connection = state.connections.get_mut(&address);
+                    connection.into_iter().for_each(|connection| connection.frozen = true);
+                });
+                // Both ends stay open and nothing moves, until somebody cuts the connection.
+                std::future::pending().await
+            }
+        }
+        registered.with(|state| state.connections.remove(&address));
+    });
+    let connection = Connection {
+        task: task.abort_handle(),
+        frozen: false,
+    };
+    shared.with(|state| state.connections.insert(address, connection));
+    let _ = go.send(());
+}
+
+fn listen(port: u16) -> (SocketAddr, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    (listener.local_addr().unwrap(), listener)
+}
