@@ -525,19 +525,3 @@ mod tests {
         }
     }
 }
-#[cfg(test)]
-mod speed {
-    use super::*;
-    #[test]
-    fn speed() {
-        let body = std::fs::read("/tmp/body.json").unwrap();
-        for _ in 0..7 {
-            let start = std::time::Instant::now();
-            let mut n = 0u64;
-            let mut parser = ListParser::new(|c: Conversation<'_>| n += u64::from(c.messages));
-            for chunk in body.chunks(400 << 10) { parser.feed(chunk).unwrap(); }
-            parser.finish().unwrap();
-            println!("{:?} {n}", start.elapsed());
-        }
-    }
-}

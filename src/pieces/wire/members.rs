@@ -31,11 +31,16 @@ impl Id {
         }
         let eight = |at: usize, then: usize| {
             let (a, b) = (&text[at..at + 4], &text[then..then + 4]);
-            hex_digits(u64::from_be_bytes([a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]]))
+            hex_digits(u64::from_be_bytes([
+                a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3],
+            ]))
         };
         let (a, b, c, d) = (eight(0, 4)?, eight(9, 14)?, eight(19, 24)?, eight(28, 32)?);
         let bits = u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
-        Some(Id { bits, is_uuid: true })
+        Some(Id {
+            bits,
+            is_uuid: true,
+        })
     }
 }
 
@@ -126,7 +131,12 @@ impl Members {
     }
 
     fn listed(&self) -> Vec<Id> {
-        self.iterable.0.iter().flatten().filter_map(|reference| reference.id.0).collect()
+        self.iterable
+            .0
+            .iter()
+            .flatten()
+            .filter_map(|reference| reference.id.0)
+            .collect()
     }
 }
 
@@ -134,8 +144,13 @@ impl Members {
 pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
     // Usually both name the same few ids, each once, and none is gone.
     if listed.len() <= 32
-        && indices.iter().all(|(id, position)| *position >= 0 && listed.contains(id))
-        && listed.iter().enumerate().all(|(at, id)| !listed[..at].contains(id))
+        && indices
+            .iter()
+            .all(|(id, position)| *position >= 0 && listed.contains(id))
+        && listed
+            .iter()
+            .enumerate()
+            .all(|(at, id)| !listed[..at].contains(id))
     {
         return listed.len() as u32;
     }
@@ -143,7 +158,10 @@ pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
     // The smallest position of an id comes first, and it is negative if any of them is.
     indices.sort_unstable();
     indices.dedup_by_key(|(id, _)| *id);
-    let count = indices.iter().filter(|(_, position)| *position >= 0).count();
+    let count = indices
+        .iter()
+        .filter(|(_, position)| *position >= 0)
+        .count();
     count.try_into().unwrap_or(u32::MAX)
 }
 
@@ -153,17 +171,28 @@ pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Vec<Uuid> {
     match (listed, indices) {
         ([], []) => return Vec::new(),
         ([id], []) => return id.uuid().into_iter().collect(),
-        ([a], [(b, position)]) if a == b && *position >= 0 => return a.uuid().into_iter().collect(),
+        ([a], [(b, position)]) if a == b && *position >= 0 => {
+            return a.uuid().into_iter().collect();
+        }
         _ => {}
     }
-    let unplaced = listed.iter().enumerate().map(|(at, id)| (*id, i64::MAX, at));
-    let mut entries: Vec<(Id, i64, usize)> =
-        indices.iter().map(|(id, position)| (*id, *position, 0)).chain(unplaced).collect();
+    let unplaced = listed
+        .iter()
+        .enumerate()
+        .map(|(at, id)| (*id, i64::MAX, at));
+    let mut entries: Vec<(Id, i64, usize)> = indices
+        .iter()
+        .map(|(id, position)| (*id, *position, 0))
+        .chain(unplaced)
+        .collect();
     entries.sort_unstable();
     entries.dedup_by_key(|(id, ..)| *id);
     entries.retain(|(_, position, _)| *position >= 0);
     entries.sort_unstable_by_key(|(id, position, at)| (*position, *at, *id));
-    entries.into_iter().filter_map(|(id, ..)| id.uuid()).collect()
+    entries
+        .into_iter()
+        .filter_map(|(id, ..)| id.uuid())
+        .collect()
 }
 
 #[cfg(test)]
