@@ -1,5 +1,9 @@
 //! The command line.
 
+mod export;
+mod import;
+mod progress;
+
 use crate::lsp::{log_panics, server};
 use crate::pieces::BaseUrl;
 use crate::service;
@@ -62,6 +66,10 @@ enum Command {
         #[arg(long)]
         no_token: bool,
     },
+    /// Copies conversations from a running Pieces OS, or from an export, into the local service.
+    Import(import::Arguments),
+    /// Writes all conversations to a directory: Markdown to read, and one file to import again.
+    Export(export::Arguments),
 }
 
 /// Runs the program.
@@ -90,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Service { port, no_token } => {
             runtime.block_on(run_service(cli.common.data_dir, port, !no_token))
         }
+        Command::Import(arguments) => runtime.block_on(import::run(arguments, cli.common)),
+        Command::Export(arguments) => runtime.block_on(export::run(arguments, cli.common)),
     }
 }
 
