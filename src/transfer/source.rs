@@ -395,12 +395,14 @@ async fn read_messages(
     let path = format!("/conversation/{owner}/messages?transferables=true");
     let listed = collection(client, &path).await?.unwrap_or_default();
     let mut listed: HashMap<_, _> = listed.objects.into_iter().collect();
-    for id in ids {
-        let listed = listed.remove(&id);
+    // The messages it has by now; asked for when one of them is missing.
+    let mut current: Option<HashSet<Uuid>> = None;
+    for id in &ids {
+        let listed = listed.remove(id);
         let listed = listed.and_then(|raw| wire::from_slice::<Value>(raw.get().as_bytes()).ok());
         let message = match listed.filter(|message| message.get("fragment").is_some()) {
             Some(message) => Fetched::Object(message),
-            None => fetch(client, Kind::Message, id).await?,
+            None => fetch(client, Kind::Message, *id).await?,
         };
         match message {
             Fetched::Object(mut message) => {
@@ -409,19 +411,45 @@ async fn read_messages(
                 }
                 read.messages.push(message);
             }
-            Fetched::Unreadable(why) => read.unreadable.push((id, why)),
+            Fetched::Unreadable(why) => read.unreadable.push((*id, why)),
             // Deleted while we read, or a conversation that is not whole?
-            Fetched::Gone => match fetch(client, Kind::Conversation, owner).await? {
-                Fetched::Gone => return Ok(None),
-                Fetched::Object(now) if !messages_of(&now).contains(&id) => {}
-                _ => read.unreadable.push((
-                    id,
-                    "its conversation lists it, but it is not there".to_owned(),
-                )),
-            },
+            Fetched::Gone => {
+                let current = match &mut current {
+                    Some(current) => current,
+                    None => match members_now(client, owner, &ids).await? {
+                        Some(now) => current.insert(now),
+                        None => return Ok(None),
+                    },
+                };
+                if current.contains(id) {
+                    let why = "its conversation lists it, but it is not there";
+                    read.unreadable.push((*id, why.to_owned()));
+                }
+            }
         }
     }
     Ok(Some(read))
+}
+
+/// The messages that a conversation lists by now; `None` when it has gone. `before`: what it listed
+/// when it was read, for services that do not tell.
+async fn members_now(
+    client: &Client,
+    conversation: Uuid,
+    before: &[Uuid],
+) -> Result<Option<HashSet<Uuid>>, pieces::Error> {
+    let before = || before.iter().copied().collect();
+    Ok(
+        match fetch(client, Kind::Conversation, conversation).await? {
+            Fetched::Object(now) => Some(messages_of(&now).into_iter().collect()),
+            Fetched::Unreadable(_) => Some(before()),
+            // 404 may also mean that there is no such route.
+            Fetched::Gone => match client.identifier_ids().await {
+                Ok(ids) if !ids.contains(&conversation) => None,
+                _ => Some(before()),
+            },
+        },
+    )
 }
 
 fn messages_of(conversation: &Value) -> Vec<Uuid> {

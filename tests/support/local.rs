@@ -140,7 +140,10 @@ pub fn assert_same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, 
         let found = found.get(key).unwrap_or_else(|| panic!("{key} is missing"));
         assert_eq!(found, object, "{key}");
     }
-    let extra: Vec<_> = found.keys().filter(|key| !expected.contains_key(*key)).collect();
+    let extra: Vec<_> = found
+        .keys()
+        .filter(|key| !expected.contains_key(*key))
+        .collect();
     assert!(extra.is_empty(), "nobody expected {extra:?}");
 }
 
