@@ -1,51 +1,53 @@
 //! `pieces-lsp export`.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use super::progress::Meter;
-use super::{Common, fail};
+use super::args::ExportOptions;
+use super::common::Wanted;
+use super::complain;
+use super::meter::Meter;
 use crate::service;
-use crate::transfer;
-
-/// Arguments of `pieces-lsp export`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Where to: a directory that does not exist yet or is empty.
-    #[arg(value_name = "DIR")]
-    directory: PathBuf,
-}
+use crate::transfer::{self, Exported};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Exports and tells how much.
-#[expect(clippy::print_stdout, reason = "the result is what the command prints")]
-pub(super) async fn run(arguments: Arguments, common: Common) -> ExitCode {
-    let data_dir = match common.data_dir.map_or_else(service::default_data_dir, Ok) {
-        Ok(dir) => dir,
-        Err(error) => return fail(&error.to_string()),
-    };
-    let meter = std::sync::Arc::new(Meter::new());
-    let shown = meter.clone();
+pub(super) async fn run(wanted: Wanted, options: ExportOptions) -> ExitCode {
+    let meter = Arc::new(Meter::new());
     let outcome = tokio::select! {
-        outcome = transfer::export(&data_dir, &arguments.directory, move |progress| shown.show(progress)) => outcome,
-        _ = tokio::signal::ctrl_c() => {
-            meter.finish();
-            return fail("Interrupted; nothing was exported.");
-        }
+        outcome = copy(wanted, &options, meter.clone()) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("Interrupted; nothing was exported.".to_owned()),
     };
     meter.finish();
     match outcome {
         Ok(exported) => {
-            if let Some(notice) = &exported.notice {
-                tracing::warn!("{notice}");
-            }
-            println!(
+            exported.notice.iter().for_each(|notice| complain(notice));
+            // Whoever started it may not want to know.
+            let _ = writeln!(
+                io::stdout(),
                 "{} conversations ({} objects in all) are in {}",
                 exported.conversations,
                 exported.objects,
-                arguments.directory.display()
+                options.directory.display()
             );
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error.to_string()),
+        Err(sentence) => {
+            complain(&sentence);
+            ExitCode::FAILURE
+        }
     }
+}
+
+async fn copy(
+    wanted: Wanted,
+    options: &ExportOptions,
+    meter: Arc<Meter>,
+) -> Result<Exported, String> {
+    let data_dir = match wanted.data_dir {
+        Some(dir) => dir,
+        None => service::default_data_dir().map_err(|error| error.to_string())?,
+    };
+    let progress = move |progress| meter.show(progress);
+    let exporting = transfer::export(&data_dir, &options.directory, progress);
+    exporting.await.map_err(|error| error.to_string())
 }

@@ -1,88 +1,80 @@
 //! `pieces-lsp import`.
 
-use std::process::ExitCode;
-
-use super::progress::Meter;
-use super::{Common, fail};
+use super::args::ImportOptions;
+use super::common::{Wanted, said};
+use super::complain;
+use super::meter::Meter;
 use crate::service;
 use crate::transfer::{self, Error, Import, Origin, Report};
-
-/// Arguments of `pieces-lsp import`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// A Pieces OS (http://127.0.0.1:PORT), or the conversations.jsonl of an export, or its
-    /// directory. Without it: the Pieces OS that runs on this machine.
-    #[arg(long, value_name = "URL|FILE")]
-    from: Option<String>,
-    /// Only count what would be copied; nothing is written.
-    #[arg(long)]
-    dry_run: bool,
-}
+use std::io::{self, Write};
+use std::process::ExitCode;
 
 /// Copies, tells what became of it, and fails if anything could not be read.
-pub(super) async fn run(arguments: Arguments, common: Common) -> ExitCode {
-    let from = arguments.from.or(common.url);
-    let from = match Origin::parse(from.as_deref(), common.allow_remote) {
-        Ok(from) => from,
-        Err(refusal) => return fail(&refusal),
+pub(super) async fn run(wanted: Wanted, options: ImportOptions, allow_remote: bool) -> ExitCode {
+    let meter = Meter::new();
+    let outcome = tokio::select! {
+        outcome = copy(wanted, &options, allow_remote, &meter) => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            Err("Interrupted; what was copied stays, and the next import goes on from there.".to_owned())
+        }
     };
-    let data_dir = match common.data_dir.map_or_else(service::default_data_dir, Ok) {
-        Ok(dir) => dir,
-        Err(error) => return fail(&error.to_string()),
+    meter.finish();
+    let sentence = match outcome {
+        Ok(report) => {
+            tell(&report, options.dry_run);
+            match report.counts.unreadable {
+                0 => return ExitCode::SUCCESS,
+                count => format!(
+                    "{count} could not be read or kept, everything else could; run it again to try them once more."
+                ),
+            }
+        }
+        Err(sentence) => sentence,
+    };
+    complain(&sentence);
+    ExitCode::FAILURE
+}
+
+async fn copy(
+    wanted: Wanted,
+    options: &ImportOptions,
+    allow_remote: bool,
+    meter: &Meter,
+) -> Result<Report, String> {
+    let from = match (said(options.from.as_deref()), wanted.url) {
+        (None, Some(url)) => Origin::Url(url),
+        (from, _) => Origin::parse(from, allow_remote)?,
+    };
+    let data_dir = match wanted.data_dir {
+        Some(dir) => dir,
+        None => service::default_data_dir().map_err(|error| error.to_string())?,
     };
     let import = Import {
         from,
         data_dir,
-        dry_run: arguments.dry_run,
+        dry_run: options.dry_run,
     };
-    let meter = Meter::new();
-    let outcome = tokio::select! {
-        outcome = transfer::import(&import, |progress| meter.show(progress)) => outcome,
-        _ = tokio::signal::ctrl_c() => {
-            meter.finish();
-            return fail("Interrupted; what was copied stays, and the next import goes on from there.");
-        }
-    };
-    meter.finish();
-    match outcome {
-        Ok(report) => tell(&report, import.dry_run),
-        Err(error) => fail(&broken_off(&error)),
-    }
+    let copying = transfer::import(&import, |progress| meter.show(progress));
+    copying.await.map_err(|error| broken_off(&error))
 }
 
-#[expect(clippy::print_stdout, reason = "the result is what the command prints")]
-fn tell(report: &Report, dry_run: bool) -> ExitCode {
+fn tell(report: &Report, dry_run: bool) {
+    let mut lines = String::new();
     for (kind, counts) in &report.by_kind {
-        println!("{:<14}{counts}", kind.plural());
+        lines += &format!("{:<14}{counts}\n", kind.plural());
     }
-    println!(
-        "{:<14}{}{}",
-        "total",
-        report.counts,
-        if dry_run {
-            " (nothing was written)"
-        } else {
-            ""
-        }
-    );
-    if let Some(notice) = &report.notice {
-        say(notice);
-    }
+    let remark = if dry_run {
+        " (nothing was written)"
+    } else {
+        ""
+    };
+    lines += &format!("{:<14}{}{remark}\n", "total", report.counts);
+    // Whoever started it may not want to know.
+    let _ = io::stdout().write_all(lines.as_bytes());
+    report.notice.iter().for_each(|notice| complain(notice));
     for one in &report.unreadable {
-        say(&one.to_string());
+        let _ = writeln!(io::stderr(), "{one}");
     }
-    match report.counts.unreadable {
-        0 => ExitCode::SUCCESS,
-        count => fail(&format!(
-            "{count} could not be read or kept; everything else was. Run it again to try them once more."
-        )),
-    }
-}
-
-fn say(line: &str) {
-    use std::io::Write as _;
-    // Nobody to tell it to changes nothing.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn broken_off(error: &Error) -> String {

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::filename::{UNNAMED, is_invisible};
 use super::report::Kind;
 use super::sink::id_of;
+use crate::markdown::{body, inline};
 use crate::pieces::wire::live_ids;
+
+/// Most characters of a title; the front matter has all of it.
+const TITLE: usize = 200;
 
 /// The name that people see.
 pub(super) fn name(conversation: &Value) -> &str {
@@ -36,7 +39,7 @@ pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> Stri
     });
     list(&mut out, "files", paths(conversation).into_iter(), yaml);
     line(&mut out, &["---\n"]);
-    line(&mut out, &["# ", &title(name(conversation))]);
+    line(&mut out, &["# ", &inline(name(conversation), TITLE)]);
     out
 }
 
@@ -46,12 +49,13 @@ pub(super) fn section(message: &Value) -> String {
         Some("USER") => "User".to_owned(),
         Some("ASSISTANT") => "Assistant".to_owned(),
         Some("SYSTEM") => "System".to_owned(),
-        other => title(other.unwrap_or("Unknown")),
+        other => inline(other.unwrap_or("Unknown"), 40),
     };
     let text = message
         .pointer("/fragment/string/raw")
         .and_then(Value::as_str);
-    let text = text.map_or_else(|| "*(no text)*".to_owned(), |text| closed(&clean(text)));
+    // As a message it is hostile text: nothing in it reaches what follows.
+    let text = text.map_or_else(|| "*(no text)*".to_owned(), body);
     let created = time(message, "created");
     format!("\n## {role} · {created}\n\n{text}\n")
 }
@@ -127,104 +131,6 @@ fn one_line(text: &str) -> String {
         })
         .collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A text as the content of a heading, where it means nothing but itself.
-fn title(text: &str) -> String {
-    let text = one_line(text);
-    let mut out = String::new();
-    let mut before = ' ';
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let inside = before.is_alphanumeric() && rest.peek().is_some_and(|c| c.is_alphanumeric());
-        let special = match c {
-            '\\' | '`' | '*' | '[' | ']' | '<' | '&' | '~' => true,
-            '_' => !inside,
-            // Trailing ones would be taken for the end of the heading.
-            '#' => rest.peek().is_none(),
-            _ => false,
-        };
-        if special {
-            out.push('\\');
-        }
-        out.push(c);
-        before = c;
-    }
-    out
-}
-
-/// The text with Unix line ends and without control characters that a terminal would obey.
-fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\r' => {
-                rest.next_if_eq(&'\n');
-                out.push('\n');
-            }
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out.truncate(out.trim_end_matches('\n').len());
-    out
-}
-
-/// The text so that what follows it is not swallowed by a code or HTML block it leaves open.
-fn closed(text: &str) -> String {
-    if !["```", "~~~", "<"].iter().any(|open| text.contains(open)) || ends_its_blocks(text) {
-        return text.to_owned();
-    }
-    let ends = open_fence(text).into_iter();
-    let html = [
-        "-->",
-        "?>",
-        "]]>",
-        ">",
-        "</script>",
-        "</style>",
-        "</pre>",
-        "</textarea>",
-    ];
-    for end in ends.chain(html.map(str::to_owned)) {
-        let closed = format!("{text}\n{end}");
-        if ends_its_blocks(&closed) {
-            return closed;
-        }
-    }
-    // A quotation ends with its marks, whatever is in it.
-    let quoted: Vec<_> = text.lines().map(|line| format!("> {line}")).collect();
-    quoted.join("\n")
-}
-
-/// Whether a heading after the text is a heading.
-fn ends_its_blocks(text: &str) -> bool {
-    let probed = format!("{text}\n\n## x\n");
-    let at = text.len() + 2;
-    let mut depth = 0_usize;
-    for (event, range) in Parser::new_ext(&probed, Options::empty()).into_offset_iter() {
-        match event {
-            Event::Start(Tag::Heading { .. }) if depth == 0 && range.start == at => return true,
-            Event::Start(_) => depth += 1,
-            Event::End(_) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
-/// What closes the code block that the text leaves open.
-fn open_fence(text: &str) -> Option<String> {
-    let blocks = Parser::new_ext(text, Options::empty()).into_offset_iter();
-    let fenced = blocks.filter_map(|(event, range)| match event {
-        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => Some(range.start),
-        _ => None,
-    });
-    let opening = text.get(fenced.last()?..)?.trim_start();
-    let mark = opening.chars().next()?;
-    Some(opening.chars().take_while(|c| *c == mark).collect())
 }
 
 /// The id and name of an asset.
