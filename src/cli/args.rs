@@ -155,6 +155,11 @@ Examples:
   pieces-lsp doctor --backend local
   pieces-lsp doctor --json | jq .checks.snapshot")]
     Doctor(DoctorOptions),
+    /// The main job end to end, each step shown: nothing to set up, nothing of yours is touched
+    #[command(after_help = "\
+It starts the local service on a temporary store, starts this program as a language server, and talks
+to it as an editor does. Exit code 0 only if every step did what it says.")]
+    Demo,
     /// A script that completes this command line in your shell, on stdout
     #[command(after_help = "\
 Examples:

@@ -6,6 +6,7 @@
 mod args;
 mod common;
 mod completions;
+mod demo;
 mod doctor;
 mod export;
 mod import;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Export(options) => run(&cli.common, async |wanted| {
             export::run(wanted, options).await
         }),
+        Command::Demo => run(&cli.common, async |_| demo::run().await),
         Command::Service(options) => run(&cli.common, async |wanted| {
             service::run(wanted, options).await
         }),

@@ -3,6 +3,7 @@
 use super::capabilities::{Encoding, Flags};
 use super::diagnostics::Published;
 use super::document::Documents;
+use super::error::invalid;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{Client, LanguageServer, LspService};
 use uuid::Uuid;
@@ -48,6 +49,8 @@ pub(super) struct Server {
     pub published: Published,
     /// Restored conversations: the id that each had, and the one it has.
     pub restored: DashMap<Uuid, Uuid>,
+    /// The assets that were saved from documents here.
+    pub saved: DashMap<u64, Uuid>,
     /// Wakes the task that brings derived things up to date.
     stale: Notify,
     /// Lenses and hints are among them.
@@ -81,6 +84,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             transcripts: Transcripts::default(),
             published: Published::default(),
             restored: DashMap::new(),
+            saved: DashMap::new(),
             stale: Notify::new(),
             stale_views: AtomicBool::new(false),
             initialize_params,
@@ -175,7 +179,7 @@ impl Server {
                 .await;
         }
         let followed = self.session.reader().snapshot().revision() > 0;
-        let applied = self.session.apply(&self.settings()).await;
+        let applied = self.session.apply(|| self.settings()).await;
         let started = !matches!(applied, Applied::Unchanged);
         let live_now = !started && self.settings().live_updates && !before.live_updates;
         // Who has followed another connection, or none, begins again.
@@ -393,9 +397,7 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(Error::invalid_params(
-                    "One JSON object is the only argument.",
-                ));
+                return Err(invalid("One JSON object is the only argument."));
             }
         };
         commands::execute(&self.0, &params.command, argument, token)

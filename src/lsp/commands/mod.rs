@@ -18,7 +18,7 @@ use super::server::Server;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
@@ -52,7 +52,7 @@ pub(super) async fn execute(
     token: Option<ProgressToken>,
 ) -> Result<Value> {
     if !argument.is_object() && !argument.is_string() && !argument.is_null() {
-        return Err(Error::invalid_params("The argument must be a JSON object."));
+        return Err(invalid("The argument must be a JSON object."));
     }
     let progress = |title| Progress::begin(server, token.clone(), title);
     match name {

@@ -6,7 +6,7 @@ use super::write::learned;
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::item::conversation_item;
 use crate::lsp::server::Server;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{self, Client, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use serde_json::Value;
@@ -41,8 +41,9 @@ async fn replace_name(handle: &Handle, client: &Client, id: Uuid, name: String) 
     let mut fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {
-            let what = "This service cannot rename conversations; rename it in Pieces itself.";
-            return Err(failure(Kind::NotFound, what));
+            let message =
+                "This service cannot rename conversations; rename it in Pieces itself.".into();
+            return Err(failed(pieces::Error { message, ..error }));
         }
         Err(error) => return Err(failed(error)),
     };

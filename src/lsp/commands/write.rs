@@ -9,7 +9,7 @@ use crate::lsp::item::counted;
 use crate::lsp::server::Server;
 use crate::lsp::transcripts::transcript;
 use crate::markdown::label;
-use crate::pieces;
+use crate::pieces::{self, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use crate::trash::{self, Deleted};
@@ -129,9 +129,10 @@ fn unread(kind: pieces::Kind) -> pieces::Error {
     }
 }
 
-/// After a POST that failed: where it may have been carried out, the index looks again.
+/// After a POST that failed: where it may have been carried out, or what it was about is not there any
+/// more, the index looks again.
 pub(super) async fn learned(handle: &Handle, error: pieces::Error) -> Error {
-    if error.outcome_unknown {
+    if error.outcome_unknown || error.kind == Kind::NotFound {
         handle.wrote(Write::Unknown).await;
     }
     failed(error)
