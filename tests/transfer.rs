@@ -1001,7 +1001,9 @@ async fn hostile_texts_stay_where_they_belong() {
             let seen: String = words.chars().filter(seen).collect();
             seen.trim_end().to_owned()
         };
-        assert_eq!(headings[0], (1, visible(shown)), "{file}");
+        let start = |text: &str| text.chars().take(150).collect::<String>();
+        assert_eq!(headings[0].0, 1, "{file}");
+        assert_eq!(start(&headings[0].1), start(&visible(shown)), "{file}");
         let is_section =
             |(level, text): &&(u8, String)| *level == 2 && text.starts_with("User · 2");
         assert_eq!(
