@@ -1,5 +1,6 @@
 //! Wire types: lenient on what they read, exact on what they write.
 
+mod fast;
 mod lenient;
 mod members;
 mod streamed;
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+pub(super) use fast::FastReader;
 pub(super) use lenient::{from_slice, repair};
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
@@ -203,7 +205,7 @@ impl<'a> Anchors<'a> {
                 paths.extend(inline_paths(anchor.points, anchor.reference).map(|path| (id, path)));
             }
         }
-        let anchors = ordered(listed, self.indices.0.unwrap_or_default());
+        let anchors = ordered(&listed, &self.indices.0.unwrap_or_default());
         paths.retain(|(anchor, _)| anchors.contains(anchor));
         (anchors, paths)
     }

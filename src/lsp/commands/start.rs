@@ -80,7 +80,8 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
                 None => save(&handle, &client, &uri, &text).await?,
             };
             inside.saved.insert(key, asset);
-            let started = start(&handle, &client, asset).await;
+            let known = timeout(LEARN, handle.wrote(Write::Asset(asset)));
+            let (_, started) = tokio::join!(known, start(&handle, &client, asset));
             started.map_err(|error| Error {
                 message: format!(
                     "The text was saved as an asset, but no conversation was started: {}",
@@ -116,7 +117,11 @@ async fn start(handle: &Handle, client: &Client, asset: Uuid) -> Result<Value> {
 /// Saves `text` as an asset anchored to the file it comes from.
 async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result<Uuid> {
     let application = client.connect().await;
-    let path = subject::file_path(uri);
+    let path = match subject::file_path(uri) {
+        // So that it is found through every link to the file.
+        Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
+        None => None,
+    };
     let name = subject::display_name(uri);
     let extension = Path::new(&name).extension().and_then(|ext| ext.to_str());
     let mut asset = json!({
@@ -134,10 +139,7 @@ async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result
     }
     let seed = json!({ "type": "SEEDED_ASSET", "asset": asset });
     match client.create_asset(&seed).await {
-        Ok(id) => {
-            handle.wrote(Write::Asset(id)).await;
-            Ok(id)
-        }
+        Ok(id) => Ok(id),
         Err(error) if error.status == Some(404) => {
             let message =
                 "This service cannot save assets; save it in Pieces itself, then start from there."
