@@ -10,6 +10,7 @@ use super::{ask, code_action, commands, item, live, serve};
 use crate::transport::{Output, stdin};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tower_lsp::jsonrpc::Result;
@@ -36,6 +37,8 @@ pub(super) struct Server {
     flags: OnceLock<Flags>,
     layers: Mutex<Layers>,
     settings: arc_swap::ArcSwap<Settings>,
+    /// Whether the client follows our live updates.
+    live: AtomicBool,
 }
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
@@ -62,6 +65,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             flags: OnceLock::new(),
             layers: Mutex::default(),
             settings: arc_swap::ArcSwap::default(),
+            live: AtomicBool::new(false),
         });
         inside = Some(Arc::clone(&server));
         LanguageService(server)
@@ -95,20 +99,30 @@ impl Server {
     /// These conversations changed, or (`reset`) anything may have.
     pub fn index_changed(&self, _changed: &HashSet<Uuid>, _reset: bool) {}
 
-    /// Reads settings with `read` and puts them in force. Reports what is wrong with them.
-    async fn reconfigure(self: &Arc<Self>, read: impl FnOnce(&mut Layers) -> Vec<String> + Send) {
-        let before = self.settings();
-        let problems = {
-            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            let problems = read(&mut layers);
-            self.settings.store(Arc::new(layers.effective()));
-            problems
-        };
+    /// Reads settings with `read`. To be called before the first wait: the order counts.
+    fn change<T>(&self, read: impl FnOnce(&mut Layers) -> T) -> T {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(&mut layers);
+        self.settings.store(Arc::new(layers.effective()));
+        read
+    }
+
+    /// Asks for the configuration that was announced with this number. Returns what is wrong with it.
+    async fn pull(&self, number: u64) -> Vec<String> {
+        let section = self.pull_configuration().await;
+        let read = |section| self.change(|layers| layers.configure(number, &section));
+        section.map(read).unwrap_or_default()
+    }
+
+    /// Puts the settings in force, and reports what is wrong with them.
+    async fn put_in_force(self: &Arc<Self>, problems: Vec<String>) {
         for problem in problems {
             self.client
                 .show_message(MessageType::WARNING, problem)
                 .await;
         }
+        let live = self.settings().live_updates;
+        let was_live = self.live.swap(live, Ordering::AcqRel);
         match self.session.apply(|| self.settings()).await {
             Applied::Started(started) => {
                 live::send_reset(self).await;
@@ -119,7 +133,7 @@ impl Server {
                 live::send_reset(self).await;
                 live::send_status(self).await;
             }
-            Applied::Unchanged if !before.live_updates => live::send_reset(self).await,
+            Applied::Unchanged if !was_live => live::send_reset(self).await,
             Applied::Unchanged => {}
         }
     }
@@ -185,19 +199,16 @@ impl LanguageServer for LanguageService {
 
     async fn initialized(&self, _: InitializedParams) {
         let server = Arc::clone(&self.0);
+        let params = server.initialize_params.get();
+        let options = params.map_or(Value::Null, |params| {
+            params["initializationOptions"].clone()
+        });
+        let (number, mut problems) =
+            server.change(|layers| (layers.announce(), layers.initialize(&options)));
         // In a task of its own: it waits for the client.
         tokio::spawn(async move {
-            let params = server.initialize_params.get();
-            let options = params.map_or(Value::Null, |params| {
-                params["initializationOptions"].clone()
-            });
-            let section = server.pull_configuration().await.unwrap_or_default();
-            let read = |layers: &mut Layers| {
-                let mut problems = layers.initialize(&options);
-                problems.extend(layers.configure(&section));
-                problems
-            };
-            server.reconfigure(read).await;
+            problems.extend(server.pull(number).await);
+            server.put_in_force(problems).await;
             server.register().await;
         });
     }
@@ -208,17 +219,21 @@ impl LanguageServer for LanguageService {
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
         let server = Arc::clone(&self.0);
+        let (number, problems) = server.change(|layers| {
+            let number = layers.announce();
+            let pushed = params.settings.get(SECTION);
+            (
+                number,
+                pushed.map(|section| layers.configure(number, section)),
+            )
+        });
         tokio::spawn(async move {
-            let pushed = match params.settings.get(SECTION) {
-                Some(section) => Some(section.clone()),
+            let problems = match problems {
+                Some(problems) => problems,
                 // Clients of the pull model say only that something changed.
-                None => server.pull_configuration().await,
+                None => server.pull(number).await,
             };
-            if let Some(section) = pushed {
-                server
-                    .reconfigure(|layers| layers.configure(&section))
-                    .await;
-            }
+            server.put_in_force(problems).await;
         });
     }
 
