@@ -1,0 +1,75 @@
+--- What the server has said last: the status line and the open documents follow it.
+local M = {}
+
+---@type pieces.Status?
+local status
+---@type integer? how many conversations there are
+local total
+
+local function announce(event, data)
+  vim.api.nvim_exec_autocmds('User', { pattern = event, modeline = false, data = data })
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+--- The server is ready.
+---@param client vim.lsp.Client
+function M.started(client)
+  client:request('workspace/executeCommand', { command = 'pieces.status' }, function(err, answer)
+    if not err and not status then
+      M.status(answer)
+    end
+  end)
+  require('pieces.document').refresh_all()
+end
+
+--- The server has gone.
+function M.stopped()
+  status, total = nil, nil
+  announce('PiecesStatus')
+end
+
+---@param new pieces.Status
+function M.status(new)
+  local live = new.state == 'live' and not (status and status.state == 'live')
+  status, total = new, new.conversations
+  announce('PiecesStatus', new)
+  if live then
+    require('pieces.document').refresh_all()
+  end
+end
+
+---@param change pieces.Change
+function M.conversations(change)
+  total = change.total
+  local document = require('pieces.document')
+  if change.reset then
+    document.refresh_all()
+  else
+    for _, item in ipairs(change.upserted) do
+      document.refresh(item.uri)
+    end
+    for _, id in ipairs(change.removed) do
+      document.removed('pieces-conversation:/' .. id .. '.md')
+    end
+  end
+  announce('PiecesConversations', change)
+end
+
+---@return pieces.Status? as last told, or nil where no server runs
+function M.get()
+  return status and vim.tbl_extend('force', status, { conversations = total })
+end
+
+--- For the status line: `Pieces 12`, `Pieces offline`, or nothing where no server runs. Made of
+--- fixed words and numbers only, so it needs no escaping.
+---@return string
+function M.line()
+  if not status then
+    return ''
+  end
+  local words = { connecting = 'connecting', syncing = 'syncing', offline = 'offline' }
+  local place = status.backend == 'local' and ' local' or ''
+  return ('Pieces%s %s'):format(place, words[status.state] or tostring(total or 0))
+end
+
+return M
