@@ -1,13 +1,10 @@
 //! The command line.
 
-use crate::lsp::{log_panics, server};
-use crate::pieces::BaseUrl;
+use crate::lsp::{Launch, log_panics, server};
 use crate::service;
-use crate::sync::{Backend, Source};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Pieces conversations as first-class objects in every editor.
 #[derive(Debug, Parser)]
@@ -82,8 +79,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            let source = source(&cli.common);
-            let code = runtime.block_on(server::run(source, cli.client_process_id));
+            let code = runtime.block_on(server::run(launch(cli.common), cli.client_process_id));
             // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
             std::process::exit(code.into())
         }
@@ -93,16 +89,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn source(common: &Common) -> Result<Arc<Source>, String> {
-    let backend = match &common.backend {
-        None => Backend::Auto,
-        Some(name) => Backend::parse(name)
-            .ok_or("The backend must be `auto`, `pieces-os` or `local`.".to_owned())?,
-    };
-    let parse = |url: &String| BaseUrl::parse(url, common.allow_remote);
-    let url = common.url.as_ref().map(parse).transpose();
-    let url = url.map_err(|refusal| refusal.to_string())?;
-    Ok(Arc::new(Source::new(backend, url, common.data_dir.clone())))
+fn launch(common: Common) -> Launch {
+    Launch {
+        backend: common.backend,
+        url: common.url,
+        data_dir: common.data_dir,
+        allow_remote: common.allow_remote,
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the URL is what the command prints")]

@@ -60,6 +60,17 @@ pub struct Reader {
 }
 
 impl Index {
+    /// An empty one that begins at `revision`.
+    pub fn after(revision: u64) -> Self {
+        let index = Index::default();
+        let empty = Snapshot {
+            revision,
+            ..Snapshot::default()
+        };
+        index.shared.snapshot.store(Arc::new(empty));
+        index
+    }
+
     /// A handle for readers.
     pub fn reader(&self) -> Reader {
         Reader {

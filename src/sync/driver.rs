@@ -133,9 +133,10 @@ impl Handle {
     }
 }
 
-/// Starts synchronising. Every change of the index goes to `deltas`.
-pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>) -> Handle {
-    let machine = Machine::default();
+/// Starts synchronising. Every change of the index goes to `deltas`; its revisions come after
+/// `revision`.
+pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
+    let machine = Machine::after(revision);
     let (commands, inbox) = mpsc::channel(64);
     let (status, status_reader) = watch::channel(Status {
         state: State::Connecting,

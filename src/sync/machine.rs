@@ -175,6 +175,14 @@ impl Default for Machine {
 }
 
 impl Machine {
+    /// One whose index begins at `revision`.
+    pub fn after(revision: u64) -> Self {
+        Machine {
+            index: Index::after(revision),
+            ..Machine::default()
+        }
+    }
+
     /// The index, for readers.
     pub fn index(&self) -> &Index {
         &self.index

@@ -1,0 +1,83 @@
+//! `pieces.conversations.list {query?, asset?, uri?, limit?, offset?}`: from the index.
+
+use super::arguments::{number, optional_id, text, uri};
+use crate::index::{ConversationRef, Reader, Snapshot};
+use crate::lsp::item::conversation_item;
+use crate::lsp::reference::{Form, id_of_uri};
+use crate::lsp::server::Server;
+use crate::lsp::subject::FileTies;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use tower_lsp::jsonrpc::Result;
+use url::Url;
+use uuid::Uuid;
+
+/// How many items are listed where nothing else is asked for.
+const LIMIT: usize = 100;
+
+/// Runs the command.
+pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
+    let limit = number(argument, "limit", LIMIT)?;
+    let offset = number(argument, "offset", 0)?;
+    let query = text(argument, "query")?.unwrap_or_default().trim();
+    let asset = optional_id(argument, "asset")?;
+    let uri = uri(argument, "uri")?;
+
+    let index = server.session.reader();
+    let tied = match &uri {
+        None => None,
+        Some(uri) => Some(tied_to_uri(uri, &index).await),
+    };
+    let snapshot = index.snapshot();
+    let wanted = |one: &ConversationRef<'_>| {
+        asset.is_none_or(|asset| one.assets.contains(&asset))
+            && tied.as_ref().is_none_or(|tied| tied.contains(&one.id))
+    };
+    let page = |found: &mut dyn Iterator<Item = ConversationRef<'_>>| {
+        let mut total = 0;
+        let mut items = Vec::new();
+        for one in found {
+            if total >= offset && items.len() < limit {
+                items.push(conversation_item(&one, index.ties()));
+            }
+            total += 1;
+        }
+        (total, items)
+    };
+    let (total, items) = if query.is_empty() && asset.is_none() && tied.is_none() {
+        let items = newest(&snapshot, offset, limit);
+        let items = items
+            .map(|one| conversation_item(&one, index.ties()))
+            .collect();
+        (snapshot.len(), items)
+    } else if query.is_empty() {
+        page(&mut snapshot.iter().filter(wanted))
+    } else {
+        let hits = snapshot.search(query);
+        page(&mut hits.into_iter().map(|hit| hit.conversation).filter(wanted))
+    };
+    Ok(json!({"total": total, "revision": snapshot.revision(), "items": items}))
+}
+
+fn newest(
+    snapshot: &Snapshot,
+    offset: usize,
+    limit: usize,
+) -> impl Iterator<Item = ConversationRef<'_>> {
+    snapshot.iter().skip(offset).take(limit)
+}
+
+/// The conversations tied to the file, the asset or the conversation that `uri` names.
+async fn tied_to_uri(uri: &Url, index: &Reader) -> HashSet<Uuid> {
+    match id_of_uri(uri) {
+        Some((Form::ConversationUri, id)) => HashSet::from([id]),
+        Some((_, asset)) => {
+            let snapshot = index.snapshot();
+            snapshot.linked_to(&[asset]).map(|one| one.id).collect()
+        }
+        None => {
+            let ties = FileTies::of(uri, index).await;
+            ties.conversations(index).iter().map(|one| one.id).collect()
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `workspace/executeCommand`.
+
+mod arguments;
+mod list;
+mod open;
+mod raw;
+mod rename;
+mod start;
+mod write;
+
+use super::error::invalid;
+use super::progress::Progress;
+use super::server::Server;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::lsp_types::ProgressToken;
+
+/// Every command that is advertised.
+pub(super) const NAMES: [&str; 11] = [
+    "pieces.conversations.createFromAsset",
+    "pieces.conversations.create",
+    "pieces.conversations.delete",
+    "pieces.conversations.identifiers",
+    "pieces.conversations.snapshot",
+    "pieces.conversations.refresh",
+    "pieces.conversations.list",
+    "pieces.conversations.startFromDocument",
+    "pieces.conversations.open",
+    "pieces.conversations.rename",
+    "pieces.status",
+];
+
+/// How long a command waits for a service to be found.
+const FIND: Duration = Duration::from_secs(3);
+/// How long a person may think about a question.
+const DECIDE: Duration = Duration::from_secs(300);
+
+/// Runs a command; `argument` is null where none was given.
+pub(super) async fn execute(
+    server: &Arc<Server>,
+    name: &str,
+    argument: Value,
+    token: Option<ProgressToken>,
+) -> Result<Value> {
+    if !argument.is_object() && !argument.is_string() && !argument.is_null() {
+        return Err(Error::invalid_params("The argument must be a JSON object."));
+    }
+    let progress = |title| Progress::begin(server, token.clone(), title);
+    match name {
+        "pieces.conversations.createFromAsset" => {
+            let _progress = progress("Starting a conversation");
+            start::from_asset(server, &argument).await
+        }
+        "pieces.conversations.startFromDocument" => {
+            let _progress = progress("Starting a conversation");
+            start::from_document(server, &argument).await
+        }
+        "pieces.conversations.create" => write::create(server, &argument).await,
+        "pieces.conversations.delete" => write::delete(server, &argument).await,
+        "pieces.conversations.identifiers" => raw::identifiers(server).await,
+        "pieces.conversations.snapshot" => {
+            let _progress = progress("Reading all conversations");
+            raw::snapshot(server, &argument).await
+        }
+        "pieces.conversations.refresh" => {
+            let _progress = progress("Refreshing conversations");
+            raw::refresh(server).await
+        }
+        "pieces.conversations.list" => list::list(server, &argument).await,
+        "pieces.conversations.open" => open::open(server, &argument).await,
+        "pieces.conversations.rename" => rename::rename(server, &argument).await,
+        "pieces.status" => Ok(server.status()),
+        _ => Err(invalid("There is no such command in pieces-lsp.")),
+    }
+}

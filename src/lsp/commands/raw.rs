@@ -1,0 +1,36 @@
+//! What the service says, passed on as it was answered.
+
+use super::FIND;
+use super::arguments::flag;
+use crate::lsp::error::{failed, failure};
+use crate::lsp::server::Server;
+use crate::pieces::{self, Kind};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tower_lsp::jsonrpc::Result;
+
+/// `pieces.conversations.identifiers`.
+pub(super) async fn identifiers(server: &Server) -> Result<Value> {
+    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    as_answered(client.identifiers().await)
+}
+
+/// `pieces.conversations.snapshot {transferables?}`.
+pub(super) async fn snapshot(server: &Server, argument: &Value) -> Result<Value> {
+    let transferables = flag(argument, "transferables")?;
+    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    as_answered(client.snapshot(transferables).await)
+}
+
+/// `pieces.conversations.refresh`: everything is read again and compared.
+pub(super) async fn refresh(server: &Server) -> Result<Value> {
+    let (handle, _) = server.session.client(FIND).await.map_err(failed)?;
+    let total = handle.refresh().await.map_err(failed)?;
+    Ok(json!({ "total": total }))
+}
+
+fn as_answered(answer: std::result::Result<Box<RawValue>, pieces::Error>) -> Result<Value> {
+    let answer = answer.map_err(failed)?;
+    let what = "The service's answer cannot be passed on; run `pieces-lsp doctor`.";
+    serde_json::from_str(answer.get()).map_err(|_| failure(Kind::Protocol, what))
+}

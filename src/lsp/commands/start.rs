@@ -1,0 +1,160 @@
+//! Starting a conversation from an asset, or from what is in a document.
+
+use super::FIND;
+use super::arguments::{id, structure, uri};
+use super::write::learned;
+use crate::index::UNNAMED;
+use crate::lsp::document::Document;
+use crate::lsp::error::{failed, failure, invalid};
+use crate::lsp::server::Server;
+use crate::lsp::subject;
+use crate::pieces::{Client, Kind};
+use crate::sync::{Handle, Write};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::lsp_types::{Range, Url};
+use uuid::Uuid;
+
+/// How long the index may take to learn of a write.
+const LEARN: Duration = Duration::from_secs(5);
+/// How long reading a file may take.
+const READ: Duration = Duration::from_secs(5);
+/// Largest text that is saved as an asset, in bytes.
+const LARGEST: usize = 8 << 20;
+
+/// `pieces.conversations.createFromAsset {asset}`.
+pub(super) async fn from_asset(server: &Arc<Server>, argument: &Value) -> Result<Value> {
+    let asset = id(argument, "asset")?;
+    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    server
+        .posts
+        .run(async move { start(&handle, &client, asset).await })
+        .await
+}
+
+/// `pieces.conversations.startFromDocument {uri, range?}`.
+pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Result<Value> {
+    let Some(uri) = uri(argument, "uri")? else {
+        return Err(invalid("`uri` must be a URI."));
+    };
+    let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
+    let document = server.documents.get(&uri);
+    let index = server.session.reader();
+    let assets = subject::current_assets(&uri, document.as_ref(), range, &index).await;
+    if let Some(asset) = assets.first().copied() {
+        let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+        let starting = async move { start(&handle, &client, asset).await };
+        return server.posts.run(starting).await;
+    }
+    let document = match document {
+        Some(document) => document,
+        None => read(&uri, server).await?,
+    };
+    let text = selected(&document, range);
+    if text.trim().is_empty() {
+        return Err(invalid(
+            "`uri` names an empty document; write or select something first.",
+        ));
+    }
+    if text.len() > LARGEST {
+        return Err(invalid(
+            "`uri` names a document of more than 8 MiB; select the part that matters.",
+        ));
+    }
+    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    server
+        .posts
+        .run(async move {
+            let asset = save(&handle, &client, &uri, &text).await?;
+            let started = start(&handle, &client, asset).await;
+            started.map_err(|error| Error {
+                message: format!(
+                    "The text was saved as an asset, but no conversation was started: {}",
+                    error.message
+                )
+                .into(),
+                ..error
+            })
+        })
+        .await
+}
+
+/// Starts a conversation and waits until the index holds it.
+async fn start(handle: &Handle, client: &Client, asset: Uuid) -> Result<Value> {
+    match client.create_from_asset(asset).await {
+        Ok(id) => {
+            let _ = timeout(LEARN, handle.wrote(Write::Id(id))).await;
+            let one = handle.index.get(id);
+            let name = one.as_ref().map_or(UNNAMED, |one| one.as_ref().title());
+            Ok(json!({ "conversation": id, "name": name }))
+        }
+        Err(error) => Err(learned(handle, error).await),
+    }
+}
+
+/// Saves `text` as an asset anchored to the file it comes from.
+async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result<Uuid> {
+    let application = client.connect().await;
+    let path = subject::file_path(uri);
+    let name = subject::display_name(uri);
+    let extension = Path::new(&name).extension().and_then(|ext| ext.to_str());
+    let mut asset = json!({
+        "metadata": { "name": name },
+        "format": { "fragment": { "string": { "raw": text } } },
+    });
+    if let Some(path) = path.as_deref().and_then(Path::to_str) {
+        asset["metadata"]["anchors"] = json!([{ "type": "FILE", "fullpath": path }]);
+    }
+    if let Some(extension) = extension {
+        asset["format"]["fragment"]["metadata"] = json!({ "ext": extension.to_lowercase() });
+    }
+    if let Ok(application) = application {
+        asset["application"] = application;
+    }
+    let seed = json!({ "type": "SEEDED_ASSET", "asset": asset });
+    match client.create_asset(&seed).await {
+        Ok(id) => {
+            handle.wrote(Write::Asset(id)).await;
+            Ok(id)
+        }
+        Err(error) => Err(learned(handle, error).await),
+    }
+}
+
+/// The selection, or everything where nothing is selected.
+fn selected(document: &Document, range: Option<Range>) -> String {
+    let chars = range.map(|range| document.chars(range)).unwrap_or_default();
+    if chars.is_empty() {
+        document.text.to_string()
+    } else {
+        document.text.slice(chars).to_string()
+    }
+}
+
+/// A file that the editor does not have open.
+async fn read(uri: &Url, server: &Server) -> Result<Document> {
+    let missing = |what: &str| {
+        failure(
+            Kind::NotFound,
+            format!("This document {what}; open it in the editor first."),
+        )
+    };
+    let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
+    let reading = async {
+        let file = tokio::fs::File::open(path).await?;
+        let mut text = String::new();
+        file.take(LARGEST as u64 + 1)
+            .read_to_string(&mut text)
+            .await?;
+        std::io::Result::Ok(text)
+    };
+    match timeout(READ, reading).await {
+        Ok(Ok(text)) => Ok(Document::detached(&text, server.flags().encoding)),
+        _ => Err(missing("is not open and cannot be read as text")),
+    }
+}
