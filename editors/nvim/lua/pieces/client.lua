@@ -25,6 +25,19 @@ function M.is_ours(uri)
   return uri:find('^pieces%-conversation:/') ~= nil or uri:find('^pieces%-asset:/') ~= nil
 end
 
+--- The same without JSON's nulls: an absent field is nil.
+---@param value any
+local function without_nulls(value)
+  if value == vim.NIL then
+    return nil
+  elseif type(value) == 'table' then
+    for key, inner in pairs(value) do
+      value[key] = without_nulls(inner)
+    end
+  end
+  return value
+end
+
 --- Runs a server command and opens the conversation it has made.
 ---@param command lsp.Command
 local function run_and_open(command)
@@ -36,10 +49,10 @@ end
 ---@type table<string, lsp.Handler>
 local handlers = {
   ['pieces/didChangeConversations'] = function(_, change)
-    require('pieces.state').conversations(change)
+    require('pieces.state').conversations(without_nulls(change))
   end,
   ['pieces/didChangeStatus'] = function(_, status)
-    require('pieces.state').status(status)
+    require('pieces.state').status(without_nulls(status))
   end,
   ['window/showDocument'] = function(err, params, ctx)
     if not M.is_ours(params.uri) then
@@ -94,7 +107,7 @@ function M.config()
       stopping = false
       -- After the core's own callbacks, so that requests find a client that is ready.
       vim.schedule(function()
-        require('pieces.state').started(client)
+        require('pieces.state').started()
         local queue = waiting[client.id] or {}
         waiting[client.id] = nil
         for _, run in ipairs(queue) do
@@ -171,7 +184,7 @@ function M.request(method, params, done, failed)
       if err then
         return failed(text.clean(err.message, 500))
       end
-      return done(result)
+      return done(without_nulls(result))
     end)
     if not sent then
       failed('The server has just stopped; try again.')
@@ -185,7 +198,9 @@ end
 ---@param done? fun(result: any)
 ---@param failed? fun(message: string)
 function M.execute(name, argument, done, failed)
-  local params = { command = name, arguments = argument and { argument } or {} }
+  -- An empty Lua table would be sent as an empty list.
+  local object = argument and (next(argument) and argument or vim.empty_dict())
+  local params = { command = name, arguments = object and { object } or {} }
   M.request('workspace/executeCommand', params, done or function() end, failed)
 end
 

@@ -1,6 +1,7 @@
 --- Lists of conversations for people: what the pickers show, and what `:Pieces` finds by name.
 local client = require('pieces.client')
 local picker = require('pieces.picker')
+local state = require('pieces.state')
 local text = require('pieces.text')
 
 local M = {}
@@ -23,8 +24,10 @@ end
 ---@param query string
 ---@param done fun(items: pieces.Item[], total: integer)
 function M.list(query, done)
-  client.execute('pieces.conversations.list', { query = query, limit = MOST }, function(answer)
-    done(answer.items, answer.total)
+  state.settled(function()
+    client.execute('pieces.conversations.list', { query = query, limit = MOST }, function(answer)
+      done(answer.items, answer.total)
+    end)
   end)
 end
 
@@ -81,24 +84,25 @@ end
 ---@param lead string
 ---@return string[]
 function M.names(lead)
-  local running = client.get()
-  if not running then
+  if not client.get() then
     return {}
   end
-  local params = {
-    command = 'pieces.conversations.list',
-    arguments = { { query = lead, limit = 50 } },
-  }
-  local answer = running:request_sync('workspace/executeCommand', params, 300)
-  local names, seen = {}, {}
-  for _, item in ipairs(answer and answer.result and answer.result.items or {}) do
-    local name = text.clean(item.name)
-    if not seen[name] then
-      seen[name] = true
-      names[#names + 1] = name
-    end
-  end
-  return names
+  local names
+  local argument = { query = lead, limit = 50 }
+  client.execute('pieces.conversations.list', argument, function(answer)
+    names = vim.tbl_map(function(item)
+      return text.clean(item.name)
+    end, answer.items)
+  end, function() end)
+  vim.wait(300, function()
+    return names ~= nil
+  end, 5)
+  local seen = {}
+  return vim.tbl_filter(function(name)
+    local new = not seen[name]
+    seen[name] = true
+    return new
+  end, names or {})
 end
 
 --- Full text over the messages.

@@ -131,7 +131,6 @@ function M.read(buf)
   -- The text is not the user's: it must not set options.
   bo.modeline = false
   bo.modifiable = false
-  bo.readonly = true
   local known = documents[buf]
   documents[buf] = { filled = false, busy = false, stale = false, line = known and known.line }
   vim.api.nvim_create_autocmd('BufUnload', {

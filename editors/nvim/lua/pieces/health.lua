@@ -12,16 +12,26 @@ local function run(arguments)
   return started and process:wait() or nil
 end
 
---- The answer of a command of the running server.
----@param client vim.lsp.Client
----@param command string
-local function ask(client, command)
-  local params = { command = command, arguments = {} }
-  local answer, why = client:request_sync('workspace/executeCommand', params, 5000)
-  if not answer then
-    return nil, why or 'no answer'
+--- What the running server says of itself, once it has made up its mind.
+---@return pieces.Status? status
+---@return string? why there is none
+local function ask()
+  local status, why
+  local function look()
+    require('pieces.client').execute('pieces.status', nil, function(answer)
+      status = answer
+      if answer.state == 'connecting' or answer.state == 'syncing' then
+        vim.defer_fn(look, 50)
+      end
+    end, function(message)
+      why = message
+    end)
   end
-  return answer.result, answer.err and answer.err.message
+  look()
+  vim.wait(5000, function()
+    return why ~= nil or (status and (status.state == 'live' or status.state == 'offline'))
+  end, 20)
+  return status, why or 'no answer in five seconds'
 end
 
 local function check_program()
@@ -78,9 +88,9 @@ local function check_server()
   end
   local info = ready.server_info or {}
   health.ok(('running: %s %s'):format(info.name or 'pieces-lsp', info.version or ''))
-  local status, why = ask(ready, 'pieces.status')
+  local status, why = ask()
   if not status then
-    return health.error('It does not say how it is: ' .. tostring(why))
+    return health.error('It does not say how it is: ' .. why)
   end
   local line = ('%s: %s%s, %d conversations'):format(
     status.state,

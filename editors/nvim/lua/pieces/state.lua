@@ -6,19 +6,32 @@ local status
 ---@type integer? how many conversations there are
 local total
 
+--- How long the first list waits for the server to have one.
+local PATIENCE = 5000
+
+---@type fun()[] waiting for the server to be live or offline
+local unsettled = {}
+
+local function settle()
+  local queue = unsettled
+  unsettled = {}
+  for _, run in ipairs(queue) do
+    run()
+  end
+end
+
 local function announce(event, data)
   vim.api.nvim_exec_autocmds('User', { pattern = event, modeline = false, data = data })
   vim.cmd.redrawstatus({ bang = true })
 end
 
 --- The server is ready.
----@param client vim.lsp.Client
-function M.started(client)
-  client:request('workspace/executeCommand', { command = 'pieces.status' }, function(err, answer)
-    if not err and not status then
+function M.started()
+  require('pieces.client').execute('pieces.status', nil, function(answer)
+    if not status then
       M.status(answer)
     end
-  end)
+  end, function() end)
   require('pieces.document').refresh_all()
 end
 
@@ -36,6 +49,29 @@ function M.status(new)
   if live then
     require('pieces.document').refresh_all()
   end
+  if new.state == 'live' or new.state == 'offline' then
+    settle()
+  end
+end
+
+--- Runs `run` when the server has made up its mind, so that the first list of a server that has
+--- just been started is not an empty one.
+---@param run fun()
+function M.settled(run)
+  if status and (status.state == 'live' or status.state == 'offline') then
+    return run()
+  end
+  local once = function()
+    if run then
+      local call = run
+      run = nil
+      call()
+    end
+  end
+  unsettled[#unsettled + 1] = once
+  vim.defer_fn(once, PATIENCE)
+  -- Starts the server where it is not running.
+  require('pieces.client').with(function() end, settle)
 end
 
 ---@param change pieces.Change
