@@ -8,8 +8,8 @@ local namespace = vim.api.nvim_create_namespace('pieces.document')
 
 ---@class pieces.Document
 ---@field filled boolean whether the buffer shows what the server has sent
----@field busy boolean a request is under way
----@field stale boolean asked again while busy
+---@field request table? the one under way
+---@field stale boolean asked again meanwhile
 ---@field line integer? where to go once it is filled
 
 ---@type table<integer, pieces.Document>
@@ -83,14 +83,18 @@ local function fill(buf)
   if not document or not vim.api.nvim_buf_is_loaded(buf) then
     return
   end
-  if document.busy then
+  if document.request then
     document.stale = true
     return
   end
-  document.busy, document.stale = true, false
+  local request = {}
+  document.request, document.stale = request, false
   local function over()
-    document.busy = false
-    if document.stale then
+    if document.request ~= request then
+      return
+    end
+    document.request = nil
+    if document.stale and client.get() then
       fill(buf)
     end
   end
@@ -132,7 +136,7 @@ function M.read(buf)
   bo.modeline = false
   bo.modifiable = false
   local known = documents[buf]
-  documents[buf] = { filled = false, busy = false, stale = false, line = known and known.line }
+  documents[buf] = { filled = false, stale = false, line = known and known.line }
   vim.api.nvim_create_autocmd('BufUnload', {
     buffer = buf,
     once = true,
@@ -184,15 +188,25 @@ end
 ---@param uri string
 function M.refresh(uri)
   local buf = buffer(uri)
-  if buf then
+  if buf and client.get() then
     fill(buf)
   end
 end
 
---- Anything may have changed: after a reconnect or a restart of the server.
+--- Anything may have changed: after a reconnect or a restart of the server. Nothing here starts a
+--- server: a last word of one that is being stopped must not bring it back.
 function M.refresh_all()
   for buf in pairs(documents) do
-    fill(buf)
+    if client.get() then
+      fill(buf)
+    end
+  end
+end
+
+--- The server has gone, and with it the answers it owed.
+function M.abandon()
+  for _, document in pairs(documents) do
+    document.request = nil
   end
 end
 

@@ -27,6 +27,9 @@ end
 
 --- The server is ready.
 function M.started()
+  if not require('pieces.client').get() then
+    return
+  end
   require('pieces.client').execute('pieces.status', nil, function(answer)
     if not status then
       M.status(answer)
@@ -38,6 +41,7 @@ end
 --- The server has gone.
 function M.stopped()
   status, total = nil, nil
+  require('pieces.document').abandon()
   announce('PiecesStatus')
 end
 
