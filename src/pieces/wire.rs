@@ -294,6 +294,11 @@ pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json
     Ok(output.conversation.id.0.and_then(Id::uuid))
 }
 
+/// The ids in a plural wrapper such as `messages`, in order; none where it is no wrapper.
+pub(super) fn member_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
+}
+
 /// The id of any object.
 pub(super) fn object_id(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
     let object: Reference = from_slice(json)?;

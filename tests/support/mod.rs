@@ -4,6 +4,7 @@
 pub mod client;
 pub mod process;
 pub mod standin;
+pub mod world;
 
 /// Far longer than anything takes; only a failing test waits this long.
 pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);

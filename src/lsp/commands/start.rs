@@ -8,9 +8,10 @@ use crate::lsp::document::Document;
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::server::Server;
 use crate::lsp::subject;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{self, Client, Kind};
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,10 +68,18 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
         ));
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     server
         .posts
         .run(async move {
-            let asset = save(&handle, &client, &uri, &text).await?;
+            let key = saved_key(&uri, &text);
+            let known = inside.saved.get(&key).map(|asset| *asset);
+            let known = known.filter(|asset| handle.index.knows_asset(*asset));
+            let asset = match known {
+                Some(asset) => asset,
+                None => save(&handle, &client, &uri, &text).await?,
+            };
+            inside.saved.insert(key, asset);
             let started = start(&handle, &client, asset).await;
             started.map_err(|error| Error {
                 message: format!(
@@ -82,6 +91,13 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
             })
         })
         .await
+}
+
+/// What was saved from where: the same text is not saved twice while its anchor is on its way.
+fn saved_key(uri: &Url, text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (uri.as_str(), text).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Starts a conversation and waits until the index holds it.
@@ -121,6 +137,12 @@ async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result
         Ok(id) => {
             handle.wrote(Write::Asset(id)).await;
             Ok(id)
+        }
+        Err(error) if error.status == Some(404) => {
+            let message =
+                "This service cannot save assets; save it in Pieces itself, then start from there."
+                    .into();
+            Err(failed(pieces::Error { message, ..error }))
         }
         Err(error) => Err(learned(handle, error).await),
     }
