@@ -33,15 +33,19 @@ ln -s "$plugin" "$scratch/site/pack/tests/opt/pieces"
 # The user's own settings stay out of it.
 for name in $(env | sed -n 's/^\(PIECES_LSP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
-run_case() { # FILE
-    name=nvim-$(basename "$1" .lua)
+run_case() { # FILE: a case in Lua, or screen.sh
+    name=nvim-$(basename "${1%.*}")
     dir=$scratch/$name
     mkdir -p "$dir/home" "$dir/tmp"
+    case $1 in
+    *.sh) set -- "$1" "$1" ;;
+    *) set -- "$1" "$NVIM" --headless --clean -u "$here/init.lua" -c "luafile $here/suite.lua" ;;
+    esac
+    file=$1 && shift
     if TEST_SITE=$scratch/site TEST_BINARY=$binary TEST_DATA=$dir/data TEST_SCRATCH=$dir/tmp \
-        TEST_HERE=$here TEST_CASE=$1 HOME=$dir/home XDG_CONFIG_HOME=$dir/home/config \
+        TEST_HERE=$here TEST_CASE=$file HOME=$dir/home XDG_CONFIG_HOME=$dir/home/config \
         XDG_DATA_HOME=$dir/home/share XDG_STATE_HOME=$dir/home/state XDG_CACHE_HOME=$dir/home/cache \
-        timeout 180 "$NVIM" --headless --clean -u "$here/init.lua" -c "luafile $here/suite.lua" \
-        >"$dir/out" 2>&1 </dev/null; then
+        NVIM=$NVIM timeout 180 "$@" >"$dir/out" 2>&1 </dev/null; then
         ok "$name"
     else
         fail "$name" "$(tr '\r\n' '  ' <"$dir/out" | cut -c 1-1500)"
@@ -49,7 +53,9 @@ run_case() { # FILE
 }
 
 if test $# -gt 0; then
-    for one; do run_case "$here/cases/$one.lua"; done
+    for one; do
+        if test "$one" = screen; then run_case "$here/screen.sh"; else run_case "$here/cases/$one.lua"; fi
+    done
     exit "$failed"
 fi
 
@@ -66,5 +72,5 @@ for folder in "$plugin" "$here"; do
         fail "nvim-stylua-$(basename "$folder")" "$(tr '\n' ' ' <"$scratch/lint")"
     fi
 done
-for one in "$here"/cases/*.lua; do run_case "$one"; done
+for one in "$here"/cases/*.lua "$here/screen.sh"; do run_case "$one"; done
 exit "$failed"
