@@ -1,5 +1,6 @@
 //! Wire types: lenient on what they read, exact on what they write.
 
+mod fast;
 mod lenient;
 mod members;
 mod streamed;
@@ -10,7 +11,9 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-pub(super) use lenient::{from_slice, repair};
+pub(super) use fast::FastReader;
+pub(crate) use lenient::from_slice;
+pub(super) use lenient::repair;
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
 
@@ -203,7 +206,7 @@ impl<'a> Anchors<'a> {
                 paths.extend(inline_paths(anchor.points, anchor.reference).map(|path| (id, path)));
             }
         }
-        let anchors = ordered(listed, self.indices.0.unwrap_or_default());
+        let anchors = ordered(&listed, &self.indices.0.unwrap_or_default());
         paths.retain(|(anchor, _)| anchors.contains(anchor));
         (anchors, paths)
     }
@@ -282,6 +285,12 @@ pub(super) fn identifiers(
     let members: Members = from_slice(json)?;
     let is_list = members.iterable.0.is_some() || (!strict && members.indices.0.is_some());
     Ok(is_list.then(|| members.ids()))
+}
+
+/// The ids that belong to a plural wrapper (`{iterable, indices}`), in its order; none where it is
+/// no such thing.
+pub fn live_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 lenient_object! {
