@@ -7,7 +7,9 @@
 pub mod cli;
 pub mod index;
 pub mod lsp;
+pub mod markdown;
 pub mod pieces;
 pub mod service;
 pub mod sync;
 pub mod transport;
+pub mod trash;

@@ -3,7 +3,9 @@
 use super::settings::Settings;
 use crate::index::{Delta, Index, Reader};
 use crate::pieces::{BaseUrl, Client, Error, Kind};
+use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
+use crate::trash::Trash;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -93,7 +95,8 @@ impl Session {
         {
             return Applied::Unchanged;
         }
-        if let Some(Connection::Running(old)) = self.connection() {
+        let old = self.connection.borrow().clone();
+        if let Some(Connection::Running(old)) = old {
             // Otherwise it would go on telling about the old service, and look for it again.
             old.stop().await;
         }
@@ -150,11 +153,6 @@ impl Session {
         Ok(Source::new(backend, url, self.launch.data_dir.clone()))
     }
 
-    /// The connection, if one was started.
-    pub fn connection(&self) -> Option<Connection> {
-        self.connection.borrow().clone()
-    }
-
     /// The index; an empty one where there is no connection.
     pub fn reader(&self) -> Reader {
         match &*self.connection.borrow() {
@@ -162,6 +160,15 @@ impl Session {
             Some(Connection::Refused { index, .. }) => index.clone(),
             None => Reader::default(),
         }
+    }
+
+    /// Where what is deleted is kept; `None` where there is no place for data.
+    pub fn trash(&self) -> Option<Trash> {
+        let dir = match &self.launch.data_dir {
+            Some(dir) => dir.clone(),
+            None => service::default_data_dir().ok()?,
+        };
+        Some(Trash::new(dir.join("trash")))
     }
 
     /// How things stand.

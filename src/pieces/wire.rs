@@ -1,5 +1,6 @@
 //! Wire types: lenient on what they read, exact on what they write.
 
+mod fast;
 mod lenient;
 mod members;
 mod streamed;
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+pub(super) use fast::FastReader;
 pub(super) use lenient::{from_slice, repair};
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
@@ -206,7 +208,7 @@ impl<'a> Anchors<'a> {
                 paths.extend(inline_paths(anchor.points, anchor.reference).map(|path| (id, path)));
             }
         }
-        let anchors = ordered(listed, self.indices.0.unwrap_or_default());
+        let anchors = ordered(&listed, &self.indices.0.unwrap_or_default());
         paths.retain(|(anchor, _)| anchors.contains(anchor));
         (anchors, paths)
     }
@@ -296,6 +298,11 @@ lenient_object! {
 pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
     let output: CreateFromAssetOutput = from_slice(json)?;
     Ok(output.conversation.id.0.and_then(Id::uuid))
+}
+
+/// The ids in a plural wrapper such as `messages`, in order; none where it is no wrapper.
+pub(super) fn member_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 /// The id of any object.

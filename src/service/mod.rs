@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod failure;
 mod http;
+mod look;
 mod objects;
 mod store;
 mod time;
@@ -16,5 +17,6 @@ mod view;
 
 pub use attach::{Attached, Options, Role, attach, default_data_dir};
 pub use error::ServiceError;
+pub use look::{Held, Look, Readable, look};
 
 pub(crate) use failure::Failure;

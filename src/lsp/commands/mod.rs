@@ -5,8 +5,12 @@ mod list;
 mod open;
 mod raw;
 mod rename;
+mod restore;
+mod search;
 mod start;
 mod write;
+
+pub(super) use rename::rename_to;
 
 use super::error::invalid;
 use super::progress::Progress;
@@ -18,7 +22,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 14] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -29,6 +33,9 @@ pub(super) const NAMES: [&str; 11] = [
     "pieces.conversations.startFromDocument",
     "pieces.conversations.open",
     "pieces.conversations.rename",
+    "pieces.conversations.search",
+    "pieces.conversations.trash",
+    "pieces.conversations.restore",
     "pieces.status",
 ];
 
@@ -71,6 +78,9 @@ pub(super) async fn execute(
         "pieces.conversations.list" => list::list(server, &argument).await,
         "pieces.conversations.open" => open::open(server, &argument).await,
         "pieces.conversations.rename" => rename::rename(server, &argument).await,
+        "pieces.conversations.search" => search::search(server, &argument).await,
+        "pieces.conversations.trash" => restore::trash(server).await,
+        "pieces.conversations.restore" => restore::restore(server, &argument).await,
         "pieces.status" => Ok(server.status()),
         _ => Err(invalid("There is no such command in pieces-lsp.")),
     }

@@ -20,16 +20,16 @@ const LONGEST: usize = 1000;
 /// Runs the command.
 pub(super) async fn rename(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
-    let name = text(argument, "name")?.unwrap_or_default().trim();
-    if name.is_empty() || name.chars().count() > LONGEST || name.contains(|c: char| c.is_control())
-    {
-        return Err(invalid("`name` must be one line of 1 to 1000 characters."));
-    }
-    rename_to(server, id, name.to_owned()).await
+    let name = text(argument, "name")?.unwrap_or_default();
+    rename_to(server, id, name).await
 }
 
 /// Renames a conversation unless somebody else renamed it since we last looked.
-pub(crate) async fn rename_to(server: &Arc<Server>, id: Uuid, name: String) -> Result<Value> {
+pub(in crate::lsp) async fn rename_to(server: &Arc<Server>, id: Uuid, name: &str) -> Result<Value> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > LONGEST || name.contains(char::is_control) {
+        return Err(invalid("`name` must be one line of 1 to 1000 characters."));
+    }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
     let renaming = async move { replace_name(&handle, &client, id, name).await };
     server.posts.run(renaming).await

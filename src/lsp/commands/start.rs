@@ -11,6 +11,7 @@ use crate::lsp::subject;
 use crate::pieces::{self, Client, Kind};
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,10 +68,18 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
         ));
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     server
         .posts
         .run(async move {
-            let asset = save(&handle, &client, &uri, &text).await?;
+            let key = saved_key(&uri, &text);
+            let known = inside.saved.get(&key).map(|asset| *asset);
+            let known = known.filter(|asset| handle.index.knows_asset(*asset));
+            let asset = match known {
+                Some(asset) => asset,
+                None => save(&handle, &client, &uri, &text).await?,
+            };
+            inside.saved.insert(key, asset);
             let known = timeout(LEARN, handle.wrote(Write::Asset(asset)));
             let (_, started) = tokio::join!(known, start(&handle, &client, asset));
             started.map_err(|error| Error {
@@ -83,6 +92,13 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
             })
         })
         .await
+}
+
+/// What was saved from where: the same text is not saved twice while its anchor is on its way.
+fn saved_key(uri: &Url, text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (uri.as_str(), text).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Starts a conversation and waits until the index holds it.

@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use change::{Change, Link, New};
 pub(crate) use kind::Kind;
+pub(crate) use open::readable;
 pub(crate) use query::{
     Found, Row, by_seq, find, find_by_key, get, identifiers, linked, list, neighbours, owned,
     owned_rows, search, text_of_query,
