@@ -122,6 +122,28 @@ Examples:
   pieces-lsp service                            until Ctrl-C; the token lies in service.json
   pieces-lsp service --port 39300 --no-token    where other Pieces clients look for Pieces OS")]
     Service(ServiceOptions),
+    /// Copies conversations from a running Pieces OS, or from an export, into the local service
+    #[command(after_help = "\
+It only reads from Pieces OS, so it works with one that is read-only, too. It may be repeated: what is
+here already is not copied again, what is newer here is kept, nothing is deleted. The exit code is 1 if
+anything could not be read; everything else is kept all the same.
+
+Examples:
+  pieces-lsp import --dry-run                   what would be copied
+  pieces-lsp import                             from the Pieces OS that runs on this machine
+  pieces-lsp import --from http://127.0.0.1:39300
+  pieces-lsp import --from ~/backup             what `pieces-lsp export ~/backup` wrote")]
+    Import(ImportOptions),
+    /// Writes all conversations to a directory: Markdown to read, and one file to import again
+    #[command(after_help = "\
+The directory appears when everything is in it, and shows one moment even if editors go on writing.
+One Markdown file per conversation is for people; conversations.jsonl holds everything, for
+`pieces-lsp import --from`.
+
+Examples:
+  pieces-lsp export ~/backup
+  pieces-lsp export conversations-$(date +%F)")]
+    Export(ExportOptions),
     /// What was tried and found on this machine, and what to do next; exit code 0 if all is well
     #[command(after_help = "\
 It looks at what the language server would use, as it would find it, and changes nothing, except that
@@ -161,6 +183,24 @@ pub(super) struct ServiceOptions {
     /// the conversations
     #[arg(long)]
     pub(super) no_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportOptions {
+    /// Base URL of a Pieces OS, or an export: its directory or its conversations.jsonl. If not given,
+    /// `--url`, else the Pieces OS that runs on this machine
+    #[arg(long, value_name = "URL|FILE", value_hint = clap::ValueHint::AnyPath)]
+    pub(super) from: Option<String>,
+    /// Only count what would be copied; nothing is written
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportOptions {
+    /// Where to: a directory that does not exist yet, or is empty
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(super) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]

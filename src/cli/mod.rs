@@ -8,7 +8,10 @@ mod common;
 mod completions;
 mod demo;
 mod doctor;
+mod export;
+mod import;
 mod log;
+mod meter;
 mod serve;
 mod service;
 mod terminal;
@@ -31,6 +34,12 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => completions::run(shell),
         Command::Doctor(options) => run(&cli.common, async |wanted| {
             doctor::run(wanted, options).await
+        }),
+        Command::Import(options) => run(&cli.common, async |wanted| {
+            import::run(wanted, options, cli.common.allow_remote).await
+        }),
+        Command::Export(options) => run(&cli.common, async |wanted| {
+            export::run(wanted, options).await
         }),
         Command::Demo => run(&cli.common, async |_| demo::run().await),
         Command::Service(options) => run(&cli.common, async |wanted| {

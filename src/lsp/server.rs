@@ -4,6 +4,7 @@ use super::capabilities::{Encoding, Flags};
 use super::diagnostics::Published;
 use super::document::Documents;
 use super::error::invalid;
+use super::offer::Offers;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
@@ -13,6 +14,7 @@ use super::{
     item, live, navigation, rename, serve, symbols,
 };
 use crate::index::Conversation;
+use crate::sync::Backend;
 use crate::transport::{Output, stdin};
 use dashmap::DashMap;
 use serde_json::{Value, json};
@@ -45,6 +47,8 @@ pub(super) struct Server {
     pub posts: Posts,
     /// The conversations that were read.
     pub transcripts: Transcripts,
+    /// What was offered.
+    pub offers: Offers,
     /// The diagnostics that the client has.
     pub published: Published,
     /// Restored conversations: the id that each had, and the one it has.
@@ -84,6 +88,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             documents: Documents::default(),
             posts: Posts::default(),
             transcripts: Transcripts::default(),
+            offers: Offers::default(),
             published: Published::default(),
             restored: DashMap::new(),
             saved: DashMap::new(),
@@ -207,6 +212,12 @@ impl Server {
             tokio::spawn(live::follow(Arc::clone(self), started));
         }
         self.views_changed();
+    }
+
+    /// Connects to the backend that the person chose when asked.
+    pub async fn switch_to(self: &Arc<Self>, backend: Backend) {
+        self.session.choose(backend);
+        self.put_in_force(Vec::new()).await;
     }
 
     /// Asks the client for our section of its configuration; `None` when it has none for us.

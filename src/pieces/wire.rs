@@ -12,7 +12,8 @@ use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 pub(super) use fast::FastReader;
-pub(super) use lenient::{from_slice, repair};
+pub(crate) use lenient::from_slice;
+pub(super) use lenient::repair;
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
 
@@ -288,6 +289,12 @@ pub(super) fn identifiers(
     let members: Members = from_slice(json)?;
     let is_list = members.iterable.0.is_some() || (!strict && members.indices.0.is_some());
     Ok(is_list.then(|| members.ids()))
+}
+
+/// The ids that belong to a plural wrapper (`{iterable, indices}`), in its order; none where it is
+/// no such thing.
+pub fn live_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 lenient_object! {

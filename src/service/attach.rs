@@ -19,7 +19,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{ServiceError, http, store::Store};
+use super::{
+    ServiceError, http,
+    store::{STORE, Store},
+};
 
 /// How long a holder that does not answer (yet) is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -188,6 +191,11 @@ pub async fn attach(options: &Options) -> Result<Attached, ServiceError> {
 pub fn default_data_dir() -> Result<PathBuf, ServiceError> {
     let base = etcetera::choose_base_strategy().map_err(|_| ServiceError::NoHome)?;
     Ok(base.data_dir().join("pieces-lsp"))
+}
+
+/// Whether there is a store in this directory already.
+pub fn has_store(data_dir: &Path) -> bool {
+    data_dir.join(STORE).exists()
 }
 
 async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceError> {
