@@ -281,6 +281,7 @@ fn the_documents_of_assets_and_conversations() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_something_was_saved_from() {
     on(&WHOLE, |mut world| {

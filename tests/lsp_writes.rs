@@ -515,6 +515,7 @@ fn starts_from_the_document_of_an_asset() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn starts_from_the_asset_that_was_saved_from_the_file() {
     on(&[Service::Local, Service::Full], |mut world| {
