@@ -184,6 +184,16 @@ impl Index {
         Some(self.publish(&old, draft, names, upserted, removed))
     }
 
+    /// How many conversations there are.
+    pub fn len(&self) -> usize {
+        self.shared.snapshot.load().len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The ids in the index that are not in `ids`, and those of `ids` that are not in the index.
     pub fn compare(&self, ids: &HashSet<Uuid>) -> (Vec<Uuid>, Vec<Uuid>) {
         let snapshot = self.shared.snapshot.load();
@@ -200,19 +210,45 @@ impl Index {
         (extra, missing)
     }
 
-    /// Learns of one anchor.
-    pub fn put_anchor(&mut self, anchor: Anchor) {
-        self.shared.ties.put_anchor(anchor);
+    /// Makes `anchors` all there are. A conversation whose files are others by that has changed.
+    pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
+        let moved = self.shared.ties.replace_anchors(anchors);
+        self.retie(&moved)
     }
 
-    /// Makes `anchors` all there are.
-    pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) {
-        self.shared.ties.replace_anchors(anchors);
+    /// Learns of anchors that came with conversations. Those known already stay as they are: what the
+    /// service says of an anchor itself counts for more.
+    pub fn add_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
+        let ties = &self.shared.ties;
+        let new = |anchor: &Anchor| ties.anchor(anchor.id).is_none();
+        let (new, _): (Vec<_>, Vec<_>) = anchors.into_iter().partition(new);
+        let moved = new.iter().map(|anchor| anchor.id).collect();
+        for anchor in new {
+            ties.put_anchor(anchor);
+        }
+        self.retie(&moved)
     }
 
-    /// Forgets an anchor.
-    pub fn drop_anchor(&mut self, id: Uuid) {
-        self.shared.ties.drop_anchor(id);
+    /// Publishes the conversations tied to these anchors as changed.
+    fn retie(&self, anchors: &HashSet<Uuid>) -> Option<Delta> {
+        if anchors.is_empty() {
+            return None;
+        }
+        let old = self.shared.snapshot.load_full();
+        let tied: Vec<Uuid> = old
+            .iter()
+            .filter(|one| one.anchors.iter().any(|anchor| anchors.contains(anchor)))
+            .map(|one| one.id)
+            .collect();
+        if tied.is_empty() {
+            return None;
+        }
+        let draft = Draft {
+            chunks: old.chunks.clone(),
+            len: old.len,
+        };
+        let names = Arc::clone(&old.applications);
+        Some(self.publish(&old, draft, names, tied, Vec::new()))
     }
 
     /// Learns of one asset.
