@@ -138,7 +138,7 @@ impl Index {
     pub fn replace(&mut self, listing: Builder, keep: &HashSet<Uuid>) -> Option<Delta> {
         let old = self.shared.snapshot.load_full();
         let packed = listing.pack();
-        self.applications = packed.applications;
+        let mut applications = packed.applications;
         let mut draft = Draft {
             chunks: packed.chunks,
             len: packed.len,
@@ -153,12 +153,12 @@ impl Index {
             }
             for id in keep {
                 if let Some(one) = self.place(*id).and_then(|key| old.find(key)) {
-                    let application = self.applications.number(one.application);
+                    let application = applications.number(one.application);
                     draft.insert(one, application);
                 }
             }
         }
-        let names = self.applications.names().into();
+        let names = applications.names().into();
         let next = Snapshot {
             chunks: draft.chunks.clone(),
             applications: Arc::clone(&names),
@@ -168,6 +168,8 @@ impl Index {
         if gone.is_empty() && come.is_empty() {
             return None;
         }
+        // Not before this is certain to be published: the numbers in what readers have are the old ones.
+        self.applications = applications;
         let come_ids: HashSet<Uuid> = come.iter().map(|key| key.id).collect();
         let removed: Vec<Uuid> = gone
             .into_iter()

@@ -292,11 +292,10 @@ impl Machine {
 
     /// Nothing is under way, due or to be asked for.
     pub fn is_settled(&self) -> bool {
-        let schedules = [&self.list, &self.identify, &self.anchors, &self.assets];
         self.requests.is_empty()
             && self.needs.is_empty()
             && self.verify.is_empty()
-            && !schedules.into_iter().any(Schedule::is_wanted)
+            && self.deadline().is_none()
     }
 
     /// One step.
