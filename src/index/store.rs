@@ -87,6 +87,8 @@ impl Index {
         };
         let mut upserted = HashSet::new();
         let mut removed = HashSet::new();
+        // Those that came in this step: should they go in it as well, nobody has to know.
+        let mut new = HashSet::new();
         // `places` is brought up to date at once, so that later mutations of the same step see the
         // earlier ones; readers that look in between look again (`Reader::get`).
         for mutation in mutations {
@@ -108,7 +110,9 @@ impl Index {
                     let application = self.applications.number(&one.application);
                     draft.insert(one.as_ref(), application);
                     self.shared.places.insert(id, one.updated);
-                    removed.remove(&id);
+                    if !removed.remove(&id) && place.is_none() {
+                        new.insert(id);
+                    }
                     upserted.insert(id);
                 }
                 Mutation::Remove(_) => {
@@ -116,7 +120,9 @@ impl Index {
                     draft.remove(key);
                     self.shared.places.remove(&id);
                     upserted.remove(&id);
-                    removed.insert(id);
+                    if !new.remove(&id) {
+                        removed.insert(id);
+                    }
                 }
             }
         }

@@ -18,7 +18,7 @@ const PONG: u64 = 10_000;
 const DEADLINE: u64 = 60_000;
 /// After the last operation. Lost frames take an audit, of which every 15th finds everything.
 const QUIET: u64 = 200_000;
-const AUDITED: u64 = 20_000_000;
+const AUDITED: u64 = 40_000_000;
 
 /// What a reader who only follows the changes has: each conversation and its files.
 type View = BTreeMap<Uuid, (Conversation, Vec<String>)>;

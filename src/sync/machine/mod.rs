@@ -41,7 +41,7 @@ const TIES_TRIES: u32 = 4;
 /// Between two audits, in case a frame was lost on the way; at least [`AUDIT_SHARE`] times as long as
 /// the last one took. An audit takes place when the stream was heard anyway.
 const AUDIT: Duration = Duration::from_secs(120);
-const AUDIT_SHARE: u32 = 200;
+const AUDIT_SHARE: u32 = 100;
 /// One audit in so many reads the whole list, the others the ids.
 const FULL_AUDIT: u32 = 15;
 
