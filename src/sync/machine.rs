@@ -358,6 +358,9 @@ impl Machine {
         self.list_failures = 0;
         self.lists += 1;
         self.reconciled = self.open;
+        // Ids that were asked for before this list left know less than it does: what is new here would
+        // look like a leftover to them.
+        self.identifying = self.identifying.filter(|identify| *identify > ticket);
         let newer = |touched: &Ticket| *touched > ticket;
         let keep: HashSet<Uuid> = self
             .touched
