@@ -379,8 +379,9 @@ impl Machine {
         }
         if self.single == SingleFetch::Missing {
             // The list was the look-up; what changed after it left needs another.
+            let later = |fetch: Ticket| fetch > ticket;
             self.pending
-                .retain(|id, _| keep.contains(id) && !reader.contains(*id));
+                .retain(|_, one| one.dirty || one.in_flight.is_some_and(later));
             if !self.pending.is_empty() {
                 self.list_at = Some(now + DEBOUNCE);
             }
