@@ -138,7 +138,7 @@ fn the_boundaries_that_the_page_promises() {
         "SystemTime",
     ];
     check(sources(&source.join("index")), &no_io);
-    check(vec![source.join("sync/machine.rs")], &no_io);
+    check(sources(&source.join("sync/machine")), &no_io);
 }
 
 /// The help of a command; the options it lists, and their environment variables.

@@ -84,7 +84,9 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();
     let mut appeared = handle.pieces_os_appeared.clone();
+    // Looked at before it is told: what changes in between is told again rather than never.
     let mut stood = stands(&handle);
+    send_status(&server).await;
     let mut batch = Batch::default();
     let mut window: Option<Instant> = None;
     loop {

@@ -208,7 +208,9 @@ impl Server {
             live::send_reset(self).await;
         }
         if started || live_now {
-            live::send_status(self).await;
+            if !matches!(applied, Applied::Started(_)) {
+                live::send_status(self).await;
+            }
             self.index_changed(&HashSet::new(), true);
         }
         if let Applied::Started(started) = applied {
