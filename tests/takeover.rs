@@ -484,6 +484,61 @@ async fn two_users_do_not_reach_each_other() {
     }
 }
 
+#[test]
+fn nothing_of_the_content_is_logged() {
+    let dir = TempDir::new().unwrap();
+    let arguments = ["service", "--log-level", "debug", "--data-dir"];
+    let spawn = Spawn::with_arguments(arguments).arg(dir.path());
+    let (mut process, stdout) = spawn.start_unread();
+    BufReader::new(stdout)
+        .read_line(&mut String::new())
+        .unwrap();
+    let local = Local::of(dir.path()).unwrap();
+    let secret = "s3cr3t";
+    let said = json!({"role": "USER", "fragment": {"string": {"raw": secret}}});
+    let requests = [
+        (
+            "/conversations/create",
+            json!({"name": secret, "messages": [said]}),
+        ),
+        ("/conversations/create", json!({"name": [secret]})),
+        ("/conversations/create", json!([secret])),
+        (
+            "/conversations/search",
+            json!({"engines": {"iterable": [{"query": secret}]}}),
+        ),
+        (
+            "/messages/create",
+            json!({"fragment": secret, "conversation": {"id": secret}}),
+        ),
+        (
+            "/pieces-lsp/import",
+            json!({"objects": [{secret: {"id": secret}}, secret]}),
+        ),
+        (
+            "/anchors/create",
+            json!({"type": "FILE", "fullpath": format!("/{secret}")}),
+        ),
+    ];
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        for (path, body) in requests {
+            let sent = local.try_send(Method::Post(body.to_string()), path).await;
+            let (status, text) = sent.unwrap();
+            assert!(status != 500, "{path}: {text}");
+            assert!(status < 300 || !text.contains(secret), "{path}: {text}");
+        }
+        let broken = Method::Post(format!("{{\"name\": \"{secret}"));
+        let (status, text) = local
+            .try_send(broken, "/conversations/create")
+            .await
+            .unwrap();
+        assert!(status == 400 && !text.contains(secret), "{text}");
+    });
+    process.kill();
+    let log = process.wait().log;
+    assert!(!log.contains(secret), "{log}");
+}
+
 /// Another user of this machine reads nothing, where the test may become one.
 #[cfg(unix)]
 fn as_another_user(data: &Path) {
