@@ -8,6 +8,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 const DEFAULT: LevelFilter = LevelFilter::WARN;
 
@@ -31,9 +34,17 @@ pub(super) fn start_anyway(common: &Common) -> Vec<String> {
 
 fn begin(level: LevelFilter, file: Option<File>) {
     let builder = tracing_subscriber::fmt().with_max_level(level);
+    // tower-lsp calls it an error when the editor has left before a notification.
+    let heard = Targets::new()
+        .with_default(level)
+        .with_target("tower_lsp", LevelFilter::OFF);
     match file {
-        Some(file) => builder.with_writer(Mutex::new(file)).init(),
-        None => builder.with_writer(io::stderr).init(),
+        Some(file) => builder
+            .with_writer(Mutex::new(file))
+            .finish()
+            .with(heard)
+            .init(),
+        None => builder.with_writer(io::stderr).finish().with(heard).init(),
     }
     log_panics();
 }

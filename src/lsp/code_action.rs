@@ -6,7 +6,7 @@ use super::reference::{CONVERSATION, Form, id_of_uri};
 use super::server::Server;
 use super::subject::{self, FileTies};
 use crate::index::{Conversation, Reader};
-use crate::markdown::label;
+use crate::lsp::item::label;
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,

@@ -17,6 +17,7 @@ mod inlay_hint;
 mod item;
 mod live;
 mod navigation;
+mod offer;
 mod panics;
 mod posts;
 mod progress;

@@ -7,7 +7,7 @@ use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
 use crate::trash::Trash;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
@@ -52,6 +52,8 @@ pub(super) enum Connection {
 /// The current connection.
 pub(super) struct Session {
     launch: Launch,
+    /// What the person chose when asked.
+    chosen: std::sync::Mutex<Option<Backend>>,
     connection: watch::Sender<Option<Connection>>,
     /// Held while switching.
     active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
@@ -79,6 +81,7 @@ impl Session {
     pub fn new(launch: Launch) -> Self {
         Session {
             launch,
+            chosen: std::sync::Mutex::default(),
             connection: watch::Sender::new(None),
             active: Mutex::new(None),
         }
@@ -137,9 +140,11 @@ impl Session {
 
     fn choice(&self, settings: &Settings) -> Choice {
         let wrong = || "The backend must be `auto`, `pieces-os` or `local`.".to_owned();
-        let backend = match &self.launch.backend {
-            None => Ok(settings.backend),
-            Some(name) => Backend::parse(name).ok_or_else(wrong),
+        let chosen = *self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = match (chosen, &self.launch.backend) {
+            (Some(backend), _) => Ok(backend),
+            (None, None) => Ok(settings.backend),
+            (None, Some(name)) => Backend::parse(name).ok_or_else(wrong),
         };
         let url = self.launch.url.clone().or_else(|| settings.url.clone());
         Choice { backend, url }
@@ -162,13 +167,35 @@ impl Session {
         }
     }
 
-    /// Where what is deleted is kept; `None` where there is no place for data.
+    /// Where the local service and the trash are; `None` where there is no place for data.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match &self.launch.data_dir {
+            Some(dir) => Some(dir.clone()),
+            None => service::default_data_dir().ok(),
+        }
+    }
+
+    /// Where what is deleted is kept.
     pub fn trash(&self) -> Option<Trash> {
-        let dir = match &self.launch.data_dir {
-            Some(dir) => dir.clone(),
-            None => service::default_data_dir().ok()?,
-        };
-        Some(Trash::new(dir.join("trash")))
+        Some(Trash::new(self.data_dir()?.join("trash")))
+    }
+
+    /// Whether a URL may point to another machine.
+    pub fn allow_remote(&self) -> bool {
+        self.launch.allow_remote
+    }
+
+    /// The Pieces OS that is in use.
+    pub fn pieces_os(&self) -> Option<BaseUrl> {
+        let status = self.status();
+        let url = status.url.filter(|_| status.backend == Backend::PiecesOs)?;
+        BaseUrl::parse(&url, self.launch.allow_remote).ok()
+    }
+
+    /// From now on this backend, whatever the settings say: the person chose it when asked.
+    pub fn choose(&self, backend: Backend) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        *chosen = Some(backend);
     }
 
     /// How things stand.

@@ -1,7 +1,7 @@
 //! Text within a line.
 
 /// A name for a line of plain text: no control or direction characters, no line breaks, and at most
-/// `most` characters.
+/// `most` characters. Nor `](`: VS Code makes links, of commands even, out of that in its messages.
 pub fn label(name: &str, most: usize) -> String {
     let spaced = name.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = |c: &char| !c.is_control() && !is_hidden(*c);
@@ -10,7 +10,7 @@ pub fn label(name: &str, most: usize) -> String {
         text.pop();
         text.push('…');
     }
-    text
+    text.replace("](", "] (")
 }
 
 /// The same for Markdown, within a line or as one: what could mean something is escaped.
@@ -68,6 +68,7 @@ mod tests {
         check("more than 8", "more tha…");
         check(" a\n\tb\u{0} ", "a b");
         check("\u{202e}evil", "evil");
+        check("[a](b:c)", "[a] (b:c)");
     }
 
     proptest! {

@@ -54,7 +54,7 @@ pub enum Write {
     Id(Uuid),
     /// Deleted.
     Deleted(Uuid),
-    /// Saved an asset.
+    /// Saved an asset. Answered once its anchors were looked up.
     Asset(Uuid),
     /// Outcome unknown: look again.
     Unknown,
@@ -175,6 +175,8 @@ pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision
         failures,
         tasks: JoinSet::new(),
         waiting_for: Vec::new(),
+        anchors: (0, 0),
+        anchoring: Vec::new(),
         refreshing: Vec::new(),
     };
     let driver = tokio::spawn(driver.run()).abort_handle();
@@ -199,6 +201,10 @@ struct Driver {
     tasks: JoinSet<Done>,
     /// Writes known by id only, until the index holds them.
     waiting_for: Vec<(Uuid, oneshot::Sender<()>)>,
+    /// Requests for anchors so far, and the last whose answer was used: an answer may be overtaken.
+    anchors: (u64, u64),
+    /// Saved assets, with the number of the request for anchors that shows them.
+    anchoring: Vec<(u64, oneshot::Sender<()>)>,
     /// Refreshes, with the number of lists after which each is done.
     refreshing: Vec<(u64, oneshot::Sender<Result<usize, Error>>)>,
 }
@@ -209,6 +215,8 @@ enum Done {
     Told(Input),
     /// It was a list, and there is none.
     ListFailed(Ticket, Error),
+    /// It was the anchors, with the number of the request; `None` when there are none to be had.
+    Anchors(u64, Option<Vec<index::Anchor>>),
 }
 
 /// Why a loop ended.
@@ -308,6 +316,7 @@ impl Driver {
             let _ = waiter.send(Err(error.clone()));
         }
         self.waiting_for.clear();
+        self.anchoring.clear();
         self.say(State::Offline, Some(error.message));
         self.failures.send_modify(|count| *count += 1);
     }
@@ -388,6 +397,14 @@ impl Driver {
                 }
                 self.step(Input::Listed(ticket, None));
             }
+            Done::Anchors(number, anchors) => {
+                if number > self.anchors.1 {
+                    self.anchors.1 = number;
+                    self.step(Input::Anchors(anchors));
+                }
+                // Dropping the sender ends the waiting.
+                self.anchoring.retain(|(shown_by, _)| *shown_by > number);
+            }
         }
         if self.machine.is_live() {
             self.say(State::Live, None);
@@ -401,12 +418,18 @@ impl Driver {
                 self.waiting_for.push((id, done));
                 self.step(Input::WroteId(id));
             }
+            Command::Wrote(Write::Asset(id), done) => {
+                let before = self.anchors.0;
+                self.step(Input::WroteAsset(id));
+                if self.anchors.0 > before {
+                    self.anchoring.push((self.anchors.0, done));
+                }
+            }
             Command::Wrote(write, done) => {
                 self.step(match write {
                     Write::Conversation(one) => Input::Wrote(one),
                     Write::Deleted(id) => Input::Deleted(id),
-                    Write::Asset(id) => Input::WroteAsset(id),
-                    Write::Id(_) | Write::Unknown => Input::Refresh,
+                    Write::Id(_) | Write::Asset(_) | Write::Unknown => Input::Refresh,
                 });
                 let _ = done.send(());
             }
@@ -459,6 +482,10 @@ impl Driver {
         let Some(client) = self.client.borrow().clone() else {
             return;
         };
+        if action == Action::Anchors {
+            self.anchors.0 += 1;
+        }
+        let number = self.anchors.0;
         self.tasks.spawn(async move {
             Done::Told(match action {
                 Action::List(ticket) => return list(client, ticket).await,
@@ -466,13 +493,12 @@ impl Driver {
                 Action::Identify(ticket) => {
                     Input::Identified(ticket, client.identifier_ids().await.ok())
                 }
-                Action::Anchors => Input::Anchors(
-                    client
-                        .anchors()
-                        .await
-                        .ok()
-                        .map(|anchors| anchors.into_iter().map(from_wire_anchor).collect()),
-                ),
+                Action::Anchors => {
+                    let anchors = client.anchors().await.ok();
+                    let read =
+                        |anchors: Vec<_>| anchors.into_iter().map(from_wire_anchor).collect();
+                    return Done::Anchors(number, anchors.map(read));
+                }
                 Action::Assets => Input::Assets(client.asset_identifiers().await.ok()),
             })
         });
@@ -550,6 +576,7 @@ fn from_wire_anchor(one: pieces::wire::Anchor) -> index::Anchor {
         paths: one.paths,
         assets: one.assets,
         conversations: one.conversations,
+        updated: one.updated.unwrap_or(0),
     }
 }
 

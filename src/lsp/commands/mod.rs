@@ -1,6 +1,7 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
+pub(super) mod import;
 mod list;
 mod open;
 mod raw;
@@ -22,7 +23,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -36,6 +37,7 @@ pub(super) const NAMES: [&str; 14] = [
     "pieces.conversations.search",
     "pieces.conversations.trash",
     "pieces.conversations.restore",
+    "pieces.import",
     "pieces.status",
 ];
 
@@ -81,6 +83,7 @@ pub(super) async fn execute(
         "pieces.conversations.search" => search::search(server, &argument).await,
         "pieces.conversations.trash" => restore::trash(server).await,
         "pieces.conversations.restore" => restore::restore(server, &argument).await,
+        "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(server.status()),
         _ => Err(invalid("There is no such command in pieces-lsp.")),
     }

@@ -31,11 +31,18 @@ pub(in crate::lsp) async fn rename_to(server: &Arc<Server>, id: Uuid, name: &str
         return Err(invalid("`name` must be one line of 1 to 1000 characters."));
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
-    let renaming = async move { replace_name(&handle, &client, id, name).await };
+    let inside = Arc::clone(server);
+    let renaming = async move { replace_name(&inside, &handle, &client, id, name).await };
     server.posts.run(renaming).await
 }
 
-async fn replace_name(handle: &Handle, client: &Client, id: Uuid, name: String) -> Result<Value> {
+async fn replace_name(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    id: Uuid,
+    name: String,
+) -> Result<Value> {
     let known = handle.index.get(id);
     // The whole object is written back, so it is fetched now and keeps every field we do not know.
     let mut fresh = match client.conversation_raw(id, false).await {
@@ -61,6 +68,6 @@ async fn replace_name(handle: &Handle, client: &Client, id: Uuid, name: String) 
             handle.wrote(Write::Conversation(one)).await;
             Ok(item)
         }
-        Err(error) => Err(learned(handle, error).await),
+        Err(error) => Err(learned(server, handle, error).await),
     }
 }
