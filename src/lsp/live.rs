@@ -116,13 +116,7 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
             }
             let batch = std::mem::take(&mut batch);
             server.index_changed(&batch.changed, batch.reset);
-            if server.settings().live_updates {
-                let params = batch.into_params(&handle.index);
-                server
-                    .client
-                    .send_notification::<DidChangeConversations>(params)
-                    .await;
-            }
+            send_changes(&server, batch, &handle.index).await;
             window = Some(Instant::now() + WINDOW);
         }
     }
@@ -132,6 +126,24 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
 fn stands(handle: &Handle) -> (State, Option<String>) {
     let status = handle.status.borrow();
     (status.state, status.error.clone())
+}
+
+/// Sends what changed, if the client wants live updates. After a reset it reads everything again, so
+/// what is older than that, such as the last words of another connection, is not for it.
+async fn send_changes(server: &Server, batch: Batch, index: &Reader) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let mut told = server.told.lock().await;
+    if batch.revision <= *told {
+        return;
+    }
+    *told = batch.revision;
+    let params = batch.into_params(index);
+    server
+        .client
+        .send_notification::<DidChangeConversations>(params)
+        .await;
 }
 
 /// Sends the status, if the client wants live updates.
@@ -150,9 +162,11 @@ pub(super) async fn send_reset(server: &Server) {
     if !server.settings().live_updates {
         return;
     }
+    let mut told = server.told.lock().await;
     let snapshot = server.session.reader().snapshot();
+    *told = snapshot.revision().max(*told);
     let params = json!({
-        "revision": snapshot.revision(),
+        "revision": *told,
         "total": snapshot.len(),
         "upserted": [],
         "removed": [],

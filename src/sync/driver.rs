@@ -308,17 +308,18 @@ impl Driver {
 
     fn lost(&mut self, error: Error) {
         tracing::info!(kind = error.kind.as_str(), "connection lost or refused");
-        // A service that answers but refuses (signed out, no stream) still takes commands.
-        if matches!(error.kind, Kind::Offline | Kind::Timeout) {
-            self.client.send_replace(None);
-        }
         for (_, waiter) in self.refreshing.drain(..) {
             let _ = waiter.send(Err(error.clone()));
         }
         self.waiting_for.clear();
         self.anchoring.clear();
+        // In this order: who waits finds the reason, and who comes now waits for the next attempt.
         self.say(State::Offline, Some(error.message));
         self.failures.send_modify(|count| *count += 1);
+        // A service that answers but refuses (signed out, no stream) still takes commands.
+        if matches!(error.kind, Kind::Offline | Kind::Timeout) {
+            self.client.send_replace(None);
+        }
     }
 
     fn say(&mut self, state: State, error: Option<String>) {
