@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::DEADLINE;
 use support::client::{Client, eventually};
-use support::local::{Local, Method};
+use support::local::{Local, Method, at, wrapper};
 use support::process::{Process, Spawn};
+use support::standin::{Fault, StandIn};
 use support::world::{local, wait_live};
 use tempfile::TempDir;
 
@@ -401,6 +402,52 @@ fn when_the_window_that_serves_is_killed_another_takes_over() {
             .unwrap();
         lock.try_lock().is_ok()
     });
+    check_integrity(dir);
+}
+
+#[test]
+fn an_import_beside_a_window_reaches_it_and_survives_being_killed() {
+    const MANY: usize = 60;
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let standin = StandIn::start();
+    let expected: BTreeMap<_, _> = (0..MANY)
+        .map(|n| (format!("Conversation {n}"), 1))
+        .collect();
+    for name in expected.keys() {
+        let id = standin.create(name);
+        let message = uuid::Uuid::new_v4().to_string();
+        standin.with(|state| {
+            state.conversations.get_mut(&id).unwrap()["messages"] = wrapper([message.as_str()]);
+            let said = json!({
+                "id": message, "role": "USER", "conversation": {"id": id},
+                "created": at("2026-01-01T00:00:00Z"), "updated": at("2026-01-01T00:00:00Z"),
+                "fragment": {"string": {"raw": name}},
+            });
+            state.messages.insert(message, said);
+        });
+    }
+    let mut window = window(dir);
+    let import = || {
+        let url = standin.url();
+        let spawn = Spawn::with_arguments(["import", "--from", url.as_str(), "--data-dir"]);
+        spawn.arg(dir).start_unread().0
+    };
+    let list = "GET /conversation/{id}/messages";
+    standin.fault(list, Fault::Delay(Duration::from_millis(20)));
+    let mut first = import();
+    standin.wait_until("the middle", |state| state.requests(list) >= MANY / 2);
+    first.kill();
+    first.wait();
+    let ended = import().wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let mut found = BTreeMap::new();
+    eventually("the window has them all", || {
+        found = names(&mut window);
+        found.len() == MANY
+    });
+    assert_eq!(found, expected);
+    window.finish();
     check_integrity(dir);
 }
 
