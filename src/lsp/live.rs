@@ -1,6 +1,7 @@
 //! Tells the client what changed, as it changes.
 
 use super::item::conversation_item;
+use super::offer;
 use super::server::Server;
 use super::session::Started;
 use crate::index::{Delta, RESET_ABOVE, Reader};
@@ -82,6 +83,7 @@ impl Batch {
 pub(super) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();
+    let mut appeared = handle.pieces_os_appeared.clone();
     let mut stood = stands(&handle);
     let mut batch = Batch::default();
     let mut window: Option<Instant> = None;
@@ -97,6 +99,7 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
                 Some(delta) => batch.add(delta),
                 None => return,
             },
+            Ok(()) = appeared.changed() => offer::pieces_os_appeared(&server),
             changed = statuses.changed() => match changed {
                 Ok(()) => {
                     let now = stands(&handle);
