@@ -113,7 +113,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
     }),
     command("refresh", async () => {
       await server.run("pieces.conversations.refresh");
-      await view.load();
+      view.refresh();
     }),
     command("import", async () => {
       const counts = await server.run<Imported>("pieces.import");
@@ -151,7 +151,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
     }),
     command("restart", () => server.restart()),
     command("showLog", async () => server.log.show()),
-    command("more", () => view.more()),
+    command("more", async () => view.more()),
   );
 }
 

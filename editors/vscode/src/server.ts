@@ -44,13 +44,9 @@ export class Server implements vscode.Disposable {
   async run<T>(command: string, argument?: object, token?: vscode.CancellationToken): Promise<T> {
     const client = await this.start();
     const params = { command, arguments: argument === undefined ? [] : [argument] };
-    return client.sendRequest<T>("workspace/executeCommand", params, token);
-  }
-
-  /** Any other request. */
-  async request<T>(method: string, params: object): Promise<T> {
-    const client = await this.start();
-    return client.sendRequest<T>(method, params);
+    // An argument that is undefined would be one more positional parameter.
+    const method = "workspace/executeCommand";
+    return token ? client.sendRequest<T>(method, params, token) : client.sendRequest<T>(method, params);
   }
 
   start(): Promise<LanguageClient> {

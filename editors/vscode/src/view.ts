@@ -37,8 +37,6 @@ export class Conversations
   private total = 0;
   private recent: ConversationItem[] = [];
   private ofFile: ConversationItem[] = [];
-  private loading: Promise<void> | undefined;
-  private again = false;
   private readonly view: vscode.TreeView<Node>;
   private readonly subscriptions: vscode.Disposable[] = [];
 
@@ -52,8 +50,7 @@ export class Conversations
       this.view,
       this.changed,
       server.onChanges((changes) => this.onChanges(changes)),
-      this.view.onDidChangeVisibility(({ visible }) => visible && void this.load()),
-      vscode.window.onDidChangeActiveTextEditor(() => this.view.visible && void this.load()),
+      vscode.window.onDidChangeActiveTextEditor(() => this.refresh()),
     );
   }
 
@@ -66,25 +63,14 @@ export class Conversations
     return node?.kind === "leaf" ? node.item : undefined;
   }
 
-  async more(): Promise<void> {
+  more(): void {
     this.limit += PAGE;
-    await this.load();
+    this.refresh();
   }
 
-  /** Reads what is shown. Calls while it is being read are answered by one more reading. */
-  load(): Promise<void> {
-    if (this.loading !== undefined) {
-      this.again = true;
-      return this.loading;
-    }
-    this.loading = this.read().finally(() => {
-      this.loading = undefined;
-      if (this.again) {
-        this.again = false;
-        void this.load();
-      }
-    });
-    return this.loading;
+  /** Has VS Code ask again for what it shows. It waits a moment, so a burst is one question. */
+  refresh(): void {
+    this.changed.fire(undefined);
   }
 
   getTreeItem(node: Node): vscode.TreeItem {
@@ -116,7 +102,7 @@ export class Conversations
 
   async getChildren(node?: Node): Promise<Node[]> {
     if (node === undefined) {
-      await this.load().catch(() => undefined);
+      await this.read().catch((error: unknown) => this.server.log.warn(String(error)));
       if (this.ofFile.length > 0) {
         return [FILE, RECENT];
       }
@@ -145,14 +131,8 @@ export class Conversations
 
   private onChanges(changes: Changes): void {
     this.badge(changes.total);
-    if (this.view.visible) {
-      void this.load();
-    } else {
-      this.shown = "";
-    }
+    this.refresh();
   }
-
-  private shown = "";
 
   private async read(): Promise<void> {
     const list = (argument: object) => this.server.run<Page>("pieces.conversations.list", argument);
@@ -163,11 +143,6 @@ export class Conversations
     this.recent = recent.items;
     this.ofFile = ofFile?.items ?? [];
     this.badge(recent.total);
-    const shown = JSON.stringify([this.total, this.recent, this.ofFile]);
-    if (shown !== this.shown) {
-      this.shown = shown;
-      this.changed.fire(undefined);
-    }
   }
 
   private badge(total: number): void {
