@@ -3,6 +3,7 @@ local client = require('pieces.client')
 local config = require('pieces.config')
 local conversations = require('pieces.conversations')
 local document = require('pieces.document')
+local state = require('pieces.state')
 local text = require('pieces.text')
 
 local M = {}
@@ -202,8 +203,12 @@ local function backend(words)
 end
 
 local function status()
+  state.settled(M.tell_status)
+end
+
+function M.tell_status()
   client.execute('pieces.status', nil, function(answer)
-    require('pieces.state').status(answer)
+    state.status(answer)
     local where = answer.url and (' at ' .. answer.url) or ''
     local version = answer.version and (' ' .. answer.version) or ''
     text.say(
