@@ -63,6 +63,8 @@ pub(super) struct Server {
     flags: OnceLock<Flags>,
     layers: Mutex<Layers>,
     settings: arc_swap::ArcSwap<Settings>,
+    /// Whether the client follows our live updates.
+    live: AtomicBool,
 }
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
@@ -96,6 +98,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             flags: OnceLock::new(),
             layers: Mutex::default(),
             settings: arc_swap::ArcSwap::default(),
+            live: AtomicBool::new(false),
         });
         inside = Some(Arc::clone(&server));
         LanguageService(server)
@@ -169,24 +172,34 @@ impl Server {
         }
     }
 
-    /// Reads settings with `read` and puts them in force. Reports what is wrong with them.
-    async fn reconfigure(self: &Arc<Self>, read: impl FnOnce(&mut Layers) -> Vec<String> + Send) {
-        let before = self.settings();
-        let problems = {
-            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            let problems = read(&mut layers);
-            self.settings.store(Arc::new(layers.effective()));
-            problems
-        };
+    /// Reads settings with `read`. To be called before the first wait: the order counts.
+    fn change<T>(&self, read: impl FnOnce(&mut Layers) -> T) -> T {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(&mut layers);
+        self.settings.store(Arc::new(layers.effective()));
+        read
+    }
+
+    /// Asks for the configuration that was announced with this number. Returns what is wrong with it.
+    async fn pull(&self, number: u64) -> Vec<String> {
+        let section = self.pull_configuration().await;
+        let read = |section| self.change(|layers| layers.configure(number, &section));
+        section.map(read).unwrap_or_default()
+    }
+
+    /// Puts the settings in force, and reports what is wrong with them.
+    async fn put_in_force(self: &Arc<Self>, problems: Vec<String>) {
         for problem in problems {
             self.client
                 .show_message(MessageType::WARNING, problem)
                 .await;
         }
+        let live = self.settings().live_updates;
+        let was_live = self.live.swap(live, Ordering::AcqRel);
         let followed = self.session.reader().snapshot().revision() > 0;
         let applied = self.session.apply(|| self.settings()).await;
         let started = !matches!(applied, Applied::Unchanged);
-        let live_now = !started && self.settings().live_updates && !before.live_updates;
+        let live_now = !started && live && !was_live;
         // Who has followed another connection, or none, begins again.
         if started && followed || live_now {
             live::send_reset(self).await;
@@ -204,7 +217,7 @@ impl Server {
     /// Connects to the backend that the person chose when asked.
     pub async fn switch_to(self: &Arc<Self>, backend: Backend) {
         self.session.choose(backend);
-        self.reconfigure(|_| Vec::new()).await;
+        self.put_in_force(Vec::new()).await;
     }
 
     /// Asks the client for our section of its configuration; `None` when it has none for us.
@@ -277,19 +290,16 @@ impl LanguageServer for LanguageService {
 
     async fn initialized(&self, _: InitializedParams) {
         let server = Arc::clone(&self.0);
+        let params = server.initialize_params.get();
+        let options = params.map_or(Value::Null, |params| {
+            params["initializationOptions"].clone()
+        });
+        let (number, mut problems) =
+            server.change(|layers| (layers.announce(), layers.initialize(&options)));
         // In a task of its own: it waits for the client.
         tokio::spawn(async move {
-            let params = server.initialize_params.get();
-            let options = params.map_or(Value::Null, |params| {
-                params["initializationOptions"].clone()
-            });
-            let section = server.pull_configuration().await.unwrap_or_default();
-            let read = |layers: &mut Layers| {
-                let mut problems = layers.initialize(&options);
-                problems.extend(layers.configure(&section));
-                problems
-            };
-            server.reconfigure(read).await;
+            problems.extend(server.pull(number).await);
+            server.put_in_force(problems).await;
             server.register().await;
             server.keep_up().await;
         });
@@ -301,17 +311,21 @@ impl LanguageServer for LanguageService {
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
         let server = Arc::clone(&self.0);
+        let (number, problems) = server.change(|layers| {
+            let number = layers.announce();
+            let pushed = params.settings.get(SECTION);
+            (
+                number,
+                pushed.map(|section| layers.configure(number, section)),
+            )
+        });
         tokio::spawn(async move {
-            let pushed = match params.settings.get(SECTION) {
-                Some(section) => Some(section.clone()),
+            let problems = match problems {
+                Some(problems) => problems,
                 // Clients of the pull model say only that something changed.
-                None => server.pull_configuration().await,
+                None => server.pull(number).await,
             };
-            if let Some(section) = pushed {
-                server
-                    .reconfigure(|layers| layers.configure(&section))
-                    .await;
-            }
+            server.put_in_force(problems).await;
         });
     }
 

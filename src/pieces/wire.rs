@@ -79,6 +79,8 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations tied to it.
     pub conversations: Vec<Uuid>,
+    /// `updated.value`, in microseconds since the Unix epoch.
+    pub updated: Option<i64>,
 }
 
 impl<'de> Deserialize<'de> for Readable<Conversation<'de>> {
@@ -134,6 +136,7 @@ lenient_object! {
         "points" => points: Points<'de>,
         "assets" => assets: Members,
         "conversations" => conversations: Members,
+        "updated" => updated: GroupedTimestamp,
     }
 }
 
@@ -218,6 +221,7 @@ impl<'a> AnchorObject<'a> {
             id: self.id.0?.uuid()?,
             assets: self.assets.ids(),
             conversations: self.conversations.ids(),
+            updated: self.updated.micros(),
             paths: inline_paths(self.points, self.reference)
                 .map(Cow::into_owned)
                 .collect(),
@@ -477,6 +481,7 @@ mod tests {
             paths: vec!["/home/u/p/src/retry.rs".into()],
             assets: vec![uuid(ASSET)],
             conversations: vec![uuid(ID)],
+            updated: None,
         };
         let bare = Anchor {
             id: uuid(ID),

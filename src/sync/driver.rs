@@ -576,6 +576,7 @@ fn from_wire_anchor(one: pieces::wire::Anchor) -> index::Anchor {
         paths: one.paths,
         assets: one.assets,
         conversations: one.conversations,
+        updated: one.updated.unwrap_or(0),
     }
 }
 

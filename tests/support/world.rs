@@ -268,7 +268,12 @@ impl Other {
         Other {
             url,
             token,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            // Connections are cut in tests: each request has one of its own.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
             runtime: runtime.unwrap(),
         }
     }
