@@ -25,7 +25,7 @@ end
 local function target(title, words, choose)
   local here = words == '' and document.conversation(0)
   if here then
-    return choose({ id = here })
+    return choose({ id = here, name = document.title(0) })
   end
   conversations.find(title, words, choose)
 end
