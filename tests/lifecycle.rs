@@ -69,6 +69,7 @@ fn assert_ended(mut server: Process, code: i32) -> Ended {
 }
 
 /// A process that ends when its stdin is closed.
+#[cfg(unix)]
 fn bystander() -> std::process::Child {
     Command::new("cat")
         .stdin(Stdio::piped())

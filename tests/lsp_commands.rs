@@ -652,6 +652,8 @@ fn commands(
 #[test]
 fn failures_of_the_service() {
     let mut world = World::start(Service::Full);
+    // Some failures come with an offer to the person.
+    world.client.allow("window/showMessageRequest");
     let conversation = world.create_known("one");
     let asset = world.create_asset("a.rs", "fn a() {}");
     let uri = "untitled:Untitled-1";

@@ -30,10 +30,21 @@ fn start(service: Service) -> World {
     let mut world = World::with(service, capabilities(), live_updates());
     world.client.allow(CHANGED);
     world.client.allow(STATUS);
-    let reset = world.client.wait_notification(CHANGED, |_| true);
-    assert_eq!(reset["reset"], true, "{reset}");
-    world.client.drain(CHANGED);
+    let live = |status: &Value| status["state"] == "live";
+    until_status(&mut world.client, live);
+    // There is nothing yet, so there is nothing to tell.
+    assert_eq!(world.client.drain(CHANGED), Vec::<Value>::new());
     world
+}
+
+/// The next status that is so; what was told before it is past.
+fn until_status(client: &mut Client, condition: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let status = client.wait_notification(STATUS, |_| true);
+        if condition(&status) {
+            return status;
+        }
+    }
 }
 
 /// A notification has these fields, with nothing in two of them.
@@ -251,9 +262,7 @@ fn what_happens_while_the_connection_is_lost_is_told() {
             replica.apply(&change, &mut world.client);
         }
         world.standin_mut().refuse();
-        world
-            .client
-            .wait_notification(STATUS, |status| status["state"] == "offline");
+        until_status(&mut world.client, |status| status["state"] == "offline");
         world.standin().delete(&goes);
         world.standin().rename(&renamed, "after");
         let new = world.standin().create("new");
@@ -364,7 +373,7 @@ fn every_change_of_state_is_told() {
     client.allow(CHANGED);
     client.allow(STATUS);
     let live = |status: &Value| status["state"] == "live";
-    let status = client.wait_notification(STATUS, live);
+    let status = until_status(&mut client, live);
     assert_eq!(
         (&status["backend"], &status["url"]),
         (&json!("pieces-os"), &json!(standin.url()))
@@ -374,11 +383,11 @@ fn every_change_of_state_is_told() {
     states(&mut client);
     for _ in 0..3 {
         standin.refuse();
-        let status = client.wait_notification(STATUS, |status| status["state"] == "offline");
+        let status = until_status(&mut client, |status| status["state"] == "offline");
         assert!(status["error"].as_str().unwrap().ends_with('.'), "{status}");
         standin.heal();
-        client.wait_notification(STATUS, |status| status["state"] == "syncing");
-        let status = client.wait_notification(STATUS, live);
+        until_status(&mut client, |status| status["state"] == "syncing");
+        let status = until_status(&mut client, live);
         assert_eq!(status.get("error"), None, "{status}");
         // The notification and the command say the same.
         let asked = client.command("pieces.status", Value::Null).unwrap();
@@ -406,16 +415,16 @@ fn a_service_that_comes_back_elsewhere_is_found() {
     for _ in 0..2 {
         let url = standin.url();
         let here = |status: &Value| status["state"] == "live" && status["url"] == url;
-        client.wait_notification(STATUS, here);
+        until_status(&mut client, here);
         standin.restart_elsewhere();
-        client.wait_notification(STATUS, |status| status["state"] == "offline");
+        until_status(&mut client, |status| status["state"] == "offline");
         // Whoever asks does not sit out the pause.
         client
             .command("pieces.conversations.refresh", Value::Null)
             .ok();
     }
     let url = standin.url();
-    client.wait_notification(STATUS, |status| {
+    until_status(&mut client, |status| {
         status["state"] == "live" && status["url"] == url
     });
 }
@@ -428,7 +437,7 @@ fn nobody_signed_in_is_told() {
         Client::connect(pieces_os(&standin.url()), capabilities(), live_updates());
     client.allow(CHANGED);
     client.allow(STATUS);
-    let status = client.wait_notification(STATUS, |status| status["state"] == "offline");
+    let status = until_status(&mut client, |status| status["state"] == "offline");
     assert!(
         status["error"].as_str().unwrap().contains("sign"),
         "{status}"
@@ -437,7 +446,7 @@ fn nobody_signed_in_is_told() {
     client
         .command("pieces.conversations.create", Value::Null)
         .unwrap();
-    client.wait_notification(STATUS, |status| status["state"] == "live");
+    until_status(&mut client, |status| status["state"] == "live");
 }
 
 // Privacy.

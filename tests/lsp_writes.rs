@@ -160,13 +160,15 @@ fn cancelling_while_the_question_is_open() {
     });
 }
 
+type Seen = Box<dyn Fn(&[Value]) -> bool>;
+
 /// One write: its command and argument, the route of its POST, and how it is seen in the items.
 struct Write {
     command: &'static str,
     argument: Value,
     route: &'static str,
     /// By the items before and after.
-    seen: Box<dyn Fn(&[Value]) -> bool>,
+    seen: Seen,
 }
 
 /// Every write that this world can do, on a conversation, an asset and a document of its own.
@@ -513,6 +515,7 @@ fn starts_from_the_document_of_an_asset() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn starts_from_the_asset_that_was_saved_from_the_file() {
     on(&[Service::Local, Service::Full], |mut world| {

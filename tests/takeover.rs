@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::DEADLINE;
 use support::client::{Client, eventually};
-use support::local::{Local, Method};
+use support::local::{Local, Method, at, wrapper};
 use support::process::{Process, Spawn};
+use support::standin::{Fault, StandIn};
 use support::world::{local, wait_live};
 use tempfile::TempDir;
 
@@ -404,6 +405,52 @@ fn when_the_window_that_serves_is_killed_another_takes_over() {
     check_integrity(dir);
 }
 
+#[test]
+fn an_import_beside_a_window_reaches_it_and_survives_being_killed() {
+    const MANY: usize = 60;
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let standin = StandIn::start();
+    let expected: BTreeMap<_, _> = (0..MANY)
+        .map(|n| (format!("Conversation {n}"), 1))
+        .collect();
+    for name in expected.keys() {
+        let id = standin.create(name);
+        let message = uuid::Uuid::new_v4().to_string();
+        standin.with(|state| {
+            state.conversations.get_mut(&id).unwrap()["messages"] = wrapper([message.as_str()]);
+            let said = json!({
+                "id": message, "role": "USER", "conversation": {"id": id},
+                "created": at("2026-01-01T00:00:00Z"), "updated": at("2026-01-01T00:00:00Z"),
+                "fragment": {"string": {"raw": name}},
+            });
+            state.messages.insert(message, said);
+        });
+    }
+    let mut window = window(dir);
+    let import = || {
+        let url = standin.url();
+        let spawn = Spawn::with_arguments(["import", "--from", url.as_str(), "--data-dir"]);
+        spawn.arg(dir).start_unread().0
+    };
+    let list = "GET /conversation/{id}/messages";
+    standin.fault(list, Fault::Delay(Duration::from_millis(20)));
+    let mut first = import();
+    standin.wait_until("the middle", |state| state.requests(list) >= MANY / 2);
+    first.kill();
+    first.wait();
+    let ended = import().wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let mut found = BTreeMap::new();
+    eventually("the window has them all", || {
+        found = names(&mut window);
+        found.len() == MANY
+    });
+    assert_eq!(found, expected);
+    window.finish();
+    check_integrity(dir);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_process_left_never_blocks_a_start() {
     // Something else listens where the dead one did.
@@ -482,6 +529,61 @@ async fn two_users_do_not_reach_each_other() {
         }
         as_another_user(&data(&mine));
     }
+}
+
+#[test]
+fn nothing_of_the_content_is_logged() {
+    let dir = TempDir::new().unwrap();
+    let arguments = ["service", "--log-level", "debug", "--data-dir"];
+    let spawn = Spawn::with_arguments(arguments).arg(dir.path());
+    let (mut process, stdout) = spawn.start_unread();
+    BufReader::new(stdout)
+        .read_line(&mut String::new())
+        .unwrap();
+    let local = Local::of(dir.path()).unwrap();
+    let secret = "s3cr3t";
+    let said = json!({"role": "USER", "fragment": {"string": {"raw": secret}}});
+    let requests = [
+        (
+            "/conversations/create",
+            json!({"name": secret, "messages": [said]}),
+        ),
+        ("/conversations/create", json!({"name": [secret]})),
+        ("/conversations/create", json!([secret])),
+        (
+            "/conversations/search",
+            json!({"engines": {"iterable": [{"query": secret}]}}),
+        ),
+        (
+            "/messages/create",
+            json!({"fragment": secret, "conversation": {"id": secret}}),
+        ),
+        (
+            "/pieces-lsp/import",
+            json!({"objects": [{secret: {"id": secret}}, secret]}),
+        ),
+        (
+            "/anchors/create",
+            json!({"type": "FILE", "fullpath": format!("/{secret}")}),
+        ),
+    ];
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        for (path, body) in requests {
+            let sent = local.try_send(Method::Post(body.to_string()), path).await;
+            let (status, text) = sent.unwrap();
+            assert!(status != 500, "{path}: {text}");
+            assert!(status < 300 || !text.contains(secret), "{path}: {text}");
+        }
+        let broken = Method::Post(format!("{{\"name\": \"{secret}"));
+        let (status, text) = local
+            .try_send(broken, "/conversations/create")
+            .await
+            .unwrap();
+        assert!(status == 400 && !text.contains(secret), "{text}");
+    });
+    process.kill();
+    let log = process.wait().log;
+    assert!(!log.contains(secret), "{log}");
 }
 
 /// Another user of this machine reads nothing, where the test may become one.

@@ -931,7 +931,7 @@ async fn hostile_texts_stay_where_they_belong() {
         "name: [yaml] \"quoted\" 'single' #comment",
         "line\nbreak\r\nand\ttab",
         "\u{202e}reversed\u{200b}",
-        "*bold* _it_ `code` <b> [a](b) ## #",
+        "*bold* _it_ `code` <b> [a] (b) ## #",
         "trailing dot.",
         "C#",
         "snake_case_name and 2*3",

@@ -5,7 +5,7 @@ use uuid::Uuid;
 /// What a conversation without a name is called, here as in Pieces' own clients.
 pub const UNNAMED: &str = "New Conversation";
 
-/// Longest name kept, in bytes. Longer ones are cut at a character boundary.
+/// Longest name kept, of a conversation or an application, in bytes. Longer ones are cut at a character boundary.
 const MAX_NAME: usize = 16 * 1024;
 
 /// One conversation as the index takes it.
@@ -43,7 +43,7 @@ impl Conversation {
             messages: self.messages,
             assets: &self.assets,
             anchors: &self.anchors,
-            application: &self.application,
+            application: clip(&self.application),
         }
     }
 }

@@ -12,6 +12,8 @@ mod conversation;
 mod search;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 mod ties;
 
 pub use conversation::{Conversation, ConversationRef, UNNAMED};

@@ -92,13 +92,14 @@ impl Applications {
         if name.is_empty() {
             return 0;
         }
+        let name = clip(name);
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
         let Ok(number) = u16::try_from(self.names.len()) else {
             return 0;
         };
-        let name: Box<str> = clip(name).into();
+        let name: Box<str> = name.into();
         self.names.push(name.clone());
         self.numbers.insert(name, number);
         number

@@ -87,6 +87,8 @@ impl Index {
         };
         let mut upserted = HashSet::new();
         let mut removed = HashSet::new();
+        // Those that came in this step: should they go in it as well, nobody has to know.
+        let mut new = HashSet::new();
         // `places` is brought up to date at once, so that later mutations of the same step see the
         // earlier ones; readers that look in between look again (`Reader::get`).
         for mutation in mutations {
@@ -108,7 +110,9 @@ impl Index {
                     let application = self.applications.number(&one.application);
                     draft.insert(one.as_ref(), application);
                     self.shared.places.insert(id, one.updated);
-                    removed.remove(&id);
+                    if !removed.remove(&id) && place.is_none() {
+                        new.insert(id);
+                    }
                     upserted.insert(id);
                 }
                 Mutation::Remove(_) => {
@@ -116,7 +120,9 @@ impl Index {
                     draft.remove(key);
                     self.shared.places.remove(&id);
                     upserted.remove(&id);
-                    removed.insert(id);
+                    if !new.remove(&id) {
+                        removed.insert(id);
+                    }
                 }
             }
         }
@@ -138,7 +144,7 @@ impl Index {
     pub fn replace(&mut self, listing: Builder, keep: &HashSet<Uuid>) -> Option<Delta> {
         let old = self.shared.snapshot.load_full();
         let packed = listing.pack();
-        self.applications = packed.applications;
+        let mut applications = packed.applications;
         let mut draft = Draft {
             chunks: packed.chunks,
             len: packed.len,
@@ -153,12 +159,12 @@ impl Index {
             }
             for id in keep {
                 if let Some(one) = self.place(*id).and_then(|key| old.find(key)) {
-                    let application = self.applications.number(one.application);
+                    let application = applications.number(one.application);
                     draft.insert(one, application);
                 }
             }
         }
-        let names = self.applications.names().into();
+        let names = applications.names().into();
         let next = Snapshot {
             chunks: draft.chunks.clone(),
             applications: Arc::clone(&names),
@@ -168,6 +174,8 @@ impl Index {
         if gone.is_empty() && come.is_empty() {
             return None;
         }
+        // Not before this is certain to be published: the numbers in what readers have are the old ones.
+        self.applications = applications;
         let come_ids: HashSet<Uuid> = come.iter().map(|key| key.id).collect();
         let removed: Vec<Uuid> = gone
             .into_iter()
@@ -182,6 +190,16 @@ impl Index {
         }
         let upserted = come.into_iter().map(|key| key.id).collect();
         Some(self.publish(&old, draft, names, upserted, removed))
+    }
+
+    /// How many conversations there are.
+    pub fn len(&self) -> usize {
+        self.shared.snapshot.load().len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The ids in the index that are not in `ids`, and those of `ids` that are not in the index.
@@ -200,19 +218,45 @@ impl Index {
         (extra, missing)
     }
 
-    /// Learns of one anchor.
-    pub fn put_anchor(&mut self, anchor: Anchor) {
-        self.shared.ties.put_anchor(anchor);
+    /// Makes `anchors` all there are. A conversation whose files are others by that has changed.
+    pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
+        let moved = self.shared.ties.replace_anchors(anchors);
+        self.retie(&moved)
     }
 
-    /// Makes `anchors` all there are.
-    pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) {
-        self.shared.ties.replace_anchors(anchors);
+    /// Learns of anchors that came with conversations. Those known already stay as they are: what the
+    /// service says of an anchor itself counts for more.
+    pub fn add_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
+        let ties = &self.shared.ties;
+        let new = |anchor: &Anchor| ties.anchor(anchor.id).is_none();
+        let (new, _): (Vec<_>, Vec<_>) = anchors.into_iter().partition(new);
+        let moved = new.iter().map(|anchor| anchor.id).collect();
+        for anchor in new {
+            ties.put_anchor(anchor);
+        }
+        self.retie(&moved)
     }
 
-    /// Forgets an anchor.
-    pub fn drop_anchor(&mut self, id: Uuid) {
-        self.shared.ties.drop_anchor(id);
+    /// Publishes the conversations tied to these anchors as changed.
+    fn retie(&self, anchors: &HashSet<Uuid>) -> Option<Delta> {
+        if anchors.is_empty() {
+            return None;
+        }
+        let old = self.shared.snapshot.load_full();
+        let tied: Vec<Uuid> = old
+            .iter()
+            .filter(|one| one.anchors.iter().any(|anchor| anchors.contains(anchor)))
+            .map(|one| one.id)
+            .collect();
+        if tied.is_empty() {
+            return None;
+        }
+        let draft = Draft {
+            chunks: old.chunks.clone(),
+            len: old.len,
+        };
+        let names = Arc::clone(&old.applications);
+        Some(self.publish(&old, draft, names, tied, Vec::new()))
     }
 
     /// Learns of one asset.

@@ -1,6 +1,7 @@
 //! What ties conversations to files: anchors, the paths they point at, and the assets we know of.
 
 use dashmap::{DashMap, DashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -56,7 +57,13 @@ impl Ties {
         self.assets.contains(&id)
     }
 
-    pub(super) fn put_anchor(&self, anchor: Anchor) {
+    /// Whether the paths of that anchor are other than before.
+    pub(super) fn put_anchor(&self, anchor: Anchor) -> bool {
+        let known = self.anchor(anchor.id);
+        if known.as_deref() == Some(&anchor) {
+            return false;
+        }
+        let moved = known.is_none_or(|known| known.paths != anchor.paths);
         self.drop_anchor(anchor.id);
         for path in &anchor.paths {
             let mut ids = self.by_path.entry(path_key(path).into()).or_default();
@@ -65,6 +72,7 @@ impl Ties {
             }
         }
         self.anchors.insert(anchor.id, Arc::new(anchor));
+        moved
     }
 
     pub(super) fn drop_anchor(&self, id: Uuid) {
@@ -80,20 +88,19 @@ impl Ties {
         }
     }
 
-    /// Makes `anchors` the whole set.
-    pub(super) fn replace_anchors(&self, anchors: Vec<Anchor>) {
-        let keep: std::collections::HashSet<Uuid> = anchors.iter().map(|one| one.id).collect();
-        let gone = |id: &Uuid| !keep.contains(id);
-        let gone: Vec<Uuid> = self
-            .anchors
-            .iter()
-            .map(|one| *one.key())
-            .filter(gone)
-            .collect();
-        gone.into_iter().for_each(|id| self.drop_anchor(id));
-        anchors
-            .into_iter()
-            .for_each(|anchor| self.put_anchor(anchor));
+    /// Makes `anchors` the whole set. Answers with those whose paths are other than before.
+    pub(super) fn replace_anchors(&self, anchors: Vec<Anchor>) -> HashSet<Uuid> {
+        let keep: HashSet<Uuid> = anchors.iter().map(|one| one.id).collect();
+        let ids = self.anchors.iter().map(|one| *one.key());
+        let mut moved: HashSet<Uuid> = ids.filter(|id| !keep.contains(id)).collect();
+        moved.iter().for_each(|id| self.drop_anchor(*id));
+        for anchor in anchors {
+            let id = anchor.id;
+            if self.put_anchor(anchor) {
+                moved.insert(id);
+            }
+        }
+        moved
     }
 
     pub(super) fn put_asset(&self, id: Uuid) {
@@ -102,7 +109,7 @@ impl Ties {
 
     /// Makes `assets` the whole set.
     pub(super) fn replace_assets(&self, assets: Vec<Uuid>) {
-        let keep: std::collections::HashSet<Uuid> = assets.into_iter().collect();
+        let keep: HashSet<Uuid> = assets.into_iter().collect();
         self.assets.retain(|id| keep.contains(id));
         keep.into_iter().for_each(|id| self.put_asset(id));
     }

@@ -73,9 +73,10 @@ pub(super) fn minute(micros: i64) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A name for a line of plain text: see [`markdown::label`]. Never empty.
+/// A name for a line of plain text: see [`markdown::label`]. Never empty, and without `](`: VS Code makes
+/// links, of commands even, out of that in its messages.
 pub(super) fn label(name: &str, most: usize) -> String {
-    let text = markdown::label(name, most);
+    let text = markdown::label(name, most).replace("](", "] (");
     match text.trim() {
         "" => UNNAMED.to_owned(),
         _ => text,

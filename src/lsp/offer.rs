@@ -1,6 +1,6 @@
 //! What is offered to a person once, and never done behind their back.
 
-use super::commands::import;
+use super::commands;
 use super::server::Server;
 use super::{ask, live};
 use crate::markdown::label;
@@ -22,18 +22,29 @@ pub(super) struct Offers {
     switch: AtomicBool,
 }
 
+/// Creating something new failed: nothing that it refers to could be missing, and yet Pieces OS says
+/// 500 to much. Twice is no accident.
+pub(super) fn create_failed(server: &Arc<Server>, error: &pieces::Error) {
+    let failed = (error.kind, error.status) == (Kind::Refused, Some(500));
+    if failed && server.offers.failed.swap(true, Ordering::Relaxed) {
+        import(server);
+    }
+}
+
 /// A write failed. Where Pieces OS refuses to be written, the local service may take over.
 pub(super) fn write_failed(server: &Arc<Server>, error: &pieces::Error) {
-    let refused = match (error.kind, error.status) {
-        (Kind::UpdateRequired, _) => true,
-        // Pieces OS says 500 to much that is wrong with a request; twice is no accident.
-        (Kind::Refused, Some(500)) => server.offers.failed.swap(true, Ordering::Relaxed),
-        (Kind::Refused, Some(400 | 409 | 413 | 422)) => false,
-        (Kind::Refused, _) => true,
-        _ => false,
-    };
-    if !refused
-        || server.session.status().backend != Backend::PiecesOs
+    match (error.kind, error.status) {
+        (Kind::UpdateRequired, _) => import(server),
+        // What is wrong with a request, and not with the service.
+        (Kind::Refused, Some(400 | 409 | 413 | 422 | 500)) => {}
+        (Kind::Refused, _) => import(server),
+        _ => {}
+    }
+}
+
+/// Offers to copy everything into the local service, and to go on there.
+fn import(server: &Arc<Server>) {
+    if server.session.status().backend != Backend::PiecesOs
         || server.offers.import.swap(true, Ordering::Relaxed)
     {
         return;
@@ -45,7 +56,7 @@ pub(super) fn write_failed(server: &Arc<Server>, error: &pieces::Error) {
         if !chosen(&server, question, COPY).await {
             return;
         }
-        match import::import(&server, None, false, None).await {
+        match commands::import::import(&server, None, false, None).await {
             Ok(counts) => {
                 server.switch_to(Backend::Local).await;
                 let total = counts.new + counts.updated + counts.unchanged;

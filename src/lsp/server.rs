@@ -65,6 +65,8 @@ pub(super) struct Server {
     settings: arc_swap::ArcSwap<Settings>,
     /// Whether the client follows our live updates.
     live: AtomicBool,
+    /// The newest revision that the client was told of. Held while telling.
+    pub told: tokio::sync::Mutex<u64>,
 }
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
@@ -99,6 +101,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             layers: Mutex::default(),
             settings: arc_swap::ArcSwap::default(),
             live: AtomicBool::new(false),
+            told: tokio::sync::Mutex::default(),
         });
         inside = Some(Arc::clone(&server));
         LanguageService(server)
@@ -205,7 +208,9 @@ impl Server {
             live::send_reset(self).await;
         }
         if started || live_now {
-            live::send_status(self).await;
+            if !matches!(applied, Applied::Started(_)) {
+                live::send_status(self).await;
+            }
             self.index_changed(&HashSet::new(), true);
         }
         if let Applied::Started(started) = applied {

@@ -17,7 +17,7 @@ use super::limits;
 use super::list::{ListParser, Unreadable};
 use super::loopback::BaseUrl;
 use super::outcome::Call;
-use super::stream::IdentifierStream;
+use super::stream::{IdentifierStream, Watched};
 use super::wire::{self, Anchor, Conversation};
 
 /// One Pieces service at one base URL. Cheap to clone; clones share connections and limits.
@@ -205,15 +205,21 @@ impl Client {
         acc: T,
         add: fn(&mut T, Conversation<'_>),
     ) -> Result<(T, Listed), Error> {
+        self.list_with(false, acc, add).await
+    }
+
+    /// [`list`](Self::list) with `transferables` as given: with them, anchors may come with paths.
+    pub async fn list_with<T: Send + 'static>(
+        &self,
+        transferables: bool,
+        acc: T,
+        add: fn(&mut T, Conversation<'_>),
+    ) -> Result<(T, Listed), Error> {
         let _permit = self.permit().await?;
         let deadline = limits::COLLECTION_TOTAL;
         let reading = async {
-            let mut response = self
-                .send_get(
-                    "/conversations?transferables=false",
-                    limits::COLLECTION_START,
-                )
-                .await?;
+            let path = with_transferables("/conversations", Some(transferables));
+            let mut response = self.send_get(&path, limits::COLLECTION_START).await?;
             let html = response
                 .headers()
                 .get(CONTENT_TYPE)
@@ -358,7 +364,12 @@ impl Client {
 
     /// WebSocket `/conversations/stream/identifiers`.
     pub async fn watch(&self) -> Result<IdentifierStream, Error> {
-        IdentifierStream::open(&self.0.base, self.0.token.clone()).await
+        self.watch_kind(Watched::Conversations).await
+    }
+
+    /// The identifier stream of that kind of objects. Only that of conversations is on every server.
+    pub async fn watch_kind(&self, watched: Watched) -> Result<IdentifierStream, Error> {
+        IdentifierStream::open(&self.0.base, self.0.token.clone(), watched).await
     }
 
     pub(super) fn call(&self) -> Call<'_> {

@@ -49,8 +49,8 @@ pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
 pub(super) const STREAM_IDLE: Duration = Duration::from_secs(20);
 /// Silence after the ping that ends the stream.
 pub(super) const STREAM_PONG: Duration = Duration::from_secs(10);
-/// The first frame lists every id, at 60 to 150 bytes each: room for 400,000 of them.
-pub(super) const STREAM_MESSAGE: usize = 64 << 20;
+/// The first frame lists every id, at 60 to 150 bytes each: room for well over a million of them.
+pub(super) const STREAM_MESSAGE: usize = 256 << 20;
 
 /// Probes go to loopback ports, most of them closed.
 pub(super) const PROBE_CONNECT: Duration = Duration::from_millis(250);

@@ -17,5 +17,5 @@ pub use client::{Client, Listed};
 pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use loopback::{BaseUrl, Refusal};
-pub use stream::{Change, Frame, IdentifierStream};
+pub use stream::{Change, Frame, IdentifierStream, Watched};
 pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};

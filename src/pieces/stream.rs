@@ -1,5 +1,7 @@
 //! The identifier stream: which conversations changed.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -45,9 +47,41 @@ pub enum Frame {
         /// Some of the frame could not be understood. Items about other kinds of objects do not count.
         malformed: bool,
     },
+    /// Nothing happened for a while, and the service answered our ping.
+    Alive,
 }
 
-/// An open `/conversations/stream/identifiers`. Dropping it closes it.
+/// Which objects a stream is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// `/conversations/stream/identifiers`.
+    Conversations,
+    /// `/anchors/stream/identifiers`; its items are [foreign](Frame::Changes) to a conversation.
+    Anchors,
+    /// `/assets/stream/identifiers`; its items are [foreign](Frame::Changes) to a conversation.
+    Assets,
+}
+
+impl Watched {
+    fn path(self) -> &'static str {
+        match self {
+            Watched::Conversations => "/conversations/stream/identifiers",
+            Watched::Anchors => "/anchors/stream/identifiers",
+            Watched::Assets => "/assets/stream/identifiers",
+        }
+    }
+
+    /// Silence after which we ping. One ping is enough to notice that a peer is gone, so the streams
+    /// beside that of conversations send none.
+    fn idle(self) -> Duration {
+        match self {
+            Watched::Conversations => limits::STREAM_IDLE,
+            Watched::Anchors | Watched::Assets => Duration::from_secs(365 * 24 * 3600),
+        }
+    }
+}
+
+/// An open identifier stream, usually `/conversations/stream/identifiers`. Dropping it closes it.
 pub struct IdentifierStream(Socket<TcpStream>);
 
 impl IdentifierStream {
@@ -55,6 +89,7 @@ impl IdentifierStream {
     pub(super) async fn open(
         base: &BaseUrl,
         token: Option<HeaderValue>,
+        watched: Watched,
     ) -> Result<IdentifierStream, Error> {
         let call = Call {
             base,
@@ -68,7 +103,7 @@ impl IdentifierStream {
                 .map_err(|_| call.offline())?;
             // A ping must not wait for the acknowledgement of the one before.
             connection.set_nodelay(true).map_err(|_| call.lost())?;
-            Socket::upgrade(connection, base, token).await
+            Socket::upgrade(connection, base, token, watched).await
         };
         let deadline = limits::HANDSHAKE;
         timeout(deadline, opening)
@@ -91,6 +126,8 @@ struct Socket<S> {
     base: BaseUrl,
     local: bool,
     socket: WebSocketStream<S>,
+    /// Silence after which we ping.
+    idle: Duration,
     /// When the peer was last heard.
     heard: Instant,
     /// When we pinged, if nothing was heard since.
@@ -105,13 +142,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         connection: S,
         base: &BaseUrl,
         token: Option<HeaderValue>,
+        watched: Watched,
     ) -> Result<Socket<S>, Error> {
         let call = Call {
             base,
             local: token.is_some(),
             post: false,
         };
-        let url = base.websocket("/conversations/stream/identifiers");
+        let url = base.websocket(watched.path());
         let mut request = url
             .into_client_request()
             .map_err(|error| refused(call, error))?;
@@ -133,6 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             base: base.clone(),
             local,
             socket,
+            idle: watched.idle(),
             heard: Instant::now(),
             pinged: None,
             unflushed: false,
@@ -156,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn read(&mut self) -> Result<Frame, Error> {
         loop {
             let deadline = match self.pinged {
-                None => self.heard + limits::STREAM_IDLE,
+                None => self.heard + self.idle,
                 Some(at) => at + limits::STREAM_PONG,
             };
             if self.unflushed {
@@ -169,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             match timeout_at(deadline, self.socket.next()).await {
                 Ok(Some(Ok(message))) => {
                     self.heard = Instant::now();
-                    self.pinged = None;
+                    let pinged = self.pinged.take().is_some();
                     match message {
                         Message::Text(text) => return Ok(frame(text.as_bytes())),
                         Message::Binary(_) => {
@@ -179,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                             });
                         }
                         Message::Close(_) => return Err(self.call().lost()),
+                        Message::Pong(_) if pinged => return Ok(Frame::Alive),
                         // The library answers pings.
                         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
                     }
@@ -276,8 +316,6 @@ fn frame(json: &[u8]) -> Frame {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::error::Kind;
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -288,8 +326,10 @@ mod tests {
     async fn open() -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
         let (ours, theirs) = duplex(1 << 16);
         let base = BaseUrl::loopback(39300);
-        let (client, server) =
-            tokio::join!(Socket::upgrade(ours, &base, None), accept_async(theirs));
+        let (client, server) = tokio::join!(
+            Socket::upgrade(ours, &base, None, Watched::Conversations),
+            accept_async(theirs)
+        );
         (client.unwrap(), server.unwrap())
     }
 
@@ -385,7 +425,14 @@ mod tests {
             server.send(upsert()).await.unwrap();
         });
         let started = Instant::now();
-        assert_eq!(client.next().await.unwrap(), upserted());
+        for _ in 0..4 {
+            assert_eq!(client.next().await.unwrap(), Frame::Alive);
+        }
+        let mut last = client.next().await.unwrap();
+        if last == Frame::Alive {
+            last = client.next().await.unwrap();
+        }
+        assert_eq!(last, upserted());
         assert_eq!(
             started.elapsed().as_secs(),
             5 * limits::STREAM_IDLE.as_secs()
@@ -445,7 +492,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_ways_a_stream_ends() {
-        // A text frame that announces 64 MiB and one byte.
+        // A text frame that announces one byte too many.
         let mut too_large = vec![0x81, 127];
         too_large.extend((limits::STREAM_MESSAGE as u64 + 1).to_be_bytes());
         let table: [(&str, &[u8], Kind); 6] = [
@@ -477,7 +524,10 @@ mod tests {
             theirs.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8(request[..length].to_vec()).unwrap()
         };
-        let (client, request) = tokio::join!(Socket::upgrade(ours, &base, token), serving);
+        let (client, request) = tokio::join!(
+            Socket::upgrade(ours, &base, token, Watched::Conversations),
+            serving
+        );
         (client.err(), request)
     }
 

@@ -323,6 +323,11 @@ fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
     let draft = path.with_extension("json.tmp");
     let write = || {
+        // One that was left behind may be readable by others.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         private_file(&draft, true)?.write_all(&text)?;
         fs::rename(&draft, path)
     };

@@ -324,6 +324,8 @@ impl<'a> View<'a> {
 
     fn website(&self, row: &Row) -> Result<Value, Failure> {
         let mut website = self.base(row)?;
+        // Optional in the API, but the Python SDK 4 cannot read a list where it is missing.
+        website.entry("mechanisms").or_insert_with(|| json!({}));
         self.references(
             row,
             &[Kind::Asset, Kind::Conversation, Kind::Message],

@@ -3,7 +3,7 @@
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
 use crate::service::{self, Attached};
 use std::path::PathBuf;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// The choice between the two people we serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,9 @@ pub struct Source {
     data_dir: Option<PathBuf>,
     /// Keeps the local service running while this process serves it.
     attached: Mutex<Option<Attached>>,
+    /// The choice is left to us.
+    auto: bool,
+    shut: watch::Sender<bool>,
 }
 
 /// A service that was found.
@@ -63,6 +66,8 @@ impl Source {
             url,
             data_dir,
             attached: Mutex::new(None),
+            auto: backend == Backend::Auto,
+            shut: watch::Sender::new(false),
         }
     }
 
@@ -84,8 +89,20 @@ impl Source {
         Ok(resolved)
     }
 
-    /// Stops the local service if this process serves it.
+    /// Whether `auto` chose the local service and Pieces OS answers by now.
+    pub async fn alternative_answers(&self) -> bool {
+        let chosen = *self.backend.lock().await;
+        self.auto && chosen == Backend::Local && self.pieces_os().await.is_ok()
+    }
+
+    /// Waits for [`shutdown`](Self::shutdown).
+    pub async fn until_shutdown(&self) {
+        let _ = self.shut.subscribe().wait_for(|shut| *shut).await;
+    }
+
+    /// For good: ends the synchroniser that uses this, and the local service if this process serves it.
     pub async fn shutdown(&self) {
+        self.shut.send_replace(true);
         if let Some(attached) = self.attached.lock().await.take() {
             attached.shutdown().await;
         }
@@ -114,18 +131,14 @@ impl Source {
     }
 
     async fn local(&self) -> Result<Resolved, Error> {
-        let offline = |message: String| Error {
-            kind: Kind::Offline,
-            message,
-            status: None,
-            detail: None,
-            outcome_unknown: false,
-        };
         let data_dir = match &self.data_dir {
             Some(dir) => dir.clone(),
             None => service::default_data_dir().map_err(|error| offline(error.to_string()))?,
         };
         let mut held = self.attached.lock().await;
+        if *self.shut.borrow() {
+            return Err(offline("This connection was ended.".into()));
+        }
         let serving = |one: &Attached| one.role == service::Role::Serving;
         if !held.as_ref().is_some_and(serving) {
             let options = service::Options {
@@ -149,5 +162,15 @@ impl Source {
             backend: Backend::Local,
             notice: attached.notice.take(),
         })
+    }
+}
+
+fn offline(message: String) -> Error {
+    Error {
+        kind: Kind::Offline,
+        message,
+        status: None,
+        detail: None,
+        outcome_unknown: false,
     }
 }

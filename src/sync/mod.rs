@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod driver;
 pub mod machine;
+mod service;
 
 pub use backend::{Backend, Resolved, Source};
 pub use driver::{Handle, State, Status, Write, start};

@@ -61,6 +61,7 @@ async fn copy(
     draft: Draft,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Exported, Error> {
+    let total = local.client.identifier_ids().await?.len() as u64;
     let mut body = local.client.get_chunks("/pieces-lsp/export").await?;
     let (chunks, mut received) = mpsc::channel::<bytes::Bytes>(IN_FLIGHT);
     let writing = spawn_blocking(move || {
@@ -77,7 +78,8 @@ async fn copy(
                         progress(Progress {
                             what: Kind::Conversation.plural(),
                             done: writer.conversations,
-                            total: writer.conversations,
+                            // More may have come since they were counted.
+                            total: total.max(writer.conversations),
                         });
                     }
                 } else if line.len() > LINE {
@@ -299,6 +301,7 @@ impl Writer {
 }
 
 fn private_dir(path: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

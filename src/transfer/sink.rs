@@ -174,7 +174,7 @@ impl Sink {
         let mut verdicts = Vec::with_capacity(heads.len());
         for heads in heads.chunks(HEADS) {
             let objects: Vec<_> = heads.iter().map(Head::object).collect();
-            let body = json!({"dryRun": true, "objects": objects}).to_string();
+            let body = json!({"heads": true, "objects": objects}).to_string();
             let outcomes = Local::post(&self.client, body.into_bytes()).await?;
             verdicts.extend(outcomes.iter().map(|outcome| match outcome.as_str() {
                 Some("unchanged") => Verdict::Same,

@@ -15,6 +15,7 @@ impl Scratch {
     pub(super) fn new() -> Result<Self, String> {
         let parent = std::env::temp_dir();
         let path = parent.join(format!("pieces-lsp-demo-{}", Uuid::new_v4().simple()));
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -153,6 +153,7 @@ pub(super) async fn stream(client: &Client) -> Check {
                 .fact("firstFrameMs", millis(waited))
                 .fact("firstFrameIds", changes.len())
         }
+        Ok(Frame::Alive) => Check::note(NAME, format!("{opened}, but no first frame")),
         Err(error) if error.kind == Kind::Timeout => Check::note(
             NAME,
             format!("{opened}, but no first frame within {}", time(waited)),

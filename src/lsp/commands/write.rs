@@ -43,7 +43,10 @@ pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Val
                 handle.wrote(Write::Conversation(from_wire(&one))).await;
                 Ok(answer)
             }
-            Err(error) => Err(learned(&inside, &handle, error).await),
+            Err(error) => {
+                offer::create_failed(&inside, &error);
+                Err(learned(&inside, &handle, error).await)
+            }
         }
     };
     server.posts.run(creating).await

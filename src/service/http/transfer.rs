@@ -34,15 +34,16 @@ pub(super) fn routes() -> Router<App> {
         .route("/pieces-lsp/export", get(everything))
 }
 
-/// Takes `{objects: [{KIND: {…}}], dryRun?}`, all of it in one transaction. Answers with what became
-/// of each: `{outcomes: ["new" | "updated" | "unchanged" | {"unreadable": "why"}]}`.
+/// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, all of it in one transaction; `heads`: a dry run of
+/// objects that have no content yet. Answers with what became of each: `{outcomes: ["new" | "updated" | "unchanged" | {"unreadable": "why"}]}`.
 async fn take_over(State(app): State<App>, Body(body): Body) -> Result<Response, Failure> {
     let mut seed = Seed::object(body, "the body")?;
-    let dry_run = seed.take("dryRun") == Some(Value::Bool(true));
+    let heads = seed.take("heads") == Some(Value::Bool(true));
+    let dry_run = heads || seed.take("dryRun") == Some(Value::Bool(true));
     let objects = seed.take_array("objects")?;
     let outcomes = if dry_run {
         app.store
-            .read(move |db| import::compare(db, objects))
+            .read(move |db| import::compare(db, objects, heads))
             .await?
     } else {
         app.store

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{annotation, text};
+use super::{annotation, asset, seed::set_default, text};
 use crate::pieces::wire::live_ids;
 use crate::service::{
     Failure,
@@ -43,12 +43,23 @@ pub(crate) enum Outcome {
     Unreadable(&'static str),
 }
 
-/// What would become of each object, without writing anything.
-pub(crate) fn compare(db: &Connection, objects: Vec<Value>) -> Result<Vec<Outcome>, Failure> {
+/// What would become of each object, without writing anything. `heads`: they are not whole, but only
+/// have what it takes to tell.
+pub(crate) fn compare(
+    db: &Connection,
+    objects: Vec<Value>,
+    heads: bool,
+) -> Result<Vec<Outcome>, Failure> {
     let mut arrived = HashSet::new();
     let mut outcomes = Vec::with_capacity(objects.len());
     for object in objects {
-        let outcome = match Wire::read(object) {
+        let wire = Wire::read(object).and_then(|mut wire| {
+            if !heads {
+                wire.complete()?;
+            }
+            Ok(wire)
+        });
+        let outcome = match wire {
             Err(why) => Outcome::Unreadable(why),
             Ok(wire) => {
                 let owned_by = |id: &String| arrived.contains(id);
@@ -77,7 +88,11 @@ pub(crate) fn take_over(
     let mut orders: Vec<(Link, Vec<Uuid>)> = Vec::new();
     let mut grown = HashSet::new();
     for object in objects {
-        let wire = match Wire::read(object) {
+        let wire = Wire::read(object).and_then(|mut wire| {
+            wire.complete()?;
+            Ok(wire)
+        });
+        let wire = match wire {
             Ok(wire) => wire,
             Err(why) => {
                 outcomes.push(Outcome::Unreadable(why));
@@ -164,22 +179,48 @@ impl Wire {
         })
     }
 
+    /// Adds what the API demands of such an object and this one lacks, so that one odd object does
+    /// not make whole lists unreadable for strict clients.
+    fn complete(&mut self) -> Result<(), &'static str> {
+        let doc = &mut self.doc;
+        let is_text =
+            |key: &str, doc: &Map<String, Value>| doc.get(key).is_some_and(Value::is_string);
+        match self.kind {
+            Kind::Conversation => set_default(doc, "type", "COPILOT"),
+            Kind::Anchor => set_default(doc, "type", "FILE"),
+            Kind::Asset => {
+                set_default(doc, "mechanism", "MANUAL");
+                set_default(doc, "creator", Uuid::nil().to_string());
+                if self.formats().is_empty() {
+                    return Err("it has no content");
+                }
+            }
+            Kind::Message if !is_text("role", doc) => return Err("it has no role"),
+            Kind::Annotation if !is_text("text", doc) || !is_text("type", doc) => {
+                return Err("it has no text");
+            }
+            Kind::Website if !is_text("url", doc) => return Err("it has no address"),
+            Kind::Website => {
+                let url = doc.get("url").cloned().unwrap_or_default();
+                set_default(doc, "name", url);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn insert(&self, change: &mut Change<'_>) -> Result<Link, Failure> {
         let owner = match (&self.owner, self.kind) {
             (Some(id), _) => Some(store::get(change.db, Kind::Conversation, id)?.seq),
             (None, Kind::Annotation) => self.about(change.db)?,
             _ => None,
         };
-        let mut doc = self.doc.clone();
-        if self.kind == Kind::Conversation {
-            doc.entry("type").or_insert_with(|| "COPILOT".into());
-        }
         let object = change.insert(New {
             kind: self.kind,
             owner,
             key: self.key(),
             text: "",
-            doc,
+            doc: self.doc.clone(),
         })?;
         self.settle(change, &object)?;
         Ok(object)
@@ -231,6 +272,10 @@ impl Wire {
                 format.insert("id".to_owned(), id.into());
                 formats.push(Value::Object(format));
             }
+        }
+        let creator = self.doc.get("creator").and_then(Value::as_str);
+        for format in formats.iter_mut().filter_map(Value::as_object_mut) {
+            asset::complete(format, creator.unwrap_or_default());
         }
         formats.sort_by_key(|format| first.is_none() || uuid(format.get("id")) != first);
         formats

@@ -1,0 +1,395 @@
+//! Does what the [`machine`](super::machine) decides: connects, reads, fetches, waits.
+
+mod handle;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+use super::backend::{Backend, Resolved, Source};
+use super::machine::{Action, Input, Machine};
+pub use super::service::from_wire;
+use super::service::{Finder, Service, Stream as _};
+use crate::index::Delta;
+use crate::pieces::{Client, Error, Kind, Watched};
+use handle::{Command, offline};
+pub use handle::{Handle, State, Status, Write};
+use requests::Done;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use waiting::Waiting;
+
+/// First pause before connecting again; doubles up to [`PAUSE_MAX`], with jitter.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Shortest pause, however many ask.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// A connection that lasted this long is no failure.
+const STEADY: Duration = Duration::from_secs(10);
+/// Between two looks for Pieces OS where we had to choose the local service.
+const PROBE: Duration = Duration::from_secs(60);
+
+/// Starts synchronising. Every change of the index goes to `deltas`; its revisions come after
+/// `revision`.
+pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
+    spawn(source, deltas, revision)
+}
+
+/// Starts synchronising with whatever `finder` finds.
+fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
+    let machine = Machine::after(revision);
+    let (commands, inbox) = mpsc::channel(64);
+    let (status, status_reader) = watch::channel(Status {
+        state: State::Connecting,
+        backend: Backend::Auto,
+        url: None,
+        version: None,
+        since: std::time::SystemTime::now(),
+        error: None,
+    });
+    let (client, client_reader) = watch::channel(None);
+    let (appeared, pieces_os_appeared) = watch::channel(false);
+    let (failures, failures_reader) = watch::channel(0);
+    let index = machine.index().reader();
+    let driver = Driver {
+        machine,
+        finder,
+        service: None,
+        inbox,
+        deltas,
+        status,
+        client,
+        appeared,
+        failures,
+        probed: None,
+        tasks: JoinSet::new(),
+        waiting: Waiting::default(),
+        list_error: None,
+    };
+    Handle {
+        commands,
+        index,
+        status: status_reader,
+        pieces_os_appeared,
+        client: client_reader,
+        failures: failures_reader,
+        driver: tokio::spawn(driver.run()).abort_handle(),
+    }
+}
+
+struct Driver<F: Finder> {
+    machine: Machine,
+    finder: Arc<F>,
+    service: Option<F::Service>,
+    inbox: mpsc::Receiver<Command>,
+    deltas: mpsc::UnboundedSender<Delta>,
+    status: watch::Sender<Status>,
+    client: watch::Sender<Option<Client>>,
+    appeared: watch::Sender<bool>,
+    failures: watch::Sender<u64>,
+    probed: Option<Instant>,
+    tasks: JoinSet<Done<F::Service>>,
+    waiting: Waiting,
+    /// Why the last list failed.
+    list_error: Option<String>,
+}
+
+/// Why the driver or a connection ends.
+enum End {
+    /// Nobody wants it any more.
+    Abandoned,
+    /// The connection is lost.
+    Lost(Error),
+}
+
+impl<F: Finder> Driver<F> {
+    async fn run(mut self) {
+        let finder = Arc::clone(&self.finder);
+        tokio::select! {
+            () = self.connect_for_ever() => {}
+            () = finder.closed() => {}
+        }
+        let ended = offline(Some("This connection was ended.".into()));
+        self.waiting.lost(&ended);
+    }
+
+    /// Until nobody is left.
+    async fn connect_for_ever(&mut self) {
+        let mut failures = 0u32;
+        loop {
+            let began = Instant::now();
+            match self.connection().await {
+                End::Abandoned => return,
+                End::Lost(error) => self.lost(error),
+            }
+            if began.elapsed() >= STEADY {
+                failures = 0;
+            }
+            failures = failures.saturating_add(1);
+            if self.pause(failures).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// One connection, from looking for the service to its end.
+    async fn connection(&mut self) -> End {
+        let finder = Arc::clone(&self.finder);
+        let (service, resolved) = match self.meanwhile(async move { finder.find().await }).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return End::Lost(error),
+            Err(end) => return end,
+        };
+        self.found(&service, resolved);
+        match self.meanwhile(service.watch(Watched::Conversations)).await {
+            Ok(Ok(stream)) => self.follow(service, stream).await,
+            Ok(Err(error)) => End::Lost(error),
+            Err(end) => end,
+        }
+    }
+
+    /// Awaits `work` while answering commands.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                command = self.inbox.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return Err(End::Abandoned),
+                },
+                Some(done) = self.tasks.join_next() => self.done(done)?,
+                () = until(self.machine.deadline()) => self.step(Input::Wake),
+            }
+        }
+    }
+
+    async fn pause(&mut self, failures: u32) -> Option<()> {
+        let longest = PAUSE
+            .saturating_mul(1 << failures.saturating_sub(1).min(6))
+            .min(PAUSE_MAX);
+        let began = Instant::now();
+        let mut ends = began + longest.mul_f64(jitter());
+        loop {
+            tokio::select! {
+                () = sleep_until(ends) => return Some(()),
+                command = self.inbox.recv() => match command? {
+                    Command::Asked => ends = ends.min(began + PAUSE_MIN),
+                    command => self.command(command),
+                },
+                Some(done) = self.tasks.join_next() => {
+                    // There is no connection that could be lost by it.
+                    let _ = self.done(done);
+                }
+                () = until(self.machine.deadline()) => self.step(Input::Wake),
+            }
+        }
+    }
+
+    fn found(&mut self, service: &F::Service, resolved: Resolved) {
+        if let Some(notice) = &resolved.notice {
+            tracing::warn!("{notice}");
+        }
+        let url = resolved.client.base().as_str().to_owned();
+        self.service = Some(service.clone());
+        self.client.send_replace(Some(resolved.client));
+        self.status.send_if_modified(|status| {
+            let changed = status.backend != resolved.backend || status.url.as_ref() != Some(&url);
+            status.backend = resolved.backend;
+            status.url = Some(url);
+            changed
+        });
+    }
+
+    fn lost(&mut self, error: Error) {
+        tracing::info!(kind = error.kind.as_str(), "connection lost or refused");
+        self.tasks = JoinSet::new();
+        self.step(Input::Closed);
+        self.waiting.lost(&error);
+        // In this order: who waits finds the reason, and who comes now waits for the next attempt.
+        self.say(State::Offline, Some(error.message));
+        self.failures.send_modify(|count| *count += 1);
+        // A service that answers but refuses (signed out, no stream) still takes commands.
+        if matches!(error.kind, Kind::Offline | Kind::Timeout) {
+            self.service = None;
+            self.client.send_replace(None);
+        }
+    }
+
+    fn say(&mut self, state: State, error: Option<String>) {
+        self.status.send_if_modified(|status| {
+            let changed = status.state != state || status.error != error;
+            if status.state != state {
+                status.since = std::time::SystemTime::now();
+            }
+            status.state = state;
+            status.error = error;
+            changed
+        });
+    }
+
+    /// Follows an open stream to its end.
+    async fn follow(
+        &mut self,
+        service: F::Service,
+        mut stream: <F::Service as Service>::Stream,
+    ) -> End {
+        self.list_error = None;
+        self.step(Input::Opened);
+        self.tell();
+        self.tasks.spawn(requests::version(service.clone()));
+        for watched in [Watched::Anchors, Watched::Assets] {
+            self.tasks.spawn(requests::watch(service.clone(), watched));
+        }
+        loop {
+            tokio::select! {
+                frame = stream.next() => match frame {
+                    Ok(frame) => self.step(requests::from_frame(frame)),
+                    Err(error) => return End::Lost(error),
+                },
+                Some(done) = self.tasks.join_next() => {
+                    if let Err(end) = self.done(done) {
+                        return end;
+                    }
+                }
+                command = self.inbox.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return End::Abandoned,
+                },
+                () = until(self.machine.deadline()) => self.step(Input::Wake),
+            }
+            self.tell();
+        }
+    }
+
+    /// Says where we are while the stream is open.
+    fn tell(&mut self) {
+        if self.machine.is_live() {
+            self.say(State::Live, None);
+        } else {
+            self.say(State::Syncing, self.list_error.clone());
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Asked => self.look_for_pieces_os(),
+            Command::Wrote(Write::Id(id), done) => {
+                if self.service.is_some() {
+                    self.waiting.for_id(id, done);
+                    self.step(Input::WroteId(id));
+                }
+            }
+            Command::Wrote(Write::Asset(id), done) => {
+                self.waiting.for_anchors(self.machine.clock() + 1, done);
+                self.step(Input::WroteAsset(id));
+            }
+            Command::Wrote(write, done) => {
+                self.step(match write {
+                    Write::Conversation(one) => Input::Wrote(one),
+                    Write::Id(id) => Input::WroteId(id),
+                    Write::Deleted(id) => Input::Deleted(id),
+                    Write::Asset(id) => Input::WroteAsset(id),
+                    Write::Unknown => Input::Refresh,
+                });
+                let _ = done.send(());
+            }
+            Command::Refresh(done) => {
+                if self.service.is_none() {
+                    let reason = self.status.borrow().error.clone();
+                    let _ = done.send(Err(offline(reason)));
+                    return;
+                }
+                self.waiting.for_refresh(self.machine.clock() + 1, done);
+                self.step(Input::Refresh);
+            }
+        }
+    }
+
+    fn look_for_pieces_os(&mut self) {
+        let looked = self.probed.is_some_and(|at| at.elapsed() < PROBE);
+        let local = self.status.borrow().backend == Backend::Local;
+        if looked || !local || *self.appeared.borrow() {
+            return;
+        }
+        self.probed = Some(Instant::now());
+        let finder = Arc::clone(&self.finder);
+        self.tasks
+            .spawn(async move { Done::Appeared(finder.pieces_os_appeared().await) });
+    }
+
+    /// A task ended.
+    fn done(&mut self, done: Result<Done<F::Service>, JoinError>) -> Result<(), End> {
+        match done {
+            Ok(Done::Answer(input, error)) => {
+                if matches!(input, Input::Listed(..)) {
+                    self.list_error = error.as_ref().map(|error| error.message.clone());
+                }
+                self.step(input);
+                if let Some(error) = error {
+                    self.waiting.failed(&error);
+                }
+            }
+            Ok(Done::Version(version)) => {
+                self.status.send_if_modified(|status| {
+                    std::mem::replace(&mut status.version, version.clone()) != version
+                });
+            }
+            Ok(Done::Changed(watched, stream)) => {
+                self.tasks.spawn(requests::next_change(watched, stream));
+                self.step(match watched {
+                    Watched::Assets => Input::AssetsChanged,
+                    _ => Input::AnchorsChanged,
+                });
+            }
+            Ok(Done::Unwatched) => {}
+            Ok(Done::Appeared(appeared)) => {
+                self.appeared
+                    .send_if_modified(|known| appeared && !std::mem::replace(known, true));
+            }
+            Err(failed) => {
+                // The machine would wait for its answer for ever.
+                tracing::error!(%failed, "a request ended without an answer");
+                return Err(End::Lost(offline(None)));
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: Input) {
+        let outcome = self.machine.step(Instant::now().into_std(), input);
+        for delta in outcome.deltas {
+            let _ = self.deltas.send(delta);
+        }
+        for action in outcome.actions {
+            self.act(action);
+        }
+        self.waiting.look(&self.machine);
+    }
+
+    fn act(&mut self, action: Action) {
+        let service = self.service.clone();
+        self.tasks.spawn(async move {
+            match service {
+                Some(service) => requests::carry_out(service, action).await,
+                None => requests::failed(action, offline(None)),
+            }
+        });
+    }
+}
+
+async fn until(at: Option<std::time::Instant>) {
+    match at {
+        Some(at) => sleep_until(Instant::from_std(at)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Between a half and one: clients that lost the same service do not come back all at once.
+fn jitter() -> f64 {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0
+}

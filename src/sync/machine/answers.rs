@@ -1,0 +1,271 @@
+//! What the answers to requests teach.
+
+use super::{
+    Answer, FETCH_TRIES, Fetched, Listing, Machine, Request, SingleFetch, TIES, TIES_TRIES, Ticket,
+    VERIFY, What,
+};
+use super::{DEBOUNCE, schedule};
+use crate::index::{Anchor, Delta, Mutation};
+use std::collections::HashSet;
+use std::time::Instant;
+use uuid::Uuid;
+
+impl Machine {
+    /// The request that this answers, unless it is from before the stream was lost.
+    fn answered(&mut self, ticket: Ticket) -> Option<Request> {
+        self.requests.remove(&ticket)
+    }
+
+    pub(super) fn on_list(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        listing: Option<Listing>,
+    ) -> Vec<Delta> {
+        let Some(request) = self.answered(ticket) else {
+            return vec![];
+        };
+        let What::List { transferables } = request.what else {
+            return vec![];
+        };
+        let Some(listing) = listing else {
+            self.list.failed(now);
+            if self.opened.is_none() {
+                self.list.give_up();
+                self.identify.give_up();
+                self.needs.clear();
+            }
+            return vec![];
+        };
+        self.list.done(now - request.left);
+        self.listed = ticket;
+        let newer: HashSet<Uuid> = self
+            .touched
+            .iter()
+            .filter(|(_, touched)| **touched > ticket)
+            .map(|(id, _)| *id)
+            .collect();
+        let replaced = self.index.replace(listing.conversations, &newer);
+        let reader = self.index.reader();
+        let wrongly_denied = self
+            .needs
+            .iter()
+            .any(|(id, need)| need.denied && need.since < ticket && reader.contains(*id));
+        if wrongly_denied {
+            // The list has what the single route denied: there is no such route.
+            self.single = SingleFetch::Missing;
+        }
+        self.needs.retain(|_, need| need.since > ticket);
+        self.verify.retain(|_, told| *told > ticket);
+        if self.needs.values().any(|need| need.by_list) {
+            self.list.soon(now + DEBOUNCE);
+        }
+        let tied = if self.anchors_missing && transferables {
+            self.index.replace_anchors(listing.anchors)
+        } else {
+            self.index.add_anchors(listing.anchors)
+        };
+        if self.anchors_missing {
+            if transferables {
+                let unknown = self.unknown_anchors();
+                self.obscure.extend(unknown);
+            } else if self.has_unknown_anchors() {
+                self.list.soon(now);
+            }
+        }
+        replaced.into_iter().chain(tied).collect()
+    }
+
+    pub(super) fn on_fetch(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        fetched: Fetched,
+    ) -> Vec<Delta> {
+        let Some(Request {
+            what: What::Fetch(id),
+            ..
+        }) = self.answered(ticket)
+        else {
+            return vec![];
+        };
+        let known = self.touched.get(&id).copied().unwrap_or_default();
+        let overruled = known > ticket || self.listed > ticket;
+        let (mutation, anchors) = match fetched {
+            Fetched::Found(one, anchors) if one.id == id => {
+                self.single = SingleFetch::Works;
+                (Mutation::Upsert(*one), anchors)
+            }
+            Fetched::Gone => {
+                self.single = SingleFetch::Works;
+                (Mutation::Remove(id), vec![])
+            }
+            Fetched::NotFound if self.single == SingleFetch::Works => {
+                (Mutation::Remove(id), vec![])
+            }
+            Fetched::NotFound => {
+                self.denied(now, id);
+                return vec![];
+            }
+            Fetched::Found(..) | Fetched::Failed => {
+                self.fetch_failed(now, id);
+                return vec![];
+            }
+        };
+        if self.needs.get(&id).is_some_and(|need| need.since < ticket) {
+            self.needs.remove(&id);
+        } else if let Some(need) = self.needs.get_mut(&id) {
+            need.failures = 0;
+        }
+        if overruled {
+            return vec![];
+        }
+        self.touched.insert(id, ticket);
+        if matches!(mutation, Mutation::Remove(_)) && self.index.reader().contains(id) {
+            // The stream did not say so: no more than a deletion that it told of is this certain.
+            self.verify.insert(id, ticket);
+            self.verify_at = Some(now + VERIFY);
+        }
+        let changed = self.index.apply([mutation]);
+        let tied = self.index.add_anchors(anchors);
+        changed.into_iter().chain(tied).collect()
+    }
+
+    /// 404 before any single fetch worked: there is no such conversation, or no such route.
+    fn denied(&mut self, now: Instant, id: Uuid) {
+        let Some(need) = self.needs.get_mut(&id) else {
+            return;
+        };
+        need.by_list = true;
+        need.denied = true;
+        self.list.soon(now);
+    }
+
+    fn fetch_failed(&mut self, now: Instant, id: Uuid) {
+        let Some(need) = self.needs.get_mut(&id) else {
+            return;
+        };
+        need.failures += 1;
+        need.at = now + schedule::backoff(need.failures);
+        if self.opened.is_none() {
+            self.needs.remove(&id);
+        } else if need.failures >= FETCH_TRIES {
+            need.by_list = true;
+            self.list.soon(now);
+        }
+    }
+
+    pub(super) fn on_identifiers(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        ids: Option<Vec<Uuid>>,
+    ) -> Option<Delta> {
+        let request = self.answered(ticket)?;
+        let Some(ids) = ids else {
+            self.identify.failed(now);
+            if self.opened.is_none() {
+                self.identify.give_up();
+            }
+            return None;
+        };
+        self.identify.done(now - request.left);
+        self.identified = ticket;
+        self.verify.retain(|_, told| *told > ticket);
+        if self.listed > ticket {
+            return None; // the list knew better
+        }
+        let ids: HashSet<Uuid> = ids.into_iter().collect();
+        let (mut extra, mut missing) = self.index.compare(&ids);
+        let older = |id: &Uuid| {
+            self.touched
+                .get(id)
+                .is_none_or(|touched| *touched <= ticket)
+        };
+        extra.retain(older);
+        missing.retain(older);
+        for id in missing {
+            self.need(now, id, ticket);
+        }
+        for id in &extra {
+            self.touched.insert(*id, ticket);
+        }
+        self.index.apply(extra.into_iter().map(Mutation::Remove))
+    }
+
+    pub(super) fn on_anchors(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        anchors: Answer<Vec<Anchor>>,
+    ) -> Option<Delta> {
+        let request = self.answered(ticket)?;
+        match anchors {
+            Answer::Here(anchors) => {
+                self.anchors.done(now - request.left);
+                self.anchored = ticket;
+                let delta = self.index.replace_anchors(anchors);
+                let unknown = self.unknown_anchors();
+                let (obscure, suspects): (HashSet<_>, HashSet<_>) = unknown
+                    .into_iter()
+                    .partition(|anchor| self.suspects.contains(anchor));
+                self.obscure.extend(obscure);
+                self.suspects = suspects;
+                if !self.suspects.is_empty() {
+                    // They may have been made while this was under way.
+                    self.anchors.soon(now + TIES);
+                }
+                delta
+            }
+            Answer::Missing => {
+                self.anchors.done(now - request.left);
+                self.anchors_missing = true;
+                if self.has_unknown_anchors() {
+                    self.list.soon(now);
+                }
+                None
+            }
+            Answer::Failed => {
+                self.anchors.failed(now);
+                if self.anchors.failures >= TIES_TRIES {
+                    self.anchors.give_up();
+                }
+                None
+            }
+        }
+    }
+
+    /// The anchors of conversations that we know nothing else of.
+    fn unknown_anchors(&self) -> HashSet<Uuid> {
+        let snapshot = self.index.reader().snapshot();
+        let anchors = snapshot.iter().flat_map(|one| one.anchors);
+        anchors
+            .filter(|anchor| self.is_unknown(**anchor))
+            .copied()
+            .collect()
+    }
+
+    pub(super) fn on_assets(&mut self, now: Instant, ticket: Ticket, assets: Answer<Vec<Uuid>>) {
+        let Some(request) = self.answered(ticket) else {
+            return;
+        };
+        match assets {
+            Answer::Here(mut assets) => {
+                self.assets.done(now - request.left);
+                self.saved.retain(|(_, saved)| *saved > ticket);
+                assets.extend(self.saved.iter().map(|(id, _)| *id));
+                self.index.replace_assets(assets);
+            }
+            Answer::Missing => {
+                self.assets.done(now - request.left);
+                self.assets_missing = true;
+            }
+            Answer::Failed => {
+                self.assets.failed(now);
+                if self.assets.failures >= TIES_TRIES {
+                    self.assets.give_up();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! The decisions of list-and-watch, as a state machine without I/O.
+//!
+//! Every input gets a number from a logical clock, and so does every request when it leaves. What is
+//! known of an id carries the number of the request or input that it came from, and the larger number
+//! wins: an answer never overrules a deletion, a write of our own, or a list that is newer than the
+//! request. What changed after a request left is asked for once more. That is all there is to "no
+//! resurrection, no ghosts".
+
+mod answers;
+mod plan;
+mod schedule;
+
+use crate::index::{Anchor, Builder, Conversation, Delta, Index, Mutation};
+use schedule::Schedule;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// How long after the stream opened the list waits for the first frame, which repeats all ids.
+const FIRST_FRAME: Duration = Duration::from_millis(200);
+/// Quiet time before changes are looked up in a new list (where single fetches do not serve); at
+/// least twice as long as the last list took.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Between a frame that could not be understood and the list that makes up for it.
+const MALFORMED: Duration = Duration::from_secs(1);
+/// Quiet time before what the stream called deleted is checked with the server.
+const VERIFY: Duration = Duration::from_secs(1);
+/// Quiet time before changed anchors or assets are read.
+const TIES: Duration = Duration::from_millis(250);
+/// Deletions up to this many are checked one by one, more by one list of ids.
+const VERIFY_SINGLY: usize = 8;
+/// More changed ids than this (and than one in [`LIST_SHARE`]) are read by one list.
+const LIST_ABOVE: usize = 64;
+const LIST_SHARE: usize = 64;
+/// Requests under way at once: the server's reads take its write lock.
+const IN_FLIGHT: usize = 2;
+/// After so many failures of one fetch the list has to do.
+const FETCH_TRIES: u32 = 4;
+/// After so many failures anchors and assets wait for the next reason to read them.
+const TIES_TRIES: u32 = 4;
+/// Between two audits, in case a frame was lost on the way; at least [`AUDIT_SHARE`] times as long as
+/// the last one took. An audit takes place when the stream was heard anyway.
+const AUDIT: Duration = Duration::from_secs(120);
+const AUDIT_SHARE: u32 = 100;
+/// One audit in so many reads the whole list, the others the ids.
+const FULL_AUDIT: u32 = 15;
+
+/// The number of a request, or of an input.
+pub type Ticket = u64;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A stream opened.
+    Opened,
+    /// The stream ended, or could not be opened; nothing is under way any more.
+    Closed,
+    /// The stream has nothing to say, but is there.
+    Alive,
+    /// The stream said that these changed or went; `malformed`: it said something else besides.
+    Frame {
+        /// Ids that are new or changed.
+        upserts: Vec<Uuid>,
+        /// Ids that went.
+        deletes: Vec<Uuid>,
+        /// Part of the frame could not be understood: a change may have been missed.
+        malformed: bool,
+    },
+    /// A list arrived, or failed.
+    Listed(Ticket, Option<Listing>),
+    /// A fetch of one conversation ended.
+    Fetched(Ticket, Fetched),
+    /// A list of ids arrived, or failed.
+    Identified(Ticket, Option<Vec<Uuid>>),
+    /// Anchors arrived.
+    Anchors(Ticket, Answer<Vec<Anchor>>),
+    /// Asset ids arrived.
+    Assets(Ticket, Answer<Vec<Uuid>>),
+    /// Some anchor changed.
+    AnchorsChanged,
+    /// Some asset came, changed or went.
+    AssetsChanged,
+    /// Our own create or update was acknowledged, with this result.
+    Wrote(Conversation),
+    /// Our own create was acknowledged with an id only.
+    WroteId(Uuid),
+    /// Our own delete was acknowledged.
+    Deleted(Uuid),
+    /// We saved an asset.
+    WroteAsset(Uuid),
+    /// A POST of ours ended without a known outcome, or somebody asks: list again.
+    Refresh,
+    /// A deadline passed.
+    Wake,
+}
+
+/// All conversations, and the anchors that came along.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The conversations.
+    pub conversations: Builder,
+    /// Anchors with their paths.
+    pub anchors: Vec<Anchor>,
+}
+
+/// How the fetch of one conversation ended.
+#[derive(Debug)]
+pub enum Fetched {
+    /// This is what it looks like, and the anchors that came along.
+    Found(Box<Conversation>, Vec<Anchor>),
+    /// 410: there is none.
+    Gone,
+    /// 404: there is none, or the server has no such route.
+    NotFound,
+    /// No answer; to be tried again.
+    Failed,
+}
+
+/// How a request for what not every server has ended.
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// This is what it has.
+    Here(T),
+    /// The server does not have such things.
+    Missing,
+    /// No answer; to be tried again.
+    Failed,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// GET /conversations.
+    List {
+        /// Goes back with the answer.
+        ticket: Ticket,
+        /// With what is attached, for the paths of anchors.
+        transferables: bool,
+    },
+    /// GET /conversation/{id}.
+    Fetch(Ticket, Uuid),
+    /// GET /conversations/identifiers.
+    Identify(Ticket),
+    /// GET /anchors.
+    Anchors(Ticket),
+    /// GET /assets/identifiers.
+    Assets(Ticket),
+}
+
+/// What came of a step.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// To be done now.
+    pub actions: Vec<Action>,
+    /// What changed in the index, in order.
+    pub deltas: Vec<Delta>,
+}
+
+/// Whether GET /conversation/{id} is there; it is not among the six documented endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SingleFetch {
+    Unknown,
+    Works,
+    Missing,
+}
+
+/// An id whose state has to be asked for.
+#[derive(Debug)]
+struct Need {
+    /// By a request that leaves after this.
+    since: Ticket,
+    /// Not before this.
+    at: Instant,
+    failures: u32,
+    /// Only the list can tell.
+    by_list: bool,
+    /// The single fetch said 404.
+    denied: bool,
+    /// A write of our own that somebody waits for.
+    ours: bool,
+}
+
+/// A request under way.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    what: What,
+    left: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    List { transferables: bool },
+    Fetch(Uuid),
+    Identify,
+    Anchors,
+    Assets,
+}
+
+/// The state machine around the one index.
+#[derive(Debug)]
+pub struct Machine {
+    index: Index,
+    clock: Ticket,
+    /// When the stream opened.
+    opened: Option<Ticket>,
+    /// When the list and the ids left that were applied last.
+    listed: Ticket,
+    identified: Ticket,
+    single: SingleFetch,
+    /// In order, so that a run can be repeated.
+    needs: BTreeMap<Uuid, Need>,
+    requests: BTreeMap<Ticket, Request>,
+    /// The number of what is known of an id, where a request under way is older.
+    touched: HashMap<Uuid, Ticket>,
+    list: Schedule,
+    identify: Schedule,
+    anchors: Schedule,
+    assets: Schedule,
+    /// Deletions that only the stream told of.
+    verify: BTreeMap<Uuid, Ticket>,
+    verify_at: Option<Instant>,
+    anchors_missing: bool,
+    assets_missing: bool,
+    /// When the anchors left that were applied last.
+    anchored: Ticket,
+    /// Anchors of conversations that all anchors were read without, once and more than once. The
+    /// latter are not looked for again.
+    suspects: HashSet<Uuid>,
+    obscure: HashSet<Uuid>,
+    /// Assets of our own that a list under way may not have.
+    saved: Vec<(Uuid, Ticket)>,
+    audit_at: Option<Instant>,
+    audits: u32,
+}
+
+impl Machine {
+    /// One whose index begins at `revision`.
+    pub fn after(revision: u64) -> Self {
+        Machine {
+            index: Index::after(revision),
+            clock: 0,
+            opened: None,
+            listed: 0,
+            identified: 0,
+            single: SingleFetch::Unknown,
+            needs: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            touched: HashMap::new(),
+            list: Schedule::default(),
+            identify: Schedule::default(),
+            anchors: Schedule::default(),
+            assets: Schedule::default(),
+            verify: BTreeMap::new(),
+            verify_at: None,
+            anchors_missing: false,
+            assets_missing: false,
+            anchored: 0,
+            suspects: HashSet::new(),
+            obscure: HashSet::new(),
+            saved: Vec::new(),
+            audit_at: None,
+            audits: 0,
+        }
+    }
+
+    /// The index, for readers.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The stream is open, everything was listed after it opened, and the last list did not fail.
+    pub fn is_live(&self) -> bool {
+        self.is_reconciled() && self.list.failures == 0
+    }
+
+    /// The number of the last input.
+    pub fn clock(&self) -> Ticket {
+        self.clock
+    }
+
+    /// Both the list and the ids were read after that input.
+    pub fn reread_since(&self, ticket: Ticket) -> bool {
+        self.listed > ticket && self.identified > ticket
+    }
+
+    /// The anchors were read after that input, or are not going to be.
+    pub fn anchored_since(&self, ticket: Ticket) -> bool {
+        self.anchored > ticket || self.anchors_missing || !self.anchors.is_wanted()
+    }
+
+    /// Whether that id still has to be asked for.
+    pub fn is_looking_for(&self, id: Uuid) -> bool {
+        self.needs.contains_key(&id)
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Nothing is under way, due or to be asked for.
+    pub fn is_settled(&self) -> bool {
+        self.requests.is_empty()
+            && self.needs.is_empty()
+            && self.verify.is_empty()
+            && self.deadline().is_none()
+    }
+
+    /// One step.
+    pub fn step(&mut self, now: Instant, input: Input) -> Outcome {
+        self.clock += 1;
+        let deltas = self.learn(now, input);
+        for delta in &deltas {
+            self.look_for_unknown_anchors(now, delta);
+        }
+        let actions = self.plan(now);
+        self.forget_old_touches();
+        Outcome { actions, deltas }
+    }
+
+    fn learn(&mut self, now: Instant, input: Input) -> Vec<Delta> {
+        let delta = match input {
+            Input::Opened => {
+                self.open(now);
+                None
+            }
+            Input::Closed => {
+                self.close();
+                None
+            }
+            Input::Alive => {
+                self.audit(now);
+                None
+            }
+            Input::Frame {
+                upserts,
+                deletes,
+                malformed,
+            } => {
+                self.audit(now);
+                self.changed(now, upserts, malformed);
+                self.remove_unverified(now, deletes)
+            }
+            Input::Listed(ticket, listing) => return self.on_list(now, ticket, listing),
+            Input::Fetched(ticket, fetched) => return self.on_fetch(now, ticket, fetched),
+            Input::Identified(ticket, ids) => self.on_identifiers(now, ticket, ids),
+            Input::Anchors(ticket, anchors) => self.on_anchors(now, ticket, anchors),
+            Input::Assets(ticket, assets) => {
+                self.on_assets(now, ticket, assets);
+                None
+            }
+            Input::AnchorsChanged => {
+                self.anchors.soon(now + TIES);
+                None
+            }
+            Input::AssetsChanged => {
+                self.assets.soon(now + TIES);
+                None
+            }
+            Input::Wrote(one) => {
+                // Somebody else may have changed it since our write was answered.
+                self.need(now, one.id, self.clock);
+                self.touched.insert(one.id, self.clock);
+                self.index.apply([Mutation::Upsert(one)])
+            }
+            Input::WroteId(id) => {
+                self.need(now, id, self.clock).ours = true;
+                None
+            }
+            Input::Deleted(id) => {
+                self.touched.insert(id, self.clock);
+                self.needs.remove(&id);
+                self.index.apply([Mutation::Remove(id)])
+            }
+            Input::WroteAsset(id) => {
+                self.index.put_asset(id);
+                self.saved.push((id, self.clock));
+                self.anchors.soon(now);
+                None
+            }
+            Input::Refresh => {
+                // A list under way may have left too early to show what was done since.
+                self.list.at_once(now);
+                self.identify.at_once(now);
+                None
+            }
+            Input::Wake => None,
+        };
+        Vec::from_iter(delta)
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.opened = Some(self.clock);
+        self.single = SingleFetch::Unknown;
+        self.anchors_missing = false;
+        self.assets_missing = false;
+        self.suspects.clear();
+        self.obscure.clear();
+        self.audit_at = Some(now + AUDIT);
+        self.audits = 0;
+        self.list.start_over();
+        self.list.soon(now + FIRST_FRAME);
+        self.anchors.soon(now + FIRST_FRAME);
+        self.assets.soon(now + FIRST_FRAME);
+    }
+
+    fn close(&mut self) {
+        self.opened = None;
+        // The list after the next connection covers everything that was still to be asked for.
+        self.needs.clear();
+        self.requests.clear();
+        self.verify.clear();
+        self.verify_at = None;
+        for schedule in [
+            &mut self.list,
+            &mut self.identify,
+            &mut self.anchors,
+            &mut self.assets,
+        ] {
+            schedule.give_up();
+        }
+    }
+
+    /// Frames get lost. So now and then, when the stream is heard anyway, what we have is compared.
+    fn audit(&mut self, now: Instant) {
+        if !self.is_reconciled() || self.audit_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let pause = AUDIT.max(self.identify.took.max(self.list.took) * AUDIT_SHARE);
+        self.audit_at = Some(now + pause);
+        self.audits += 1;
+        if self.audits.is_multiple_of(FULL_AUDIT) {
+            self.list.soon(now);
+        } else {
+            self.identify.soon(now);
+        }
+        self.anchors.soon(now);
+        self.assets.soon(now);
+    }
+
+    /// The stream named these as new or changed.
+    fn changed(&mut self, now: Instant, upserts: Vec<Uuid>, malformed: bool) {
+        if !self.is_reconciled() && !self.list.is_under_way() {
+            // The first frame is here, and the list that leaves now is newer than what it says.
+            self.list.soon(now);
+            return;
+        }
+        for id in upserts {
+            self.need(now, id, self.clock);
+        }
+        if malformed {
+            self.list.soon(now + MALFORMED);
+        }
+    }
+
+    /// What the stream calls deleted goes at once and is checked later: frames may come out of order.
+    fn remove_unverified(&mut self, now: Instant, deletes: Vec<Uuid>) -> Option<Delta> {
+        if deletes.is_empty() {
+            return None;
+        }
+        for id in &deletes {
+            self.touched.insert(*id, self.clock);
+            self.needs.remove(id);
+            self.verify.insert(*id, self.clock);
+        }
+        self.verify_at = Some(now + VERIFY);
+        self.index.apply(deletes.into_iter().map(Mutation::Remove))
+    }
+
+    /// The id has to be asked for, by a request that leaves after `since`.
+    fn need(&mut self, now: Instant, id: Uuid, since: Ticket) -> &mut Need {
+        let need = self.needs.entry(id).or_insert(Need {
+            since,
+            at: now,
+            failures: 0,
+            by_list: false,
+            denied: false,
+            ours: false,
+        });
+        need.since = need.since.max(since);
+        need
+    }
+
+    fn is_reconciled(&self) -> bool {
+        self.opened.is_some_and(|opened| self.listed > opened)
+    }
+
+    fn look_for_unknown_anchors(&mut self, now: Instant, delta: &Delta) {
+        let unknown = if delta.reset {
+            self.has_unknown_anchors()
+        } else {
+            let reader = self.index.reader();
+            delta
+                .upserted
+                .iter()
+                .filter_map(|id| reader.get(*id))
+                .any(|one| one.anchors.iter().any(|anchor| self.is_unknown(*anchor)))
+        };
+        if !unknown {
+            return;
+        }
+        if self.anchors_missing {
+            self.list.soon(now + DEBOUNCE);
+        } else if !self.anchors.is_wanted() {
+            self.anchors.soon(now + DEBOUNCE);
+        }
+    }
+
+    fn has_unknown_anchors(&self) -> bool {
+        let snapshot = self.index.reader().snapshot();
+        let unknown = |anchor: &Uuid| self.is_unknown(*anchor);
+        snapshot.iter().any(|one| one.anchors.iter().any(unknown))
+    }
+
+    fn is_unknown(&self, anchor: Uuid) -> bool {
+        !self.obscure.contains(&anchor) && self.index.reader().ties().anchor(anchor).is_none()
+    }
+
+    /// A touch matters only to requests that left before it.
+    fn forget_old_touches(&mut self) {
+        match self.requests.first_key_value() {
+            Some((oldest, _)) => self.touched.retain(|_, touched| *touched > *oldest),
+            None => self.touched.clear(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Which request leaves when.
+
+use super::{
+    Action, DEBOUNCE, IN_FLIGHT, LIST_ABOVE, LIST_SHARE, Machine, Need, Request, SingleFetch,
+    VERIFY_SINGLY, What,
+};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+impl Machine {
+    /// When [`Input::Wake`](super::Input::Wake) is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let verify = self.verify_at.filter(|_| self.may_verify());
+        // Without a free slot nothing can leave before an answer comes.
+        let free = self.requests.len() < IN_FLIGHT;
+        let requests = [
+            self.list_due(),
+            self.identify_due(),
+            self.fetches().map(|(_, need)| need.at).min(),
+            self.anchors_due(),
+            self.assets_due(),
+        ];
+        let requests = requests.into_iter().flatten().filter(|_| free).min();
+        verify.into_iter().chain(requests).min()
+    }
+
+    pub(super) fn plan(&mut self, now: Instant) -> Vec<Action> {
+        self.plan_verification(now);
+        self.plan_list(now);
+        let mut actions = Vec::new();
+        while self.requests.len() < IN_FLIGHT
+            && let Some(what) = self.next(now)
+        {
+            actions.push(self.leave(now, what));
+        }
+        actions
+    }
+
+    /// What is to leave first.
+    fn next(&self, now: Instant) -> Option<What> {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let fetch = self
+            .fetches()
+            .filter(|(_, need)| need.at <= now)
+            .min_by_key(|(_, need)| (!need.ours, need.since))
+            .map(|(id, need)| (What::Fetch(id), need.ours));
+        match fetch {
+            Some((fetch, true)) => Some(fetch),
+            _ if due(self.list_due()) => Some(What::List {
+                transferables: self.anchors_missing,
+            }),
+            _ if due(self.identify_due()) => Some(What::Identify),
+            Some((fetch, false)) => Some(fetch),
+            None if due(self.anchors_due()) => Some(What::Anchors),
+            None if due(self.assets_due()) => Some(What::Assets),
+            None => None,
+        }
+    }
+
+    fn leave(&mut self, now: Instant, what: What) -> Action {
+        self.clock += 1;
+        let ticket = self.clock;
+        self.requests.insert(ticket, Request { what, left: now });
+        match what {
+            What::List { transferables } => {
+                self.list.left();
+                Action::List {
+                    ticket,
+                    transferables,
+                }
+            }
+            What::Fetch(id) => Action::Fetch(ticket, id),
+            What::Identify => {
+                self.identify.left();
+                Action::Identify(ticket)
+            }
+            What::Anchors => {
+                self.anchors.left();
+                Action::Anchors(ticket)
+            }
+            What::Assets => {
+                self.assets.left();
+                Action::Assets(ticket)
+            }
+        }
+    }
+
+    fn list_due(&self) -> Option<Instant> {
+        self.list.due()
+    }
+
+    /// The ids are compared with what the list brought, so after it.
+    fn identify_due(&self) -> Option<Instant> {
+        let listed = self.is_reconciled() || self.opened.is_none();
+        self.identify
+            .due()
+            .filter(|_| listed && !self.list.is_under_way())
+    }
+
+    fn anchors_due(&self) -> Option<Instant> {
+        self.anchors.due().filter(|_| !self.anchors_missing)
+    }
+
+    fn assets_due(&self) -> Option<Instant> {
+        self.assets.due().filter(|_| !self.assets_missing)
+    }
+
+    /// The ids that single fetches are to look up.
+    fn fetches(&self) -> impl Iterator<Item = (Uuid, &Need)> {
+        let reconciled = self.is_reconciled();
+        let listing = self.requests.iter().find_map(|(ticket, request)| {
+            matches!(request.what, What::List { .. }).then_some(*ticket)
+        });
+        self.needs
+            .iter()
+            .filter(move |(id, need)| {
+                // What the list under way will bring is not fetched besides.
+                let waits = !reconciled || listing.is_some_and(|list| list > need.since);
+                let asked = |request: &Request| request.what == What::Fetch(**id);
+                !need.by_list && (need.ours || !waits) && !self.requests.values().any(asked)
+            })
+            .filter(|_| self.single != SingleFetch::Missing)
+            .map(|(id, need)| (*id, need))
+    }
+
+    /// Lists where single fetches do not serve.
+    fn plan_list(&mut self, now: Instant) {
+        if self.list.is_under_way() || self.needs.is_empty() {
+            return;
+        }
+        if self.single == SingleFetch::Missing {
+            let asked = self.needs.values().any(|need| need.ours);
+            if self.is_reconciled() || asked {
+                let pause = if asked {
+                    Duration::ZERO
+                } else {
+                    DEBOUNCE.max(self.list.took * 2)
+                };
+                self.list.soon(now + pause);
+            }
+        } else if self.is_reconciled()
+            && self.needs.len() > LIST_ABOVE.max(self.index.len() / LIST_SHARE)
+        {
+            self.list.soon(now);
+        }
+    }
+
+    fn may_verify(&self) -> bool {
+        self.is_reconciled() && !self.identify.is_wanted() && !self.list.is_under_way()
+    }
+
+    fn plan_verification(&mut self, now: Instant) {
+        if self.verify_at.is_none_or(|at| at > now) || !self.may_verify() {
+            return;
+        }
+        self.verify_at = None;
+        if self.single == SingleFetch::Works && self.verify.len() <= VERIFY_SINGLY {
+            for (id, told) in std::mem::take(&mut self.verify) {
+                self.need(now, id, told);
+            }
+        } else if !self.verify.is_empty() {
+            self.identify.soon(now);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! List-and-watch against a model of Pieces OS, with everything that goes wrong, in no real time.
+//!
+//! `SIMULATION_SEEDS=1000000 cargo test --release --test sync_simulation` runs a million seeds;
+//! `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that still does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod rng;
+mod script;
+mod server;
+mod world;
+
+use script::{Op, Setting};
+
+/// Seeds by default: a few seconds even without optimisation.
+const SEEDS: u64 = 2_000;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn the_index_equals_the_server_whatever_happened() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        return check_seed(seed);
+    }
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                (thread..seeds)
+                    .step_by(threads as usize)
+                    .for_each(check_seed)
+            });
+        }
+    });
+}
+
+fn check_seed(seed: u64) {
+    let (setting, script) = (script::setting(seed), script::script(seed));
+    if let Err(error) = world::run(&setting, &script) {
+        let (script, error) = shrink(&setting, script, error);
+        panic!("seed {seed}: {error}\n{setting:?}\n{script:?}");
+    }
+}
+
+/// Leaves out operations for as long as the rest still fails.
+fn shrink(setting: &Setting, mut script: Vec<Op>, mut error: String) -> (Vec<Op>, String) {
+    let mut size = script.len().div_ceil(2).max(1);
+    loop {
+        let mut at = 0;
+        let mut shorter = false;
+        while at < script.len() {
+            let mut rest = script.clone();
+            rest.drain(at..(at + size).min(script.len()));
+            match world::run(setting, &rest) {
+                Err(other) => {
+                    (script, error, shorter) = (rest, other, true);
+                }
+                Ok(()) => at += size,
+            }
+        }
+        match (size, shorter) {
+            (1, false) => return (script, error),
+            (1, true) => {}
+            _ => size = size.div_ceil(2),
+        }
+    }
+}

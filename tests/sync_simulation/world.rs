@@ -1,0 +1,585 @@
+//! Time, the network, and the client: the part of the driver that the machine does not know.
+
+use super::rng::Rng;
+use super::script::{Op, Setting};
+use super::server::{Frame, Server};
+use pieces_lsp::index::{Builder, Conversation, Delta, Reader};
+use pieces_lsp::sync::machine::{Action, Answer, Fetched, Input, Listing, Machine, Ticket};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// More steps than this are a loop.
+const STEPS: usize = 50_000;
+/// Silence after which the client pings, and after which it gives up; as in `pieces::stream`.
+const PING: u64 = 20_000;
+const PONG: u64 = 10_000;
+/// How long a request waits for an answer.
+const DEADLINE: u64 = 60_000;
+/// After the last operation. Lost frames take an audit, of which every 15th finds everything.
+const QUIET: u64 = 200_000;
+const AUDITED: u64 = 40_000_000;
+
+/// What a reader who only follows the changes has: each conversation and its files.
+type View = BTreeMap<Uuid, (Conversation, Vec<String>)>;
+
+/// What is to happen at some time.
+#[derive(Debug)]
+enum Event {
+    /// The request reaches the server, which reads what is there.
+    Read(Action, bool),
+    /// Its answer reaches the client.
+    Answer(Input),
+    Frame(Frame),
+    Connect,
+    Acknowledged(Input),
+    /// Nothing was heard on the stream since.
+    Ping(u64),
+    GiveUp,
+}
+
+pub struct World {
+    rng: Rng,
+    setting: Setting,
+    server: Server,
+    machine: Machine,
+    reader: Reader,
+    began: Instant,
+    now: u64,
+    /// By time, then in the order they were made.
+    events: BTreeMap<(u64, u64), (Option<u64>, Event)>,
+    made: u64,
+    /// The number of the connection; what belongs to another is lost.
+    connection: u64,
+    open: bool,
+    half_open: bool,
+    refuse: u64,
+    heard: u64,
+    fail: u64,
+    slow: u64,
+    lose_frames: u64,
+    /// Frames were lost or lies told: it takes an audit to find out.
+    deceived: bool,
+    in_flight: BTreeSet<Ticket>,
+    /// Lists that the server read on this connection, and how many of them arrived.
+    listed: BTreeSet<Ticket>,
+    applied: usize,
+    reconciled: bool,
+    view: View,
+    revision: u64,
+    steps: usize,
+}
+
+/// Runs the script.
+///
+/// # Errors
+/// What went wrong.
+pub fn run(setting: &Setting, script: &[Op]) -> Result<(), String> {
+    let mut world = World::new(setting);
+    world.connect()?;
+    for op in script {
+        world.op(op)?;
+    }
+    world.refuse = 0;
+    world.fail = 0;
+    world.slow = 0;
+    world.lose_frames = 0;
+    world.applied = 0;
+    world.pass(QUIET)?;
+    let patience = world.now + AUDITED;
+    let audited = |world: &World| !world.deceived || world.applied > 0;
+    while !(audited(&world) && world.machine.is_settled()) && world.now < patience {
+        world.pass(1_000)?;
+    }
+    world.finish()
+}
+
+impl World {
+    fn new(setting: &Setting) -> Self {
+        let machine = Machine::after(0);
+        World {
+            rng: Rng::new(setting.seed),
+            setting: setting.clone(),
+            server: Server::new(setting),
+            reader: machine.index().reader(),
+            machine,
+            began: Instant::now(),
+            now: 0,
+            events: BTreeMap::new(),
+            made: 0,
+            connection: 0,
+            open: false,
+            half_open: false,
+            refuse: 0,
+            heard: 0,
+            fail: 0,
+            slow: 0,
+            lose_frames: 0,
+            deceived: false,
+            in_flight: BTreeSet::new(),
+            listed: BTreeSet::new(),
+            applied: 0,
+            reconciled: false,
+            view: View::new(),
+            revision: 0,
+            steps: 0,
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        self.began + Duration::from_millis(self.now)
+    }
+
+    /// Something happens later, unless the connection that it belongs to is lost by then.
+    fn later(&mut self, after: u64, of_connection: bool, event: Event) {
+        self.made += 1;
+        let connection = of_connection.then_some(self.connection);
+        self.events
+            .insert((self.now + after, self.made), (connection, event));
+    }
+
+    fn op(&mut self, op: &Op) -> Result<(), String> {
+        match op {
+            Op::Wait(ms) => return self.pass(*ms),
+            Op::Create(many) => {
+                for _ in 0..*many {
+                    let id = self.server.create();
+                    self.announce(Frame::upsert(id));
+                }
+                self.announce(Frame::Anchors);
+            }
+            Op::Update(which) => {
+                if let Some(id) = self.server.update(*which) {
+                    self.announce(Frame::upsert(id));
+                }
+            }
+            Op::Delete(which) => {
+                if let Some(id) = self.server.delete(*which) {
+                    self.announce(Frame::delete(id));
+                }
+            }
+            Op::DeleteMany(many) => {
+                for which in 0..*many {
+                    if let Some(id) = self.server.delete(which * 7) {
+                        self.announce(Frame::delete(id));
+                    }
+                }
+            }
+            Op::MoveAnchor(which) => {
+                // Without the route nothing but the next list tells.
+                if self.setting.ties && self.server.move_anchor(*which) {
+                    self.announce(Frame::Anchors);
+                }
+            }
+            Op::OurCreate { told_all, after } => {
+                let id = self.server.create();
+                self.announce(Frame::upsert(id));
+                self.announce(Frame::Anchors);
+                let one = self.server.conversations[&id].clone();
+                let told = if *told_all {
+                    Input::Wrote(one)
+                } else {
+                    Input::WroteId(id)
+                };
+                self.later(*after, false, Event::Acknowledged(told));
+            }
+            Op::OurUpdate(which, after) => {
+                if let Some(id) = self.server.update(*which) {
+                    self.announce(Frame::upsert(id));
+                    let one = self.server.conversations[&id].clone();
+                    self.later(*after, false, Event::Acknowledged(Input::Wrote(one)));
+                }
+            }
+            Op::OurDelete(which, after) => {
+                if let Some(id) = self.server.delete(*which) {
+                    self.announce(Frame::delete(id));
+                    self.later(*after, false, Event::Acknowledged(Input::Deleted(id)));
+                }
+            }
+            Op::OurLost => {
+                let id = self.server.create();
+                self.announce(Frame::upsert(id));
+                self.announce(Frame::Anchors);
+                self.step(Input::Refresh)?;
+            }
+            Op::OurAsset => {
+                let id = self.server.save_asset();
+                self.announce(Frame::Assets);
+                self.step(Input::WroteAsset(id))?;
+            }
+            Op::Refresh => self.step(Input::Refresh)?,
+            Op::Lose(refused) => {
+                self.refuse = *refused;
+                self.lose()?;
+            }
+            Op::Restart { single_fetch } => {
+                self.server.single_fetch = *single_fetch && self.setting.single_fetch;
+                self.lose()?;
+            }
+            Op::HalfOpen => self.half_open = self.open,
+            Op::Fail(requests) => self.fail = *requests,
+            Op::Slow(requests) => self.slow = *requests,
+            Op::LoseFrames(frames) => self.lose_frames = *frames,
+            Op::Malformed => self.announce(Frame::Conversations {
+                upserts: vec![],
+                deletes: vec![],
+                malformed: true,
+            }),
+            Op::Foreign => self.announce(Frame::Conversations {
+                upserts: vec![],
+                deletes: vec![],
+                malformed: false,
+            }),
+            Op::FalseDelete(which) => {
+                if let Some(id) = self.server.nth(*which) {
+                    self.announce(Frame::delete(id));
+                }
+            }
+            Op::FalseUpsert(which) => {
+                self.announce(Frame::upsert(Uuid::from_u128(u128::from(*which))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a frame, if anybody is there to hear it.
+    fn announce(&mut self, frame: Frame) {
+        let ties = matches!(frame, Frame::Anchors | Frame::Assets);
+        if !self.open || self.half_open || (ties && !self.setting.ties) {
+            return;
+        }
+        if self.lose_frames > 0 {
+            self.lose_frames -= 1;
+            self.deceived = true;
+            return;
+        }
+        let (twice, late) = (self.setting.twice, self.setting.late);
+        let mut delay = 1;
+        if late > 0 && self.rng.once_in(late) {
+            delay += self.rng.below(3000);
+        }
+        if twice > 0 && self.rng.once_in(twice) {
+            let again = delay + self.rng.below(3000);
+            self.later(again, true, Event::Frame(frame.clone()));
+        }
+        self.later(delay, true, Event::Frame(frame));
+    }
+
+    fn connect(&mut self) -> Result<(), String> {
+        if self.refuse > 0 {
+            self.refuse -= 1;
+            self.later(500, false, Event::Connect);
+            return Ok(());
+        }
+        self.open = true;
+        self.half_open = false;
+        self.listed.clear();
+        self.reconciled = false;
+        for frame in self.server.first_frames() {
+            let delay = 1 + self.rng.below(400);
+            self.later(delay, true, Event::Frame(frame));
+        }
+        self.hear();
+        self.step(Input::Opened)
+    }
+
+    /// Whatever was on its way is gone.
+    fn lose(&mut self) -> Result<(), String> {
+        if !self.open {
+            return Ok(());
+        }
+        self.open = false;
+        self.half_open = false;
+        self.connection += 1;
+        self.in_flight.clear();
+        let pause = 125 + self.rng.below(10_000);
+        self.later(pause, false, Event::Connect);
+        self.step(Input::Closed)
+    }
+
+    fn hear(&mut self) {
+        self.heard += 1;
+        let heard = self.heard;
+        self.later(PING, true, Event::Ping(heard));
+    }
+
+    /// Time passes.
+    fn pass(&mut self, ms: u64) -> Result<(), String> {
+        let end = self.now + ms;
+        loop {
+            let event = self.events.keys().next().copied();
+            let event_at = event.map_or(u64::MAX, |(at, _)| at);
+            let wake = self.machine.deadline().map_or(u64::MAX, |at| {
+                at.saturating_duration_since(self.began).as_millis() as u64
+            });
+            let next = event_at.min(wake);
+            if next > end {
+                self.now = end;
+                return Ok(());
+            }
+            if wake < self.now {
+                return Err("a deadline that passed is still due".into());
+            }
+            self.now = next;
+            if event_at <= wake {
+                if let Some((connection, event)) = event.and_then(|key| self.events.remove(&key))
+                    && connection.is_none_or(|connection| connection == self.connection)
+                {
+                    self.event(event)?;
+                }
+            } else {
+                self.step(Input::Wake)?;
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Read(action, fails) => {
+                let input = self.answer(action, fails);
+                let delay = self.delay();
+                self.later(delay, true, Event::Answer(input));
+                Ok(())
+            }
+            Event::Answer(input) => {
+                let ticket = match &input {
+                    Input::Listed(ticket, _)
+                    | Input::Fetched(ticket, _)
+                    | Input::Identified(ticket, _)
+                    | Input::Anchors(ticket, _)
+                    | Input::Assets(ticket, _) => *ticket,
+                    other => return Err(format!("no answer: {other:?}")),
+                };
+                self.in_flight.remove(&ticket);
+                if matches!(input, Input::Listed(_, Some(_))) && self.listed.contains(&ticket) {
+                    self.applied += 1;
+                    self.reconciled = true;
+                }
+                self.step(input)
+            }
+            Event::Frame(frame) => {
+                self.hear();
+                self.step(match frame {
+                    Frame::Conversations {
+                        upserts,
+                        deletes,
+                        malformed,
+                    } => Input::Frame {
+                        upserts,
+                        deletes,
+                        malformed,
+                    },
+                    Frame::Anchors => Input::AnchorsChanged,
+                    Frame::Assets => Input::AssetsChanged,
+                })
+            }
+            Event::Connect => self.connect(),
+            Event::Acknowledged(input) => self.step(input),
+            Event::Ping(heard) if heard != self.heard => Ok(()),
+            Event::Ping(_) if self.half_open => {
+                self.later(PONG, true, Event::GiveUp);
+                Ok(())
+            }
+            Event::Ping(_) => {
+                self.hear();
+                self.step(Input::Alive)
+            }
+            Event::GiveUp => self.lose(),
+        }
+    }
+
+    /// What the server says now.
+    fn answer(&mut self, action: Action, fails: bool) -> Input {
+        let ties = self.setting.ties;
+        match action {
+            Action::List { ticket, .. } if fails => Input::Listed(ticket, None),
+            Action::List {
+                ticket,
+                transferables,
+            } => {
+                self.listed.insert(ticket);
+                let mut conversations = Builder::default();
+                let mut anchors = vec![];
+                for one in self.server.conversations.values() {
+                    conversations.push(one.as_ref());
+                    if transferables {
+                        anchors.extend(one.anchors.iter().map(|id| pieces_lsp::index::Anchor {
+                            assets: vec![],
+                            conversations: vec![],
+                            ..self.server.anchors[id].clone()
+                        }));
+                    }
+                }
+                let listing = Listing {
+                    conversations,
+                    anchors,
+                };
+                Input::Listed(ticket, Some(listing))
+            }
+            Action::Fetch(ticket, _) if fails => Input::Fetched(ticket, Fetched::Failed),
+            Action::Fetch(ticket, id) => {
+                let fetched = match self.server.conversations.get(&id) {
+                    _ if !self.server.single_fetch => Fetched::NotFound,
+                    Some(one) => Fetched::Found(Box::new(one.clone()), vec![]),
+                    None if self.rng.once_in(2) => Fetched::Gone,
+                    None => Fetched::NotFound,
+                };
+                Input::Fetched(ticket, fetched)
+            }
+            Action::Identify(ticket) => {
+                let ids = self.server.conversations.keys().copied().collect();
+                Input::Identified(ticket, (!fails).then_some(ids))
+            }
+            Action::Anchors(ticket) => Input::Anchors(
+                ticket,
+                match fails {
+                    _ if !ties => Answer::Missing,
+                    true => Answer::Failed,
+                    false => Answer::Here(self.server.anchors.values().cloned().collect()),
+                },
+            ),
+            Action::Assets(ticket) => Input::Assets(
+                ticket,
+                match fails {
+                    _ if !ties => Answer::Missing,
+                    true => Answer::Failed,
+                    false => Answer::Here(self.server.assets.iter().copied().collect()),
+                },
+            ),
+        }
+    }
+
+    fn delay(&mut self) -> u64 {
+        let slow = if self.slow > 0 {
+            self.slow -= 1;
+            5_000
+        } else {
+            self.setting.latency
+        };
+        1 + self.rng.below(slow)
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), String> {
+        self.steps += 1;
+        if self.steps > STEPS {
+            return Err("it does not come to rest".into());
+        }
+        let outcome = self.machine.step(self.instant(), input);
+        for delta in outcome.deltas {
+            self.follow(delta)?;
+        }
+        for action in outcome.actions {
+            let (Action::List { ticket, .. }
+            | Action::Fetch(ticket, _)
+            | Action::Identify(ticket)
+            | Action::Anchors(ticket)
+            | Action::Assets(ticket)) = action;
+            self.in_flight.insert(ticket);
+            let fails = self.fail > 0;
+            self.fail = self.fail.saturating_sub(1);
+            let delay = self.delay();
+            if self.half_open {
+                self.later(DEADLINE, true, Event::Read(action, true));
+            } else {
+                self.later(delay, true, Event::Read(action, fails));
+            }
+        }
+        if self.in_flight.len() > 2 {
+            return Err(format!("{} requests at once", self.in_flight.len()));
+        }
+        if self.machine.is_live() && !(self.open && self.reconciled) {
+            return Err("live without a list since the stream opened".into());
+        }
+        Ok(())
+    }
+
+    /// What a client does with a change.
+    fn follow(&mut self, delta: Delta) -> Result<(), String> {
+        if delta.revision <= self.revision {
+            return Err(format!(
+                "revision {} after {}",
+                delta.revision, self.revision
+            ));
+        }
+        self.revision = delta.revision;
+        if delta.reset {
+            self.view = view(&self.reader);
+        }
+        for id in delta.removed {
+            self.view.remove(&id);
+        }
+        for id in delta.upserted {
+            if let Some(one) = self.reader.get(id) {
+                let files = files(&self.reader, &one);
+                self.view.insert(id, (one, files));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything is quiet: all have to agree.
+    fn finish(&self) -> Result<(), String> {
+        if !self.machine.is_live() {
+            return Err("not live in the end".into());
+        }
+        if !self.machine.is_settled() {
+            return Err("not settled in the end".into());
+        }
+        let index = view(&self.reader);
+        let server: View = self
+            .server
+            .conversations
+            .values()
+            .map(|one| {
+                let anchors = one.anchors.iter().map(|id| &self.server.anchors[id]);
+                let files = anchors.flat_map(|anchor| anchor.paths.clone());
+                (one.id, (one.clone(), files.collect()))
+            })
+            .collect();
+        agree("the index", &index, "the server", &server)?;
+        agree("the client", &self.view, "the index", &index)?;
+        if self.revision != self.reader.snapshot().revision() {
+            return Err("the last change was not told".into());
+        }
+        if self.setting.ties {
+            let missing = |id: &&Uuid| !self.reader.ties().knows_asset(**id);
+            if let Some(asset) = self.server.assets.iter().find(missing) {
+                return Err(format!("asset {asset} is not known"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn view(reader: &Reader) -> View {
+    let snapshot = reader.snapshot();
+    let all = snapshot.iter().map(|one| one.to_owned());
+    all.map(|one| (one.id, (one.clone(), files(reader, &one))))
+        .collect()
+}
+
+fn files(reader: &Reader, one: &Conversation) -> Vec<String> {
+    let anchors = one
+        .anchors
+        .iter()
+        .filter_map(|id| reader.ties().anchor(*id));
+    anchors.flat_map(|anchor| anchor.paths.clone()).collect()
+}
+
+fn agree(left_name: &str, left: &View, right_name: &str, right: &View) -> Result<(), String> {
+    let ids: HashSet<&Uuid> = left.keys().chain(right.keys()).collect();
+    let mut different: Vec<_> = ids
+        .into_iter()
+        .filter(|id| left.get(id) != right.get(id))
+        .collect();
+    different.sort_unstable();
+    match different.first() {
+        None => Ok(()),
+        Some(id) => Err(format!(
+            "{} differ; {left_name} has {:?}, {right_name} has {:?}",
+            different.len(),
+            left.get(id),
+            right.get(id)
+        )),
+    }
+}
