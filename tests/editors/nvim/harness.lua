@@ -43,11 +43,14 @@ vim.notify = function(message)
   M.notices[#M.notices + 1] = message
 end
 
-function M.noticed(part)
+--- Waits for a notice that contains `part`.
+---@param part string
+---@param after? integer how many notices there were before
+function M.noticed(part, after)
   return M.wait('the notice ' .. part, function()
-    for _, notice in ipairs(M.notices) do
-      if notice:find(part, 1, true) then
-        return notice
+    for index = (after or 0) + 1, #M.notices do
+      if M.notices[index]:find(part, 1, true) then
+        return M.notices[index]
       end
     end
   end)

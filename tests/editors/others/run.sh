@@ -2,7 +2,7 @@
 # Helix, Emacs (eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary: in
 # each a code action starts a conversation from a file, and a command starts an empty one.
 #
-#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim]...
+#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|kakoune]...
 #
 # What is missing is installed the first time, see ../lib.sh. Prints `ok NAME` or `FAIL NAME: why`.
 set -u
@@ -28,6 +28,8 @@ install_vim() {
     need curl vim
     test -e /usr/share/vim-ale || { apt-get update -qq >/dev/null && apt_get vim-ale; }
 }
+
+install_kakoune() { need tmux curl && command -v kak && command -v kak-lsp; } # not by default
 
 run_editor() { # NAME
     dir=$scratch/$1
