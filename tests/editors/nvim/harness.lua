@@ -222,6 +222,16 @@ function M.attached()
   end)
 end
 
+---@type { kill: fun() }[]
+local services = {}
+
+--- Ends what a case has started beside its own Neovim.
+function M.cleanup()
+  for _, service in ipairs(services) do
+    service.kill()
+  end
+end
+
 --- A Pieces OS that the test can take away: the local service, alone, on a port of its own.
 ---@param port integer 0 for any
 ---@return { url: string, port: integer, kill: fun() }
@@ -240,14 +250,17 @@ function M.service(port)
       out = out .. (text or '')
     end,
   })
-  local url = M.wait('the service', function()
-    return out:match('(http://127.0.0.1:%d+)')
+  local service = {
+    kill = function()
+      process:kill('sigkill')
+      process:wait()
+    end,
+  }
+  services[#services + 1] = service
+  service.url = M.wait('the service', function()
+    return out:match('(http://127.0.0.1:%d+)%s')
   end)
-  local service = { url = url, port = tonumber(url:match('%d+$')) }
-  function service.kill()
-    process:kill('sigkill')
-    process:wait()
-  end
+  service.port = tonumber(service.url:match('%d+$'))
   return service
 end
 
