@@ -1,6 +1,7 @@
 //! The language server: everything that names `tower-lsp` or `lsp-types` lives in here.
 
 mod ask;
+mod assets;
 mod capabilities;
 mod code_action;
 mod code_lens;

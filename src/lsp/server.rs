@@ -1,5 +1,6 @@
 //! The language server: what it offers, and where each request goes.
 
+use super::assets::AssetNames;
 use super::capabilities::{Encoding, Flags};
 use super::diagnostics::Published;
 use super::document::Documents;
@@ -49,6 +50,8 @@ pub(super) struct Server {
     pub transcripts: Transcripts,
     /// What was offered.
     pub offers: Offers,
+    /// The names of assets.
+    pub asset_names: AssetNames,
     /// The diagnostics that the client has.
     pub published: Published,
     /// Restored conversations: the id that each had, and the one it has.
@@ -91,6 +94,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             posts: Posts::default(),
             transcripts: Transcripts::default(),
             offers: Offers::default(),
+            asset_names: AssetNames::default(),
             published: Published::default(),
             restored: DashMap::new(),
             saved: DashMap::new(),
@@ -147,6 +151,9 @@ impl Server {
     /// These conversations changed, or (`all`) anything may have.
     pub fn index_changed(self: &Arc<Self>, changed: &HashSet<Uuid>, all: bool) {
         self.transcripts.forget(changed, all);
+        if all {
+            self.asset_names.clear();
+        }
         content::refresh(self, changed, all);
         self.views_changed();
     }
