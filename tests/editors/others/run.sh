@@ -23,7 +23,10 @@ backports() { # Emacs with eglot inside; Debian's own is a major version too old
 
 install_helix() { need tmux curl && unpack forky hx 1 usr/lib/hx/hx; }
 install_emacs() { need curl && backports; }
-install_lsp_mode() { install_emacs && { test -e /usr/share/doc/elpa-lsp-mode || apt_get elpa-lsp-mode; }; }
+install_lsp_mode() {
+    install_emacs || return 1
+    test -e /usr/share/doc/elpa-lsp-mode || { apt-get update -qq >/dev/null && apt_get elpa-lsp-mode; }
+}
 install_vim() {
     need curl vim
     test -e /usr/share/vim-ale || { apt-get update -qq >/dev/null && apt_get vim-ale; }
