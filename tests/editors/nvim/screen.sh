@@ -4,6 +4,8 @@
 # all of it as nvim-session.svg.
 set -u
 dir=$TEST_SCRATCH
+work=$HOME/backoff # short: it is seen in the picture
+mkdir -p "$work"
 session=nvim-$$
 term() { tmux -L "$session" "$@"; }
 trap 'term kill-server 2>/dev/null' EXIT
@@ -21,7 +23,7 @@ seen() { # TEXT: waits for it on the screen
 }
 type_in() { term send-keys -t e "$@"; }
 
-cat >"$dir/retry.rs" <<'RUST'
+cat >"$work/retry.rs" <<'RUST'
 //! Retries with exponential backoff and full jitter.
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ vim.o.laststatus = 3
 vim.o.statusline = ' %t %h%m%=%{v:lua.require("pieces").status()}  %l,%c '
 vim.cmd.syntax('on')
 EOF_LUA
-cd "$dir" || exit 1
+cd "$work" || exit 1
 term -f /dev/null new-session -d -s e -x 118 -y 30 "$NVIM --clean -u $dir/init.lua retry.rs 2>$dir/stderr"
 term set-option -s default-terminal tmux-256color >/dev/null
 frames=
