@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Shared by the editor suites; sourced, POSIX sh. Sets $cache; defines the functions below.
 #
 # Editors come from Debian packages, unpacked beside the system into $cache (a folder outside the

@@ -1,8 +1,9 @@
-// node screen.cjs TITLE <CAPTURE >SVG: a terminal's screen (`tmux capture-pane -e -p`) as a picture.
-// The second argument, where given, is the background that the terminal has by itself.
+// node screen.cjs TITLE CAPTURE... >SVG: screens of a terminal (`tmux capture-pane -e -p`) as a picture,
+// or, where there are several, as a short film.
 const fs = require("node:fs");
-const [title, background = "#14161b"] = process.argv.slice(2);
-const lines = fs.readFileSync(0, "utf8").replace(/\n$/, "").split("\n");
+const [title, ...captures] = process.argv.slice(2);
+const background = "#14161b";
+const seconds = 3;
 const [cellWidth, cellHeight, margin, bar] = [8.4, 18, 12, 30];
 const basic = ["#07080d", "#ffc0b9", "#b3f6c0", "#fce094", "#a6dbff", "#ffcaff", "#8cf8f7", "#eef1f8"];
 const escape = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
@@ -41,47 +42,62 @@ function apply(style, codes) {
 }
 
 let columns = 0;
-const drawn = [];
-lines.forEach((line, row) => {
-  const style = {};
-  let column = 0;
-  for (const piece of line.split(/(\x1b\[[\d;:]*m)/)) {
-    const codes = /^\x1b\[([\d;:]*)m$/.exec(piece);
-    if (codes) {
-      apply(style, codes[1].replace(/:+/g, ";").split(";").map(Number));
-      continue;
-    }
-    const text = piece.replace(/\x1b[^m]*m?|[\x00-\x1f]/g, "");
-    if (text === "") continue;
-    const cells = [...text].reduce((sum, c) => sum + (wide(c) ? 2 : 1), 0);
-    const x = margin + column * cellWidth;
-    const y = bar + margin + row * cellHeight;
-    const width = cells * cellWidth;
-    const fg = (style.reverse ? style.bg ?? background : style.fg) ?? "#e0e2ea";
-    const bg = style.reverse ? style.fg ?? "#e0e2ea" : style.bg;
-    if (bg) drawn.push(`<rect x="${x}" y="${y}" width="${width}" height="${cellHeight}" fill="${bg}"/>`);
-    // Word by word, so that columns stay put in every renderer and font.
-    let at = column;
-    for (const word of text.split(/( +)/)) {
-      const length = [...word].reduce((sum, c) => sum + (wide(c) ? 2 : 1), 0);
-      if (word.trim() !== "") {
-        const more = `${style.bold ? ' font-weight="bold"' : ""}${style.italic ? ' font-style="italic"' : ""}${style.underline ? ' text-decoration="underline"' : ""}`;
-        const place = `x="${(margin + at * cellWidth).toFixed(1)}" y="${y + 13.5}" textLength="${(length * cellWidth).toFixed(1)}"`;
-        drawn.push(`<text ${place} lengthAdjust="spacingAndGlyphs" fill="${fg}"${more}>${escape(word)}</text>`);
+let rows = 0;
+
+function draw(capture) {
+  const lines = fs.readFileSync(capture, "utf8").replace(/\n$/, "").split("\n");
+  rows = Math.max(rows, lines.length);
+  const drawn = [];
+  lines.forEach((line, row) => {
+    const style = {};
+    let column = 0;
+    for (const piece of line.split(/(\x1b\[[\d;:]*m)/)) {
+      const codes = /^\x1b\[([\d;:]*)m$/.exec(piece);
+      if (codes) {
+        apply(style, codes[1].replace(/:+/g, ";").split(";").map(Number));
+        continue;
       }
-      at += length;
+      const text = piece.replace(/\x1b[^m]*m?|[\x00-\x1f]/g, "");
+      if (text === "") continue;
+      const cells = [...text].reduce((sum, c) => sum + (wide(c) ? 2 : 1), 0);
+      const x = margin + column * cellWidth;
+      const y = bar + margin + row * cellHeight;
+      const width = cells * cellWidth;
+      const fg = (style.reverse ? style.bg ?? background : style.fg) ?? "#e0e2ea";
+      const bg = style.reverse ? style.fg ?? "#e0e2ea" : style.bg;
+      if (bg) drawn.push(`<rect x="${x}" y="${y}" width="${width}" height="${cellHeight}" fill="${bg}"/>`);
+      // Word by word, so that columns stay put in every renderer and font.
+      let at = column;
+      for (const word of text.split(/( +)/)) {
+        const length = [...word].reduce((sum, c) => sum + (wide(c) ? 2 : 1), 0);
+        if (word.trim() !== "") {
+          const more = `${style.bold ? ' font-weight="bold"' : ""}${style.italic ? ' font-style="italic"' : ""}${style.underline ? ' text-decoration="underline"' : ""}`;
+          const place = `x="${(margin + at * cellWidth).toFixed(1)}" y="${y + 13.5}" textLength="${(length * cellWidth).toFixed(1)}"`;
+          drawn.push(`<text ${place} lengthAdjust="spacingAndGlyphs" fill="${fg}"${more}>${escape(word)}</text>`);
+        }
+        at += length;
+      }
+      column += cells;
     }
-    column += cells;
-  }
-  columns = Math.max(columns, column);
-});
+    columns = Math.max(columns, column);
+  });
+  return drawn.join("\n");
+}
+
+const frames = captures.map(draw);
 const width = Math.ceil(columns * cellWidth + 2 * margin);
-const height = lines.length * cellHeight + 2 * margin + bar;
+const height = rows * cellHeight + 2 * margin + bar;
 const dots = ["#ff5f57", "#febc2e", "#28c840"].map((fill, i) => `<circle cx="${margin + 8 + i * 20}" cy="${bar / 2 + 3}" r="6" fill="${fill}"/>`).join("");
+const whole = `<rect y="${bar}" width="${width}" height="${height - bar}" rx="8" fill="${background}"/>`;
+const film = `<style>
+.frame + .frame { visibility: hidden; animation: show ${frames.length * seconds}s step-end infinite; }
+@keyframes show { 0% { visibility: visible; } ${100 / frames.length}% { visibility: hidden; } }
+</style>
+${frames.map((frame, i) => `<g class="frame" style="animation-delay:${i * seconds}s">${whole}${frame}</g>`).join("\n")}`;
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace" font-size="14" xml:space="preserve">
 <title>${escape(title)}</title>
 <rect width="${width}" height="${height}" rx="8" fill="${background}"/>${dots}
 <text x="${width / 2}" y="${bar / 2 + 8}" text-anchor="middle" fill="#9b9ea4">${escape(title)}</text>
-${drawn.join("\n")}
+${frames.length > 1 ? film : frames[0]}
 </svg>
 `);

@@ -43,11 +43,14 @@ vim.notify = function(message)
   M.notices[#M.notices + 1] = message
 end
 
-function M.noticed(part)
+--- Waits for a notice that contains `part`.
+---@param part string
+---@param after? integer how many notices there were before
+function M.noticed(part, after)
   return M.wait('the notice ' .. part, function()
-    for _, notice in ipairs(M.notices) do
-      if notice:find(part, 1, true) then
-        return notice
+    for index = (after or 0) + 1, #M.notices do
+      if M.notices[index]:find(part, 1, true) then
+        return M.notices[index]
       end
     end
   end)
@@ -219,6 +222,16 @@ function M.attached()
   end)
 end
 
+---@type { kill: fun() }[]
+local services = {}
+
+--- Ends what a case has started beside its own Neovim.
+function M.cleanup()
+  for _, service in ipairs(services) do
+    service.kill()
+  end
+end
+
 --- A Pieces OS that the test can take away: the local service, alone, on a port of its own.
 ---@param port integer 0 for any
 ---@return { url: string, port: integer, kill: fun() }
@@ -237,14 +250,17 @@ function M.service(port)
       out = out .. (text or '')
     end,
   })
-  local url = M.wait('the service', function()
-    return out:match('(http://127.0.0.1:%d+)')
+  local service = {
+    kill = function()
+      process:kill('sigkill')
+      process:wait()
+    end,
+  }
+  services[#services + 1] = service
+  service.url = M.wait('the service', function()
+    return out:match('(http://127.0.0.1:%d+)%s')
   end)
-  local service = { url = url, port = tonumber(url:match('%d+$')) }
-  function service.kill()
-    process:kill('sigkill')
-    process:wait()
-  end
+  service.port = tonumber(service.url:match('%d+$'))
   return service
 end
 

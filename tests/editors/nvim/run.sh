@@ -65,11 +65,12 @@ else
     fail nvim-luacheck "$(tr '\n' ' ' <"$scratch/lint")"
 fi
 export NODE_PATH="$cache/npm-stylua-2.5.2/node_modules"
-for folder in "$plugin" "$here"; do
-    if node "$here/stylua.cjs" "$folder" >"$scratch/lint" 2>&1; then
-        ok "nvim-stylua-$(basename "$folder")"
+for part in "plugin $plugin" "tests $here"; do
+    name=nvim-stylua-${part%% *}
+    if node "$here/stylua.cjs" "${part#* }" >"$scratch/lint" 2>&1; then
+        ok "$name"
     else
-        fail "nvim-stylua-$(basename "$folder")" "$(tr '\n' ' ' <"$scratch/lint")"
+        fail "$name" "$(tr '\n' ' ' <"$scratch/lint")"
     fi
 done
 for one in "$here"/cases/*.lua "$here/screen.sh"; do run_case "$one"; done

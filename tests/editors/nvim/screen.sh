@@ -1,8 +1,11 @@
 #!/bin/sh
 # What a person sees: a Neovim in a terminal, with a file, its conversation beside it, and the list.
-# Run by run.sh; with SCREEN_DIR in the environment the last screen is kept there as nvim.svg.
+# Run by run.sh; with SCREEN_DIR in the environment it is kept there: the last screen as nvim.svg,
+# all of it as nvim-session.svg.
 set -u
 dir=$TEST_SCRATCH
+work=$HOME/backoff # short: it is seen in the picture
+mkdir -p "$work"
 session=nvim-$$
 term() { tmux -L "$session" "$@"; }
 trap 'term kill-server 2>/dev/null' EXIT
@@ -20,7 +23,7 @@ seen() { # TEXT: waits for it on the screen
 }
 type_in() { term send-keys -t e "$@"; }
 
-cat >"$dir/retry.rs" <<'RUST'
+cat >"$work/retry.rs" <<'RUST'
 //! Retries with exponential backoff and full jitter.
 use std::time::Duration;
 
@@ -40,23 +43,48 @@ vim.o.laststatus = 3
 vim.o.statusline = ' %t %h%m%=%{v:lua.require("pieces").status()}  %l,%c '
 vim.cmd.syntax('on')
 EOF_LUA
-cd "$dir" || exit 1
+cd "$work" || exit 1
 term -f /dev/null new-session -d -s e -x 118 -y 30 "$NVIM --clean -u $dir/init.lua retry.rs 2>$dir/stderr"
 term set-option -s default-terminal tmux-256color >/dev/null
+frames=
+keep() { # keeps the screen as it is now
+    count=$((${count:-0} + 1))
+    term capture-pane -e -p -t e >"$dir/frame-$count"
+    frames="$frames $dir/frame-$count"
+}
+
 seen 'pub fn pause'
-type_in ':vertical botright Pieces start' Enter
+type_in ':vertical botright Pieces start'
+seen 'Pieces start'
+keep
+type_in Enter
 seen 'Pieces local 1'
 seen '# retry.rs'
+keep
 type_in ':Pieces new' Enter
 seen 'Pieces local 2'
+seen '# New Conversation'
 type_in ':Pieces list' Enter
 seen 'Conversations (2)'
 seen 'retry.rs  · 1 message'
+keep
 type_in 2 Enter
 seen '# retry.rs'
 type_in C-l
 seen '# retry.rs'
-test -z "${SCREEN_DIR-}" || term capture-pane -e -p -t e | node "$TEST_HERE/../screen.cjs" "Neovim" >"$SCREEN_DIR/nvim.svg"
+type_in ':Pieces search jitter' Enter
+seen '“jitter” (1)'
+keep
+type_in 1 Enter
+seen '# retry.rs'
+type_in C-l
+seen 'Leading comment'
+keep
+if test -n "${SCREEN_DIR-}"; then
+    node "$TEST_HERE/../screen.cjs" Neovim "$dir/frame-$count" >"$SCREEN_DIR/nvim.svg"
+    # shellcheck disable=SC2086
+    node "$TEST_HERE/../screen.cjs" Neovim $frames >"$SCREEN_DIR/nvim-session.svg"
+fi
 type_in ':qall!' Enter
 tries=0
 while term has-session -t e 2>/dev/null; do

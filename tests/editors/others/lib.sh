@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Shared by the scripts of one editor each; sourced, POSIX sh.
 work=$TEST_DIR/work
 data=$TEST_DIR/data

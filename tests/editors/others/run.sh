@@ -2,7 +2,7 @@
 # Helix, Emacs (eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary: in
 # each a code action starts a conversation from a file, and a command starts an empty one.
 #
-#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim]...
+#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|kakoune]...
 #
 # What is missing is installed the first time, see ../lib.sh. Prints `ok NAME` or `FAIL NAME: why`.
 set -u
@@ -23,11 +23,16 @@ backports() { # Emacs with eglot inside; Debian's own is a major version too old
 
 install_helix() { need tmux curl && unpack forky hx 1 usr/lib/hx/hx; }
 install_emacs() { need curl && backports; }
-install_lsp_mode() { install_emacs && { test -e /usr/share/doc/elpa-lsp-mode || apt_get elpa-lsp-mode; }; }
+install_lsp_mode() {
+    install_emacs || return 1
+    test -e /usr/share/doc/elpa-lsp-mode || { apt-get update -qq >/dev/null && apt_get elpa-lsp-mode; }
+}
 install_vim() {
     need curl vim
     test -e /usr/share/vim-ale || { apt-get update -qq >/dev/null && apt_get vim-ale; }
 }
+
+install_kakoune() { need tmux curl && command -v kak && command -v kak-lsp; } # not by default
 
 run_editor() { # NAME
     dir=$scratch/$1

@@ -268,10 +268,9 @@ end
 ---@param after? fun()
 function M.stop(after)
   stopping = true
-  local left = 0
   for _, client in ipairs(vim.lsp.get_clients({ name = NAME })) do
-    left = left + 1
-    client:stop(2000)
+    -- Neovim 0.11 knows no deadline here, and would take it as an order to kill.
+    client:stop(vim.fn.has('nvim-0.12') == 1 and 2000 or nil)
   end
   local gone
   gone = function()
@@ -283,7 +282,6 @@ function M.stop(after)
     end
   end
   gone()
-  return left > 0
 end
 
 --- Stops the server where it runs, and starts it.

@@ -3,6 +3,7 @@ local client = require('pieces.client')
 local config = require('pieces.config')
 local conversations = require('pieces.conversations')
 local document = require('pieces.document')
+local state = require('pieces.state')
 local text = require('pieces.text')
 
 local M = {}
@@ -24,7 +25,7 @@ end
 local function target(title, words, choose)
   local here = words == '' and document.conversation(0)
   if here then
-    return choose({ id = here })
+    return choose({ id = here, name = document.title(0) })
   end
   conversations.find(title, words, choose)
 end
@@ -101,15 +102,18 @@ end
 
 local function rename(words)
   target('Rename', words, function(item)
-    vim.ui.input({ prompt = 'New name: ', default = text.clean(item.name) }, function(name)
-      if not name or vim.trim(name) == '' then
-        return
+    vim.ui.input(
+      { prompt = 'New name: ', default = text.clean(item.name, text.WHOLE) },
+      function(name)
+        if not name or vim.trim(name) == '' then
+          return
+        end
+        local argument = { conversation = item.id, name = name }
+        client.execute('pieces.conversations.rename', argument, function(renamed)
+          text.say(('Renamed to “%s”.'):format(text.clean(renamed.name, 80)))
+        end)
       end
-      local argument = { conversation = item.id, name = name }
-      client.execute('pieces.conversations.rename', argument, function(renamed)
-        text.say(('Renamed to “%s”.'):format(text.clean(renamed.name, 80)))
-      end)
-    end)
+    )
   end)
 end
 
@@ -154,8 +158,9 @@ local function copy(words)
   target('Copy link', words, function(item)
     local link = 'pieces-conversation:/' .. item.id .. '.md'
     vim.fn.setreg('"', link)
-    -- There may be no clipboard.
-    pcall(vim.fn.setreg, '+', link)
+    if vim.fn.has('clipboard') == 1 then
+      vim.fn.setreg('+', link)
+    end
     text.say('Copied ' .. link)
   end)
 end
@@ -170,6 +175,9 @@ end
 local function import(words)
   local from, found = words:gsub('%-%-dry%-run%s*', '')
   from = vim.trim(from)
+  if from ~= '' and not from:find('^https?://') then
+    from = vim.fs.normalize(vim.fs.abspath(from))
+  end
   local argument = { from = from ~= '' and from or nil, dryRun = found > 0 }
   client.execute('pieces.import', argument, function(result)
     text.say(
@@ -202,8 +210,12 @@ local function backend(words)
 end
 
 local function status()
+  state.settled(M.tell_status)
+end
+
+function M.tell_status()
   client.execute('pieces.status', nil, function(answer)
-    require('pieces.state').status(answer)
+    state.status(answer)
     local where = answer.url and (' at ' .. answer.url) or ''
     local version = answer.version and (' ' .. answer.version) or ''
     text.say(

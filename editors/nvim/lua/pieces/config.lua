@@ -7,7 +7,7 @@ local defaults = { cmd = { 'pieces-lsp' }, enable = true, picker = 'auto', setti
 ---@type pieces.Config
 local from_setup = {}
 
----@type { backend?: string, url?: string }? what `:Pieces backend` has chosen, for this session
+---@type pieces.Settings? what `:Pieces backend` has chosen, for this session
 local chosen
 
 ---@param options pieces.Config
@@ -16,12 +16,13 @@ function M.set(options)
   from_setup = options
 end
 
----@param backend string
+---@param backend 'auto'|'pieces-os'|'local'
 ---@param url string?
 function M.choose(backend, url)
   chosen = { backend = backend, url = url }
 end
 
+--- Every field is there.
 ---@return pieces.Config
 function M.get()
   local global = vim.g.pieces
@@ -39,7 +40,7 @@ end
 --- What the server is told: live updates are what the documents and the status line live on.
 ---@return pieces.Settings
 function M.settings()
-  local settings = vim.tbl_extend('force', { liveUpdates = true }, M.get().settings)
+  local settings = vim.tbl_extend('force', { liveUpdates = true }, M.get().settings or {})
   if chosen then
     settings.backend, settings.url = chosen.backend, chosen.url
   end

@@ -69,7 +69,7 @@ function M.find(title, words, choose)
   end
   M.list(words, function(items)
     local same = vim.tbl_filter(function(item)
-      return text.clean(item.name) == words
+      return text.clean(item.name, text.WHOLE) == words
     end, items)
     if #same == 1 then
       return choose(same[1])
@@ -91,7 +91,7 @@ function M.names(lead)
   local argument = { query = lead, limit = 50 }
   client.execute('pieces.conversations.list', argument, function(answer)
     names = vim.tbl_map(function(item)
-      return text.clean(item.name)
+      return text.clean(item.name, text.WHOLE)
     end, answer.items)
   end, function() end)
   vim.wait(300, function()

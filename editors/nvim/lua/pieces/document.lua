@@ -227,4 +227,14 @@ function M.conversation(buf)
   return name:match('^pieces%-conversation:/(%x+%-%x+%-%x+%-%x+%-%x+)%.md$')
 end
 
+--- The name that a conversation's document starts with.
+---@param buf integer 0 for the current one
+---@return string?
+function M.title(buf)
+  local heading = vim.api.nvim_buf_get_lines(buf, 0, 1, false)[1] or ''
+  local title = heading:match('^# (.*)')
+  -- Markdown's escapes are not part of the name.
+  return title and (title:gsub('\\(%p)', '%1'))
+end
+
 return M

@@ -2,9 +2,12 @@
 --- through here; nothing of them is ever executed.
 local M = {}
 
+--- The width of what must not be cut short: names that are looked up or edited.
+M.WHOLE = math.huge
+
 --- One harmless line: no control characters, no line breaks, no text-direction overrides.
 ---@param text string?
----@param width? integer most characters
+---@param width? number most characters
 ---@return string
 function M.clean(text, width)
   text = type(text) == 'string' and text or ''
