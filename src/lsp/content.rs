@@ -10,6 +10,7 @@ use super::transcripts::transcript;
 use crate::index::Conversation;
 use crate::markdown::{Part, Tie, Transcript};
 use crate::pieces::{self, Kind, Message, Role};
+use crate::sync::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -213,14 +214,17 @@ fn asset_uri(id: Uuid, name: &str) -> String {
     format!("{ASSET}:/{id}/{encoded}")
 }
 
-/// Tells the client which of the open conversations changed.
+/// Tells the client which of the open documents changed. What is gone, or cannot be read now, stays as the
+/// reader has it.
 pub(super) fn refresh(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
-    if !server.flags().text_document_content {
+    let readable = matches!(server.session.status().state, State::Live | State::Syncing);
+    if !server.flags().text_document_content || !readable {
         return;
     }
+    let index = server.session.reader();
     for uri in server.documents.uris() {
-        let concerned = |id: &Uuid| all || changed.contains(id);
-        if id_of_uri(&uri).is_some_and(|(_, id)| concerned(&id)) {
+        let concerned = |id: Uuid| (all || changed.contains(&id)) && index.contains(id);
+        if id_of_uri(&uri).is_some_and(|(_, id)| concerned(id)) {
             let server = Arc::clone(server);
             tokio::spawn(async move {
                 let params = json!({ "uri": uri });

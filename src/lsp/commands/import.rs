@@ -1,15 +1,22 @@
 //! `pieces.import {from?, dryRun?}`: copies a Pieces OS, or an export, into the local service.
 
+use super::FIND;
 use super::arguments::{flag, text};
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::progress::Progress;
 use crate::lsp::server::Server;
 use crate::pieces::Kind;
+use crate::sync::Backend;
 use crate::transfer::{self, Counts, Import, Origin};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
+
+/// How long the index may take to learn of what came.
+const LEARN: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub(super) async fn run(
@@ -79,6 +86,13 @@ pub(in crate::lsp) async fn import(
             .client
             .show_message(MessageType::WARNING, notice)
             .await;
+    }
+    // Who imports and looks finds what came, where the local service is in use.
+    if !dry_run
+        && server.session.status().backend == Backend::Local
+        && let Ok((handle, _)) = server.session.client(FIND).await
+    {
+        let _ = timeout(LEARN, handle.refresh()).await;
     }
     Ok(report.counts)
 }

@@ -26,10 +26,9 @@ const freePort = () =>
 const port = await freePort();
 const farPort = await freePort();
 
-const settings = (pieces) =>
-  fs.writeFileSync(
-    path.join(user, "User", "settings.json"),
-    JSON.stringify({
+fs.writeFileSync(
+  path.join(user, "User", "settings.json"),
+  JSON.stringify({
       "security.workspace.trust.enabled": false,
       "workbench.startupEditor": "none",
       "workbench.tips.enabled": false,
@@ -44,12 +43,19 @@ const settings = (pieces) =>
       "files.autoSave": "off",
       "editor.accessibilitySupport": "off",
       "editor.minimap.enabled": false,
-      "piecesLsp.dataDir": store,
-      "piecesLsp.logLevel": "info",
-      ...pieces,
-    }),
-  );
-settings({ "piecesLsp.backend": "local" });
+  }),
+);
+// Settings of the machine that the extension runs on: VS Code takes them from there only.
+fs.mkdirSync(path.join(user, "Machine"), { recursive: true });
+fs.writeFileSync(
+  path.join(user, "Machine", "settings.json"),
+  JSON.stringify({
+    "piecesLsp.dataDir": store,
+    "piecesLsp.logLevel": "info",
+    "piecesLsp.backend": "local",
+    "piecesLsp.url": `http://127.0.0.1:${farPort}`,
+  }),
+);
 
 /** Until it is so, or the deadline has passed. */
 async function until(what, condition, deadline = 30_000) {
@@ -255,7 +261,9 @@ try {
     await row("After the crash").waitFor();
   });
   await step("offline-says-so-and-comes-back", async () => {
-    settings({ "piecesLsp.backend": "pieces-os", "piecesLsp.url": `http://127.0.0.1:${farPort}` });
+    await palette("Switch Backend");
+    await titled("Where are your conversations?");
+    await page.getByRole("option", { name: /^pieces-os/ }).click();
     await page.getByText("Nothing answers").waitFor();
     await page.locator(".statusbar-item", { hasText: "Pieces offline" }).waitFor();
     await shot("offline");
