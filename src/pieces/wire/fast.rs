@@ -643,6 +643,8 @@ mod tests {
                 false,
                 "{'id':'#','anchors':{'iterable':[{'id':'#','assets':{'indices':{'x':1e999}}}]}}",
             ),
+            (false, "{'id':'#','messages':{'indices':{'#':01}}}"),
+            (false, "{'id':'#','messages':{'indices':{'#':-}}}"),
             (false, "{'id':'#','x':01}"),
             (false, "{'id':'#','x':1.}"),
             (false, "{'id':'#','x':[1,]}"),
