@@ -15,6 +15,8 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations about it.
     pub conversations: Vec<Uuid>,
+    /// When it last changed, in microseconds since the Unix epoch.
+    pub updated: i64,
 }
 
 /// The anchors by id and by path, and the known assets. Written by the one writer, read by everyone.
@@ -31,7 +33,7 @@ impl Ties {
         self.anchors.get(&id).map(|anchor| Arc::clone(&anchor))
     }
 
-    /// The anchors that point at one of `paths`, each path in any of the spellings [`path_key`] folds.
+    /// The anchors that point at one of `paths`, newest first, each path in any of the spellings [`path_key`] folds.
     pub fn anchors_at<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Anchor>> {
         let mut ids: Vec<Uuid> = paths
             .into_iter()
@@ -44,7 +46,9 @@ impl Ties {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().filter_map(|id| self.anchor(id)).collect()
+        let mut anchors: Vec<_> = ids.into_iter().filter_map(|id| self.anchor(id)).collect();
+        anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.updated));
+        anchors
     }
 
     /// Whether the service listed that asset, or we saved it.
@@ -150,6 +154,7 @@ mod tests {
             paths: paths.iter().map(ToString::to_string).collect(),
             assets: vec![],
             conversations: vec![],
+            updated: 0,
         };
         let at = |path| -> Vec<Uuid> { ties.anchors_at([path]).iter().map(|one| one.id).collect() };
         ties.put_anchor(anchor(a, &["/x", "/y"]));

@@ -30,6 +30,16 @@ pub(super) struct Flags {
     pub progress: bool,
     /// Code actions may be more than bare commands.
     pub code_action_literals: bool,
+    /// Hovers may be Markdown.
+    pub markdown_hover: bool,
+    /// Code lenses can be asked for again.
+    pub refreshes_code_lens: bool,
+    /// Inlay hints can be asked for again.
+    pub refreshes_inlay_hints: bool,
+    /// Documents can be served by us (LSP 3.18).
+    pub text_document_content: bool,
+    /// They have to be registered for.
+    pub registers_content: bool,
 }
 
 impl Flags {
@@ -51,6 +61,14 @@ impl Flags {
             progress: is("/window/workDoneProgress"),
             code_action_literals: at("/textDocument/codeAction/codeActionLiteralSupport")
                 .is_some_and(Value::is_object),
+            markdown_hover: at("/textDocument/hover/contentFormat")
+                .and_then(Value::as_array)
+                .is_some_and(|formats| formats.iter().any(|format| format == "markdown")),
+            refreshes_code_lens: is("/workspace/codeLens/refreshSupport"),
+            refreshes_inlay_hints: is("/workspace/inlayHint/refreshSupport"),
+            text_document_content: at("/workspace/textDocumentContent")
+                .is_some_and(Value::is_object),
+            registers_content: is("/workspace/textDocumentContent/dynamicRegistration"),
         }
     }
 }

@@ -1,21 +1,25 @@
 //! `textDocument/codeAction`: start, open and delete conversations from where the cursor is.
 
+use super::diagnostics::{self, Fix};
 use super::document::Document;
-use super::item::label;
 use super::reference::{CONVERSATION, Form, id_of_uri};
 use super::server::Server;
 use super::subject::{self, FileTies};
 use crate::index::{Conversation, Reader};
+use crate::lsp::item::label;
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
-    Command, Range, Url,
+    Command, Diagnostic, Range, Url,
 };
 use uuid::Uuid;
 
-pub(super) const START: CodeActionKind = CodeActionKind::new("pieces.start");
-pub(super) const OPEN: CodeActionKind = CodeActionKind::new("pieces.open");
-pub(super) const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
+const START: CodeActionKind = CodeActionKind::new("pieces.start");
+const OPEN: CodeActionKind = CodeActionKind::new("pieces.open");
+const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
+
+/// What is advertised.
+pub(super) const KINDS: [CodeActionKind; 4] = [START, OPEN, DELETE, CodeActionKind::QUICKFIX];
 
 /// Most actions of one kind.
 const MOST: usize = 5;
@@ -30,6 +34,30 @@ struct Action {
     argument: Value,
 }
 
+/// The fixes for links whose conversation is gone.
+fn quick_fixes(
+    server: &Server,
+    document: &Document,
+    params: &CodeActionParams,
+) -> Vec<CodeActionOrCommand> {
+    let fixes = diagnostics::fixes(server, &params.text_document.uri, document, params.range);
+    let action = |fix: Fix| {
+        let given = params.context.diagnostics.iter();
+        let fixed: Vec<Diagnostic> = given
+            .filter(|one| one.range == fix.range)
+            .cloned()
+            .collect();
+        CodeActionOrCommand::CodeAction(CodeAction {
+            title: fix.title,
+            kind: Some(CodeActionKind::QUICKFIX),
+            diagnostics: Some(fixed).filter(|fixed| !fixed.is_empty()),
+            edit: Some(fix.edit),
+            ..CodeAction::default()
+        })
+    };
+    fixes.into_iter().map(action).collect()
+}
+
 /// Answers the request.
 pub(super) async fn code_actions(
     server: &Server,
@@ -39,7 +67,7 @@ pub(super) async fn code_actions(
         None => true,
         Some(only) => only.iter().any(|one| selects(one, kind)),
     };
-    if ![&START, &OPEN, &DELETE].into_iter().any(wanted) {
+    if !KINDS.iter().any(wanted) {
         return Vec::new();
     }
     let automatic = params.context.trigger_kind == Some(CodeActionTriggerKind::AUTOMATIC);
@@ -51,11 +79,15 @@ pub(super) async fn code_actions(
         of_document(uri, params.range, &index, &mut actions).await;
     }
     let literals = server.flags().code_action_literals;
-    actions
-        .into_iter()
-        .filter(|action| wanted(&action.kind))
-        .map(|action| action.render(literals))
-        .collect()
+    let actions = actions.into_iter().filter(|action| wanted(&action.kind));
+    let mut rendered: Vec<_> = actions.map(|action| action.render(literals)).collect();
+    if let Some(document) = document
+        && literals
+        && wanted(&CodeActionKind::QUICKFIX)
+    {
+        rendered.extend(quick_fixes(server, &document, &params));
+    }
+    rendered
 }
 
 /// Whether `only` selects `kind`: it is the kind or above it.
@@ -87,6 +119,19 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
         Some((_, asset)) => subject::tied_to(&[asset], index),
         None => ties.conversations(index),
     };
+    // What is under the cursor has its actions already.
+    let offered = |one: &Conversation| {
+        actions
+            .iter()
+            .any(|action| action.argument["conversation"] == json!(one.id))
+    };
+    conversations.retain(|one| !offered(one));
+    conversations.truncate(MOST);
+    let mut others = open_and_delete(&conversations);
+    if !others.is_empty() {
+        // Going on comes before starting another.
+        actions.push(others.remove(0));
+    }
     if !actions.iter().any(|action| action.kind == START) {
         match ours {
             Some((Form::AssetUri, asset)) => actions.extend(start_from(&[asset])),
@@ -100,15 +145,7 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
             }
         }
     }
-    // What is under the cursor has its actions already.
-    let offered = |one: &Conversation| {
-        actions
-            .iter()
-            .any(|action| action.argument["conversation"] == json!(one.id))
-    };
-    conversations.retain(|one| !offered(one));
-    conversations.truncate(MOST);
-    actions.extend(open_and_delete(&conversations));
+    actions.extend(others);
 }
 
 fn start_from(assets: &[Uuid]) -> Vec<Action> {

@@ -15,8 +15,6 @@ pub(super) struct Document {
     pub text: Rope,
     /// The editor's version of it.
     pub version: i32,
-    /// The editor's name of its language, such as `rust`.
-    pub language: String,
     /// How the client counts columns.
     encoding: Encoding,
 }
@@ -33,7 +31,6 @@ impl Documents {
         let document = Document {
             text: Rope::from_str(&item.text),
             version: item.version,
-            language: item.language_id,
             encoding,
         };
         self.0.insert(item.uri, document);
@@ -79,7 +76,6 @@ impl Document {
         Document {
             text: Rope::from_str(text),
             version: 0,
-            language: String::new(),
             encoding,
         }
     }
@@ -140,13 +136,6 @@ impl Document {
         let first = self.text.line_to_char(number);
         let byte = |at: usize| line.char_to_byte(at.saturating_sub(first).min(line.len_chars()));
         byte(chars.start)..byte(chars.end)
-    }
-
-    /// The range of the whole text.
-    pub fn whole(&self) -> LspRange {
-        let last = self.text.len_lines().saturating_sub(1);
-        let end = self.position(last, usize::MAX);
-        LspRange::new(Position::new(0, 0), end)
     }
 }
 
@@ -229,10 +218,6 @@ mod tests {
                     );
                 }
             }
-            assert_eq!(
-                document.chars(document.whole()),
-                0..document.text.len_chars()
-            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Conversations and the status as clients see them.
 
 use super::reference::CONVERSATION;
-use crate::index::{ConversationRef, Ties};
+use crate::index::{ConversationRef, Ties, UNNAMED};
+use crate::markdown;
 use crate::sync::{State, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -66,21 +67,49 @@ pub(super) fn status_object(status: &Status, conversations: usize) -> Value {
     object
 }
 
-/// A name for a line of plain text: no control or direction characters, no line breaks, and short.
-pub(super) fn label(name: &str, most: usize) -> String {
-    let shown = |c: &char| !c.is_control() && !is_direction(*c);
-    let spaced = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut text: String = spaced.chars().filter(shown).take(most + 1).collect();
-    if text.chars().count() > most {
-        text.pop();
-        text.push('…');
-    }
-    text
+/// Microseconds since the Unix epoch for people, to the minute.
+pub(super) fn minute(micros: i64) -> String {
+    let time = Timestamp::from_microsecond(micros).unwrap_or_default();
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Characters that reorder or hide the text around them.
-pub(super) fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// A name for a line of plain text: see [`markdown::label`]. Never empty.
+pub(super) fn label(name: &str, most: usize) -> String {
+    let text = markdown::label(name, most);
+    match text.trim() {
+        "" => UNNAMED.to_owned(),
+        _ => text,
+    }
+}
+
+/// How long ago that was, roughly: `just now`, `5 minutes ago`, `3 days ago`.
+pub(super) fn ago(micros: i64) -> String {
+    let now = Timestamp::now().as_microsecond();
+    age(now.saturating_sub(micros) / 1_000_000)
+}
+
+fn age(seconds: i64) -> String {
+    let units = [
+        (365 * 86_400, "year"),
+        (30 * 86_400, "month"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+    ];
+    let unit = units.iter().find(|(length, _)| seconds >= *length);
+    match unit.map(|(length, name)| (seconds / length, name)) {
+        None => "just now".to_owned(),
+        Some((1, name)) => format!("1 {name} ago"),
+        Some((count, name)) => format!("{count} {name}s ago"),
+    }
+}
+
+/// `0 messages`, `1 message`, `2 messages`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 #[cfg(test)]
@@ -88,12 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels() {
-        let check = |name: &str, expected: &str| assert_eq!(label(name, 8), expected, "{name:?}");
-        check("short", "short");
-        check("exactly8", "exactly8");
-        check("more than 8", "more tha…");
-        check(" a\n\tb\u{0} ", "a b");
-        check("\u{202e}evil", "evil");
+    fn ages() {
+        let check = |seconds: i64, expected: &str| assert_eq!(age(seconds), expected);
+        check(-5, "just now");
+        check(59, "just now");
+        check(60, "1 minute ago");
+        check(7_199, "1 hour ago");
+        check(3 * 86_400, "3 days ago");
+        check(800 * 86_400, "2 years ago");
     }
 }

@@ -4,6 +4,7 @@ use super::item::conversation_item;
 use super::server::Server;
 use super::session::Started;
 use crate::index::{Delta, RESET_ABOVE, Reader};
+use crate::sync::{Handle, State};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -81,6 +82,7 @@ impl Batch {
 pub(super) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();
+    let mut stood = stands(&handle);
     let mut batch = Batch::default();
     let mut window: Option<Instant> = None;
     loop {
@@ -96,7 +98,14 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
                 None => return,
             },
             changed = statuses.changed() => match changed {
-                Ok(()) => send_status(&server).await,
+                Ok(()) => {
+                    let now = stands(&handle);
+                    if now != stood {
+                        stood = now;
+                        server.views_changed();
+                        send_status(&server).await;
+                    }
+                }
                 Err(_) => return,
             },
             () = closes => window = None,
@@ -117,6 +126,12 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
             window = Some(Instant::now() + WINDOW);
         }
     }
+}
+
+/// What of the status is worth a notification: its version and times are not.
+fn stands(handle: &Handle) -> (State, Option<String>) {
+    let status = handle.status.borrow();
+    (status.state, status.error.clone())
 }
 
 /// Sends the status, if the client wants live updates.

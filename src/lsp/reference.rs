@@ -103,7 +103,11 @@ fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
     if let Some(start) = scheme(ASSET) {
         let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c);
         let length = match after.strip_prefix('/') {
-            Some(_) => after.find(ends).unwrap_or(after.len()),
+            // A sentence may go on behind it.
+            Some(_) => {
+                let name = &after[..after.find(ends).unwrap_or(after.len())];
+                name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
+            }
             None => 0,
         };
         return (Form::AssetUri, start..id.end + length);

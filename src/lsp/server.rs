@@ -1,23 +1,37 @@
 //! The language server: what it offers, and where each request goes.
 
 use super::capabilities::{Encoding, Flags};
+use super::diagnostics::Published;
 use super::document::Documents;
+use super::error::invalid;
+use super::offer::Offers;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
-use super::{ask, code_action, commands, item, live, serve};
+use super::transcripts::Transcripts;
+use super::{
+    ask, code_action, code_lens, commands, completion, content, diagnostics, hover, inlay_hint,
+    item, live, navigation, rename, serve, symbols,
+};
+use crate::index::Conversation;
+use crate::sync::Backend;
 use crate::transport::{Output, stdin};
+use dashmap::DashMap;
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tower_lsp::jsonrpc::{Error, Result};
+use tokio::sync::Notify;
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{Client, LanguageServer, LspService};
 use uuid::Uuid;
 
 /// How long the client may take to answer what it should know at once.
 const PROMPT: Duration = Duration::from_secs(2);
+/// How long after a change derived things are brought up to date.
+const SETTLE: Duration = Duration::from_millis(200);
 /// The section of the editor's configuration that is ours.
 const SECTION: &str = "pieces";
 
@@ -31,10 +45,26 @@ pub(super) struct Server {
     pub documents: Documents,
     /// What is being written.
     pub posts: Posts,
+    /// The conversations that were read.
+    pub transcripts: Transcripts,
+    /// What was offered.
+    pub offers: Offers,
+    /// The diagnostics that the client has.
+    pub published: Published,
+    /// Restored conversations: the id that each had, and the one it has.
+    pub restored: DashMap<Uuid, Uuid>,
+    /// The assets that were saved from documents here.
+    pub saved: DashMap<u64, Uuid>,
+    /// Wakes the task that brings derived things up to date.
+    stale: Notify,
+    /// Lenses and hints are among them.
+    stale_views: AtomicBool,
     initialize_params: Arc<OnceLock<Value>>,
     flags: OnceLock<Flags>,
     layers: Mutex<Layers>,
     settings: arc_swap::ArcSwap<Settings>,
+    /// Whether the client follows our live updates.
+    live: AtomicBool,
 }
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
@@ -51,20 +81,30 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
     };
     let initialize_params = Arc::clone(&hooks.initialize_params);
     let mut inside = None;
-    let (service, socket) = LspService::new(|client| {
+    let (service, socket) = LspService::build(|client| {
         let server = Arc::new(Server {
             client,
             session: Session::new(launch),
             documents: Documents::default(),
             posts: Posts::default(),
+            transcripts: Transcripts::default(),
+            offers: Offers::default(),
+            published: Published::default(),
+            restored: DashMap::new(),
+            saved: DashMap::new(),
+            stale: Notify::new(),
+            stale_views: AtomicBool::new(false),
             initialize_params,
             flags: OnceLock::new(),
             layers: Mutex::default(),
             settings: arc_swap::ArcSwap::default(),
+            live: AtomicBool::new(false),
         });
         inside = Some(Arc::clone(&server));
         LanguageService(server)
-    });
+    })
+    .custom_method(content::METHOD, LanguageService::text_document_content)
+    .finish();
     let code = serve::serve(service, socket, input, output.clone(), hooks).await;
     if let Some(server) = inside {
         server.posts.finish().await;
@@ -91,36 +131,93 @@ impl Server {
         item::status_object(&self.session.status(), total)
     }
 
-    /// These conversations changed, or (`reset`) anything may have.
-    pub fn index_changed(&self, _changed: &HashSet<Uuid>, _reset: bool) {}
+    /// The files that a conversation is tied to.
+    pub fn files_of(&self, one: &Conversation) -> Vec<String> {
+        let index = self.session.reader();
+        let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
+        let mut files: Vec<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
 
-    /// Reads settings with `read` and puts them in force. Reports what is wrong with them.
-    async fn reconfigure(self: &Arc<Self>, read: impl FnOnce(&mut Layers) -> Vec<String> + Send) {
-        let before = self.settings();
-        let problems = {
-            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            let problems = read(&mut layers);
-            self.settings.store(Arc::new(layers.effective()));
-            problems
-        };
+    /// These conversations changed, or (`all`) anything may have.
+    pub fn index_changed(self: &Arc<Self>, changed: &HashSet<Uuid>, all: bool) {
+        self.transcripts.forget(changed, all);
+        content::refresh(self, changed, all);
+        self.views_changed();
+    }
+
+    /// Lenses, hints and diagnostics may have changed.
+    pub fn views_changed(&self) {
+        self.stale_views.store(true, Ordering::Relaxed);
+        self.stale.notify_one();
+    }
+
+    /// Brings derived things up to date, a moment after each change.
+    async fn keep_up(&self) {
+        loop {
+            self.stale.notified().await;
+            tokio::time::sleep(SETTLE).await;
+            diagnostics::publish(self).await;
+            if self.stale_views.swap(false, Ordering::Relaxed) {
+                let flags = self.flags();
+                if flags.refreshes_code_lens && self.settings().code_lens {
+                    let _ = ask::<request::CodeLensRefresh>(&self.client, (), PROMPT).await;
+                }
+                if flags.refreshes_inlay_hints && self.settings().inlay_hints {
+                    let _ = ask::<request::InlayHintRefreshRequest>(&self.client, (), PROMPT).await;
+                }
+            }
+        }
+    }
+
+    /// Reads settings with `read`. To be called before the first wait: the order counts.
+    fn change<T>(&self, read: impl FnOnce(&mut Layers) -> T) -> T {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(&mut layers);
+        self.settings.store(Arc::new(layers.effective()));
+        read
+    }
+
+    /// Asks for the configuration that was announced with this number. Returns what is wrong with it.
+    async fn pull(&self, number: u64) -> Vec<String> {
+        let section = self.pull_configuration().await;
+        let read = |section| self.change(|layers| layers.configure(number, &section));
+        section.map(read).unwrap_or_default()
+    }
+
+    /// Puts the settings in force, and reports what is wrong with them.
+    async fn put_in_force(self: &Arc<Self>, problems: Vec<String>) {
         for problem in problems {
             self.client
                 .show_message(MessageType::WARNING, problem)
                 .await;
         }
-        match self.session.apply(&self.settings()).await {
-            Applied::Started(started) => {
-                live::send_reset(self).await;
-                live::send_status(self).await;
-                tokio::spawn(live::follow(Arc::clone(self), started));
-            }
-            Applied::Refused => {
-                live::send_reset(self).await;
-                live::send_status(self).await;
-            }
-            Applied::Unchanged if !before.live_updates => live::send_reset(self).await,
-            Applied::Unchanged => {}
+        let live = self.settings().live_updates;
+        let was_live = self.live.swap(live, Ordering::AcqRel);
+        let followed = self.session.reader().snapshot().revision() > 0;
+        let applied = self.session.apply(|| self.settings()).await;
+        let started = !matches!(applied, Applied::Unchanged);
+        let live_now = !started && live && !was_live;
+        // Who has followed another connection, or none, begins again.
+        if started && followed || live_now {
+            live::send_reset(self).await;
         }
+        if started || live_now {
+            live::send_status(self).await;
+            self.index_changed(&HashSet::new(), true);
+        }
+        if let Applied::Started(started) = applied {
+            tokio::spawn(live::follow(Arc::clone(self), started));
+        }
+        self.views_changed();
+    }
+
+    /// Connects to the backend that the person chose when asked.
+    pub async fn switch_to(self: &Arc<Self>, backend: Backend) {
+        self.session.choose(backend);
+        self.put_in_force(Vec::new()).await;
     }
 
     /// Asks the client for our section of its configuration; `None` when it has none for us.
@@ -145,23 +242,32 @@ impl Server {
         }
     }
 
-    /// Asks to be told when the configuration changes, where that has to be asked for.
+    /// Registers for what this client wants registrations.
     async fn register(&self) {
-        if !self.flags().registers_configuration {
+        let flags = self.flags();
+        let configuration = flags.registers_configuration.then(|| Registration {
+            id: "pieces-configuration".into(),
+            method: "workspace/didChangeConfiguration".into(),
+            register_options: Some(json!({ "section": SECTION })),
+        });
+        let content = flags.registers_content.then(content::registration);
+        let registrations: Vec<Registration> = configuration.into_iter().chain(content).collect();
+        if registrations.is_empty() {
             return;
         }
-        let params = RegistrationParams {
-            registrations: vec![Registration {
-                id: "pieces-configuration".into(),
-                method: "workspace/didChangeConfiguration".into(),
-                register_options: Some(json!({ "section": SECTION })),
-            }],
-        };
+        let params = RegistrationParams { registrations };
         if let Err(unanswered) =
             ask::<request::RegisterCapability>(&self.client, params, PROMPT).await
         {
-            tracing::warn!(%unanswered, "changes of the configuration will not be noticed");
+            tracing::warn!(%unanswered, "the client did not register everything");
         }
+    }
+}
+
+impl LanguageService {
+    /// `workspace/textDocumentContent`.
+    async fn text_document_content(&self, params: content::Params) -> Result<content::Content> {
+        content::content(&self.0, params).await
     }
 }
 
@@ -184,20 +290,18 @@ impl LanguageServer for LanguageService {
 
     async fn initialized(&self, _: InitializedParams) {
         let server = Arc::clone(&self.0);
+        let params = server.initialize_params.get();
+        let options = params.map_or(Value::Null, |params| {
+            params["initializationOptions"].clone()
+        });
+        let (number, mut problems) =
+            server.change(|layers| (layers.announce(), layers.initialize(&options)));
         // In a task of its own: it waits for the client.
         tokio::spawn(async move {
-            let params = server.initialize_params.get();
-            let options = params.map_or(Value::Null, |params| {
-                params["initializationOptions"].clone()
-            });
-            let section = server.pull_configuration().await.unwrap_or_default();
-            let read = |layers: &mut Layers| {
-                let mut problems = layers.initialize(&options);
-                problems.extend(layers.configure(&section));
-                problems
-            };
-            server.reconfigure(read).await;
+            problems.extend(server.pull(number).await);
+            server.put_in_force(problems).await;
             server.register().await;
+            server.keep_up().await;
         });
     }
 
@@ -207,34 +311,108 @@ impl LanguageServer for LanguageService {
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
         let server = Arc::clone(&self.0);
+        let (number, problems) = server.change(|layers| {
+            let number = layers.announce();
+            let pushed = params.settings.get(SECTION);
+            (
+                number,
+                pushed.map(|section| layers.configure(number, section)),
+            )
+        });
         tokio::spawn(async move {
-            let pushed = match params.settings.get(SECTION) {
-                Some(section) => Some(section.clone()),
+            let problems = match problems {
+                Some(problems) => problems,
                 // Clients of the pull model say only that something changed.
-                None => server.pull_configuration().await,
+                None => server.pull(number).await,
             };
-            if let Some(section) = pushed {
-                server
-                    .reconfigure(|layers| layers.configure(&section))
-                    .await;
-            }
+            server.put_in_force(problems).await;
         });
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         self.0.documents.open(params, self.0.flags().encoding);
+        self.0.stale.notify_one();
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         self.0.documents.change(params);
+        self.0.stale.notify_one();
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         self.0.documents.close(&params.text_document.uri);
+        diagnostics::withdraw(&self.0, params.text_document.uri).await;
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
         Ok(Some(code_action::code_actions(&self.0, params).await))
+    }
+
+    async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        Ok(hover::hover(&self.0, params).await)
+    }
+
+    async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
+        Ok(navigation::links(&self.0, &params))
+    }
+
+    async fn goto_definition(
+        &self,
+        params: GotoDefinitionParams,
+    ) -> Result<Option<GotoDefinitionResponse>> {
+        Ok(navigation::definition(&self.0, params))
+    }
+
+    async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
+        Ok(navigation::references(&self.0, params))
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        Ok(inlay_hint::inlay_hints(&self.0, &params))
+    }
+
+    async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
+        Ok(completion::completion(&self.0, &params))
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        Ok(Some(
+            code_lens::code_lenses(&self.0, &params.text_document.uri).await,
+        ))
+    }
+
+    async fn symbol(
+        &self,
+        params: WorkspaceSymbolParams,
+    ) -> Result<Option<Vec<SymbolInformation>>> {
+        Ok(Some(
+            symbols::workspace_symbols(&self.0, params.query).await,
+        ))
+    }
+
+    async fn document_symbol(
+        &self,
+        params: DocumentSymbolParams,
+    ) -> Result<Option<DocumentSymbolResponse>> {
+        Ok(symbols::document_symbols(
+            &self.0,
+            &params.text_document.uri,
+        ))
+    }
+
+    async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
+        Ok(symbols::folding_ranges(&self.0, &params.text_document.uri))
+    }
+
+    async fn prepare_rename(
+        &self,
+        params: TextDocumentPositionParams,
+    ) -> Result<Option<PrepareRenameResponse>> {
+        Ok(rename::prepare(&self.0, &params))
+    }
+
+    async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
+        rename::rename(&self.0, params).await
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {
@@ -244,9 +422,7 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(Error::invalid_params(
-                    "One JSON object is the only argument.",
-                ));
+                return Err(invalid("One JSON object is the only argument."));
             }
         };
         commands::execute(&self.0, &params.command, argument, token)
@@ -270,12 +446,30 @@ fn offered(encoding: Encoding) -> ServerCapabilities {
             },
         )),
         code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
-            code_action_kinds: Some(vec![
-                code_action::START,
-                code_action::OPEN,
-                code_action::DELETE,
-            ]),
+            code_action_kinds: Some(code_action::KINDS.into()),
             ..CodeActionOptions::default()
+        })),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        document_link_provider: Some(DocumentLinkOptions {
+            resolve_provider: Some(false),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        }),
+        definition_provider: Some(OneOf::Left(true)),
+        references_provider: Some(OneOf::Left(true)),
+        inlay_hint_provider: Some(OneOf::Left(true)),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some(completion::TRIGGERS.map(str::to_owned).into()),
+            ..CompletionOptions::default()
+        }),
+        code_lens_provider: Some(CodeLensOptions {
+            resolve_provider: Some(false),
+        }),
+        workspace_symbol_provider: Some(OneOf::Left(true)),
+        document_symbol_provider: Some(OneOf::Left(true)),
+        folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
+        rename_provider: Some(OneOf::Right(RenameOptions {
+            prepare_provider: Some(true),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
         })),
         execute_command_provider: Some(ExecuteCommandOptions {
             commands: commands::NAMES.map(str::to_owned).into(),

@@ -33,10 +33,12 @@ impl FileTies {
         }
     }
 
-    /// The assets saved from the file.
+    /// The assets saved from the file, newest first.
     pub fn assets(&self) -> Vec<Uuid> {
         let mut assets: Vec<Uuid> = Vec::new();
-        for asset in self.anchors.iter().flat_map(|anchor| &anchor.assets) {
+        // An anchor lists its assets in the order in which they were saved.
+        let saved = self.anchors.iter().flat_map(|one| one.assets.iter().rev());
+        for asset in saved {
             if !assets.contains(asset) {
                 assets.push(*asset);
             }

@@ -1,5 +1,7 @@
 //! The REST client.
 
+mod raw;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +49,7 @@ pub struct Listed {
 
 /// How much of an answer is read, and for how long.
 #[derive(Clone, Copy)]
-struct Allowance {
+pub(super) struct Allowance {
     /// Until the status and headers are there.
     start: Duration,
     /// Between two chunks of the body.
@@ -58,7 +60,7 @@ struct Allowance {
     body: usize,
 }
 
-const SMALL: Allowance = Allowance {
+pub(super) const SMALL: Allowance = Allowance {
     start: limits::SMALL_GET,
     idle: limits::SMALL_GET,
     total: limits::SMALL_GET,
@@ -68,7 +70,7 @@ const TINY: Allowance = Allowance {
     body: limits::TINY_BODY,
     ..SMALL
 };
-const COLLECTION: Allowance = Allowance {
+pub(super) const COLLECTION: Allowance = Allowance {
     start: limits::COLLECTION_START,
     idle: limits::COLLECTION_IDLE,
     total: limits::COLLECTION_TOTAL,
@@ -359,7 +361,7 @@ impl Client {
         IdentifierStream::open(&self.0.base, self.0.token.clone()).await
     }
 
-    fn call(&self) -> Call<'_> {
+    pub(super) fn call(&self) -> Call<'_> {
         Call {
             base: &self.0.base,
             local: self.0.token.is_some(),
@@ -367,7 +369,7 @@ impl Client {
         }
     }
 
-    fn posted(&self) -> Call<'_> {
+    pub(super) fn posted(&self) -> Call<'_> {
         Call {
             post: true,
             ..self.call()
@@ -393,7 +395,7 @@ impl Client {
     }
 
     /// The body of a successful GET.
-    async fn get(&self, path: &str, allowance: Allowance) -> Result<Vec<u8>, Error> {
+    pub(super) async fn get(&self, path: &str, allowance: Allowance) -> Result<Vec<u8>, Error> {
         let _permit = self.permit().await?;
         let reading = async {
             let response = self.send_get(path, allowance.start).await?;
@@ -429,7 +431,7 @@ impl Client {
     }
 
     /// The body of a successful POST.
-    async fn post(
+    pub(super) async fn post(
         &self,
         path: &str,
         json: Option<&serde_json::Value>,
@@ -507,7 +509,11 @@ impl Client {
         }
     }
 
-    fn decode<T>(&self, call: Call<'_>, read: Result<T, serde_json::Error>) -> Result<T, Error> {
+    pub(super) fn decode<T>(
+        &self,
+        call: Call<'_>,
+        read: Result<T, serde_json::Error>,
+    ) -> Result<T, Error> {
         read.map_err(|_| call.protocol("not JSON"))
     }
 

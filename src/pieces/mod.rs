@@ -10,10 +10,12 @@ mod list;
 mod loopback;
 mod outcome;
 mod stream;
+mod transcript;
 pub mod wire;
 
 pub use client::{Client, Listed};
-pub use discovery::{Discovery, Found};
+pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use loopback::{BaseUrl, Refusal};
 pub use stream::{Change, Frame, IdentifierStream};
+pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};

@@ -12,7 +12,8 @@ use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 pub(super) use fast::FastReader;
-pub(super) use lenient::{from_slice, repair};
+pub(crate) use lenient::from_slice;
+pub(super) use lenient::repair;
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
 
@@ -78,6 +79,8 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations tied to it.
     pub conversations: Vec<Uuid>,
+    /// `updated.value`, in microseconds since the Unix epoch.
+    pub updated: Option<i64>,
 }
 
 impl<'de> Deserialize<'de> for Readable<Conversation<'de>> {
@@ -133,6 +136,7 @@ lenient_object! {
         "points" => points: Points<'de>,
         "assets" => assets: Members,
         "conversations" => conversations: Members,
+        "updated" => updated: GroupedTimestamp,
     }
 }
 
@@ -217,6 +221,7 @@ impl<'a> AnchorObject<'a> {
             id: self.id.0?.uuid()?,
             assets: self.assets.ids(),
             conversations: self.conversations.ids(),
+            updated: self.updated.micros(),
             paths: inline_paths(self.points, self.reference)
                 .map(Cow::into_owned)
                 .collect(),
@@ -286,6 +291,12 @@ pub(super) fn identifiers(
     Ok(is_list.then(|| members.ids()))
 }
 
+/// The ids that belong to a plural wrapper (`{iterable, indices}`), in its order; none where it is
+/// no such thing.
+pub fn live_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
+}
+
 lenient_object! {
     struct CreateFromAssetOutput { "conversation" => conversation: Reference, }
 }
@@ -294,6 +305,11 @@ lenient_object! {
 pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
     let output: CreateFromAssetOutput = from_slice(json)?;
     Ok(output.conversation.id.0.and_then(Id::uuid))
+}
+
+/// The ids in a plural wrapper such as `messages`, in order; none where it is no wrapper.
+pub(super) fn member_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 /// The id of any object.
@@ -465,6 +481,7 @@ mod tests {
             paths: vec!["/home/u/p/src/retry.rs".into()],
             assets: vec![uuid(ASSET)],
             conversations: vec![uuid(ID)],
+            updated: None,
         };
         let bare = Anchor {
             id: uuid(ID),

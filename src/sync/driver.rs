@@ -7,7 +7,7 @@ use crate::pieces::{self, Change, Client, Error, Frame, IdentifierStream, Kind, 
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub enum Write {
     Id(Uuid),
     /// Deleted.
     Deleted(Uuid),
-    /// Saved an asset.
+    /// Saved an asset. Answered once its anchors were looked up.
     Asset(Uuid),
     /// Outcome unknown: look again.
     Unknown,
@@ -75,22 +75,38 @@ pub struct Handle {
     /// The state of the connection.
     pub status: watch::Receiver<Status>,
     client: watch::Receiver<Option<Client>>,
+    /// How many attempts to connect have failed, and connections were lost.
+    failures: watch::Receiver<u64>,
+    driver: AbortHandle,
 }
 
 impl Handle {
-    /// The client of the service that was found, waiting for it at most `within`.
+    /// The client of the service that was found, waiting for it at most `within`, or until the next
+    /// attempt has failed.
     ///
     /// # Errors
     /// `offline`, with the reason that the status has.
     pub async fn client(&self, within: Duration) -> Result<Client, Error> {
-        let mut clients = self.client.clone();
+        let (mut clients, mut failures) = (self.client.clone(), self.failures.clone());
+        failures.mark_unchanged();
         // A person asks: do not sit out the pause.
         let _ = self.commands.try_send(Command::Retry);
-        let found = tokio::time::timeout(within, clients.wait_for(Option::is_some)).await;
-        match found {
-            Ok(Ok(client)) => client.clone().ok_or_else(|| self.offline()),
-            _ => Err(self.offline()),
-        }
+        let found = async {
+            tokio::select! {
+                biased;
+                found = clients.wait_for(Option::is_some) => found.ok()?.clone(),
+                _ = failures.changed() => None,
+            }
+        };
+        let found = tokio::time::timeout(within, found).await;
+        found.ok().flatten().ok_or_else(|| self.offline())
+    }
+
+    /// Ends the synchroniser: when this returns, the index changes no more.
+    pub async fn stop(&self) {
+        self.driver.abort();
+        let mut clients = self.client.clone();
+        while clients.changed().await.is_ok() {}
     }
 
     /// Tells the index of a write; returns when readers can see it (for an id: when it was looked up).
@@ -147,12 +163,8 @@ pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision
         error: None,
     });
     let (client, client_reader) = watch::channel(None);
-    let handle = Handle {
-        commands,
-        index: machine.index().reader(),
-        status: status_reader,
-        client: client_reader,
-    };
+    let (failures, failures_reader) = watch::channel(0);
+    let index = machine.index().reader();
     let driver = Driver {
         machine,
         source,
@@ -160,12 +172,22 @@ pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision
         deltas,
         status,
         client,
+        failures,
         tasks: JoinSet::new(),
         waiting_for: Vec::new(),
+        anchors: (0, 0),
+        anchoring: Vec::new(),
         refreshing: Vec::new(),
     };
-    tokio::spawn(driver.run());
-    handle
+    let driver = tokio::spawn(driver.run()).abort_handle();
+    Handle {
+        commands,
+        index,
+        status: status_reader,
+        client: client_reader,
+        failures: failures_reader,
+        driver,
+    }
 }
 
 struct Driver {
@@ -175,11 +197,26 @@ struct Driver {
     deltas: mpsc::UnboundedSender<Delta>,
     status: watch::Sender<Status>,
     client: watch::Sender<Option<Client>>,
-    tasks: JoinSet<Input>,
+    failures: watch::Sender<u64>,
+    tasks: JoinSet<Done>,
     /// Writes known by id only, until the index holds them.
     waiting_for: Vec<(Uuid, oneshot::Sender<()>)>,
+    /// Requests for anchors so far, and the last whose answer was used: an answer may be overtaken.
+    anchors: (u64, u64),
+    /// Saved assets, with the number of the request for anchors that shows them.
+    anchoring: Vec<(u64, oneshot::Sender<()>)>,
     /// Refreshes, with the number of lists after which each is done.
     refreshing: Vec<(u64, oneshot::Sender<Result<usize, Error>>)>,
+}
+
+/// How a request ended.
+enum Done {
+    /// With news for the machine.
+    Told(Input),
+    /// It was a list, and there is none.
+    ListFailed(Ticket, Error),
+    /// It was the anchors, with the number of the request; `None` when there are none to be had.
+    Anchors(u64, Option<Vec<index::Anchor>>),
 }
 
 /// Why a loop ended.
@@ -235,7 +272,7 @@ impl Driver {
             tokio::select! {
                 done = &mut work => return Some(done),
                 command = self.inbox.recv() => self.command(command?),
-                Some(Ok(input)) = self.tasks.join_next() => self.step(input),
+                Some(Ok(done)) = self.tasks.join_next() => self.done(done),
             }
         }
     }
@@ -279,7 +316,9 @@ impl Driver {
             let _ = waiter.send(Err(error.clone()));
         }
         self.waiting_for.clear();
+        self.anchoring.clear();
         self.say(State::Offline, Some(error.message));
+        self.failures.send_modify(|count| *count += 1);
     }
 
     fn say(&mut self, state: State, error: Option<String>) {
@@ -307,7 +346,6 @@ impl Driver {
             });
         });
         self.step(Input::Opened);
-        let mut list_failures = 0;
         let end = loop {
             let due = self.machine.deadline();
             let wake = async move {
@@ -321,10 +359,12 @@ impl Driver {
                     Ok(frame) => from_frame(frame),
                     Err(error) => break End::Lost(error),
                 },
-                Some(done) = self.tasks.join_next() => match done {
-                    Ok(input) => input,
-                    Err(_) => continue,
-                },
+                Some(done) = self.tasks.join_next() => {
+                    if let Ok(done) = done {
+                        self.done(done);
+                    }
+                    continue;
+                }
                 command = self.inbox.recv() => match command {
                     Some(command) => {
                         self.command(command);
@@ -334,21 +374,41 @@ impl Driver {
                 },
                 () = wake => Input::Wake,
             };
-            if let Input::Listed(_, None) = input {
-                list_failures += 1;
-                let error = self.status.borrow().error.clone();
-                if list_failures >= 1 && error.is_some() {
-                    // The reason is in the status already.
-                }
-            }
             self.step(input);
-            if self.machine.is_live() {
-                self.say(State::Live, None);
-            }
         };
         version.abort();
         self.step(Input::Closed);
         end
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Told(input) => self.step(input),
+            Done::ListFailed(ticket, error) => {
+                if self.machine.lists().1 == Some(ticket) {
+                    // It is tried again, but a person who asked for it wants to know now.
+                    for (_, waiter) in self.refreshing.drain(..) {
+                        let _ = waiter.send(Err(error.clone()));
+                    }
+                    let message = Some(error.message);
+                    self.status.send_if_modified(|status| {
+                        std::mem::replace(&mut status.error, message.clone()) != message
+                    });
+                }
+                self.step(Input::Listed(ticket, None));
+            }
+            Done::Anchors(number, anchors) => {
+                if number > self.anchors.1 {
+                    self.anchors.1 = number;
+                    self.step(Input::Anchors(anchors));
+                }
+                // Dropping the sender ends the waiting.
+                self.anchoring.retain(|(shown_by, _)| *shown_by > number);
+            }
+        }
+        if self.machine.is_live() {
+            self.say(State::Live, None);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -358,12 +418,18 @@ impl Driver {
                 self.waiting_for.push((id, done));
                 self.step(Input::WroteId(id));
             }
+            Command::Wrote(Write::Asset(id), done) => {
+                let before = self.anchors.0;
+                self.step(Input::WroteAsset(id));
+                if self.anchors.0 > before {
+                    self.anchoring.push((self.anchors.0, done));
+                }
+            }
             Command::Wrote(write, done) => {
                 self.step(match write {
                     Write::Conversation(one) => Input::Wrote(one),
                     Write::Deleted(id) => Input::Deleted(id),
-                    Write::Asset(id) => Input::WroteAsset(id),
-                    Write::Id(_) | Write::Unknown => Input::Refresh,
+                    Write::Id(_) | Write::Asset(_) | Write::Unknown => Input::Refresh,
                 });
                 let _ = done.send(());
             }
@@ -416,28 +482,30 @@ impl Driver {
         let Some(client) = self.client.borrow().clone() else {
             return;
         };
-        let status = self.status.clone();
+        if action == Action::Anchors {
+            self.anchors.0 += 1;
+        }
+        let number = self.anchors.0;
         self.tasks.spawn(async move {
-            match action {
-                Action::List(ticket) => list(client, ticket, status).await,
+            Done::Told(match action {
+                Action::List(ticket) => return list(client, ticket).await,
                 Action::Fetch(ticket, id) => Input::Fetched(ticket, id, fetch(client, id).await),
                 Action::Identify(ticket) => {
                     Input::Identified(ticket, client.identifier_ids().await.ok())
                 }
-                Action::Anchors => Input::Anchors(
-                    client
-                        .anchors()
-                        .await
-                        .ok()
-                        .map(|anchors| anchors.into_iter().map(from_wire_anchor).collect()),
-                ),
+                Action::Anchors => {
+                    let anchors = client.anchors().await.ok();
+                    let read =
+                        |anchors: Vec<_>| anchors.into_iter().map(from_wire_anchor).collect();
+                    return Done::Anchors(number, anchors.map(read));
+                }
                 Action::Assets => Input::Assets(client.asset_identifiers().await.ok()),
-            }
+            })
         });
     }
 }
 
-async fn list(client: Client, ticket: Ticket, status: watch::Sender<Status>) -> Input {
+async fn list(client: Client, ticket: Ticket) -> Done {
     let add = |listing: &mut Builder, one: wire::Conversation<'_>| {
         listing.push(from_wire(&one).as_ref());
     };
@@ -449,12 +517,9 @@ async fn list(client: Client, ticket: Ticket, status: watch::Sender<Status>) -> 
                     "conversations that could not be read"
                 );
             }
-            Input::Listed(ticket, Some(listing))
+            Done::Told(Input::Listed(ticket, Some(listing)))
         }
-        Err(error) => {
-            status.send_modify(|status| status.error = Some(error.message));
-            Input::Listed(ticket, None)
-        }
+        Err(error) => Done::ListFailed(ticket, error),
     }
 }
 
@@ -511,6 +576,7 @@ fn from_wire_anchor(one: pieces::wire::Anchor) -> index::Anchor {
         paths: one.paths,
         assets: one.assets,
         conversations: one.conversations,
+        updated: one.updated.unwrap_or(0),
     }
 }
 

@@ -1,12 +1,17 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
+pub(super) mod import;
 mod list;
 mod open;
 mod raw;
 mod rename;
+mod restore;
+mod search;
 mod start;
 mod write;
+
+pub(super) use rename::rename_to;
 
 use super::error::invalid;
 use super::progress::Progress;
@@ -14,11 +19,11 @@ use super::server::Server;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 15] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -29,6 +34,10 @@ pub(super) const NAMES: [&str; 11] = [
     "pieces.conversations.startFromDocument",
     "pieces.conversations.open",
     "pieces.conversations.rename",
+    "pieces.conversations.search",
+    "pieces.conversations.trash",
+    "pieces.conversations.restore",
+    "pieces.import",
     "pieces.status",
 ];
 
@@ -45,7 +54,7 @@ pub(super) async fn execute(
     token: Option<ProgressToken>,
 ) -> Result<Value> {
     if !argument.is_object() && !argument.is_string() && !argument.is_null() {
-        return Err(Error::invalid_params("The argument must be a JSON object."));
+        return Err(invalid("The argument must be a JSON object."));
     }
     let progress = |title| Progress::begin(server, token.clone(), title);
     match name {
@@ -71,6 +80,10 @@ pub(super) async fn execute(
         "pieces.conversations.list" => list::list(server, &argument).await,
         "pieces.conversations.open" => open::open(server, &argument).await,
         "pieces.conversations.rename" => rename::rename(server, &argument).await,
+        "pieces.conversations.search" => search::search(server, &argument).await,
+        "pieces.conversations.trash" => restore::trash(server).await,
+        "pieces.conversations.restore" => restore::restore(server, &argument).await,
+        "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(server.status()),
         _ => Err(invalid("There is no such command in pieces-lsp.")),
     }

@@ -1,20 +1,29 @@
 //! Creating and deleting.
 
 use super::arguments::{field, flag, id};
+use super::restore::in_trash;
 use super::{DECIDE, FIND};
 use crate::lsp::ask;
 use crate::lsp::error::{failed, invalid};
+use crate::lsp::item::counted;
 use crate::lsp::item::label;
+use crate::lsp::offer;
 use crate::lsp::server::Server;
-use crate::pieces;
+use crate::lsp::transcripts::transcript;
+use crate::pieces::{self, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
+use crate::trash::{self, Deleted};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams, request};
 use uuid::Uuid;
 
+/// How long reading a conversation may take before it is deleted without a copy.
+const READ: Duration = Duration::from_secs(5);
 /// Most characters of a name in a question.
 const NAME: usize = 80;
 
@@ -27,62 +36,133 @@ pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Val
     };
     let transferables = flag(argument, "transferables")?;
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     let creating = async move {
         match client.create(&seed, transferables).await {
             Ok((answer, one)) => {
                 handle.wrote(Write::Conversation(from_wire(&one))).await;
                 Ok(answer)
             }
-            Err(error) => Err(learned(&handle, error).await),
+            Err(error) => Err(learned(&inside, &handle, error).await),
         }
     };
     server.posts.run(creating).await
 }
 
-/// `pieces.conversations.delete {conversation, confirm?}`.
+/// `pieces.conversations.delete {conversation, confirm?}`. The conversation goes to the trash first.
 pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let confirm = flag(argument, "confirm")?.unwrap_or(true) && server.settings().confirm_delete;
-    if confirm && !confirmed(server, id).await {
-        return Ok(json!({ "deleted": false }));
+    let deleted = |deleted: bool| Ok(json!({ "deleted": deleted }));
+    // Read before the question, so that the answer is acted on at once.
+    let copy = copy(server, id).await;
+    if confirm && !confirmed(server, question(server, id, copy.as_ref().err())).await {
+        return deleted(false);
+    }
+    let kept = match copy {
+        Ok(copy) => {
+            let put = in_trash(server, move |trash| trash.put(&copy)).await;
+            put.is_ok_and(|put| put.is_ok())
+        }
+        // The first question said so already.
+        Err(_) => true,
+    };
+    if confirm && !kept {
+        let again = "The trash cannot be written, so this cannot be undone. Delete it for good?";
+        if !confirmed(server, again.to_owned()).await {
+            return deleted(false);
+        }
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     let deleting = async move {
         match client.delete(id).await {
             Ok(()) => {
                 handle.wrote(Write::Deleted(id)).await;
                 Ok(json!({ "deleted": true }))
             }
-            Err(error) => Err(learned(&handle, error).await),
+            Err(error) => {
+                if !error.outcome_unknown {
+                    let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
+                }
+                Err(learned(&inside, &handle, error).await)
+            }
         }
     };
     server.posts.run(deleting).await
 }
 
-/// After a POST that failed: where it may have been carried out, the index looks again.
-pub(super) async fn learned(handle: &Handle, error: pieces::Error) -> Error {
-    if error.outcome_unknown {
+/// Everything that the trash keeps of a conversation.
+async fn copy(server: &Server, id: Uuid) -> std::result::Result<Deleted, pieces::Error> {
+    let index = server.session.reader();
+    let transcript = match timeout(READ, transcript(server, id)).await {
+        Ok(transcript) => transcript?,
+        Err(_) => return Err(unread(pieces::Kind::Timeout)),
+    };
+    if transcript.missing > 0 {
+        return Err(unread(pieces::Kind::Protocol));
+    }
+    let one = index.get(id);
+    let anchors = one.iter().flat_map(|one| &one.anchors);
+    let anchors = anchors.filter_map(|anchor| index.ties().anchor(*anchor));
+    let raw = transcript.conversation.clone();
+    Ok(Deleted {
+        conversation: id,
+        name: raw["name"].as_str().unwrap_or_default().to_owned(),
+        deleted: trash::now(),
+        messages: transcript
+            .messages
+            .iter()
+            .map(|one| one.raw.clone())
+            .collect(),
+        files: anchors.flat_map(|anchor| anchor.paths.clone()).collect(),
+        assets: one.map(|one| one.assets).unwrap_or_default(),
+        raw,
+    })
+}
+
+fn unread(kind: pieces::Kind) -> pieces::Error {
+    pieces::Error {
+        kind,
+        message: "Its messages could not be read.".into(),
+        status: None,
+        detail: None,
+        outcome_unknown: false,
+    }
+}
+
+/// After a POST that failed: where it may have been carried out, or what it was about is not there any
+/// more, the index looks again.
+pub(super) async fn learned(server: &Arc<Server>, handle: &Handle, error: pieces::Error) -> Error {
+    offer::write_failed(server, &error);
+    if error.outcome_unknown || error.kind == Kind::NotFound {
         handle.wrote(Write::Unknown).await;
     }
     failed(error)
 }
 
-/// Asks the person. No answer is a no.
-async fn confirmed(server: &Server, id: Uuid) -> bool {
-    const DELETE: &str = "Delete";
+/// What a person is asked before a conversation goes.
+fn question(server: &Server, id: Uuid, uncopied: Option<&pieces::Error>) -> String {
     let one = server.session.reader().get(id);
-    let message = one.map_or_else(
-        || "Delete this conversation?".to_owned(),
+    let what = one.map_or_else(
+        || "this conversation".to_owned(),
         |one| {
             let title = label(one.as_ref().title(), NAME);
-            let messages = match one.messages {
-                0 => "without messages".to_owned(),
-                1 => "with 1 message".to_owned(),
-                many => format!("with {many} messages"),
-            };
-            format!("Delete “{title}” {messages}?")
+            let messages = counted(one.messages as usize, "message");
+            format!("“{title}” with {messages}")
         },
     );
+    match uncopied {
+        None => format!("Delete {what}?"),
+        Some(_) => format!(
+            "Delete {what}? Its messages cannot be read, so it will not be in the trash and this cannot be undone."
+        ),
+    }
+}
+
+/// Asks the person. No answer is a no.
+async fn confirmed(server: &Server, message: String) -> bool {
+    const DELETE: &str = "Delete";
     let action = |title: &str| MessageActionItem {
         title: title.to_owned(),
         properties: Default::default(),

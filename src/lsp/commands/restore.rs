@@ -1,0 +1,115 @@
+//! `pieces.conversations.trash` and `pieces.conversations.restore {conversation}`.
+
+use super::FIND;
+use super::arguments::id;
+use super::write::learned;
+use crate::index::UNNAMED;
+use crate::lsp::error::{failed, failure};
+use crate::lsp::item::rfc3339;
+use crate::lsp::server::Server;
+use crate::pieces::Kind;
+use crate::sync::Write;
+use crate::sync::driver::from_wire;
+use crate::trash::{Deleted, Trash};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower_lsp::jsonrpc::{Error, Result};
+use uuid::Uuid;
+
+/// Runs `pieces.conversations.trash`.
+pub(super) async fn trash(server: &Server) -> Result<Value> {
+    let deleted = in_trash(server, |trash| trash.list()).await?;
+    let item = |one: &Deleted| {
+        let name = if one.name.trim().is_empty() {
+            UNNAMED
+        } else {
+            &one.name
+        };
+        json!({
+            "conversation": one.conversation,
+            "name": name,
+            "deleted": rfc3339(one.deleted),
+            "messages": one.messages.len(),
+        })
+    };
+    Ok(json!({ "items": deleted.iter().map(item).collect::<Vec<_>>() }))
+}
+
+/// Runs `pieces.conversations.restore`: creates it again, under a new id.
+pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Value> {
+    let id = id(argument, "conversation")?;
+    let Some(deleted) = in_trash(server, move |trash| trash.get(id)).await? else {
+        let what = "This conversation is not in the trash (any more); `pieces.conversations.trash` lists what is.";
+        return Err(failure(Kind::NotFound, what));
+    };
+    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let known = |asset: &Uuid| handle.index.knows_asset(*asset);
+    let assets: Vec<Uuid> = deleted.assets.iter().copied().filter(known).collect();
+    let seed = seed(&deleted, &assets);
+    let inside = Arc::clone(server);
+    server
+        .posts
+        .run(async move {
+            match client.create(&seed, None).await {
+                Ok((_, one)) => {
+                    let one = from_wire(&one);
+                    let answer = json!({ "conversation": one.id, "name": one.as_ref().title() });
+                    inside.restored.insert(id, one.id);
+                    handle.wrote(Write::Conversation(one)).await;
+                    let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
+                    Ok(answer)
+                }
+                Err(error) => Err(learned(&inside, &handle, error).await),
+            }
+        })
+        .await
+}
+
+/// What creates it again.
+fn seed(deleted: &Deleted, assets: &[Uuid]) -> Value {
+    let message = |raw: &Value| {
+        let mut message = json!({ "role": raw["role"], "fragment": raw["fragment"] });
+        for field in ["created", "model", "sentiment"] {
+            if raw[field].is_object() || raw[field].is_string() {
+                message[field] = raw[field].clone();
+            }
+        }
+        message
+    };
+    let readable = |raw: &&Value| raw["fragment"].is_object() && raw["role"].is_string();
+    let messages: Vec<Value> = deleted
+        .messages
+        .iter()
+        .filter(readable)
+        .map(message)
+        .collect();
+    let anchor = |path: &String| json!({ "type": "FILE", "fullpath": path });
+    let mut seed = json!({
+        "type": "COPILOT",
+        "messages": messages,
+        "anchors": deleted.files.iter().map(anchor).collect::<Vec<_>>(),
+    });
+    for field in ["name", "favorited", "application", "pipeline"] {
+        if !deleted.raw[field].is_null() {
+            seed[field] = deleted.raw[field].clone();
+        }
+    }
+    if !assets.is_empty() {
+        let references: Vec<Value> = assets.iter().map(|id| json!({ "id": id })).collect();
+        seed["assets"] = json!({ "iterable": references });
+    }
+    seed
+}
+
+/// Does something with the trash, off the loop.
+pub(super) async fn in_trash<T: Send + 'static>(
+    server: &Server,
+    work: impl FnOnce(&Trash) -> T + Send + 'static,
+) -> Result<T> {
+    let Some(trash) = server.session.trash() else {
+        let what = "There is no directory for the trash; set `--data-dir` to one.";
+        return Err(failure(Kind::Refused, what));
+    };
+    let working = tokio::task::spawn_blocking(move || work(&trash));
+    working.await.map_err(|_| Error::internal_error())
+}

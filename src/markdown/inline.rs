@@ -1,0 +1,90 @@
+//! Text within a line.
+
+/// A name for a line of plain text: no control or direction characters, no line breaks, and at most
+/// `most` characters. Nor `](`: VS Code makes links, of commands even, out of that in its messages.
+pub fn label(name: &str, most: usize) -> String {
+    let spaced = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |c: &char| !c.is_control() && !is_hidden(*c);
+    let mut text: String = spaced.chars().filter(shown).take(most + 1).collect();
+    if text.chars().count() > most {
+        text.pop();
+        text.push('…');
+    }
+    text.replace("](", "] (")
+}
+
+/// The same for Markdown, within a line or as one: what could mean something is escaped.
+pub fn inline(name: &str, most: usize) -> String {
+    let mut text = String::new();
+    // A list or an underline begins with digits or nothing before one of these.
+    let mut begins = true;
+    for c in label(name, most).chars() {
+        let always = matches!(
+            c,
+            '\\' | '`'
+                | '*'
+                | '_'
+                | '['
+                | ']'
+                | '<'
+                | '>'
+                | '('
+                | ')'
+                | '#'
+                | '!'
+                | '|'
+                | '~'
+                | '&'
+                | ':'
+                | '@'
+                | '$'
+                | '^'
+        );
+        if always || begins && matches!(c, '-' | '+' | '=' | '.') {
+            text.push('\\');
+        }
+        begins &= c.is_ascii_digit();
+        text.push(c);
+    }
+    text
+}
+
+/// Characters that reorder or hide the text around them.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+    #[test]
+    fn labels() {
+        let check = |name: &str, expected: &str| assert_eq!(label(name, 8), expected, "{name:?}");
+        check("short", "short");
+        check("exactly8", "exactly8");
+        check("more than 8", "more tha…");
+        check(" a\n\tb\u{0} ", "a b");
+        check("\u{202e}evil", "evil");
+        check("[a](b:c)", "[a] (b:c)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_only_text(name in "[ -~é\\n\u{202e}]{0,60}") {
+            let text = inline(&name, 200);
+            let mut read = String::new();
+            for event in Parser::new_ext(&text, Options::all() - Options::ENABLE_SMART_PUNCTUATION) {
+                match event {
+                    Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
+                    Event::Text(text) => read.push_str(&text),
+                    other => prop_assert!(false, "{other:?} from {name:?}"),
+                }
+            }
+            let expected = label(&name, 200);
+            prop_assert_eq!(read, expected.trim());
+        }
+    }
+}

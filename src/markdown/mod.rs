@@ -1,0 +1,10 @@
+//! Conversations as Markdown. Names and messages are hostile text: what is made of them shows what they
+//! say and does nothing else.
+
+mod body;
+mod inline;
+mod transcript;
+
+pub use body::body;
+pub use inline::{inline, is_hidden, label};
+pub use transcript::{Part, Tie, Transcript};

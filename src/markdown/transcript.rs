@@ -1,0 +1,146 @@
+//! A conversation as one document.
+
+use super::{body, inline};
+use std::fmt::Write;
+
+/// Most characters of a title.
+const TITLE: usize = 200;
+
+/// What a transcript is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Transcript<'a> {
+    /// The name of the conversation, never empty.
+    pub title: &'a str,
+    /// When it was created, for people.
+    pub created: String,
+    /// When it last changed, for people.
+    pub updated: String,
+    /// The assets it is about.
+    pub assets: Vec<Tie>,
+    /// The files it is about.
+    pub files: Vec<Tie>,
+    /// Its messages, in order.
+    pub messages: Vec<Part<'a>>,
+    /// A sentence about what could not be shown.
+    pub note: Option<String>,
+}
+
+/// Something a conversation is tied to.
+#[derive(Debug, Clone)]
+pub struct Tie {
+    /// What it is called.
+    pub name: String,
+    /// Where it is, as a URI.
+    pub uri: String,
+}
+
+/// One message.
+#[derive(Debug, Clone)]
+pub struct Part<'a> {
+    /// Who wrote it, for people.
+    pub role: String,
+    /// When, for people; may be empty.
+    pub time: String,
+    /// What it says, in Markdown.
+    pub text: Option<&'a str>,
+}
+
+impl Transcript<'_> {
+    /// The document. Its only headings of the first two levels are the title and one per message.
+    pub fn render(&self) -> String {
+        let mut text = format!("# {}\n\n", inline(self.title, TITLE));
+        let count = match self.messages.len() {
+            1 => "1 message".to_owned(),
+            many => format!("{many} messages"),
+        };
+        let _ = writeln!(
+            text,
+            "Created {} · updated {} · {count}",
+            self.created, self.updated
+        );
+        for (what, ties) in [("Assets", &self.assets), ("Files", &self.files)] {
+            if !ties.is_empty() {
+                let _ = write!(text, "\n{what}: {}\n", links(ties));
+            }
+        }
+        if let Some(note) = &self.note {
+            let _ = write!(text, "\n*{}*\n", inline(note, 500));
+        }
+        for part in &self.messages {
+            let _ = write!(text, "\n## {}", inline(&part.role, 40));
+            if !part.time.is_empty() {
+                let _ = write!(text, " · {}", part.time);
+            }
+            match part.text {
+                Some(said) => {
+                    let said = body(said);
+                    let gap = if said.is_empty() { "" } else { "\n" };
+                    let _ = write!(text, "\n{gap}{said}\n");
+                }
+                None => text.push_str("\n\n*The text of this message could not be read.*\n"),
+            }
+        }
+        text
+    }
+}
+
+fn links(ties: &[Tie]) -> String {
+    let link = |tie: &Tie| {
+        format!(
+            "[{}](<{}>)",
+            inline(&tie.name, 120),
+            tie.uri.replace(['<', '>', '\n', '\\'], "")
+        )
+    };
+    ties.iter().map(link).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcript() {
+        let transcript = Transcript {
+            title: "Retry *with* jitter",
+            created: "2026-11-20 09:14".into(),
+            updated: "2026-11-20 09:20".into(),
+            assets: vec![Tie {
+                name: "retry.rs".into(),
+                uri: "pieces-asset:/7e/retry.rs".into(),
+            }],
+            files: vec![],
+            messages: vec![
+                Part {
+                    role: "User".into(),
+                    time: "09:14".into(),
+                    text: Some("# Why?\n```rust\nlet x"),
+                },
+                Part {
+                    role: "Assistant".into(),
+                    time: String::new(),
+                    text: None,
+                },
+            ],
+            note: None,
+        };
+        let expected = "# Retry \\*with\\* jitter
+
+Created 2026-11-20 09:14 · updated 2026-11-20 09:20 · 2 messages
+
+Assets: [retry.rs](<pieces-asset:/7e/retry.rs>)
+
+## User · 09:14
+
+### Why?
+```rust
+let x
+```
+
+## Assistant
+
+*The text of this message could not be read.*
+";
+        assert_eq!(transcript.render(), expected);
+    }
+}

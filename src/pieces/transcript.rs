@@ -1,0 +1,234 @@
+//! A whole conversation with its messages, the text of an asset, and search in messages.
+
+use super::client::{COLLECTION, Client, SMALL};
+use super::error::{Error, Kind};
+use super::limits;
+use super::wire::{self, parse_micros};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Reading all of a conversation, however many messages it has.
+const TOTAL: Duration = Duration::from_secs(60);
+
+/// Who wrote a message. More kinds may come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The program.
+    System,
+    /// Something newer than this program.
+    Other(String),
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: Uuid,
+    /// Who wrote it.
+    pub role: Role,
+    /// When, in microseconds since the Unix epoch.
+    pub created: Option<i64>,
+    /// What it says; `None` when the service did not tell.
+    pub text: Option<String>,
+    /// The object as answered, to be kept or written elsewhere.
+    pub raw: Value,
+}
+
+/// A conversation with its messages.
+#[derive(Debug, Clone)]
+pub struct Transcript {
+    /// The conversation as answered.
+    pub conversation: Value,
+    /// Its messages in order.
+    pub messages: Vec<Message>,
+    /// Messages that belong to it but could not be read.
+    pub missing: usize,
+}
+
+/// The text of an asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetText {
+    /// Its name.
+    pub name: Option<String>,
+    /// File extension of its language, such as `rs`.
+    pub language: Option<String>,
+    /// The text; `None` for images and other binaries.
+    pub text: Option<String>,
+}
+
+/// A conversation that full-text search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchHit {
+    /// The conversation.
+    pub conversation: Uuid,
+    /// The messages that match, best first; may be empty when its name matches.
+    pub messages: Vec<Uuid>,
+}
+
+impl Client {
+    /// The conversation and all of its messages in order, each with its text.
+    ///
+    /// Uses `GET /conversation/{id}` and `GET /conversation/{id}/messages`, which fails as a whole where
+    /// one message is unreadable; then, and for messages without text, `GET /message/{id}`.
+    ///
+    /// # Errors
+    /// When the conversation cannot be read. What is wrong with single messages is counted in
+    /// [`Transcript::missing`].
+    pub async fn transcript(&self, id: Uuid) -> Result<Transcript, Error> {
+        let reading = async {
+            let conversation = self.conversation_raw(id, false).await?;
+            let ids = wire::member_ids(&conversation["messages"]);
+            let mut messages = match ids.is_empty() {
+                true => HashMap::new(),
+                false => self.messages_of(id).await.unwrap_or_default(),
+            };
+            let wanting: Vec<Uuid> = ids
+                .iter()
+                .copied()
+                .filter(|id| messages.get(id).is_none_or(|one| one.text.is_none()))
+                .collect();
+            let mut fetched = stream::iter(wanting)
+                .map(|id| async move { self.message(id).await })
+                .buffered(limits::GETS_IN_FLIGHT);
+            while let Some(answer) = fetched.next().await {
+                match answer {
+                    Ok(message) => {
+                        messages.insert(message.id, message);
+                    }
+                    Err(error) if matches!(error.kind, Kind::Offline | Kind::Timeout) => {
+                        return Err(error);
+                    }
+                    Err(_) => {}
+                }
+            }
+            drop(fetched);
+            let found: Vec<Message> = ids.iter().filter_map(|id| messages.remove(id)).collect();
+            Ok(Transcript {
+                conversation,
+                missing: ids.len() - found.len(),
+                messages: found,
+            })
+        };
+        tokio::time::timeout(TOTAL, reading)
+            .await
+            .unwrap_or_else(|_| Err(self.call().timeout(TOTAL)))
+    }
+
+    async fn messages_of(&self, id: Uuid) -> Result<HashMap<Uuid, Message>, Error> {
+        let path = format!("/conversation/{id}/messages?transferables=true");
+        let body = self.get(&path, COLLECTION).await?;
+        let answer: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let all = answer["iterable"].as_array().into_iter().flatten();
+        Ok(all
+            .filter_map(|raw| read_message(raw.clone()))
+            .map(|one| (one.id, one))
+            .collect())
+    }
+
+    /// `GET /message/{id}?transferables=true`.
+    ///
+    /// # Errors
+    /// `not-found` when there is none.
+    pub async fn message(&self, id: Uuid) -> Result<Message, Error> {
+        let path = format!("/message/{id}?transferables=true");
+        let body = self.get(&path, SMALL).await?;
+        let raw: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        read_message(raw).ok_or_else(|| self.call().protocol("an object without an id"))
+    }
+
+    /// `GET /asset/{id}?transferables=true`.
+    ///
+    /// # Errors
+    /// `not-found` when there is none.
+    pub async fn asset_text(&self, id: Uuid) -> Result<AssetText, Error> {
+        let path = format!("/asset/{id}?transferables=true");
+        let body = self.get(&path, SMALL).await?;
+        let asset: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let string = |value: &Value| value.as_str().map(str::to_owned);
+        let places = [
+            "/original/reference/fragment/string/raw",
+            "/preview/base/reference/fragment/string/raw",
+            "/formats/iterable/0/fragment/string/raw",
+        ];
+        Ok(AssetText {
+            name: string(&asset["name"]),
+            language: asset
+                .pointer("/original/reference/classification/specific")
+                .and_then(string),
+            text: places
+                .iter()
+                .find_map(|place| asset.pointer(place).and_then(string)),
+        })
+    }
+
+    /// `POST /conversations/search`: full text over names, messages and notes, best first. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `not-found` where the service has no such route.
+    pub async fn search(&self, query: &str) -> Result<Vec<SearchHit>, Error> {
+        let path = "/conversations/search?transferables=false";
+        let answer = self.searched(path, query).await?;
+        let hits = answer["iterable"].as_array().into_iter().flatten();
+        Ok(hits.filter_map(read_hit).collect())
+    }
+
+    /// `POST /conversation/{id}/search`: the messages of a conversation that match, best first.
+    ///
+    /// # Errors
+    /// `not-found` where the service has no such route.
+    pub async fn search_messages(&self, id: Uuid, query: &str) -> Result<Vec<Uuid>, Error> {
+        let path = format!("/conversation/{id}/search?transferables=false");
+        let answer = self.searched(&path, query).await?;
+        let hits = answer["iterable"].as_array().into_iter().flatten();
+        Ok(hits
+            .filter_map(|hit| Uuid::parse_str(hit["identifier"].as_str()?).ok())
+            .collect())
+    }
+
+    async fn searched(&self, path: &str, query: &str) -> Result<Value, Error> {
+        let input =
+            json!({"engines": {"iterable": [{"query": query, "full_text": {"exact": false}}]}});
+        let body = self.post(path, Some(&input), limits::SMALL_GET).await;
+        // It only reads.
+        let body = body.map_err(|error| Error {
+            outcome_unknown: false,
+            ..error
+        })?;
+        self.decode(self.call(), wire::from_slice(&body))
+    }
+}
+
+fn read_hit(hit: &Value) -> Option<SearchHit> {
+    let id = |value: &Value| value.as_str().and_then(|text| Uuid::parse_str(text).ok());
+    Some(SearchHit {
+        conversation: id(&hit["identifier"]).or_else(|| id(&hit["conversation"]["id"]))?,
+        messages: wire::member_ids(&hit["messages"]),
+    })
+}
+
+fn read_message(raw: Value) -> Option<Message> {
+    let id = Uuid::parse_str(raw["id"].as_str()?).ok()?;
+    Some(Message {
+        id,
+        role: match raw["role"].as_str().unwrap_or_default() {
+            "USER" => Role::User,
+            "ASSISTANT" => Role::Assistant,
+            "SYSTEM" => Role::System,
+            other => Role::Other(other.to_owned()),
+        },
+        created: raw["created"]["value"].as_str().and_then(parse_micros),
+        text: raw
+            .pointer("/fragment/string/raw")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        raw,
+    })
+}
