@@ -16,6 +16,17 @@ use super::{Conversation, Readable};
 pub(in crate::pieces) struct FastReader {
     listed: Vec<Id>,
     indices: Vec<(Id, i64)>,
+    /// What the first, second, … field that nobody needs was in the conversation before: often the
+    /// same, and the same text needs no second look.
+    skipped: [Vec<u8>; 16],
+    applications: Applications,
+}
+
+/// The few applications that conversations come from, and where each has its name.
+#[derive(Default)]
+struct Applications {
+    known: [(Vec<u8>, std::ops::Range<usize>); 4],
+    next: usize,
 }
 
 impl FastReader {
@@ -27,6 +38,7 @@ impl FastReader {
     ) -> Option<(Readable<Conversation<'a>>, usize)> {
         let mut cursor = Cursor { rest: json };
         let mut id = None;
+        let mut skipped = 0;
         let mut read = Conversation {
             id: uuid::Uuid::nil(),
             name: None,
@@ -46,7 +58,7 @@ impl FastReader {
                 b"created" => read.created = cursor.timestamp()?,
                 b"updated" => read.updated = cursor.timestamp()?,
                 b"favorited" => read.favorited = cursor.flag()?,
-                b"application" => read.application = cursor.application()?,
+                b"application" => read.application = self.applications.read(cursor)?,
                 b"messages" => {
                     self.members(cursor)?;
                     read.messages = count(&self.listed, &mut self.indices);
@@ -59,7 +71,13 @@ impl FastReader {
                     self.members(cursor)?;
                     read.anchors = ordered(&self.listed, &self.indices);
                 }
-                _ => cursor.skip()?,
+                _ => {
+                    match self.skipped.get_mut(skipped) {
+                        Some(before) => cursor.skip_again(before)?,
+                        None => cursor.skip()?,
+                    }
+                    skipped += 1;
+                }
             }
             Some(())
         })?;
@@ -69,40 +87,53 @@ impl FastReader {
 
     /// A plural wrapper of bare references.
     fn members(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let FastReader { listed, indices } = self;
+        let FastReader {
+            listed, indices, ..
+        } = self;
         listed.clear();
         indices.clear();
         if cursor.null() {
             return Some(());
         }
-        cursor.object(|cursor, key| {
-            match key {
-                b"iterable" => {
-                    listed.clear();
-                    cursor.array(|cursor| {
-                        let mut id = None;
-                        cursor.object(|cursor, key| {
-                            match key {
-                                b"id" => id = Some(cursor.id()?),
-                                // More than a reference: that is for the general way.
-                                b"points" | b"reference" | b"assets" | b"conversations" => {
-                                    cursor.null().then_some(())?;
-                                }
-                                _ => cursor.skip()?,
-                            }
-                            Some(())
-                        })?;
-                        listed.push(id?);
-                        Some(())
-                    })
-                }
-                b"indices" => {
-                    indices.clear();
-                    cursor.ids_to_positions(indices)
-                }
-                _ => cursor.skip(),
+        cursor.object(|cursor, key| match key {
+            b"iterable" => {
+                listed.clear();
+                cursor.array(|cursor| {
+                    listed.push(cursor.reference()?);
+                    Some(())
+                })
             }
+            b"indices" => {
+                indices.clear();
+                cursor.ids_to_positions(indices)
+            }
+            _ => cursor.skip(),
         })
+    }
+}
+
+impl Applications {
+    /// The name in an application object, without reading one of the known ones again.
+    fn read<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Option<Cow<'a, str>>> {
+        cursor.peek()?;
+        let object = cursor.rest;
+        for (known, name) in &self.known {
+            if !known.is_empty() && object.starts_with(known) {
+                cursor.rest = &object[known.len()..];
+                let name = std::str::from_utf8(&object[name.clone()]).ok()?;
+                return Some(Some(Cow::Borrowed(name)));
+            }
+        }
+        let name = cursor.application()?;
+        let object = &object[..object.len() - cursor.rest.len()];
+        if let Some(Cow::Borrowed(text)) = &name
+            && object.len() <= 1024
+        {
+            let start = text.as_ptr() as usize - object.as_ptr() as usize;
+            self.known[self.next] = (object.to_vec(), start..start + text.len());
+            self.next = (self.next + 1) % self.known.len();
+        }
+        Some(name)
     }
 }
 
@@ -117,9 +148,9 @@ impl<'a> Cursor<'a> {
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.rest {
+                [byte, ..] if *byte > b' ' => return Some(*byte),
                 [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] => self.rest = rest,
-                [byte, ..] => return Some(*byte),
-                [] => return None,
+                _ => return None,
             }
         }
     }
@@ -127,9 +158,10 @@ impl<'a> Cursor<'a> {
     /// The next byte that is not blank.
     #[inline(always)]
     fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.rest = &self.rest[1..];
-        Some(byte)
+        self.peek()?;
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
     }
 
     #[inline(always)]
@@ -195,26 +227,34 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     fn string(&mut self) -> Option<(&'a [u8], bool)> {
         self.expect(b'"')?;
-        let (text, mut at, mut escaped) = (self.rest, 0, false);
+        let text = self.rest;
+        let (mut rest, mut escaped) = (text, false);
         loop {
-            // Eight at a time. The last few bytes of a chunk are for the general way.
-            let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+            // The last few bytes of a chunk are for the general way.
+            let (word, next) = rest.split_first_chunk()?;
+            let word = u64::from_le_bytes(*word);
             let special = special(word);
             if special == 0 {
-                at += 8;
+                rest = next;
                 continue;
             }
-            at += special.trailing_zeros() as usize / 8;
-            match text[at] {
+            let at = special.trailing_zeros() as usize / 8;
+            match (word >> (at * 8)) as u8 {
                 b'"' => {
-                    self.rest = &text[at + 1..];
-                    return Some((&text[..at], escaped));
+                    self.rest = &rest[at + 1..];
+                    return Some((&text[..text.len() - rest.len() + at], escaped));
                 }
                 b'\\' => {
                     escaped = true;
-                    at += match text.get(at + 1)? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                        b'u' if text.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                    rest = match &rest[at + 1..] {
+                        [
+                            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                            rest @ ..,
+                        ] => rest,
+                        [b'u', rest @ ..] => {
+                            let (digits, rest) = rest.split_first_chunk::<4>()?;
+                            digits.iter().all(u8::is_ascii_hexdigit).then_some(rest)?
+                        }
                         _ => return None,
                     };
                 }
@@ -284,6 +324,44 @@ impl<'a> Cursor<'a> {
         Some(name)
     }
 
+    /// An object of which only the id matters, mostly there is nothing else in it.
+    #[inline(always)]
+    fn reference(&mut self) -> Option<Id> {
+        self.peek()?;
+        match self.short_reference() {
+            Some(id) => Some(id),
+            None => self.long_reference(),
+        }
+    }
+
+    /// `{"id":"…"}` and nothing more.
+    #[inline(always)]
+    fn short_reference(&mut self) -> Option<Id> {
+        let (window, rest) = self.rest.split_first_chunk::<45>()?;
+        if window[..7] != *b"{\"id\":\"" || window[43..] != *b"\"}" {
+            return None;
+        }
+        let id = Id::from_canonical(window[7..].first_chunk()?)?;
+        self.rest = rest;
+        Some(id)
+    }
+
+    fn long_reference(&mut self) -> Option<Id> {
+        let mut id = None;
+        self.object(|cursor, key| {
+            match key {
+                b"id" => id = Some(cursor.id()?),
+                // More than a reference: that is for the general way.
+                b"points" | b"reference" | b"assets" | b"conversations" => {
+                    cursor.null().then_some(())?;
+                }
+                _ => cursor.skip()?,
+            }
+            Some(())
+        })?;
+        id
+    }
+
     /// A UUID in its usual form.
     #[inline(always)]
     fn id(&mut self) -> Option<Id> {
@@ -302,8 +380,17 @@ impl<'a> Cursor<'a> {
             return self.expect(b'}');
         }
         loop {
-            let id = self.id()?;
-            self.expect(b':')?;
+            let id = match self.rest.split_first_chunk::<39>() {
+                Some((window, rest)) if window[0] == b'"' && window[37..] == *b"\":" => {
+                    self.rest = rest;
+                    Id::from_canonical(window[1..].first_chunk()?)?
+                }
+                _ => {
+                    let id = self.id()?;
+                    self.expect(b':')?;
+                    id
+                }
+            };
             indices.push((id, self.integer()?));
             match self.next()? {
                 b',' => {}
@@ -316,6 +403,10 @@ impl<'a> Cursor<'a> {
     /// A number without fraction or exponent that surely fits.
     #[inline(always)]
     fn integer(&mut self) -> Option<i64> {
+        if let [digit @ b'0'..=b'9', b',' | b'}', ..] = self.rest {
+            self.rest = &self.rest[1..];
+            return Some(i64::from(digit - b'0'));
+        }
         let negative = self.peek()? == b'-';
         let digits = if negative { &self.rest[1..] } else { self.rest };
         let mut number = 0;
@@ -335,6 +426,26 @@ impl<'a> Cursor<'a> {
         Some(if negative { -number } else { number })
     }
 
+    /// Skips any value. `before` is one that was skipped earlier, or empty, and becomes this one.
+    /// (`1` for the start of `12` does no harm: what follows it is refused.)
+    fn skip_again(&mut self, before: &mut Vec<u8>) -> Option<()> {
+        self.peek()?;
+        if !before.is_empty()
+            && let Some(rest) = self.rest.strip_prefix(&before[..])
+        {
+            self.rest = rest;
+            return Some(());
+        }
+        let value = self.rest;
+        self.skip()?;
+        let value = &value[..value.len() - self.rest.len()];
+        before.clear();
+        if value.len() <= 128 {
+            before.extend_from_slice(value);
+        }
+        Some(())
+    }
+
     /// Skips any value, checking that it is one.
     fn skip(&mut self) -> Option<()> {
         // One bit per level: is it an object?
@@ -342,6 +453,7 @@ impl<'a> Cursor<'a> {
         loop {
             match self.peek()? {
                 b'"' => drop(self.string()?),
+                b'{' if self.short_reference().is_some() => {}
                 bracket @ (b'{' | b'[') => {
                     let object = bracket == b'{';
                     self.rest = &self.rest[1..];
@@ -431,10 +543,10 @@ fn special(word: u64) -> u64 {
     const HIGH: u64 = ONES << 7;
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
-    let quote = quote.wrapping_sub(ONES) & !quote;
-    let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | control) & HIGH
+    let ends =
+        quote.wrapping_sub(ONES) | backslash.wrapping_sub(ONES) | word.wrapping_sub(ONES * 0x20);
+    // Bytes from 0x80 on are no such thing; the ones compared with are below, so one test is enough.
+    ends & !word & HIGH
 }
 
 #[cfg(test)]
@@ -461,8 +573,8 @@ mod tests {
     }
 
     /// Whether the fast way reads `json`; if it does, both ways read the same.
-    fn check(json: &[u8]) -> bool {
-        let Some((Readable(read), end)) = FastReader::default().read(json) else {
+    fn check(reader: &mut FastReader, json: &[u8]) -> bool {
+        let Some((Readable(read), end)) = reader.read(json) else {
             return false;
         };
         let text = String::from_utf8_lossy(json);
@@ -531,6 +643,8 @@ mod tests {
                 false,
                 "{'id':'#','anchors':{'iterable':[{'id':'#','assets':{'indices':{'x':1e999}}}]}}",
             ),
+            (false, "{'id':'#','messages':{'indices':{'#':01}}}"),
+            (false, "{'id':'#','messages':{'indices':{'#':-}}}"),
             (false, "{'id':'#','x':01}"),
             (false, "{'id':'#','x':1.}"),
             (false, "{'id':'#','x':[1,]}"),
@@ -547,7 +661,11 @@ mod tests {
             let mut json = json.replace('\'', "\"").replace('#', ID);
             // What follows a conversation in a list.
             json.push_str("         ");
-            assert_eq!(check(json.as_bytes()), read, "{json}");
+            assert_eq!(
+                check(&mut FastReader::default(), json.as_bytes()),
+                read,
+                "{json}"
+            );
         }
     }
 
@@ -557,7 +675,8 @@ mod tests {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
                 let json = format!("{{\"x\":{nested},\"id\":\"{ID}\"}}");
-                assert_eq!(check(json.as_bytes()), depth <= 60, "{depth} {open}");
+                let read = check(&mut FastReader::default(), json.as_bytes());
+                assert_eq!(read, depth <= 60, "{depth} {open}");
             }
         }
     }
@@ -746,7 +865,10 @@ mod tests {
             cut in prop::option::weighted(0.2, any::<Index>()),
         ) {
             let mut json = format!("{json}{after}").into_bytes();
-            check(&json);
+            let mut reader = FastReader::default();
+            check(&mut reader, &json);
+            // What is known from before is read no differently.
+            check(&mut reader, &json);
             for (at, byte) in damage {
                 let at = at.index(json.len());
                 match byte {
@@ -757,7 +879,7 @@ mod tests {
             if let Some(cut) = cut {
                 json.truncate(cut.index(json.len()));
             }
-            check(&json);
+            check(&mut reader, &json);
         }
     }
 }

@@ -29,37 +29,33 @@ impl Id {
         if [text[8], text[13], text[18], text[23]] != *b"----" {
             return None;
         }
-        let eight = |at: usize, then: usize| {
-            let (a, b) = (&text[at..at + 4], &text[then..then + 4]);
-            hex_digits(u64::from_be_bytes([
-                a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3],
-            ]))
-        };
-        let (a, b, c, d) = (eight(0, 4)?, eight(9, 14)?, eight(19, 24)?, eight(28, 32)?);
-        let bits = u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
-        Some(Id {
-            bits,
+        let mut digits = [0; 32];
+        digits[..8].copy_from_slice(&text[..8]);
+        digits[8..12].copy_from_slice(&text[9..13]);
+        digits[12..16].copy_from_slice(&text[14..18]);
+        digits[16..20].copy_from_slice(&text[19..23]);
+        digits[20..].copy_from_slice(&text[24..]);
+        // Without a branch, so that it is compiled to vector instructions.
+        let mut wrong = 0;
+        for digit in &mut digits {
+            let decimal = digit.wrapping_sub(b'0');
+            let letter = digit.wrapping_sub(b'a');
+            wrong |= u8::from(decimal > 9) & u8::from(letter > 5);
+            *digit = if decimal > 9 {
+                letter.wrapping_add(10)
+            } else {
+                decimal
+            };
+        }
+        let mut bytes = [0; 16];
+        for (byte, digits) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            *byte = digits[0] << 4 | digits[1];
+        }
+        (wrong == 0).then(|| Id {
+            bits: u128::from_be_bytes(bytes),
             is_uuid: true,
         })
     }
-}
-
-/// Eight lower-case hexadecimal digits, all at once; the first is in the highest byte.
-#[inline(always)]
-fn hex_digits(text: u64) -> Option<u32> {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The high bit of each byte says whether the byte (below 0x80) is at least `least`.
-    let at_least = |least: u8| (text | HIGH) - ONES * u64::from(least);
-    let decimal = at_least(b'0') & !at_least(b'9' + 1);
-    let letter = at_least(b'a') & !at_least(b'f' + 1);
-    if (decimal | letter) & !text & HIGH != HIGH {
-        return None;
-    }
-    let nibbles = (text & (ONES * 0x0f)) + (text >> 6 & ONES) * 9;
-    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
-    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-    Some((pairs | pairs >> 16) as u32)
 }
 
 impl FromText for Id {
@@ -142,15 +138,11 @@ impl Members {
 
 /// How many ids are in either and not said to be gone. Reorders `indices`.
 pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
-    // Usually both name the same few ids, each once, and none is gone.
-    if listed.len() <= 32
-        && indices
-            .iter()
-            .all(|(id, position)| *position >= 0 && listed.contains(id))
-        && listed
-            .iter()
-            .enumerate()
-            .all(|(at, id)| !listed[..at].contains(id))
+    // Usually both name the same few ids, each once and at the same place.
+    let placed =
+        |(id, at): &(Id, i64)| usize::try_from(*at).is_ok_and(|at| listed.get(at) == Some(id));
+    let repeated = |(at, id): (usize, &Id)| listed[..at].contains(id);
+    if listed.len() <= 32 && indices.iter().all(placed) && !listed.iter().enumerate().any(repeated)
     {
         return listed.len() as u32;
     }

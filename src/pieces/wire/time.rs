@@ -13,25 +13,22 @@ pub fn parse_micros(text: &str) -> Option<i64> {
 /// The form nearly every timestamp has, `YYYY-MM-DDTHH:MM:SS[.fraction]Z` from 1970 on, without
 /// going through a general parser: a snapshot has two of them per conversation.
 pub(crate) fn parse_utc(text: &[u8]) -> Option<i64> {
-    let (date, rest) = text.split_at_checked(19)?;
-    if date[4] != b'-'
-        || date[7] != b'-'
-        || date[10] != b'T'
-        || date[13] != b':'
-        || date[16] != b':'
-    {
+    let (date, rest) = text.split_first_chunk::<19>()?;
+    let separators = [date[4], date[7], date[10], date[13], date[16]];
+    if separators != *b"--T::" {
         return None;
     }
-    let (year, month, day) = (
-        digits(&date[..4])?,
-        digits(&date[5..7])?,
-        digits(&date[8..10])?,
-    );
-    let (hour, minute, second) = (
-        digits(&date[11..13])?,
-        digits(&date[14..16])?,
-        digits(&date[17..])?,
-    );
+    let mut wrong = false;
+    let mut two = |at: usize| {
+        let [tens, ones] = [date[at], date[at + 1]].map(|digit| digit.wrapping_sub(b'0'));
+        wrong |= tens > 9 || ones > 9;
+        i64::from(tens) * 10 + i64::from(ones)
+    };
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if wrong {
+        return None;
+    }
     // Days 29 to 31 exist in some months only: leave the rest of the calendar to the general parser.
     if year < 1970
         || !(1..=12).contains(&month)
