@@ -11,6 +11,7 @@ use crate::index::Conversation;
 use crate::markdown::{Part, Tie, Transcript};
 use crate::pieces::{self, Kind, Message, Role};
 use crate::sync::State;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -210,7 +211,12 @@ fn asset_uri(id: Uuid, name: &str) -> String {
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or("asset");
-    let encoded = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let encoded = utf8_percent_encode(name, UNRESERVED);
     format!("{ASSET}:/{id}/{encoded}")
 }
 

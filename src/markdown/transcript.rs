@@ -85,14 +85,17 @@ impl Transcript<'_> {
 }
 
 fn links(ties: &[Tie]) -> String {
-    let link = |tie: &Tie| {
-        format!(
-            "[{}](<{}>)",
-            inline(&tie.name, 120),
-            tie.uri.replace(['<', '>', '\n', '\\'], "")
-        )
-    };
     ties.iter().map(link).collect::<Vec<_>>().join(", ")
+}
+
+fn link(tie: &Tie) -> String {
+    let uri = tie.uri.replace(['<', '>', '\n', '\\', ' '], "");
+    let name = inline(&tie.name, 120);
+    // Brackets of its own would end the link too early.
+    match uri.contains(['(', ')']) {
+        true => format!("[{name}](<{uri}>)"),
+        false => format!("[{name}]({uri})"),
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +131,7 @@ mod tests {
 
 Created 2026-11-20 09:14 · updated 2026-11-20 09:20 · 2 messages
 
-Assets: [retry.rs](<pieces-asset:/7e/retry.rs>)
+Assets: [retry.rs](pieces-asset:/7e/retry.rs)
 
 ## User · 09:14
 

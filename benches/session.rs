@@ -1,0 +1,232 @@
+//! What a person notices: start, changes, searches, code actions, and what it costs to sit there.
+//! `cargo bench --bench session`.
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use support::editor::Editor;
+use support::service::{Service, ids, name};
+use support::{BINARY, Timings, process, report, time};
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::lsp_types::{InitializeParams, InitializeResult};
+use tower_lsp::{LanguageServer, LspService, Server};
+
+const CONVERSATIONS: usize = 100_000;
+const EMPTY_SERVER: &str = "--empty-server";
+
+/// The least that tower-lsp can be.
+struct Empty;
+
+#[tower_lsp::async_trait]
+impl LanguageServer for Empty {
+    async fn initialize(&self, _: InitializeParams) -> Result<InitializeResult> {
+        Ok(InitializeResult::default())
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == EMPTY_SERVER) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (service, socket) = LspService::new(|_| Empty);
+        runtime
+            .block_on(Server::new(tokio::io::stdin(), tokio::io::stdout(), socket).serve(service));
+        return;
+    }
+    report::title("Start, 60 rounds, median");
+    start();
+    report::title("At rest");
+    rest();
+    let service = Service::start(CONVERSATIONS);
+    let mut editor = Editor::open(&mut server(&service), json!({"liveUpdates": true}));
+    editor.live();
+    report::title(&format!("With {CONVERSATIONS} conversations"));
+    changes(&service, &mut editor);
+    searches(&mut editor);
+    code_actions(&mut editor);
+}
+
+fn server(service: &Service) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(["--backend", "pieces-os", "--url", &service.url()]);
+    command
+}
+
+fn empty_server() -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(EMPTY_SERVER);
+    command
+}
+
+fn start() {
+    let spawn = |mut command: Command| {
+        let mut editor = None;
+        let took = time(|| {
+            let mut started = Editor::start(&mut command);
+            started.initialize(Value::Null);
+            editor = Some(started);
+        });
+        drop(editor);
+        took
+    };
+    let (mut ours, mut empty) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        ours.push(spawn(Command::new(BINARY)));
+        empty.push(spawn(empty_server()));
+    }
+    let (ours, empty) = (Timings::new(ours).median(), Timings::new(empty).median());
+    report::ratio("spawn to initialize answered", 1.5, ours, empty);
+}
+
+fn rest() {
+    let service = Service::start(0);
+    let editor = Editor::open(&mut server(&service), json!({"liveUpdates": true}));
+    editor.live();
+    let mut baseline = Editor::start(&mut empty_server());
+    baseline.initialize(Value::Null);
+    std::thread::sleep(Duration::from_secs(1));
+    let resident = |pid| process::memory(pid, "VmRSS") as f64 / 1024.0;
+    let (ours, empty) = (resident(editor.pid()), resident(baseline.pid()));
+    report::amount("resident, live and empty", 6.0, "MiB", ours, Some(empty));
+    let before = process::wake_ups(editor.pid());
+    std::thread::sleep(Duration::from_secs(15));
+    let woken = process::wake_ups(editor.pid()) - before;
+    report::amount(
+        "wake-ups in 15 s without a ping",
+        0.0,
+        "",
+        woken as f64,
+        None,
+    );
+}
+
+/// From the first byte of a frame to the notification, the fetch included.
+fn changes(service: &Service, editor: &mut Editor) {
+    let changed = |editor: &Editor, id: &str| {
+        editor
+            .wait(|message| {
+                message["method"] == "pieces/didChangeConversations"
+                    && message["params"]["upserted"][0]["id"] == id
+            })
+            .0
+    };
+    let mut took = Vec::new();
+    let mut round_trips = Vec::new();
+    for round in 0..500 {
+        let n = round * 7;
+        let began = service.announce(n, false);
+        took.push(changed(editor, &ids(n, 0)) - began);
+        round_trips.push(time(|| {
+            editor.execute("pieces.status", Value::Null);
+        }));
+        // The window in which changes are gathered has to be over.
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    let (took, trips) = (Timings::new(took), Timings::new(round_trips));
+    let row = |what, budget, percent| {
+        let budget = Duration::from_millis(budget);
+        report::limit(
+            what,
+            budget,
+            took.percentile(percent),
+            Some(trips.percentile(percent)),
+        );
+    };
+    row(
+        "change to notification, p50 (baseline: pieces.status)",
+        1,
+        50,
+    );
+    row("change to notification, p99", 5, 99);
+}
+
+fn searches(editor: &mut Editor) {
+    let queries = [
+        "retry",
+        "rwj",
+        "parser cache",
+        "snap 77",
+        "deadline the",
+        "x",
+        "zzz",
+        "bkoff tok",
+    ];
+    let mut measure = |what: &str, ask: &mut dyn FnMut(&mut Editor, &str) -> Value| {
+        let mut took = Vec::new();
+        for round in 0..400 {
+            let query = queries[round % queries.len()];
+            let began = Instant::now();
+            ask(editor, query);
+            took.push(began.elapsed());
+        }
+        let took = Timings::new(took);
+        // What anyone has to do: look at every name.
+        let naive = Timings::new((0..20).map(|_| scan("retry")).collect()).median();
+        let ms = Duration::from_millis;
+        report::limit(
+            &format!("{what}, p50 (baseline: `contains`)"),
+            ms(3),
+            took.percentile(50),
+            Some(naive),
+        );
+        report::limit(&format!("{what}, p99"), ms(10), took.percentile(99), None);
+    };
+    measure("list with a query", &mut |editor, query| {
+        editor.execute("pieces.conversations.list", json!({"query": query}))
+    });
+    measure("workspace/symbol", &mut |editor, query| {
+        editor.request("workspace/symbol", json!({"query": query}))
+    });
+}
+
+/// How long looking for a word in as many names takes.
+fn scan(word: &str) -> Duration {
+    use std::sync::OnceLock;
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| (0..CONVERSATIONS).map(name).collect());
+    time(|| {
+        let found = names.iter().filter(|name| name.contains(word)).count();
+        assert!(std::hint::black_box(found) > 0);
+    })
+}
+
+fn code_actions(editor: &mut Editor) {
+    let lines: Vec<String> = (0..10_000)
+        .map(|n| match n % 100 {
+            0 => format!("// see {}", ids(n, 0)),
+            _ => format!("let value_{n} = compute({n}); // nothing to see here"),
+        })
+        .collect();
+    let uri = "file:///bench/large.rs";
+    let document =
+        json!({"uri": uri, "languageId": "rust", "version": 1, "text": lines.join("\n")});
+    editor.notify("textDocument/didOpen", json!({"textDocument": document}));
+    let mut measure = |what: &str, kind: u8| {
+        let mut took = Vec::new();
+        for round in 0..1_000_u32 {
+            let place = json!({"line": round * 7 % 10_000, "character": 12});
+            let params = json!({
+                "textDocument": {"uri": uri},
+                "range": {"start": place, "end": place},
+                "context": {"diagnostics": [], "triggerKind": kind},
+            });
+            took.push(time(|| {
+                editor.request("textDocument/codeAction", params);
+            }));
+        }
+        let took = Timings::new(took).percentile(99);
+        report::limit(what, Duration::from_millis(1), took, None);
+    };
+    measure("code actions as the cursor moves, 10,000 lines, p99", 2);
+    measure("code actions when asked for, 10,000 lines, p99", 1);
+}
