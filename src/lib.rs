@@ -9,6 +9,7 @@ pub mod index;
 pub mod lsp;
 pub mod markdown;
 pub mod pieces;
+pub mod private;
 pub mod service;
 pub mod sync;
 pub mod transfer;

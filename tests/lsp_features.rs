@@ -598,3 +598,35 @@ fn a_trash_that_cannot_be_written_is_asked_about() {
     assert!(asked[1].contains("trash"), "{asked:?}");
     assert!(world.item(&id).is_none());
 }
+
+#[test]
+fn editors_that_only_show_files_get_one() {
+    for service in WHOLE {
+        let mut world = World::with(service, capabilities(), Value::Null);
+        let id = seeded(&mut world, "As a file", &[("USER", "Hello")]);
+        world.client.answer("window/showDocument", |params| {
+            let file = params["uri"].as_str().unwrap().starts_with("file:");
+            Some(json!({"success": file}))
+        });
+        assert_eq!(world.run("open", json!(id)), Ok(Value::Null));
+        let shown = world
+            .client
+            .wait_request("window/showDocument", |params| params["uri"] != link(&id));
+        let path = url::Url::parse(shown["uri"].as_str().unwrap())
+            .unwrap()
+            .to_file_path()
+            .unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            content(&mut world, &link(&id))
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &std::path::Path| {
+                std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+            };
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        }
+    }
+}

@@ -75,7 +75,8 @@ pub(super) async fn content(server: &Arc<Server>, params: Params) -> Result<Cont
     Ok(Content { text })
 }
 
-async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
+/// A conversation as a document.
+pub(super) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
     let index = server.session.reader();
     let (transcript, note) = match transcript(server, id).await {
         Ok(transcript) => {

@@ -3,10 +3,11 @@
 //! The directory is readable by its user only. Files are written beside their place and renamed, so one
 //! that is there is whole.
 
+use crate::private;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -62,21 +63,14 @@ impl Trash {
     /// # Errors
     /// When it could not be written in full; then nothing was.
     pub fn put(&self, deleted: &Deleted) -> io::Result<()> {
-        create_private_dir(&self.dir)?;
+        private::create_dir(&self.dir)?;
         let text = serde_json::to_vec(deleted)?;
         if text.len() as u64 > LARGEST {
             return Err(io::Error::other(
                 "the conversation is too large for the trash",
             ));
         }
-        let path = self.path(deleted.deleted, deleted.conversation);
-        let unfinished = path.with_extension("tmp");
-        let written =
-            write_private(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
-        if written.is_err() {
-            let _ = fs::remove_file(&unfinished);
-        }
-        written?;
+        private::write(&self.path(deleted.deleted, deleted.conversation), &text)?;
         self.prune();
         Ok(())
     }
@@ -145,24 +139,6 @@ fn read(path: &Path) -> Option<Deleted> {
         return None;
     }
     serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-fn create_private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

@@ -2,20 +2,28 @@
 
 use super::arguments::id;
 use crate::lsp::ask;
+use crate::lsp::content;
 use crate::lsp::error::{failure, invalid};
 use crate::lsp::item::conversation_uri;
 use crate::lsp::server::Server;
 use crate::pieces::Kind;
+use crate::private;
 use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{ShowDocumentParams, Url, request};
+use uuid::Uuid;
 
 /// How long the client may take to show a document.
 const SHOW: Duration = Duration::from_secs(10);
 
+/// How long a conversation stays as a file after it was opened as one.
+const KEPT: Duration = Duration::from_secs(86_400);
+
 /// Runs the command.
-pub(super) async fn open(server: &Server, argument: &Value) -> Result<Value> {
+pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     if !server.session.reader().contains(id) {
         let what = "There is no such conversation (any more); refresh the list and pick another.";
@@ -27,17 +35,51 @@ pub(super) async fn open(server: &Server, argument: &Value) -> Result<Value> {
     }
     let uri =
         Url::parse(&conversation_uri(id)).map_err(|_| invalid("`conversation` must be an id."))?;
+    if shown(server, uri).await {
+        return Ok(Value::Null);
+    }
+    // Some editors can only show files.
+    if let Some(file) = as_file(server, id).await
+        && shown(server, file).await
+    {
+        return Ok(Value::Null);
+    }
+    let what = "The editor did not show the conversation; its log may say why.";
+    Err(failure(Kind::Refused, what))
+}
+
+async fn shown(server: &Server, uri: Url) -> bool {
     let params = ShowDocumentParams {
         uri,
         external: Some(false),
         take_focus: Some(true),
         selection: None,
     };
-    match ask::<request::ShowDocument>(&server.client, params, SHOW).await {
-        Ok(shown) if shown.success => Ok(Value::Null),
-        _ => {
-            let what = "The editor did not show the conversation; its log may say why.";
-            Err(failure(Kind::Refused, what))
+    let answer = ask::<request::ShowDocument>(&server.client, params, SHOW).await;
+    answer.is_ok_and(|answer| answer.success)
+}
+
+/// The conversation as it is now, in a file that only its user can read.
+async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
+    let text = content::conversation(server, id).await.ok()?;
+    let dir = server.session.data_dir()?.join("opened");
+    let writing = tokio::task::spawn_blocking(move || {
+        private::create_dir(&dir)?;
+        forget_old(&dir);
+        let path = dir.join(format!("{id}.md"));
+        private::write(&path, text.as_bytes())?;
+        std::io::Result::Ok(path)
+    });
+    Url::from_file_path(writing.await.ok()?.ok()?).ok()
+}
+
+/// Removes the files that were opened long ago.
+fn forget_old(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if age.is_some_and(|age| age > KEPT) {
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }
