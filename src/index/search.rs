@@ -6,8 +6,11 @@
 use super::chunk::Chunk;
 use super::conversation::ConversationRef;
 use super::snapshot::Snapshot;
-use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str, chars};
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::thread::available_parallelism;
 
 /// One conversation whose name fits a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,45 +23,89 @@ pub struct Match<'a> {
 
 /// Characters of a query that count; what follows is ignored. People type words, not files.
 const MAX_QUERY: usize = 256;
+/// From this many conversations on it pays to use more than one core.
+const PARALLEL: usize = 16_384;
+/// Most cores that one search takes.
+const MOST_CORES: usize = 4;
+
+/// Where a match is, and how good: in the order in which matches are listed.
+type Hit = (Reverse<u32>, u32, u16);
 
 impl Snapshot {
     /// The conversations whose names match `query` fuzzily, best first, newer first among equals.
     /// White space separates words that must all match, in any order; case and accents do not count.
-    pub fn search(&self, query: &str) -> Vec<Match<'_>> {
+    pub fn search(&self, query: &str) -> impl ExactSizeIterator<Item = Match<'_>> + use<'_> {
         let query: String = query.chars().take(MAX_QUERY).collect();
-        let words: Vec<Pattern> = query
-            .split_whitespace()
-            .map(|word| {
-                Pattern::new(
-                    word,
-                    CaseMatching::Ignore,
-                    Normalization::Smart,
-                    AtomKind::Fuzzy,
-                )
-            })
-            .collect();
+        let words: Vec<Atom> = query.split_whitespace().map(word).collect();
         let wanted = letter_set(&query);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut scratch = Vec::new();
-        let mut hits: Vec<(u32, u32, u16)> = Vec::new();
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            for at in candidates(chunk, wanted) {
-                let name = Utf32Str::new(shown_name(chunk, at), &mut scratch);
-                let score = words.iter().try_fold(0u32, |sum, word| {
-                    word.score(name, &mut matcher).map(|score| sum + score)
+        let cores = match self.len() {
+            0..PARALLEL => 1,
+            _ => available_parallelism()
+                .map_or(1, usize::from)
+                .min(MOST_CORES),
+        };
+        let share = self.chunks.len().div_ceil(cores).max(1);
+        let shares = self.chunks.chunks(share).enumerate();
+        let mut hits: Vec<Hit> = if cores == 1 {
+            shares
+                .flat_map(|(at, chunks)| look(chunks, at * share, &words, wanted))
+                .collect()
+        } else {
+            std::thread::scope(|scope| {
+                let looking = shares.map(|(at, chunks)| {
+                    let words = &words;
+                    scope.spawn(move || look(chunks, at * share, words, wanted))
                 });
-                // Chunks are walked newest first, and the sort below is stable.
-                hits.extend(score.map(|score| (score, number as u32, at as u16)));
-            }
-        }
-        hits.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
-        hits.into_iter()
-            .map(|(score, number, at)| Match {
-                conversation: self.chunks[number as usize].get(at as usize, &self.applications),
-                score,
+                let looking: Vec<_> = looking.collect();
+                let found = looking
+                    .into_iter()
+                    .map(|one| one.join().unwrap_or_default());
+                found.flatten().collect()
             })
-            .collect()
+        };
+        hits.sort_unstable();
+        hits.into_iter().map(|(Reverse(score), number, at)| Match {
+            conversation: self.chunks[number as usize].get(at as usize, &self.applications),
+            score,
+        })
     }
+}
+
+/// A word of a query, as the matcher takes it.
+fn word(text: &str) -> Atom {
+    let kind = AtomKind::Substring;
+    Atom::new(
+        text,
+        CaseMatching::Ignore,
+        Normalization::Smart,
+        kind,
+        false,
+    )
+}
+
+/// The matches in these chunks, the first of which has this number.
+fn look(chunks: &[Arc<Chunk>], first: usize, words: &[Atom], wanted: u64) -> Vec<Hit> {
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut scratch = Vec::new();
+    let mut hits = Vec::new();
+    for (number, chunk) in (first..).zip(chunks) {
+        for at in candidates(chunk, wanted) {
+            let name = Utf32Str::new(shown_name(chunk, at), &mut scratch);
+            let score = words.iter().try_fold(0u32, |sum, word| {
+                score(word, name, &mut matcher).map(|score| sum + score)
+            });
+            hits.extend(score.map(|score| (Reverse(score), number as u32, at as u16)));
+        }
+    }
+    hits
+}
+
+/// As a whole if the word is in the name, else letter by letter. Trying all ways to place the letters
+/// would find better scores for the latter, at many times the cost.
+fn score(word: &Atom, name: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u32> {
+    let whole = word.score(name, matcher);
+    let score = whole.or_else(|| matcher.fuzzy_match_greedy(name, word.needle_text()));
+    score.map(u32::from)
 }
 
 /// The conversations of a chunk whose names have all the wanted letters.
@@ -127,7 +174,6 @@ mod tests {
         let snapshot = index.reader().snapshot();
         let found: Vec<_> = snapshot
             .search(query)
-            .iter()
             .map(|hit| hit.conversation.title().to_owned())
             .collect();
         assert_eq!(found, expected, "query {query:?}");

@@ -50,7 +50,6 @@ pub(super) fn completion(server: &Server, params: &CompletionParams) -> Option<C
         "" => snapshot.iter().take(MOST).collect(),
         query => snapshot
             .search(query)
-            .into_iter()
             .take(MOST)
             .map(|hit| hit.conversation)
             .collect(),

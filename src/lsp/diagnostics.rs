@@ -112,11 +112,12 @@ pub(super) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspR
         let restored = server.restored.get(&found.reference.id).map(|id| *id);
         let text = link.as_ref().map_or("", |link| &line[link.text.clone()]);
         let snapshot = index.snapshot();
-        let alike = match text.trim() {
-            "" => Vec::new(),
-            text => snapshot.search(text),
-        };
-        let alike = alike.iter().map(|hit| hit.conversation.to_owned());
+        // Without a text there is nothing to look for; an empty query would find everything.
+        let alike = Some(text.trim()).filter(|text| !text.is_empty());
+        let alike = alike
+            .into_iter()
+            .flat_map(|text| snapshot.search(text).take(CANDIDATES));
+        let alike = alike.map(|hit| hit.conversation.to_owned());
         let candidates = restored
             .and_then(|id| index.get(id))
             .into_iter()

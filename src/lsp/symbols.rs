@@ -34,7 +34,7 @@ fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
             .filter_map(|one| symbol(&one))
             .collect();
     }
-    let hits = snapshot.search(query).into_iter().take(MOST);
+    let hits = snapshot.search(query).take(MOST);
     hits.filter_map(|hit| symbol(&hit.conversation)).collect()
 }
 

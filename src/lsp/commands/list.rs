@@ -50,6 +50,14 @@ pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
             .map(|one| conversation_item(&one, index.ties()))
             .collect();
         (snapshot.len(), items)
+    } else if asset.is_none() && tied.is_none() {
+        let hits = snapshot.search(query);
+        let total = hits.len();
+        let items = hits
+            .skip(offset)
+            .take(limit)
+            .map(|hit| conversation_item(&hit.conversation, index.ties()));
+        (total, items.collect())
     } else if query.is_empty() {
         page(&mut snapshot.iter().filter(wanted))
     } else {
