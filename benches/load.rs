@@ -42,6 +42,7 @@ fn main() {
     let mut memory = Vec::new();
     for _ in 0..ROUNDS {
         socket.push(time(|| receive_from_socket(&service)));
+        service.listed();
         // Spawned, as the language server does: `block_on` would pin it to this thread.
         let (client, url) = (client.clone(), url.clone());
         discard.push(time(|| {
@@ -55,6 +56,7 @@ fn main() {
             });
             assert_eq!(runtime.block_on(receiving).unwrap(), service.list_length());
         }));
+        service.listed();
         let (took, used) = load(&empty, &service);
         live.push(took);
         memory.push(used);

@@ -1,5 +1,7 @@
 //! What the kernel says about a process. All zeros where there is no `/proc`.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 
 /// A figure of `/proc/PID/status` in kB, such as `VmRSS` or `VmHWM`.
@@ -12,19 +14,21 @@ pub fn forget_peak(pid: u32) {
     let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
-/// How often a thread of the process was put on a CPU.
-pub fn wake_ups(pid: u32) -> u64 {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return 0;
+/// How often each thread of the process was put on a CPU.
+pub fn wake_ups(pid: u32) -> HashMap<OsString, u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().filter_map(Result::ok);
+    let count = |path: String| {
+        figure(&path, "voluntary_ctxt_switches") + figure(&path, "nonvoluntary_ctxt_switches")
     };
     tasks
-        .filter_map(Result::ok)
         .map(|task| {
-            let status = task.path().join("status").display().to_string();
-            figure(&status, "voluntary_ctxt_switches")
-                + figure(&status, "nonvoluntary_ctxt_switches")
+            (
+                task.file_name(),
+                count(task.path().join("status").display().to_string()),
+            )
         })
-        .sum()
+        .collect()
 }
 
 fn figure(path: &str, name: &str) -> u64 {

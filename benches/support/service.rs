@@ -58,9 +58,9 @@ impl Service {
         self.shared.list.len()
     }
 
-    /// When the list was last asked for.
+    /// When the list was first asked for since this was last called.
     pub fn listed(&self) -> Instant {
-        self.shared.listed.lock().unwrap().unwrap()
+        self.shared.listed.lock().unwrap().take().unwrap()
     }
 
     /// Says that a conversation changed (or went); returns when it began to.
@@ -94,7 +94,7 @@ impl Shared {
             let one = path.strip_prefix("/conversation/");
             let answer: &[u8] = match path {
                 "/conversations" => {
-                    *self.listed.lock().ok()? = Some(Instant::now());
+                    self.listed.lock().ok()?.get_or_insert_with(Instant::now);
                     &self.list
                 }
                 "/.well-known/health" => b"ok",
@@ -198,7 +198,7 @@ fn conversation(n: usize) -> Value {
         "messages": plural(1, 8),
         "annotations": plural(2, 2),
         "assets": plural(3, 1),
-        "anchors": plural(4, 1),
+        "anchors": {"iterable": [{"id": ids(n % 500, 401)}], "indices": {ids(n % 500, 401): 0}},
         "websites": plural(5, 0),
         "model": {"id": ids(n % 5, 8)},
         "pipeline": {"conversation": {"contextualized_code_dialog": {}}},
