@@ -114,11 +114,11 @@ impl Handle {
     /// `offline` when there is no connection, else why the list or the ids could not be read.
     pub async fn refresh(&self) -> Result<usize, Error> {
         let (done, total) = oneshot::channel();
-        let sent = self.commands.send(Command::Refresh(done)).await;
-        match (sent, total.await) {
-            (Ok(()), Ok(answer)) => answer,
-            _ => Err(self.offline()),
+        // What could not be sent comes back, and `done` with it: nobody would ever answer.
+        if self.commands.send(Command::Refresh(done)).await.is_err() {
+            return Err(self.offline());
         }
+        total.await.unwrap_or_else(|_| Err(self.offline()))
     }
 
     fn offline(&self) -> Error {
