@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`pieces`] speaks the API, [`index`] holds what we know, [`sync`] keeps the
 //! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
-//! embedded local service with the same API. `docs/architecture.md` says where to start reading.
+//! embedded local service with the same API; [`transfer`] copies into it and out of it. `docs/architecture.md` says where to start reading.
 
 pub mod cli;
 pub mod index;
@@ -11,5 +11,6 @@ pub mod markdown;
 pub mod pieces;
 pub mod service;
 pub mod sync;
+pub mod transfer;
 pub mod transport;
 pub mod trash;

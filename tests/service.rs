@@ -723,6 +723,31 @@ async fn files_are_their_users_own() {
     assert!(!dir.join("service.json").exists());
 }
 
+/// Such as one that was copied back from a backup.
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_others_could_read_are_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let service = Service::start().await;
+    service.conversation(json!({"name": "Kept"})).await;
+    let Service { attached, dir, .. } = service;
+    attached.shutdown().await;
+    fs::write(dir.path().join("service.json.tmp"), "{}").unwrap();
+    for name in ["store.db", "service.json.tmp"] {
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(dir.path().join(name), open).unwrap();
+    }
+    let service = Service::start_in(dir).await;
+    for name in ["store.db", "store.db-wal", "service.json"] {
+        let mode = fs::metadata(service.dir.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(ids(&service.get("/conversations").await).len(), 1);
+}
+
 #[tokio::test]
 async fn one_serves_the_others_join_and_one_of_them_takes_over() {
     let dir = TempDir::new().unwrap();

@@ -1,134 +1,80 @@
-//! The command line.
+//! The command line: one file per command, and what they share.
+//!
+//! [`args`] says what can be asked, [`common`] reads the options that all commands share, [`log`]
+//! opens the log. How a command works inside is its own file's business.
 
-use crate::lsp::{Launch, log_panics, server};
-use crate::service;
-use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+mod args;
+mod common;
+mod completions;
+mod demo;
+mod doctor;
+mod export;
+mod import;
+mod log;
+mod meter;
+mod serve;
+mod service;
+mod terminal;
+
+use args::{Cli, Command};
+use clap::Parser;
+use common::Wanted;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
 
-/// Pieces conversations as first-class objects in every editor.
-#[derive(Debug, Parser)]
-#[command(name = "pieces-lsp", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    common: Common,
-    /// Accepted because some editors append it; stdin and stdout are always used.
-    #[arg(long, global = true, hide = true)]
-    stdio: bool,
-    /// End when this process ends.
-    #[arg(long = "clientProcessId", global = true, hide = true)]
-    client_process_id: Option<i64>,
-}
+/// Exit code for an option or argument that is wrong; the one that clap uses.
+const USAGE: u8 = 2;
 
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// Where the conversations are: `auto`, `pieces-os` or `local`.
-    #[arg(long, global = true, env = "PIECES_LSP_BACKEND")]
-    backend: Option<String>,
-    /// Base URL of Pieces OS, instead of looking for it.
-    #[arg(long, global = true, env = "PIECES_LSP_URL")]
-    url: Option<String>,
-    /// Where the local service keeps its data.
-    #[arg(long, global = true, env = "PIECES_LSP_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-    /// Accept a URL that is not on this machine.
-    #[arg(long, global = true, env = "PIECES_LSP_ALLOW_REMOTE")]
-    allow_remote: bool,
-    /// What to log to stderr: off, error, warn, info, debug or trace.
-    #[arg(
-        long,
-        global = true,
-        env = "PIECES_LSP_LOG_LEVEL",
-        default_value = "warn"
-    )]
-    log_level: tracing::level_filters::LevelFilter,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The language server on stdin and stdout (the default).
-    Serve,
-    /// The local service alone; its URL is the first line of stdout.
-    Service {
-        /// Port on 127.0.0.1; 0 takes any that is free.
-        #[arg(long, default_value_t = 0)]
-        port: u16,
-        /// Do not ask for the token (for other Pieces clients).
-        #[arg(long)]
-        no_token: bool,
-    },
-}
-
-/// Runs the program.
+/// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_max_level(cli.common.log_level)
-        .with_writer(std::io::stderr)
-        .init();
-    log_panics();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&cli.common, cli.client_process_id),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Doctor(options) => run(&cli.common, async |wanted| {
+            doctor::run(wanted, options).await
+        }),
+        Command::Import(options) => run(&cli.common, async |wanted| {
+            import::run(wanted, options, cli.common.allow_remote).await
+        }),
+        Command::Export(options) => run(&cli.common, async |wanted| {
+            export::run(wanted, options).await
+        }),
+        Command::Demo => run(&cli.common, async |_| demo::run().await),
+        Command::Service(options) => run(&cli.common, async |wanted| {
+            service::run(wanted, options).await
+        }),
+    }
+}
+
+/// Runs any command but `serve`: what is wrong with the common options ends it.
+fn run(common: &args::Common, command: impl AsyncFnOnce(Wanted) -> ExitCode) -> ExitCode {
+    let started = Wanted::read(common)
+        .map_err(|wrong| (USAGE, wrong))
+        .and_then(|wanted| {
+            log::start(common).map_err(|wrong| (1, wrong))?;
+            Ok((wanted, runtime().map_err(|wrong| (1, wrong))?))
+        });
+    match started {
+        Ok((wanted, runtime)) => runtime.block_on(command(wanted)),
+        Err((code, wrong)) => {
+            complain(&wrong);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime, String> {
+    Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("Cannot start: {error}.")),
-    };
-    match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => {
-            let code = runtime.block_on(server::run(launch(cli.common), cli.client_process_id));
-            // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
-            std::process::exit(code.into())
-        }
-        Command::Service { port, no_token } => {
-            runtime.block_on(run_service(cli.common.data_dir, port, !no_token))
-        }
-    }
+        .build()
+        .map_err(|error| format!("Cannot start a thread ({error}); close other programs first."))
 }
 
-fn launch(common: Common) -> Launch {
-    Launch {
-        backend: common.backend,
-        url: common.url,
-        data_dir: common.data_dir,
-        allow_remote: common.allow_remote,
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "the URL is what the command prints")]
-async fn run_service(data_dir: Option<PathBuf>, port: u16, token: bool) -> ExitCode {
-    let data_dir = match data_dir.map_or_else(service::default_data_dir, Ok) {
-        Ok(dir) => dir,
-        Err(error) => return fail(&error.to_string()),
-    };
-    let options = service::Options {
-        data_dir,
-        port,
-        token,
-    };
-    match service::attach(&options).await {
-        Ok(attached) if attached.role == service::Role::Client => fail(&format!(
-            "Another process serves this data directory already, at {}; use that, or end it first.",
-            attached.url
-        )),
-        Ok(attached) => {
-            println!("{}", attached.url);
-            if let Some(notice) = &attached.notice {
-                tracing::warn!("{notice}");
-            }
-            let _ = tokio::signal::ctrl_c().await;
-            attached.shutdown().await;
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error.to_string()),
-    }
-}
-
-fn fail(message: &str) -> ExitCode {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "pieces-lsp: {message}");
-    ExitCode::FAILURE
+/// Says one sentence on stderr, under the program's name.
+fn complain(sentence: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "pieces-lsp: {}", common::sentence(sentence));
 }

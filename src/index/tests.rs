@@ -98,6 +98,7 @@ impl Model {
                         paths: vec![format!("/{path}")],
                         assets: vec![],
                         conversations: vec![],
+                        updated: 0,
                     })
                     .collect(),
             ),
@@ -269,6 +270,7 @@ fn moved_files_are_changes_of_their_conversations() {
         paths: vec![path.to_owned()],
         assets: vec![],
         conversations: vec![],
+        updated: 0,
     };
     let (tied, untied) = (conversation(1, 1), conversation(2, 3));
     let mut index = Index::default();

@@ -16,6 +16,8 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations about it.
     pub conversations: Vec<Uuid>,
+    /// When it last changed, in microseconds since the Unix epoch.
+    pub updated: i64,
 }
 
 /// The anchors by id and by path, and the known assets. Written by the one writer, read by everyone.
@@ -23,6 +25,8 @@ pub struct Anchor {
 pub struct Ties {
     anchors: DashMap<Uuid, Arc<Anchor>>,
     by_path: DashMap<Box<str>, Vec<Uuid>>,
+    /// By the last part of the path.
+    by_name: DashMap<Box<str>, Vec<Uuid>>,
     assets: DashSet<Uuid>,
 }
 
@@ -32,20 +36,24 @@ impl Ties {
         self.anchors.get(&id).map(|anchor| Arc::clone(&anchor))
     }
 
-    /// The anchors that point at one of `paths`, each path in any of the spellings [`path_key`] folds.
+    /// The anchors that point at one of `paths`, newest first, each path in any of the spellings [`path_key`] folds.
     pub fn anchors_at<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Anchor>> {
-        let mut ids: Vec<Uuid> = paths
-            .into_iter()
-            .filter_map(|path| {
-                self.by_path
-                    .get(path_key(path).as_str())
-                    .map(|ids| ids.clone())
-            })
-            .flatten()
-            .collect();
+        let keys = paths.into_iter().map(path_key);
+        self.newest_first(keys.flat_map(|key| members(&self.by_path, &key)))
+    }
+
+    /// The anchors that point at a file of that name anywhere, newest first.
+    pub fn anchors_named(&self, name: &str) -> Vec<Arc<Anchor>> {
+        self.newest_first(members(&self.by_name, last_part(&path_key(name))))
+    }
+
+    fn newest_first(&self, ids: impl IntoIterator<Item = Uuid>) -> Vec<Arc<Anchor>> {
+        let mut ids: Vec<Uuid> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().filter_map(|id| self.anchor(id)).collect()
+        let mut anchors: Vec<_> = ids.into_iter().filter_map(|id| self.anchor(id)).collect();
+        anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.updated));
+        anchors
     }
 
     /// Whether the service listed that asset, or we saved it.
@@ -62,10 +70,9 @@ impl Ties {
         let moved = known.is_none_or(|known| known.paths != anchor.paths);
         self.drop_anchor(anchor.id);
         for path in &anchor.paths {
-            let mut ids = self.by_path.entry(path_key(path).into()).or_default();
-            if !ids.contains(&anchor.id) {
-                ids.push(anchor.id);
-            }
+            let key = path_key(path);
+            join(&self.by_name, last_part(&key), anchor.id);
+            join(&self.by_path, &key, anchor.id);
         }
         self.anchors.insert(anchor.id, Arc::new(anchor));
         moved
@@ -76,11 +83,9 @@ impl Ties {
             return;
         };
         for path in &old.paths {
-            self.by_path
-                .remove_if_mut(path_key(path).as_str(), |_, ids| {
-                    ids.retain(|other| *other != id);
-                    ids.is_empty()
-                });
+            let key = path_key(path);
+            leave(&self.by_name, last_part(&key), id);
+            leave(&self.by_path, &key, id);
         }
     }
 
@@ -109,6 +114,31 @@ impl Ties {
         self.assets.retain(|id| keep.contains(id));
         keep.into_iter().for_each(|id| self.put_asset(id));
     }
+}
+
+type Members = DashMap<Box<str>, Vec<Uuid>>;
+
+fn members(map: &Members, key: &str) -> Vec<Uuid> {
+    map.get(key).map(|ids| ids.clone()).unwrap_or_default()
+}
+
+fn join(map: &Members, key: &str, id: Uuid) {
+    let mut ids = map.entry(key.into()).or_default();
+    if !ids.contains(&id) {
+        ids.push(id);
+    }
+}
+
+fn leave(map: &Members, key: &str, id: Uuid) {
+    map.remove_if_mut(key, |_, ids| {
+        ids.retain(|other| *other != id);
+        ids.is_empty()
+    });
+}
+
+/// The last part of a path's key.
+fn last_part(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
 }
 
 /// A path folded for comparison: `/` for `\`, no `.` or doubled separators, no trailing separator, and
@@ -157,6 +187,7 @@ mod tests {
             paths: paths.iter().map(ToString::to_string).collect(),
             assets: vec![],
             conversations: vec![],
+            updated: 0,
         };
         let at = |path| -> Vec<Uuid> { ties.anchors_at([path]).iter().map(|one| one.id).collect() };
         ties.put_anchor(anchor(a, &["/x", "/y"]));
@@ -166,5 +197,12 @@ mod tests {
         assert_eq!((at("/x"), at("/y"), at("/z")), (vec![], vec![b], vec![a]));
         ties.replace_anchors(vec![anchor(b, &["/x"])]);
         assert_eq!((at("/x"), at("/y"), at("/z")), (vec![b], vec![], vec![]));
+        let named = |name| {
+            ties.anchors_named(name)
+                .iter()
+                .map(|one| one.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((named("x"), named("y")), (vec![b], vec![]));
     }
 }

@@ -6,7 +6,7 @@ use super::reference::{CONVERSATION, Form, id_of_uri};
 use super::server::Server;
 use super::subject::{self, FileTies};
 use crate::index::{Conversation, Reader};
-use crate::markdown::label;
+use crate::lsp::item::label;
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
@@ -119,6 +119,19 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
         Some((_, asset)) => subject::tied_to(&[asset], index),
         None => ties.conversations(index),
     };
+    // What is under the cursor has its actions already.
+    let offered = |one: &Conversation| {
+        actions
+            .iter()
+            .any(|action| action.argument["conversation"] == json!(one.id))
+    };
+    conversations.retain(|one| !offered(one));
+    conversations.truncate(MOST);
+    let mut others = open_and_delete(&conversations);
+    if !others.is_empty() {
+        // Going on comes before starting another.
+        actions.push(others.remove(0));
+    }
     if !actions.iter().any(|action| action.kind == START) {
         match ours {
             Some((Form::AssetUri, asset)) => actions.extend(start_from(&[asset])),
@@ -132,15 +145,7 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
             }
         }
     }
-    // What is under the cursor has its actions already.
-    let offered = |one: &Conversation| {
-        actions
-            .iter()
-            .any(|action| action.argument["conversation"] == json!(one.id))
-    };
-    conversations.retain(|one| !offered(one));
-    conversations.truncate(MOST);
-    actions.extend(open_and_delete(&conversations));
+    actions.extend(others);
 }
 
 fn start_from(assets: &[Uuid]) -> Vec<Action> {

@@ -5,7 +5,8 @@ use super::item::{ago, conversation_uri, counted};
 use super::reference::CONVERSATION;
 use super::server::Server;
 use crate::index::ConversationRef;
-use crate::markdown::{inline, label};
+use crate::lsp::item::label;
+use crate::markdown::inline;
 use std::borrow::Cow;
 use std::ops::Range;
 use tower_lsp::lsp_types::{

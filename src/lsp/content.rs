@@ -1,12 +1,13 @@
 //! `workspace/textDocumentContent` (LSP 3.18): conversations and assets as documents.
 
 use super::ask;
+use super::assets::learn_names;
 use super::error::{failed, failure, invalid};
 use super::item::minute;
 use super::reference::{ASSET, CONVERSATION, Form, id_of_uri};
 use super::server::Server;
 use super::transcripts::transcript;
-use crate::index::{Conversation, Reader};
+use crate::index::Conversation;
 use crate::markdown::{Part, Tie, Transcript};
 use crate::pieces::{self, Kind, Message, Role};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub(super) const METHOD: &str = "workspace/textDocumentContent";
 const PROMPT: Duration = Duration::from_secs(5);
 /// How long finding the service may take.
 const FIND: Duration = Duration::from_secs(3);
+
+/// How long a document waits for the names of its assets.
+const NAMES: Duration = Duration::from_millis(500);
 
 /// Parameters of the request.
 #[derive(Debug, Deserialize)]
@@ -57,7 +61,7 @@ pub(super) fn registration() -> Registration {
 }
 
 /// Answers the request.
-pub(super) async fn content(server: &Server, params: Params) -> Result<Content> {
+pub(super) async fn content(server: &Arc<Server>, params: Params) -> Result<Content> {
     let text = match id_of_uri(&params.uri) {
         Some((Form::ConversationUri, id)) => conversation(server, id).await?,
         Some((Form::AssetUri, id)) => asset(server, id).await?,
@@ -69,7 +73,7 @@ pub(super) async fn content(server: &Server, params: Params) -> Result<Content> 
     Ok(Content { text })
 }
 
-async fn conversation(server: &Server, id: Uuid) -> Result<String> {
+async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
     let index = server.session.reader();
     let (transcript, note) = match transcript(server, id).await {
         Ok(transcript) => {
@@ -94,7 +98,8 @@ async fn conversation(server: &Server, id: Uuid) -> Result<String> {
             "There is no such conversation (any more).",
         ));
     };
-    let ties = Ties::of(&one, &index);
+    learn_names(server, &one.assets, NAMES).await;
+    let ties = Ties::of(&one, server);
     // Rendering takes a while for a long conversation.
     let rendering = tokio::task::spawn_blocking(move || {
         let messages = transcript.as_ref().map_or(&[][..], |all| &all.messages);
@@ -141,10 +146,17 @@ struct Ties {
 }
 
 impl Ties {
-    fn of(one: &Conversation, index: &Reader) -> Self {
-        let asset = |id: &Uuid| Tie {
-            name: format!("asset {id}"),
-            uri: format!("{ASSET}:/{id}"),
+    fn of(one: &Conversation, server: &Server) -> Self {
+        let index = server.session.reader();
+        let asset = |id: &Uuid| match server.asset_names.get(*id) {
+            Some(name) => Tie {
+                uri: asset_uri(*id, &name),
+                name,
+            },
+            None => Tie {
+                name: format!("asset {id}"),
+                uri: format!("{ASSET}:/{id}"),
+            },
         };
         let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
         let paths: HashSet<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
@@ -192,8 +204,7 @@ async fn asset(server: &Server, id: Uuid) -> Result<String> {
 }
 
 /// The URI of an asset's document, with its name so that editors know the language.
-#[allow(dead_code, reason = "names of assets come with the asset index")]
-pub(super) fn asset_uri(id: Uuid, name: &str) -> String {
+fn asset_uri(id: Uuid, name: &str) -> String {
     let name = Path::new(name)
         .file_name()
         .and_then(|name| name.to_str())

@@ -4,7 +4,7 @@ use super::document::Document;
 use super::item::conversation_uri;
 use super::reference::{Form, Located, in_lines, touched};
 use super::server::Server;
-use crate::markdown::label;
+use crate::lsp::item::label;
 use crate::sync::State;
 use dashmap::DashMap;
 use std::borrow::Cow;

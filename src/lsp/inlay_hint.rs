@@ -2,7 +2,7 @@
 
 use super::reference::{Form, in_lines};
 use super::server::Server;
-use crate::markdown::label;
+use crate::lsp::item::label;
 use tower_lsp::lsp_types::{InlayHint, InlayHintKind, InlayHintLabel, InlayHintParams};
 
 /// Most characters of a name.

@@ -1,7 +1,8 @@
 //! Conversations and the status as clients see them.
 
 use super::reference::CONVERSATION;
-use crate::index::{ConversationRef, Ties};
+use crate::index::{ConversationRef, Ties, UNNAMED};
+use crate::markdown;
 use crate::sync::{State, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -70,6 +71,16 @@ pub(super) fn status_object(status: &Status, conversations: usize) -> Value {
 pub(super) fn minute(micros: i64) -> String {
     let time = Timestamp::from_microsecond(micros).unwrap_or_default();
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A name for a line of plain text: see [`markdown::label`]. Never empty, and without `](`: VS Code makes
+/// links, of commands even, out of that in its messages.
+pub(super) fn label(name: &str, most: usize) -> String {
+    let text = markdown::label(name, most).replace("](", "] (");
+    match text.trim() {
+        "" => UNNAMED.to_owned(),
+        _ => text,
+    }
 }
 
 /// How long ago that was, roughly: `just now`, `5 minutes ago`, `3 days ago`.

@@ -1,6 +1,7 @@
 //! Tells the client what changed, as it changes.
 
 use super::item::conversation_item;
+use super::offer;
 use super::server::Server;
 use super::session::Started;
 use crate::index::{Delta, RESET_ABOVE, Reader};
@@ -82,7 +83,10 @@ impl Batch {
 pub(super) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();
+    let mut appeared = handle.pieces_os_appeared.clone();
+    // Looked at before it is told: what changes in between is told again rather than never.
     let mut stood = stands(&handle);
+    send_status(&server).await;
     let mut batch = Batch::default();
     let mut window: Option<Instant> = None;
     loop {
@@ -97,6 +101,7 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
                 Some(delta) => batch.add(delta),
                 None => return,
             },
+            Ok(()) = appeared.changed() => offer::pieces_os_appeared(&server),
             changed = statuses.changed() => match changed {
                 Ok(()) => {
                     let now = stands(&handle);
@@ -116,13 +121,7 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
             }
             let batch = std::mem::take(&mut batch);
             server.index_changed(&batch.changed, batch.reset);
-            if server.settings().live_updates {
-                let params = batch.into_params(&handle.index);
-                server
-                    .client
-                    .send_notification::<DidChangeConversations>(params)
-                    .await;
-            }
+            send_changes(&server, batch, &handle.index).await;
             window = Some(Instant::now() + WINDOW);
         }
     }
@@ -132,6 +131,24 @@ pub(super) async fn follow(server: Arc<Server>, started: Started) {
 fn stands(handle: &Handle) -> (State, Option<String>) {
     let status = handle.status.borrow();
     (status.state, status.error.clone())
+}
+
+/// Sends what changed, if the client wants live updates. After a reset it reads everything again, so
+/// what is older than that, such as the last words of another connection, is not for it.
+async fn send_changes(server: &Server, batch: Batch, index: &Reader) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let mut told = server.told.lock().await;
+    if batch.revision <= *told {
+        return;
+    }
+    *told = batch.revision;
+    let params = batch.into_params(index);
+    server
+        .client
+        .send_notification::<DidChangeConversations>(params)
+        .await;
 }
 
 /// Sends the status, if the client wants live updates.
@@ -150,9 +167,11 @@ pub(super) async fn send_reset(server: &Server) {
     if !server.settings().live_updates {
         return;
     }
+    let mut told = server.told.lock().await;
     let snapshot = server.session.reader().snapshot();
+    *told = snapshot.revision().max(*told);
     let params = json!({
-        "revision": snapshot.revision(),
+        "revision": *told,
         "total": snapshot.len(),
         "upserted": [],
         "removed": [],

@@ -1,6 +1,7 @@
 //! The language server: everything that names `tower-lsp` or `lsp-types` lives in here.
 
 mod ask;
+mod assets;
 mod capabilities;
 mod code_action;
 mod code_lens;
@@ -17,6 +18,7 @@ mod inlay_hint;
 mod item;
 mod live;
 mod navigation;
+mod offer;
 mod panics;
 mod posts;
 mod progress;

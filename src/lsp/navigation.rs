@@ -4,7 +4,7 @@ use super::item::conversation_uri;
 use super::reference::{Form, Located, in_lines, touched};
 use super::server::Server;
 use crate::index::Reader;
-use crate::markdown::label;
+use crate::lsp::item::label;
 use tower_lsp::lsp_types::{
     DocumentLink, DocumentLinkParams, GotoDefinitionParams, GotoDefinitionResponse, Location,
     Position, Range, ReferenceParams, TextDocumentPositionParams, Url,

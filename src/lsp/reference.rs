@@ -153,8 +153,8 @@ mod tests {
         let found: Vec<Reference> = scan(&text).collect();
         let mut shown = text.clone();
         for reference in found.iter().rev() {
-            shown.insert_str(reference.span.end, "»");
-            shown.insert_str(reference.span.start, "«");
+            shown.insert(reference.span.end, '»');
+            shown.insert(reference.span.start, '«');
         }
         assert_eq!(shown, marked);
         assert_eq!(found.iter().map(|one| one.form).collect::<Vec<_>>(), forms);

@@ -1,8 +1,11 @@
 //! The language server: what it offers, and where each request goes.
 
+use super::assets::AssetNames;
 use super::capabilities::{Encoding, Flags};
 use super::diagnostics::Published;
 use super::document::Documents;
+use super::error::invalid;
+use super::offer::Offers;
 use super::posts::Posts;
 use super::session::{Applied, Launch, Session};
 use super::settings::{Layers, Settings};
@@ -12,6 +15,7 @@ use super::{
     item, live, navigation, rename, serve, symbols,
 };
 use crate::index::Conversation;
+use crate::sync::Backend;
 use crate::transport::{Output, stdin};
 use dashmap::DashMap;
 use serde_json::{Value, json};
@@ -20,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{Client, LanguageServer, LspService};
 use uuid::Uuid;
@@ -44,10 +48,16 @@ pub(super) struct Server {
     pub posts: Posts,
     /// The conversations that were read.
     pub transcripts: Transcripts,
+    /// What was offered.
+    pub offers: Offers,
+    /// The names of assets.
+    pub asset_names: AssetNames,
     /// The diagnostics that the client has.
     pub published: Published,
     /// Restored conversations: the id that each had, and the one it has.
     pub restored: DashMap<Uuid, Uuid>,
+    /// The assets that were saved from documents here.
+    pub saved: DashMap<u64, Uuid>,
     /// Wakes the task that brings derived things up to date.
     stale: Notify,
     /// Lenses and hints are among them.
@@ -56,6 +66,10 @@ pub(super) struct Server {
     flags: OnceLock<Flags>,
     layers: Mutex<Layers>,
     settings: arc_swap::ArcSwap<Settings>,
+    /// Whether the client follows our live updates.
+    live: AtomicBool,
+    /// The newest revision that the client was told of. Held while telling.
+    pub told: tokio::sync::Mutex<u64>,
 }
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
@@ -79,14 +93,19 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
             documents: Documents::default(),
             posts: Posts::default(),
             transcripts: Transcripts::default(),
+            offers: Offers::default(),
+            asset_names: AssetNames::default(),
             published: Published::default(),
             restored: DashMap::new(),
+            saved: DashMap::new(),
             stale: Notify::new(),
             stale_views: AtomicBool::new(false),
             initialize_params,
             flags: OnceLock::new(),
             layers: Mutex::default(),
             settings: arc_swap::ArcSwap::default(),
+            live: AtomicBool::new(false),
+            told: tokio::sync::Mutex::default(),
         });
         inside = Some(Arc::clone(&server));
         LanguageService(server)
@@ -132,6 +151,9 @@ impl Server {
     /// These conversations changed, or (`all`) anything may have.
     pub fn index_changed(self: &Arc<Self>, changed: &HashSet<Uuid>, all: bool) {
         self.transcripts.forget(changed, all);
+        if all {
+            self.asset_names.clear();
+        }
         content::refresh(self, changed, all);
         self.views_changed();
     }
@@ -160,36 +182,54 @@ impl Server {
         }
     }
 
-    /// Reads settings with `read` and puts them in force. Reports what is wrong with them.
-    async fn reconfigure(self: &Arc<Self>, read: impl FnOnce(&mut Layers) -> Vec<String> + Send) {
-        let before = self.settings();
-        let problems = {
-            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
-            let problems = read(&mut layers);
-            self.settings.store(Arc::new(layers.effective()));
-            problems
-        };
+    /// Reads settings with `read`. To be called before the first wait: the order counts.
+    fn change<T>(&self, read: impl FnOnce(&mut Layers) -> T) -> T {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(&mut layers);
+        self.settings.store(Arc::new(layers.effective()));
+        read
+    }
+
+    /// Asks for the configuration that was announced with this number. Returns what is wrong with it.
+    async fn pull(&self, number: u64) -> Vec<String> {
+        let section = self.pull_configuration().await;
+        let read = |section| self.change(|layers| layers.configure(number, &section));
+        section.map(read).unwrap_or_default()
+    }
+
+    /// Puts the settings in force, and reports what is wrong with them.
+    async fn put_in_force(self: &Arc<Self>, problems: Vec<String>) {
         for problem in problems {
             self.client
                 .show_message(MessageType::WARNING, problem)
                 .await;
         }
+        let live = self.settings().live_updates;
+        let was_live = self.live.swap(live, Ordering::AcqRel);
         let followed = self.session.reader().snapshot().revision() > 0;
-        let applied = self.session.apply(&self.settings()).await;
+        let applied = self.session.apply(|| self.settings()).await;
         let started = !matches!(applied, Applied::Unchanged);
-        let live_now = !started && self.settings().live_updates && !before.live_updates;
+        let live_now = !started && live && !was_live;
         // Who has followed another connection, or none, begins again.
         if started && followed || live_now {
             live::send_reset(self).await;
         }
         if started || live_now {
-            live::send_status(self).await;
+            if !matches!(applied, Applied::Started(_)) {
+                live::send_status(self).await;
+            }
             self.index_changed(&HashSet::new(), true);
         }
         if let Applied::Started(started) = applied {
             tokio::spawn(live::follow(Arc::clone(self), started));
         }
         self.views_changed();
+    }
+
+    /// Connects to the backend that the person chose when asked.
+    pub async fn switch_to(self: &Arc<Self>, backend: Backend) {
+        self.session.choose(backend);
+        self.put_in_force(Vec::new()).await;
     }
 
     /// Asks the client for our section of its configuration; `None` when it has none for us.
@@ -262,19 +302,16 @@ impl LanguageServer for LanguageService {
 
     async fn initialized(&self, _: InitializedParams) {
         let server = Arc::clone(&self.0);
+        let params = server.initialize_params.get();
+        let options = params.map_or(Value::Null, |params| {
+            params["initializationOptions"].clone()
+        });
+        let (number, mut problems) =
+            server.change(|layers| (layers.announce(), layers.initialize(&options)));
         // In a task of its own: it waits for the client.
         tokio::spawn(async move {
-            let params = server.initialize_params.get();
-            let options = params.map_or(Value::Null, |params| {
-                params["initializationOptions"].clone()
-            });
-            let section = server.pull_configuration().await.unwrap_or_default();
-            let read = |layers: &mut Layers| {
-                let mut problems = layers.initialize(&options);
-                problems.extend(layers.configure(&section));
-                problems
-            };
-            server.reconfigure(read).await;
+            problems.extend(server.pull(number).await);
+            server.put_in_force(problems).await;
             server.register().await;
             server.keep_up().await;
         });
@@ -286,17 +323,21 @@ impl LanguageServer for LanguageService {
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
         let server = Arc::clone(&self.0);
+        let (number, problems) = server.change(|layers| {
+            let number = layers.announce();
+            let pushed = params.settings.get(SECTION);
+            (
+                number,
+                pushed.map(|section| layers.configure(number, section)),
+            )
+        });
         tokio::spawn(async move {
-            let pushed = match params.settings.get(SECTION) {
-                Some(section) => Some(section.clone()),
+            let problems = match problems {
+                Some(problems) => problems,
                 // Clients of the pull model say only that something changed.
-                None => server.pull_configuration().await,
+                None => server.pull(number).await,
             };
-            if let Some(section) = pushed {
-                server
-                    .reconfigure(|layers| layers.configure(&section))
-                    .await;
-            }
+            server.put_in_force(problems).await;
         });
     }
 
@@ -393,9 +434,7 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(Error::invalid_params(
-                    "One JSON object is the only argument.",
-                ));
+                return Err(invalid("One JSON object is the only argument."));
             }
         };
         commands::execute(&self.0, &params.command, argument, token)

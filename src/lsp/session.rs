@@ -1,13 +1,13 @@
 //! The connection to one backend, and the switch to another.
 
 use super::settings::Settings;
-use crate::index::{Delta, Reader};
+use crate::index::{Delta, Index, Reader};
 use crate::pieces::{BaseUrl, Client, Error, Kind};
 use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
 use crate::trash::Trash;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
@@ -44,12 +44,16 @@ pub(super) enum Connection {
     Refused {
         /// The status that says so.
         status: Box<Status>,
+        /// Empty.
+        index: Reader,
     },
 }
 
 /// The current connection.
 pub(super) struct Session {
     launch: Launch,
+    /// What the person chose when asked.
+    chosen: std::sync::Mutex<Option<Backend>>,
     connection: watch::Sender<Option<Connection>>,
     /// Held while switching.
     active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
@@ -77,32 +81,39 @@ impl Session {
     pub fn new(launch: Launch) -> Self {
         Session {
             launch,
+            chosen: std::sync::Mutex::default(),
             connection: watch::Sender::new(None),
             active: Mutex::new(None),
         }
     }
 
     /// Connects to what the settings say, unless that is where we are.
-    pub async fn apply(&self, settings: &Settings) -> Applied {
+    pub async fn apply(&self, settings: impl Fn() -> Arc<Settings>) -> Applied {
         let mut active = self.active.lock().await;
-        let choice = self.choice(settings);
+        // Read under the lock: of two changes at once the later one has the last word.
+        let choice = self.choice(&settings());
         if active
             .as_ref()
             .is_some_and(|(current, _)| *current == choice)
         {
             return Applied::Unchanged;
         }
-        let revision = self.reader().snapshot().revision();
+        let old = self.connection.borrow().clone();
+        if let Some(Connection::Running(old)) = old {
+            // Otherwise it would go on telling about the old service, and look for it again.
+            old.stop().await;
+        }
         if let Some((_, Some(old))) = active.take() {
             // The old service lets go of the store before the new one looks for it.
             let _ = timeout(STOP, old.shutdown()).await;
         }
+        // Clients rely on revisions that only grow, across a switch as well.
+        let revision = self.reader().snapshot().revision();
+        let first = if revision == 0 { 0 } else { revision + 1 };
         match self.source(&choice) {
             Ok(source) => {
                 let source = Arc::new(source);
                 let (sender, deltas) = mpsc::unbounded_channel();
-                // Clients rely on revisions that only grow, across a switch as well.
-                let first = if revision == 0 { 0 } else { revision + 1 };
                 let handle = sync::start(Arc::clone(&source), sender, first);
                 *active = Some((choice, Some(source)));
                 let running = Connection::Running(handle.clone());
@@ -119,7 +130,8 @@ impl Session {
                     error: Some(reason),
                 });
                 *active = Some((choice, None));
-                let refused = Connection::Refused { status };
+                let index = Index::after(first).reader();
+                let refused = Connection::Refused { status, index };
                 self.connection.send_replace(Some(refused));
                 Applied::Refused
             }
@@ -128,9 +140,11 @@ impl Session {
 
     fn choice(&self, settings: &Settings) -> Choice {
         let wrong = || "The backend must be `auto`, `pieces-os` or `local`.".to_owned();
-        let backend = match &self.launch.backend {
-            None => Ok(settings.backend),
-            Some(name) => Backend::parse(name).ok_or_else(wrong),
+        let chosen = *self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = match (chosen, &self.launch.backend) {
+            (Some(backend), _) => Ok(backend),
+            (None, None) => Ok(settings.backend),
+            (None, Some(name)) => Backend::parse(name).ok_or_else(wrong),
         };
         let url = self.launch.url.clone().or_else(|| settings.url.clone());
         Choice { backend, url }
@@ -148,24 +162,47 @@ impl Session {
     pub fn reader(&self) -> Reader {
         match &*self.connection.borrow() {
             Some(Connection::Running(handle)) => handle.index.clone(),
-            _ => Reader::default(),
+            Some(Connection::Refused { index, .. }) => index.clone(),
+            None => Reader::default(),
         }
     }
 
-    /// Where what is deleted is kept; `None` where there is no place for data.
+    /// Where the local service and the trash are; `None` where there is no place for data.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match &self.launch.data_dir {
+            Some(dir) => Some(dir.clone()),
+            None => service::default_data_dir().ok(),
+        }
+    }
+
+    /// Where what is deleted is kept.
     pub fn trash(&self) -> Option<Trash> {
-        let dir = match &self.launch.data_dir {
-            Some(dir) => dir.clone(),
-            None => service::default_data_dir().ok()?,
-        };
-        Some(Trash::new(dir.join("trash")))
+        Some(Trash::new(self.data_dir()?.join("trash")))
+    }
+
+    /// Whether a URL may point to another machine.
+    pub fn allow_remote(&self) -> bool {
+        self.launch.allow_remote
+    }
+
+    /// The Pieces OS that is in use.
+    pub fn pieces_os(&self) -> Option<BaseUrl> {
+        let status = self.status();
+        let url = status.url.filter(|_| status.backend == Backend::PiecesOs)?;
+        BaseUrl::parse(&url, self.launch.allow_remote).ok()
+    }
+
+    /// From now on this backend, whatever the settings say: the person chose it when asked.
+    pub fn choose(&self, backend: Backend) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        *chosen = Some(backend);
     }
 
     /// How things stand.
     pub fn status(&self) -> Status {
         match &*self.connection.borrow() {
             Some(Connection::Running(handle)) => handle.status.borrow().clone(),
-            Some(Connection::Refused { status }) => (**status).clone(),
+            Some(Connection::Refused { status, .. }) => (**status).clone(),
             None => Status {
                 state: State::Connecting,
                 backend: Backend::Auto,
@@ -187,7 +224,9 @@ impl Session {
                 let client = handle.client(within).await?;
                 Ok((handle, client))
             }
-            Some(Connection::Refused { status }) => Err(offline(status.error.unwrap_or_default())),
+            Some(Connection::Refused { status, .. }) => {
+                Err(offline(status.error.unwrap_or_default()))
+            }
             None => Err(offline("Not started yet; try again in a moment.".into())),
         }
     }

@@ -1,5 +1,6 @@
 //! The settings, wherever they come from.
 
+use super::item::label;
 use crate::sync::Backend;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -43,6 +44,9 @@ impl Default for Settings {
 pub(super) struct Layers {
     initialization: Map<String, Value>,
     workspace: Map<String, Value>,
+    /// Configurations that were announced, and the newest of them that was taken.
+    announced: u64,
+    taken: u64,
     /// Names that were reported: each is reported once.
     reported: BTreeSet<String>,
 }
@@ -55,8 +59,19 @@ impl Layers {
         problems
     }
 
-    /// Takes the `pieces` section of the configuration: all of it, each time.
-    pub fn configure(&mut self, section: &Value) -> Vec<String> {
+    /// A configuration is on its way, perhaps to be asked for. Returns its number.
+    pub fn announce(&mut self) -> u64 {
+        self.announced += 1;
+        self.announced
+    }
+
+    /// Takes the `pieces` section of the configuration with that number: all of it, each time, but not
+    /// when a newer one was faster.
+    pub fn configure(&mut self, number: u64, section: &Value) -> Vec<String> {
+        if number < self.taken {
+            return Vec::new();
+        }
+        self.taken = number;
         let (object, problems) = self.check(section, "pieces");
         self.workspace = object;
         problems
@@ -89,8 +104,7 @@ impl Layers {
                             usable.insert(key.clone(), value.clone());
                         }
                         Verdict::Unknown => {
-                            let key: String =
-                                key.chars().filter(|c| !c.is_control()).take(64).collect();
+                            let key = label(key, 64);
                             report(
                                 &key,
                                 format!("There is no setting `pieces.{key}`; it is ignored."),
@@ -178,7 +192,8 @@ mod tests {
     fn check(initialization: Value, workspace: Value, expected: Settings, named: &[&str]) {
         let mut layers = Layers::default();
         let mut problems = layers.initialize(&initialization);
-        problems.extend(layers.configure(&workspace));
+        let number = layers.announce();
+        problems.extend(layers.configure(number, &workspace));
         assert_eq!(layers.effective(), expected, "{initialization} {workspace}");
         assert_eq!(problems.len(), named.len(), "{problems:?}");
         for (problem, name) in problems.iter().zip(named) {
@@ -241,5 +256,17 @@ mod tests {
             Settings::default(),
             &["initializationOptions", "pieces"],
         );
+    }
+
+    #[test]
+    fn the_newest_configuration_wins_however_late_an_older_one_comes() {
+        let mut layers = Layers::default();
+        let (older, newer) = (layers.announce(), layers.announce());
+        layers.configure(newer, &json!({"backend": "local"}));
+        layers.configure(older, &json!({"backend": "pieces-os"}));
+        assert_eq!(layers.effective().backend, Backend::Local);
+        let next = layers.announce();
+        layers.configure(next, &Value::Null);
+        assert_eq!(layers.effective().backend, Backend::Auto);
     }
 }

@@ -3,6 +3,7 @@
 use super::document::Document;
 use super::reference::{self, Form};
 use crate::index::{Anchor, Conversation, Reader};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use uuid::Uuid;
 
 /// How long a file system may take to tell the real path of a file. A dead network mount takes for ever.
 const REAL_PATH: Duration = Duration::from_millis(250);
+
+/// Most anchors of files of the same name that are looked at: everybody has a `mod.rs`.
+const ALIKE: usize = 32;
 
 /// A file and what ties it to conversations.
 #[derive(Debug, Default)]
@@ -25,18 +29,34 @@ impl FileTies {
         let Some(path) = file_path(uri) else {
             return FileTies::default();
         };
-        let mut paths = vec![path.clone()];
-        paths.extend(real_path(path).await);
-        let paths = paths.iter().filter_map(|path| path.to_str());
-        FileTies {
-            anchors: index.ties().anchors_at(paths),
+        let name = path.file_name().and_then(OsStr::to_str);
+        let alike = name.map_or_else(Vec::new, |name| index.ties().anchors_named(name));
+        let looking = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || resolve(&path, &alike))
+        };
+        let resolved = timeout(REAL_PATH, looking).await;
+        let (real, same) = resolved.ok().and_then(Result::ok).unwrap_or_default();
+        let paths = [Some(path), real].into_iter().flatten();
+        let paths: Vec<PathBuf> = paths.collect();
+        let mut anchors = index
+            .ties()
+            .anchors_at(paths.iter().filter_map(|path| path.to_str()));
+        for anchor in same {
+            if !anchors.iter().any(|one| one.id == anchor.id) {
+                anchors.push(anchor);
+            }
         }
+        anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.updated));
+        FileTies { anchors }
     }
 
-    /// The assets saved from the file.
+    /// The assets saved from the file, newest first.
     pub fn assets(&self) -> Vec<Uuid> {
         let mut assets: Vec<Uuid> = Vec::new();
-        for asset in self.anchors.iter().flat_map(|anchor| &anchor.assets) {
+        // An anchor lists its assets in the order in which they were saved.
+        let saved = self.anchors.iter().flat_map(|one| one.assets.iter().rev());
+        for asset in saved {
             if !assets.contains(asset) {
                 assets.push(*asset);
             }
@@ -60,6 +80,25 @@ impl FileTies {
         found.sort_by_key(|one| (std::cmp::Reverse(one.updated), one.id));
         found
     }
+}
+
+/// The real path of a file, and those of these anchors of files of the same name that lead to it, such as
+/// through a symlinked directory.
+fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anchor>>) {
+    let Ok(real) = path.canonicalize() else {
+        return (None, Vec::new());
+    };
+    let leads = |other: &String| {
+        Path::new(other)
+            .canonicalize()
+            .is_ok_and(|other| other == real)
+    };
+    let same = alike
+        .iter()
+        .take(ALIKE)
+        .filter(|anchor| anchor.paths.iter().any(leads));
+    let same = same.cloned().collect();
+    (Some(real), same)
 }
 
 /// The conversations tied to one of these assets or anchors, newest first.

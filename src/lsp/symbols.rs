@@ -4,8 +4,8 @@ use super::item::conversation_uri;
 use super::reference::CONVERSATION;
 use super::server::Server;
 use crate::index::{ConversationRef, Reader};
+use crate::lsp::item::label;
 use crate::lsp::item::{ago, counted};
-use crate::markdown::label;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
 use tower_lsp::lsp_types::{
     DocumentSymbol, DocumentSymbolResponse, FoldingRange, FoldingRangeKind, Location, Position,

@@ -3,9 +3,10 @@
 /// A name for a line of plain text: no control or direction characters, no line breaks, and at most
 /// `most` characters.
 pub fn label(name: &str, most: usize) -> String {
-    let spaced = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = |c: &char| !c.is_control() && !is_hidden(*c);
-    let mut text: String = spaced.chars().filter(shown).take(most + 1).collect();
+    let shown = |c: &char| c.is_whitespace() || !c.is_control() && !is_hidden(*c);
+    let shown: String = name.chars().filter(shown).collect();
+    let spaced = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text: String = spaced.chars().take(most + 1).collect();
     if text.chars().count() > most {
         text.pop();
         text.push('…');

@@ -1,5 +1,7 @@
 //! The REST client.
 
+mod raw;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use reqwest::header::SERVER;
 use reqwest::{StatusCode, redirect, retry};
 use tokio::io::AsyncReadExt;
@@ -31,6 +31,34 @@ pub struct Found {
     pub health: String,
 }
 
+/// A place where Pieces OS may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A port file, and the port in it if there is one.
+    File(PathBuf, Option<u16>),
+    /// A port on 127.0.0.1.
+    Port(u16),
+}
+
+/// What is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// No such file.
+    NoFile,
+    /// The file holds no port.
+    NoPort,
+    /// Nothing listens on the port.
+    Closed,
+    /// Something listens, and did not answer in time.
+    Silent,
+    /// Another program.
+    Stranger,
+    /// A local service of `pieces-lsp`, which is found through its data directory only.
+    LocalService,
+    /// Pieces OS with this health text: `ok:<id>` or `migrating`.
+    PiecesOs(String),
+}
+
 impl Discovery {
     /// The places Pieces OS is known to use on this system.
     pub fn standard() -> Discovery {
@@ -49,18 +77,7 @@ impl Discovery {
     /// # Errors
     /// [`Kind::Offline`] when none answers, and when several do: which one is meant is not ours to guess.
     pub async fn find(&self) -> Result<Found, Error> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .connect_timeout(limits::PROBE_CONNECT)
-            .build()
-            .map_err(|_| {
-                offline("No HTTP client can be set up on this machine; report this.".into())
-            })?;
+        let client = prober()?;
         let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
         let files: Vec<u16> = files.into_iter().flatten().collect();
         for ports in std::iter::once(&files).chain(&self.ports) {
@@ -70,6 +87,42 @@ impl Discovery {
         }
         Err(offline("Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.".into()))
     }
+
+    /// Looks at every place, for people who want to know why nothing is found. Sends nothing but
+    /// `GET /.well-known/health`.
+    ///
+    /// # Errors
+    /// [`Kind::Offline`] when this machine cannot even ask.
+    pub async fn survey(&self) -> Result<Vec<(Place, Seen)>, Error> {
+        let client = &prober()?;
+        let files = self.port_files.iter().map(async |path| {
+            let port = read_port(path).await;
+            let seen = match port {
+                Some(port) => probe(client, port).await,
+                None if path.exists() => Seen::NoPort,
+                None => Seen::NoFile,
+            };
+            (Place::File(path.clone(), port), seen)
+        });
+        let ports = self.ports.iter().flatten();
+        let ports = ports.map(async |port| (Place::Port(*port), probe(client, *port).await));
+        let (mut files, ports) = join(join_all(files), join_all(ports)).await;
+        files.extend(ports);
+        Ok(files)
+    }
+}
+
+fn prober() -> Result<reqwest::Client, Error> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .http1_only()
+        .pool_max_idle_per_host(0)
+        .connect_timeout(limits::PROBE_CONNECT)
+        .build();
+    client.map_err(|_| offline("No HTTP client can be set up on this machine; report this.".into()))
 }
 
 /// The only service that answered, if any did.
@@ -97,36 +150,49 @@ async fn probe_all(client: &reqwest::Client, ports: &[u16]) -> BTreeMap<u16, Str
     ports.dedup();
     let probes = ports
         .into_iter()
-        .map(async |port| Some((port, probe(client, port).await?)));
-    join_all(probes).await.into_iter().flatten().collect()
+        .map(async |port| (port, probe(client, port).await));
+    let seen = join_all(probes).await.into_iter();
+    let health = seen.filter_map(|(port, seen)| match seen {
+        Seen::PiecesOs(health) => Some((port, health)),
+        _ => None,
+    });
+    health.collect()
 }
 
-/// The health text at `port`, if it is one of Pieces OS.
-async fn probe(client: &reqwest::Client, port: u16) -> Option<String> {
+/// What is at `port`.
+async fn probe(client: &reqwest::Client, port: u16) -> Seen {
     let asking = async {
-        let mut response = client
-            .get(format!("{}/.well-known/health", BaseUrl::loopback(port)))
-            .send()
-            .await
-            .ok()?;
-        let is_ours =
-            |server: &reqwest::header::HeaderValue| server.as_bytes().starts_with(b"pieces-lsp");
-        if response.status() != StatusCode::OK
-            || response.headers().get(SERVER).is_some_and(is_ours)
-        {
-            return None;
+        let url = format!("{}/.well-known/health", BaseUrl::loopback(port));
+        let mut response = match client.get(url).send().await {
+            Ok(response) => response,
+            Err(error) if error.is_timeout() => return Seen::Silent,
+            Err(error) if error.is_connect() => return Seen::Closed,
+            Err(_) => return Seen::Stranger,
+        };
+        let server = response.headers().get(SERVER);
+        if server.is_some_and(|server| server.as_bytes().starts_with(b"pieces-lsp")) {
+            return Seen::LocalService;
+        }
+        if response.status() != StatusCode::OK {
+            return Seen::Stranger;
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.ok()? {
+        while let Ok(Some(chunk)) = response.chunk().await {
             body.extend_from_slice(&chunk);
             if body.len() > limits::TINY_BODY {
-                return None;
+                return Seen::Stranger;
             }
         }
-        let health = String::from_utf8(body).ok()?.trim().to_owned();
-        (health.starts_with("ok:") || health == "migrating").then_some(health)
+        let health = str::from_utf8(&body).unwrap_or_default().trim();
+        if health.starts_with("ok:") || health == "migrating" {
+            Seen::PiecesOs(health.to_owned())
+        } else {
+            Seen::Stranger
+        }
     };
-    timeout(limits::PROBE_ANSWER, asking).await.ok().flatten()
+    timeout(limits::PROBE_ANSWER, asking)
+        .await
+        .unwrap_or(Seen::Silent)
 }
 
 /// The port in a port file. Anything but a regular file with a port in it counts as absent.
@@ -354,6 +420,48 @@ mod tests {
         // The same one twice is one.
         let twice = [one.to_string(), one.to_string()];
         assert_eq!(find(&twice, &[&[one]]).await, Ok((one, "ok:1".into())));
+    }
+
+    #[tokio::test]
+    async fn a_survey_tells_what_is_where() {
+        let (pieces, _) = serve(&ok("ok:1")).await;
+        let (stranger, _) = serve(&ok("hello")).await;
+        let (garbage, _) = serve("?").await;
+        let local =
+            "HTTP/1.1 401 Unauthorized\r\nserver: pieces-lsp/1\r\ncontent-length: 0\r\n\r\n";
+        let (local, _) = serve(local).await;
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = silent
+            .local_addr()
+            .map(|address| (address.port(), silent))
+            .unwrap();
+        let closed = closed_port().await;
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let absent = directory.path().join("absent");
+        let (good, bad) = (file("good", &pieces.to_string()), file("bad", "x"));
+        let discovery = Discovery {
+            port_files: vec![absent.clone(), good.clone(), bad.clone()],
+            ports: vec![vec![closed, silent.0, stranger], vec![garbage, local]],
+        };
+        let expected = [
+            (Place::File(absent, None), Seen::NoFile),
+            (
+                Place::File(good, Some(pieces)),
+                Seen::PiecesOs("ok:1".into()),
+            ),
+            (Place::File(bad, None), Seen::NoPort),
+            (Place::Port(closed), Seen::Closed),
+            (Place::Port(silent.0), Seen::Silent),
+            (Place::Port(stranger), Seen::Stranger),
+            (Place::Port(garbage), Seen::Stranger),
+            (Place::Port(local), Seen::LocalService),
+        ];
+        assert_eq!(discovery.survey().await.unwrap(), expected);
     }
 
     #[tokio::test]

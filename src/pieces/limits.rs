@@ -16,6 +16,8 @@ pub(super) const COLLECTION_TOTAL: Duration = Duration::from_secs(600);
 pub(super) const POST: Duration = Duration::from_secs(30);
 /// `create/from_asset` may summarise with a model on the user's CPU.
 pub(super) const FROM_ASSET: Duration = Duration::from_secs(120);
+/// One object with all its content: a saved file may be megabytes.
+pub(super) const WHOLE_OBJECT: Duration = Duration::from_secs(30);
 /// Waiting for one of the [`GETS_IN_FLIGHT`], which two collections may hold for a while.
 pub(super) const QUEUE: Duration = Duration::from_secs(120);
 /// The text of a refusal; what has not come by then is left out.
@@ -26,6 +28,8 @@ pub(super) const GETS_IN_FLIGHT: usize = 2;
 
 /// One object: a conversation of thousands of messages is a few hundred kilobytes of ids.
 pub(super) const SMALL_BODY: usize = 16 << 20;
+/// One object with all its content.
+pub(super) const WHOLE_BODY: usize = 64 << 20;
 /// A collection that is handed on as answered, so it has to be held in memory.
 pub(super) const COLLECTION_BODY: usize = 512 << 20;
 /// A collection that is read item by item and never held.

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::limits;
-use super::wire::{Conversation, Readable, repair};
+use super::wire::{Conversation, FastReader, Readable, repair};
 
 /// Why a list cannot be read any further. Never contains any of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ const TOO_LARGE: Unreadable = Unreadable("one conversation is too large");
 /// An incremental parser of `{…, "iterable": [conversation, …], …}`.
 pub(super) struct ListParser<F> {
     add: F,
+    fast: FastReader,
     state: State,
     /// The start of something that did not fit into its chunk.
     carry: Vec<u8>,
@@ -74,6 +75,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     pub(super) fn new(add: F) -> Self {
         ListParser {
             add,
+            fast: FastReader::default(),
             state: State::Start,
             carry: Vec::new(),
             retry_at: 0,
@@ -197,6 +199,10 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     fn item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+        if let Some((item, end)) = self.fast.read(rest) {
+            self.take(Some(item));
+            return Ok(Progress::Consumed(end));
+        }
         let mut items =
             serde_json::Deserializer::from_slice(rest).into_iter::<Readable<Conversation<'_>>>();
         match items.next() {

@@ -146,7 +146,7 @@ fn pick_loopback(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
 fn refusal(url: &str, why: &str) -> Refusal {
     let url: String = url.chars().filter(|c| !c.is_control()).take(120).collect();
     Refusal(format!(
-        "`pieces.url` is not used because {url} {why}; set it to something like http://127.0.0.1:39300"
+        "`pieces.url` is not used because {url} {why}; set it to something like `http://127.0.0.1:39300`."
     ))
 }
 

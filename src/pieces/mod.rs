@@ -14,7 +14,7 @@ mod transcript;
 pub mod wire;
 
 pub use client::{Client, Listed};
-pub use discovery::{Discovery, Found};
+pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use loopback::{BaseUrl, Refusal};
 pub use stream::{Change, Frame, IdentifierStream, Watched};

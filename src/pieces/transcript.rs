@@ -168,6 +168,17 @@ impl Client {
         })
     }
 
+    /// `GET /asset/{id}?transferables=false`: its name, if it has one.
+    ///
+    /// # Errors
+    /// `not-found` when there is none.
+    pub async fn asset_name(&self, id: Uuid) -> Result<Option<String>, Error> {
+        let path = format!("/asset/{id}?transferables=false");
+        let body = self.get(&path, SMALL).await?;
+        let asset: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        Ok(asset["name"].as_str().map(str::to_owned))
+    }
+
     /// `POST /conversations/search`: full text over names, messages and notes, best first. Changes
     /// nothing.
     ///

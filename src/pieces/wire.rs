@@ -1,5 +1,6 @@
 //! Wire types: lenient on what they read, exact on what they write.
 
+mod fast;
 mod lenient;
 mod members;
 mod streamed;
@@ -10,7 +11,9 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-pub(super) use lenient::{from_slice, repair};
+pub(super) use fast::FastReader;
+pub(crate) use lenient::from_slice;
+pub(super) use lenient::repair;
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
 
@@ -76,6 +79,8 @@ pub struct Anchor {
     pub assets: Vec<Uuid>,
     /// Conversations tied to it.
     pub conversations: Vec<Uuid>,
+    /// `updated.value`, in microseconds since the Unix epoch.
+    pub updated: Option<i64>,
 }
 
 impl<'de> Deserialize<'de> for Readable<Conversation<'de>> {
@@ -131,6 +136,7 @@ lenient_object! {
         "points" => points: Points<'de>,
         "assets" => assets: Members,
         "conversations" => conversations: Members,
+        "updated" => updated: GroupedTimestamp,
     }
 }
 
@@ -203,7 +209,7 @@ impl<'a> Anchors<'a> {
                 paths.extend(inline_paths(anchor.points, anchor.reference).map(|path| (id, path)));
             }
         }
-        let anchors = ordered(listed, self.indices.0.unwrap_or_default());
+        let anchors = ordered(&listed, &self.indices.0.unwrap_or_default());
         paths.retain(|(anchor, _)| anchors.contains(anchor));
         (anchors, paths)
     }
@@ -215,6 +221,7 @@ impl<'a> AnchorObject<'a> {
             id: self.id.0?.uuid()?,
             assets: self.assets.ids(),
             conversations: self.conversations.ids(),
+            updated: self.updated.micros(),
             paths: inline_paths(self.points, self.reference)
                 .map(Cow::into_owned)
                 .collect(),
@@ -282,6 +289,12 @@ pub(super) fn identifiers(
     let members: Members = from_slice(json)?;
     let is_list = members.iterable.0.is_some() || (!strict && members.indices.0.is_some());
     Ok(is_list.then(|| members.ids()))
+}
+
+/// The ids that belong to a plural wrapper (`{iterable, indices}`), in its order; none where it is
+/// no such thing.
+pub fn live_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 lenient_object! {
@@ -468,6 +481,7 @@ mod tests {
             paths: vec!["/home/u/p/src/retry.rs".into()],
             assets: vec![uuid(ASSET)],
             conversations: vec![uuid(ID)],
+            updated: None,
         };
         let bare = Anchor {
             id: uuid(ID),

@@ -19,7 +19,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{ServiceError, http, store::Store};
+use super::{
+    ServiceError, http,
+    store::{STORE, Store},
+};
 
 /// How long a holder that does not answer (yet) is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -113,11 +116,11 @@ impl Drop for Server {
 
 /// What the serving process leaves for the others, readable by their user only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Info {
-    url: String,
+pub(super) struct Info {
+    pub(super) url: String,
     token: Option<String>,
-    pid: u32,
-    version: String,
+    pub(super) pid: u32,
+    pub(super) version: String,
     /// The store's id, so that a service that took over an old port is not mistaken for ours.
     store: Uuid,
 }
@@ -190,6 +193,11 @@ pub fn default_data_dir() -> Result<PathBuf, ServiceError> {
     Ok(base.data_dir().join("pieces-lsp"))
 }
 
+/// Whether there is a store in this directory already.
+pub fn has_store(data_dir: &Path) -> bool {
+    data_dir.join(STORE).exists()
+}
+
 async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let port_error = |source| ServiceError::Port {
@@ -245,7 +253,7 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
 }
 
 /// Whether the service that `info` tells of is there and is the one of this store.
-async fn answers(info: &Info) -> bool {
+pub(super) async fn answers(info: &Info) -> bool {
     let port = info
         .url
         .strip_prefix("http://127.0.0.1:")
@@ -305,7 +313,7 @@ fn private_file(path: &Path, truncate: bool) -> io::Result<File> {
     options.open(path)
 }
 
-fn read_info(dir: &Path) -> Option<Info> {
+pub(super) fn read_info(dir: &Path) -> Option<Info> {
     let text = fs::read(dir.join("service.json")).ok()?;
     serde_json::from_slice(&text).ok()
 }
@@ -315,6 +323,11 @@ fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
     let draft = path.with_extension("json.tmp");
     let write = || {
+        // One that was left behind may be readable by others.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         private_file(&draft, true)?.write_all(&text)?;
         fs::rename(&draft, path)
     };
@@ -327,7 +340,7 @@ fn new_token() -> Result<String, ServiceError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {
     spawn_blocking(job)

@@ -9,12 +9,15 @@ mod error;
 mod extract;
 mod failure;
 mod http;
+mod look;
 mod objects;
 mod store;
 mod time;
 mod view;
 
-pub use attach::{Attached, Options, Role, attach, default_data_dir};
+pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store};
 pub use error::ServiceError;
+pub(crate) use http::EXPORT_FORMAT;
+pub use look::{Held, Look, Readable, look};
 
 pub(crate) use failure::Failure;

@@ -20,6 +20,8 @@ pub(crate) struct View<'a> {
     now: i64,
     /// Whether raw content goes with it.
     transferables: bool,
+    /// Whether times are told in words, too.
+    readable: bool,
     /// Anchors as embedded in conversations, by their place in the store.
     anchors: HashMap<i64, String>,
 }
@@ -30,7 +32,16 @@ impl<'a> View<'a> {
             db,
             now: time::now(),
             transferables,
+            readable: true,
             anchors: HashMap::new(),
+        }
+    }
+
+    /// Everything that does not depend on when it is read.
+    pub(crate) fn plain(db: &'a Connection) -> Self {
+        Self {
+            readable: false,
+            ..Self::new(db, true)
         }
     }
 
@@ -313,6 +324,8 @@ impl<'a> View<'a> {
 
     fn website(&self, row: &Row) -> Result<Value, Failure> {
         let mut website = self.base(row)?;
+        // Optional in the API, but the Python SDK 4 cannot read a list where it is missing.
+        website.entry("mechanisms").or_insert_with(|| json!({}));
         self.references(
             row,
             &[Kind::Asset, Kind::Conversation, Kind::Message],
@@ -349,13 +362,21 @@ impl<'a> View<'a> {
         Ok(serde_json::from_str(&head)?)
     }
 
+    fn write_time(&self, out: &mut String, micros: i64) {
+        if self.readable {
+            time::write_grouped(out, micros, self.now);
+        } else {
+            time::write_value(out, micros);
+        }
+    }
+
     fn open(&self, out: &mut String, row: &Row) {
         out.push_str("{\"id\":\"");
         out.push_str(&row.id);
         out.push_str("\",\"created\":");
-        time::write_grouped(out, row.created, self.now);
+        self.write_time(out, row.created);
         out.push_str(",\"updated\":");
-        time::write_grouped(out, row.updated, self.now);
+        self.write_time(out, row.updated);
     }
 }
 

@@ -182,6 +182,7 @@ fn inline_anchors(one: &wire::Conversation<'_>) -> Vec<Anchor> {
                 paths: vec![path],
                 assets: vec![],
                 conversations: vec![],
+                updated: 0,
             }),
         }
     }
@@ -194,5 +195,6 @@ fn from_wire_anchor(one: wire::Anchor) -> Anchor {
         paths: one.paths,
         assets: one.assets,
         conversations: one.conversations,
+        updated: one.updated.unwrap_or(0),
     }
 }

@@ -51,13 +51,13 @@ fn watch(pid: i64) -> io::Result<oneshot::Receiver<()>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
     use std::time::Duration;
     use tokio::time::timeout;
 
     #[cfg(unix)]
     #[tokio::test]
     async fn resolves_when_the_process_ends_and_not_before() {
+        use std::process::{Command, Stdio};
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let gone = gone(i64::from(child.id()));
         tokio::pin!(gone);

@@ -1,6 +1,8 @@
 """The generated part of pieces_os_client against a service. Usage: low_level.py NAME URL"""
 
+import json
 import sys
+import urllib.request
 import uuid
 
 import sdk
@@ -170,6 +172,66 @@ def search():
     assert [hit.identifier for hit in found.iterable] == [state["conversation"]]
 
 
+def every_list():
+    """What the SDK reads, it has checked against its models."""
+    website = api("WebsitesApi").websites_create_new_website(
+        seeded_website=sdk.SeededWebsite(url="https://example.org/a", name="A", conversation=state["conversation"])
+    )
+    for transferables in [True, False]:
+        lists = [
+            api("ConversationsApi").conversations_snapshot(transferables=transferables),
+            api("ConversationMessagesApi").messages_snapshot(transferables=transferables),
+            api("AssetsApi").assets_snapshot(transferables=transferables),
+            api("AnchorsApi").anchors_snapshot(transferables=transferables),
+            api("WebsitesApi").websites_snapshot(transferables=transferables),
+            api("AnnotationsApi").annotations_snapshot(),
+            api("AssetApi").asset_formats(state["asset"], transferables=transferables),
+            api("AssetApi").asset_specific_asset_conversations(state["asset"], transferables=transferables),
+            api("ConversationApi").conversation_specific_conversation_messages(
+                state["conversation"], transferables=transferables),
+            api("AssetsApi").search_assets(query="retries", transferables=transferables),
+        ]
+        for found in lists:
+            assert found.iterable, type(found).__name__
+    assert website.id in api("ConversationApi").conversation_get_specific_conversation(
+        state["conversation"]).websites.indices
+    assert api("WebsiteApi").websites_specific_website_snapshot(website.id).url == "https://example.org/a"
+    asset = api("AssetApi").asset_snapshot(state["asset"], transferables=True)
+    assert api("FormatApi").format_snapshot(asset.original.id, transferable=True).asset.id == state["asset"]
+    anchor = asset.anchors.iterable[0].id
+    assert state["asset"] in api("AnchorApi").anchor_specific_anchor_snapshot(anchor, transferables=True).assets.indices
+    hits = api("ConversationApi").search_conversation_specific_messages(
+        state["conversation"], search_input=sdk.SearchInput(
+            engines=sdk.SearchEngines(iterable=[sdk.SearchEngine(query="hello", full_text=sdk.FullTextSearchOptions())])
+        )
+    )
+    assert len(hits.iterable) == 1
+
+
+def copied():
+    """What was taken over from elsewhere (`pieces-lsp import`) is as valid as what was made here."""
+    ids = {kind: str(uuid.uuid4()) for kind in ["asset", "anchor", "conversation", "message", "annotation", "point"]}
+    bare = {
+        "asset": {"original": {"id": str(uuid.uuid4()), "reference": {"fragment": {"string": {"raw": "x"}}}}},
+        "anchor": {"points": {"iterable": [{"id": ids["point"], "reference": {"id": ids["point"], "fullpath": "/x"}}]}},
+        "conversation": {"name": "Copied", "assets": {"indices": {ids["asset"]: 0}}, "anchors": {"indices": {ids["anchor"]: 0}}},
+        "message": {"role": "USER", "conversation": {"id": ids["conversation"]}, "fragment": {"string": {"raw": "x"}}},
+        "annotation": {"type": "SUMMARY", "text": "x", "conversation": {"id": ids["conversation"]}},
+    }
+    objects = [{kind: {"id": ids[kind], **rest}} for kind, rest in bare.items()]
+    request = urllib.request.Request(url + "/pieces-lsp/import", json.dumps({"objects": objects}).encode())
+    assert json.load(urllib.request.urlopen(request)) == {"outcomes": ["new"] * 5}
+    found = api("ConversationApi").conversation_get_specific_conversation(ids["conversation"])
+    assert ids["asset"] in found.assets.indices and ids["anchor"] in found.anchors.indices
+    assert api("AssetApi").asset_snapshot(ids["asset"]).original.reference.fragment.string.raw == "x"
+    assert api("AnchorApi").anchor_specific_anchor_snapshot(ids["anchor"]).points.iterable[0].reference.fullpath == "/x"
+    assert api("AnnotationApi").annotation_specific_annotation_snapshot(ids["annotation"]).text == "x"
+    assert api("ConversationMessageApi").message_specific_message_snapshot(ids["message"]).fragment.string.raw == "x"
+    api("AssetsApi").assets_snapshot(transferables=True)
+    api("ConversationsApi").conversations_delete_specific_conversation(ids["conversation"])
+    api("AssetsApi").assets_delete_asset(ids["asset"])
+
+
 def delete():
     api("ConversationsApi").conversations_delete_specific_conversation(state["conversation"])
     try:
@@ -184,7 +246,7 @@ def delete():
 
 for step in [
     well_known, connect, user, models, create, identifiers_and_snapshot, update, messages,
-    annotations, assets, anchors, from_asset, associate, search, delete,
+    annotations, assets, anchors, from_asset, associate, search, every_list, copied, delete,
 ]:
     check(f"{name} {step.__name__}", step)
 finish()

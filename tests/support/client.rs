@@ -95,6 +95,12 @@ impl Client {
         self.answers.insert(method.to_owned(), Box::new(answer));
     }
 
+    /// From now on, answers requests of this method with an error, and expects them.
+    pub fn refuse(&mut self, method: &str) {
+        self.allow(method);
+        self.answers.remove(method);
+    }
+
     /// From now on, messages of this method are no surprise even if nobody waits for them.
     pub fn allow(&mut self, method: &str) {
         self.allowed.insert(method.to_owned());

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "every test file compiles all of it and uses some")]
 
 pub mod client;
+pub mod local;
 pub mod process;
 pub mod standin;
+pub mod world;
 
 /// Far longer than anything takes; only a failing test waits this long.
 pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -56,6 +56,22 @@ impl Spawn {
         self.home.path()
     }
 
+    /// Runs it to its end with nothing on stdin; what it said.
+    pub fn run(self) -> Finished {
+        let (mut process, mut stdout) = self.start_unread();
+        process.close_stdin();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        });
+        let ended = process.wait();
+        Finished {
+            code: ended.code,
+            stdout: reader.join().unwrap().unwrap(),
+            stderr: ended.log,
+        }
+    }
+
     /// Starts it, reading everything it writes.
     pub fn start(self) -> Process {
         let (mut process, stdout) = self.start_unread();
@@ -210,6 +226,15 @@ pub struct Ended {
     pub code: Option<i32>,
     pub unread: Vec<Value>,
     pub log: String,
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 /// Strict reader of what a server writes: one header, exactly as the protocol has it.

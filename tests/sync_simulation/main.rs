@@ -3,6 +3,13 @@
 //! `SIMULATION_SEEDS=1000000 cargo test --release --test sync_simulation` runs a million seeds;
 //! `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that still does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
 mod rng;
 mod script;
 mod server;

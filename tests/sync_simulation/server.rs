@@ -93,6 +93,7 @@ impl Server {
                 paths: vec![format!("/{now}")],
                 assets: vec![],
                 conversations: vec![],
+                updated: 0,
             });
             at.conversations.push(id);
             anchors.push(anchor);

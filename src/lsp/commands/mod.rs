@@ -1,6 +1,7 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
+pub(super) mod import;
 mod list;
 mod open;
 mod raw;
@@ -18,11 +19,11 @@ use super::server::Server;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -36,6 +37,7 @@ pub(super) const NAMES: [&str; 14] = [
     "pieces.conversations.search",
     "pieces.conversations.trash",
     "pieces.conversations.restore",
+    "pieces.import",
     "pieces.status",
 ];
 
@@ -52,7 +54,7 @@ pub(super) async fn execute(
     token: Option<ProgressToken>,
 ) -> Result<Value> {
     if !argument.is_object() && !argument.is_string() && !argument.is_null() {
-        return Err(Error::invalid_params("The argument must be a JSON object."));
+        return Err(invalid("The argument must be a JSON object."));
     }
     let progress = |title| Progress::begin(server, token.clone(), title);
     match name {
@@ -81,6 +83,7 @@ pub(super) async fn execute(
         "pieces.conversations.search" => search::search(server, &argument).await,
         "pieces.conversations.trash" => restore::trash(server).await,
         "pieces.conversations.restore" => restore::restore(server, &argument).await,
+        "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(server.status()),
         _ => Err(invalid("There is no such command in pieces-lsp.")),
     }

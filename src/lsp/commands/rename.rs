@@ -6,7 +6,7 @@ use super::write::learned;
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::item::conversation_item;
 use crate::lsp::server::Server;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{self, Client, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use serde_json::Value;
@@ -31,18 +31,26 @@ pub(in crate::lsp) async fn rename_to(server: &Arc<Server>, id: Uuid, name: &str
         return Err(invalid("`name` must be one line of 1 to 1000 characters."));
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
-    let renaming = async move { replace_name(&handle, &client, id, name).await };
+    let inside = Arc::clone(server);
+    let renaming = async move { replace_name(&inside, &handle, &client, id, name).await };
     server.posts.run(renaming).await
 }
 
-async fn replace_name(handle: &Handle, client: &Client, id: Uuid, name: String) -> Result<Value> {
+async fn replace_name(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    id: Uuid,
+    name: String,
+) -> Result<Value> {
     let known = handle.index.get(id);
     // The whole object is written back, so it is fetched now and keeps every field we do not know.
     let mut fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {
-            let what = "This service cannot rename conversations; rename it in Pieces itself.";
-            return Err(failure(Kind::NotFound, what));
+            let message =
+                "This service cannot rename conversations; rename it in Pieces itself.".into();
+            return Err(failed(pieces::Error { message, ..error }));
         }
         Err(error) => return Err(failed(error)),
     };
@@ -60,6 +68,6 @@ async fn replace_name(handle: &Handle, client: &Client, id: Uuid, name: String) 
             handle.wrote(Write::Conversation(one)).await;
             Ok(item)
         }
-        Err(error) => Err(learned(handle, error).await),
+        Err(error) => Err(learned(server, handle, error).await),
     }
 }

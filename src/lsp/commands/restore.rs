@@ -59,7 +59,7 @@ pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Va
                     let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
                     Ok(answer)
                 }
-                Err(error) => Err(learned(&handle, error).await),
+                Err(error) => Err(learned(&inside, &handle, error).await),
             }
         })
         .await

@@ -8,9 +8,10 @@ use crate::lsp::document::Document;
 use crate::lsp::error::{failed, failure, invalid};
 use crate::lsp::server::Server;
 use crate::lsp::subject;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{self, Client, Kind};
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +32,10 @@ const LARGEST: usize = 8 << 20;
 pub(super) async fn from_asset(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let asset = id(argument, "asset")?;
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     server
         .posts
-        .run(async move { start(&handle, &client, asset).await })
+        .run(async move { start(&inside, &handle, &client, asset).await })
         .await
 }
 
@@ -48,7 +50,8 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
     let assets = subject::current_assets(&uri, document.as_ref(), range, &index).await;
     if let Some(asset) = assets.first().copied() {
         let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
-        let starting = async move { start(&handle, &client, asset).await };
+        let inside = Arc::clone(server);
+        let starting = async move { start(&inside, &handle, &client, asset).await };
         return server.posts.run(starting).await;
     }
     let document = match document {
@@ -67,11 +70,20 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
         ));
     }
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     server
         .posts
         .run(async move {
-            let asset = save(&handle, &client, &uri, &text).await?;
-            let started = start(&handle, &client, asset).await;
+            let key = saved_key(&uri, &text);
+            let known = inside.saved.get(&key).map(|asset| *asset);
+            let known = known.filter(|asset| handle.index.knows_asset(*asset));
+            let asset = match known {
+                Some(asset) => asset,
+                None => save(&inside, &handle, &client, &uri, &text).await?,
+            };
+            inside.saved.insert(key, asset);
+            let known = timeout(LEARN, handle.wrote(Write::Asset(asset)));
+            let (_, started) = tokio::join!(known, start(&inside, &handle, &client, asset));
             started.map_err(|error| Error {
                 message: format!(
                     "The text was saved as an asset, but no conversation was started: {}",
@@ -84,8 +96,20 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
         .await
 }
 
+/// What was saved from where: the same text is not saved twice while its anchor is on its way.
+fn saved_key(uri: &Url, text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (uri.as_str(), text).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Starts a conversation and waits until the index holds it.
-async fn start(handle: &Handle, client: &Client, asset: Uuid) -> Result<Value> {
+async fn start(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    asset: Uuid,
+) -> Result<Value> {
     match client.create_from_asset(asset).await {
         Ok(id) => {
             let _ = timeout(LEARN, handle.wrote(Write::Id(id))).await;
@@ -93,14 +117,24 @@ async fn start(handle: &Handle, client: &Client, asset: Uuid) -> Result<Value> {
             let name = one.as_ref().map_or(UNNAMED, |one| one.as_ref().title());
             Ok(json!({ "conversation": id, "name": name }))
         }
-        Err(error) => Err(learned(handle, error).await),
+        Err(error) => Err(learned(server, handle, error).await),
     }
 }
 
 /// Saves `text` as an asset anchored to the file it comes from.
-async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result<Uuid> {
+async fn save(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    uri: &Url,
+    text: &str,
+) -> Result<Uuid> {
     let application = client.connect().await;
-    let path = subject::file_path(uri);
+    let path = match subject::file_path(uri) {
+        // So that it is found through every link to the file.
+        Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
+        None => None,
+    };
     let name = subject::display_name(uri);
     let extension = Path::new(&name).extension().and_then(|ext| ext.to_str());
     let mut asset = json!({
@@ -118,11 +152,14 @@ async fn save(handle: &Handle, client: &Client, uri: &Url, text: &str) -> Result
     }
     let seed = json!({ "type": "SEEDED_ASSET", "asset": asset });
     match client.create_asset(&seed).await {
-        Ok(id) => {
-            handle.wrote(Write::Asset(id)).await;
-            Ok(id)
+        Ok(id) => Ok(id),
+        Err(error) if error.status == Some(404) => {
+            let message =
+                "This service cannot save assets; save it in Pieces itself, then start from there."
+                    .into();
+            Err(failed(pieces::Error { message, ..error }))
         }
-        Err(error) => Err(learned(handle, error).await),
+        Err(error) => Err(learned(server, handle, error).await),
     }
 }
 

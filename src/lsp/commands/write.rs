@@ -6,10 +6,11 @@ use super::{DECIDE, FIND};
 use crate::lsp::ask;
 use crate::lsp::error::{failed, invalid};
 use crate::lsp::item::counted;
+use crate::lsp::item::label;
+use crate::lsp::offer;
 use crate::lsp::server::Server;
 use crate::lsp::transcripts::transcript;
-use crate::markdown::label;
-use crate::pieces;
+use crate::pieces::{self, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use crate::trash::{self, Deleted};
@@ -35,13 +36,17 @@ pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Val
     };
     let transferables = flag(argument, "transferables")?;
     let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let inside = Arc::clone(server);
     let creating = async move {
         match client.create(&seed, transferables).await {
             Ok((answer, one)) => {
                 handle.wrote(Write::Conversation(from_wire(&one))).await;
                 Ok(answer)
             }
-            Err(error) => Err(learned(&handle, error).await),
+            Err(error) => {
+                offer::create_failed(&inside, &error);
+                Err(learned(&inside, &handle, error).await)
+            }
         }
     };
     server.posts.run(creating).await
@@ -83,7 +88,7 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
                 if !error.outcome_unknown {
                     let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
                 }
-                Err(learned(&handle, error).await)
+                Err(learned(&inside, &handle, error).await)
             }
         }
     };
@@ -129,9 +134,11 @@ fn unread(kind: pieces::Kind) -> pieces::Error {
     }
 }
 
-/// After a POST that failed: where it may have been carried out, the index looks again.
-pub(super) async fn learned(handle: &Handle, error: pieces::Error) -> Error {
-    if error.outcome_unknown {
+/// After a POST that failed: where it may have been carried out, or what it was about is not there any
+/// more, the index looks again.
+pub(super) async fn learned(server: &Arc<Server>, handle: &Handle, error: pieces::Error) -> Error {
+    offer::write_failed(server, &error);
+    if error.outcome_unknown || error.kind == Kind::NotFound {
         handle.wrote(Write::Unknown).await;
     }
     failed(error)

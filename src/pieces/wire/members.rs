@@ -22,6 +22,44 @@ impl Id {
     pub(crate) fn uuid(self) -> Option<Uuid> {
         self.is_uuid.then(|| Uuid::from_u128(self.bits))
     }
+
+    /// A UUID in lower case with its four hyphens, and nothing else.
+    #[inline(always)]
+    pub(crate) fn from_canonical(text: &[u8; 36]) -> Option<Id> {
+        if [text[8], text[13], text[18], text[23]] != *b"----" {
+            return None;
+        }
+        let eight = |at: usize, then: usize| {
+            let (a, b) = (&text[at..at + 4], &text[then..then + 4]);
+            hex_digits(u64::from_be_bytes([
+                a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3],
+            ]))
+        };
+        let (a, b, c, d) = (eight(0, 4)?, eight(9, 14)?, eight(19, 24)?, eight(28, 32)?);
+        let bits = u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
+        Some(Id {
+            bits,
+            is_uuid: true,
+        })
+    }
+}
+
+/// Eight lower-case hexadecimal digits, all at once; the first is in the highest byte.
+#[inline(always)]
+fn hex_digits(text: u64) -> Option<u32> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte says whether the byte (below 0x80) is at least `least`.
+    let at_least = |least: u8| (text | HIGH) - ONES * u64::from(least);
+    let decimal = at_least(b'0') & !at_least(b'9' + 1);
+    let letter = at_least(b'a') & !at_least(b'f' + 1);
+    if (decimal | letter) & !text & HIGH != HIGH {
+        return None;
+    }
+    let nibbles = (text & (ONES * 0x0f)) + (text >> 6 & ONES) * 9;
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    Some((pairs | pairs >> 16) as u32)
 }
 
 impl FromText for Id {
@@ -84,36 +122,12 @@ impl<'de> Deserialize<'de> for Indices {
 impl Members {
     /// The ids that belong and are UUIDs, in order.
     pub(crate) fn ids(self) -> Vec<Uuid> {
-        ordered(self.listed(), self.indices.0.unwrap_or_default())
+        ordered(&self.listed(), &self.indices.0.unwrap_or_default())
     }
 
     /// How many belong, whatever their ids look like.
     pub(crate) fn count(self) -> u32 {
-        let listed = self.listed();
-        let indices = self.indices.0.unwrap_or_default();
-        // Usually both name the same few ids in the same order, each once.
-        if listed.len() <= 32
-            && listed.len() == indices.len()
-            && listed
-                .iter()
-                .zip(&indices)
-                .all(|(listed, (id, position))| listed == id && *position >= 0)
-            && listed
-                .iter()
-                .enumerate()
-                .all(|(i, id)| !listed[..i].contains(id))
-        {
-            return listed.len() as u32;
-        }
-        let (mut entries, mut count) = (indices, 0_u32);
-        entries.extend(listed.into_iter().map(|id| (id, i64::MAX)));
-        // The smallest position of an id comes first, and it is negative if any of them is.
-        entries.sort_unstable();
-        entries.dedup_by_key(|(id, _)| *id);
-        for (_, position) in entries {
-            count = count.saturating_add((position >= 0).into());
-        }
-        count
+        count(&self.listed(), &mut self.indices.0.unwrap_or_default())
     }
 
     fn listed(&self) -> Vec<Id> {
@@ -126,10 +140,35 @@ impl Members {
     }
 }
 
+/// How many ids are in either and not said to be gone. Reorders `indices`.
+pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
+    // Usually both name the same few ids, each once, and none is gone.
+    if listed.len() <= 32
+        && indices
+            .iter()
+            .all(|(id, position)| *position >= 0 && listed.contains(id))
+        && listed
+            .iter()
+            .enumerate()
+            .all(|(at, id)| !listed[..at].contains(id))
+    {
+        return listed.len() as u32;
+    }
+    indices.extend(listed.iter().map(|id| (*id, i64::MAX)));
+    // The smallest position of an id comes first, and it is negative if any of them is.
+    indices.sort_unstable();
+    indices.dedup_by_key(|(id, _)| *id);
+    let count = indices
+        .iter()
+        .filter(|(_, position)| *position >= 0)
+        .count();
+    count.try_into().unwrap_or(u32::MAX)
+}
+
 /// The union of both, without what `indices` says is gone, by position; what has none comes last,
 /// as listed.
-pub(crate) fn ordered(listed: Vec<Id>, indices: Vec<(Id, i64)>) -> Vec<Uuid> {
-    match (&listed[..], &indices[..]) {
+pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Vec<Uuid> {
+    match (listed, indices) {
         ([], []) => return Vec::new(),
         ([id], []) => return id.uuid().into_iter().collect(),
         ([a], [(b, position)]) if a == b && *position >= 0 => {
@@ -138,12 +177,12 @@ pub(crate) fn ordered(listed: Vec<Id>, indices: Vec<(Id, i64)>) -> Vec<Uuid> {
         _ => {}
     }
     let unplaced = listed
-        .into_iter()
+        .iter()
         .enumerate()
-        .map(|(at, id)| (id, i64::MAX, at));
+        .map(|(at, id)| (*id, i64::MAX, at));
     let mut entries: Vec<(Id, i64, usize)> = indices
-        .into_iter()
-        .map(|(id, position)| (id, position, 0))
+        .iter()
+        .map(|(id, position)| (*id, *position, 0))
         .chain(unplaced)
         .collect();
     entries.sort_unstable();

@@ -2,7 +2,7 @@
 
 /// Microseconds since the Unix epoch; anything below a microsecond is cut off.
 pub fn parse_micros(text: &str) -> Option<i64> {
-    utc(text.as_bytes()).or_else(|| {
+    parse_utc(text.as_bytes()).or_else(|| {
         text.trim()
             .parse::<jiff::Timestamp>()
             .ok()
@@ -12,7 +12,7 @@ pub fn parse_micros(text: &str) -> Option<i64> {
 
 /// The form nearly every timestamp has, `YYYY-MM-DDTHH:MM:SS[.fraction]Z` from 1970 on, without
 /// going through a general parser: a snapshot has two of them per conversation.
-fn utc(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse_utc(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_at_checked(19)?;
     if date[4] != b'-'
         || date[7] != b'-'
@@ -126,7 +126,7 @@ mod tests {
         fn the_short_way_agrees_with_the_general_parser(seconds in 0_i64..253_402_200_000, micros in 0_i64..1_000_000, digits in 0_usize..=6) {
             let stamp = jiff::Timestamp::from_microsecond(seconds * 1_000_000 + micros).unwrap();
             let text = format!("{stamp:.digits$}");
-            prop_assert_eq!(utc(text.as_bytes()), Some(text.parse::<jiff::Timestamp>().unwrap().as_microsecond()), "{}", text);
+            prop_assert_eq!(parse_utc(text.as_bytes()), Some(text.parse::<jiff::Timestamp>().unwrap().as_microsecond()), "{}", text);
         }
 
         #[test]

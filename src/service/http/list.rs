@@ -17,15 +17,25 @@ use crate::service::{
 };
 
 /// Objects read at once.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Bytes sent at once, about.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 /// How long a reader may stall before its answer is cut off; it keeps old pages alive meanwhile.
 const STALL: Duration = Duration::from_secs(30);
 
 /// `{"iterable":[…],"indices":{…}}` of all objects of a kind, in order of arrival, from one
-/// consistent view. A failure on the way cuts the body off, which clients see as an error.
+/// consistent view.
 pub(super) fn all(store: Arc<Store>, kind: Kind, transferables: bool) -> Response {
+    let body = streamed(move |send| produce(&store, kind, transferables, send));
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// A body that is sent while `produce` reads it, off the async threads. `produce` is to end when
+/// sending answers `false`: nobody listens. Its failure cuts the body off, which clients see as an
+/// error.
+pub(super) fn streamed(
+    produce: impl FnOnce(&dyn Fn(Bytes) -> bool) -> Result<(), Failure> + Send + 'static,
+) -> Body {
     let (chunks, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
     let async_side = Handle::current();
     spawn_blocking(move || {
@@ -33,17 +43,16 @@ pub(super) fn all(store: Arc<Store>, kind: Kind, transferables: bool) -> Respons
             let sent = async_side.block_on(timeout(STALL, chunks.send(Ok(chunk))));
             matches!(sent, Ok(Ok(())))
         };
-        if let Err(failure) = produce(&store, kind, transferables, &send) {
+        if let Err(failure) = produce(&send) {
             tracing::error!(?failure, "a list was cut off");
             let broken = std::io::Error::other("the store failed");
             // If the client has gone, nobody needs to be told.
             let _ = async_side.block_on(timeout(STALL, chunks.send(Err(broken))));
         }
     });
-    let body = Body::from_stream(stream::unfold(receiver, |mut receiver| async move {
+    Body::from_stream(stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (chunk, receiver))
-    }));
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }))
 }
 
 /// Stops quietly when `send` says that nobody listens.

@@ -8,6 +8,7 @@ mod request;
 mod routes;
 mod search;
 mod stream;
+mod transfer;
 mod wellknown;
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 
 use self::guard::Guard;
+pub(crate) use self::transfer::FORMAT as EXPORT_FORMAT;
 use super::store::Store;
 
 /// What all handlers share.

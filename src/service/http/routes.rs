@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     App, batch, json as json_text, list, model,
     request::{Asking, Body, Id, Ids, Params, ourselves},
-    search, stream, wellknown,
+    search, stream, transfer, wellknown,
 };
 use crate::service::{
     Failure,
@@ -59,6 +59,7 @@ pub(super) fn all() -> Router<App> {
             post(name_after_first_message),
         )
         .merge(search::routes())
+        .merge(transfer::routes())
         .merge(model::routes());
     for kind in [
         Kind::Conversation,

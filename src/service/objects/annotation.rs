@@ -8,12 +8,15 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
+/// What an annotation may be about, besides messages.
+pub(super) const ABOUT: [Kind; 3] = [Kind::Conversation, Kind::Asset, Kind::Anchor];
+
 /// Makes an annotation from a `SeededAnnotation`. It dies with the first object it is about.
 pub(crate) fn add(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failure> {
     seed.required("type")?;
     let text = seed.required("text")?.to_owned();
     let mut about = Vec::new();
-    for kind in [Kind::Conversation, Kind::Asset, Kind::Anchor] {
+    for kind in ABOUT {
         if let Some(id) = seed.take_reference(kind.noun())? {
             about.push(Link::from(&store::get(change.db, kind, &id)?));
         }

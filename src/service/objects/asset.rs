@@ -2,8 +2,13 @@
 
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use super::{anchor, annotation, language, seed::Seed, website};
+use super::{
+    anchor, annotation, language,
+    seed::{Seed, set_default},
+    website,
+};
 use crate::service::{
     Failure,
     store::{self, Change, Kind, Link, New, Row},
@@ -163,6 +168,38 @@ fn format_doc(
     format.set("application", application);
     format.set("bytes", json!({"value": size, "readable": readable(size)}));
     Ok(format.into_map())
+}
+
+/// Adds what the API demands of a format and an imported one lacks.
+pub(super) fn complete(format: &mut Map<String, Value>, creator: &str) {
+    let size = raw(format).map_or(0, str::len);
+    let unknown = json!({
+        "id": Uuid::nil().to_string(),
+        "name": "UNKNOWN",
+        "version": "0",
+        "platform": "UNKNOWN",
+        "onboarded": false,
+        "privacy": "OPEN",
+    });
+    for (key, value) in [
+        ("role", "BOTH".into()),
+        ("creator", creator.into()),
+        ("application", unknown),
+        ("bytes", json!({"value": size, "readable": readable(size)})),
+        ("classification", json!({})),
+    ] {
+        set_default(format, key, value);
+    }
+    if let Some(Value::Object(classification)) = format.get_mut("classification") {
+        set_default(classification, "specific", language::UNKNOWN);
+        let specific = classification.get("specific").and_then(Value::as_str);
+        let is_code = specific.is_some_and(language::is_code);
+        set_default(
+            classification,
+            "generic",
+            if is_code { "CODE" } else { "TEXT" },
+        );
+    }
 }
 
 fn raw(format: &Map<String, Value>) -> Option<&str> {

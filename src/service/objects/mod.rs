@@ -4,6 +4,7 @@ pub(crate) mod anchor;
 pub(crate) mod annotation;
 pub(crate) mod asset;
 pub(crate) mod conversation;
+pub(crate) mod import;
 pub(crate) mod language;
 pub(crate) mod message;
 pub(crate) mod seed;

@@ -67,10 +67,7 @@ impl Seed {
     }
 
     pub(crate) fn set_default(&mut self, key: &str, value: impl Into<Value>) {
-        let slot = self.0.entry(key).or_insert(Value::Null);
-        if slot.is_null() {
-            *slot = value.into();
-        }
+        set_default(&mut self.0, key, value);
     }
 
     /// The id in a reference field (`{"id": …}`) or a plain id string.
@@ -113,6 +110,14 @@ impl Seed {
         }
         ids.retain(|id| !removed(id));
         Ok(ids)
+    }
+}
+
+/// Sets a field that is absent or `null`.
+pub(crate) fn set_default(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
+    let slot = map.entry(key).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = value.into();
     }
 }
 

@@ -126,6 +126,79 @@ impl<'a> Change<'a> {
         Ok(merged)
     }
 
+    /// Makes `doc` the whole document, with the times that are in it. Search is not told.
+    pub(crate) fn replace(
+        &mut self,
+        row: &Row,
+        key: Option<&str>,
+        mut doc: Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let created = time::grouped(doc.get("created")).unwrap_or(row.created);
+        let updated = time::grouped(doc.get("updated")).unwrap_or(self.now);
+        doc.retain(|_, value| !value.is_null());
+        let doc = serde_json::to_string(&strip(row.kind, doc))?;
+        self.db
+            .prepare_cached(
+                "UPDATE entity SET key = ?2, created = ?3, updated = ?4, doc = ?5 WHERE seq = ?1",
+            )?
+            .execute(params![row.seq, key, created, updated, doc])?;
+        self.events.push(Event::Upsert {
+            kind: row.kind,
+            id: row.id.clone(),
+            updated,
+        });
+        Ok(())
+    }
+
+    /// Moves an object behind all others in the order of arrival. `text`: what search finds it by.
+    pub(crate) fn move_to_end(&mut self, row: &Row, text: &str) -> Result<(), Failure> {
+        // What points at the old place follows before the transaction ends.
+        self.db.execute_batch("PRAGMA defer_foreign_keys = ON")?;
+        let moved: i64 = self
+            .db
+            .prepare_cached(
+                "UPDATE entity SET seq = (SELECT max(seq) + 1 FROM entity) WHERE seq = ?1 RETURNING seq",
+            )?
+            .query_row([row.seq], |row| row.get(0))?;
+        for sql in [
+            "UPDATE entity SET owner = ?2 WHERE owner = ?1",
+            "UPDATE link SET a = ?2 WHERE a = ?1",
+            "UPDATE link SET b = ?2 WHERE b = ?1",
+        ] {
+            self.db
+                .prepare_cached(sql)?
+                .execute(params![row.seq, moved])?;
+        }
+        self.db
+            .prepare_cached("DELETE FROM search WHERE rowid = ?1")?
+            .execute([row.seq])?;
+        self.index_text(moved, text)
+    }
+
+    /// Deletes a part of an object (a format, a path), which alone is no change of the object.
+    pub(crate) fn remove_part(&mut self, row: &Row) -> Result<(), Failure> {
+        for sql in [
+            "DELETE FROM search WHERE rowid = ?1",
+            "DELETE FROM entity WHERE seq = ?1",
+        ] {
+            self.db.prepare_cached(sql)?.execute([row.seq])?;
+        }
+        self.events.push(Event::Delete {
+            kind: row.kind,
+            id: row.id.clone(),
+        });
+        Ok(())
+    }
+
+    /// Tells that an object has changed without moving its `updated`.
+    pub(crate) fn announce(&mut self, row: &Row) {
+        self.events.push(Event::Upsert {
+            kind: row.kind,
+            id: row.id.clone(),
+            updated: row.updated,
+        });
+    }
+
     /// Replaces what full-text search finds the object by.
     pub(crate) fn index_text(&self, seq: i64, text: &str) -> Result<(), Failure> {
         self.db

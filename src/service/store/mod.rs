@@ -25,14 +25,17 @@ use uuid::Uuid;
 
 pub(crate) use change::{Change, Link, New};
 pub(crate) use kind::Kind;
+pub(crate) use open::readable;
 pub(crate) use query::{
-    Found, Row, by_seq, find, find_by_key, get, identifiers, linked, list, neighbours, owned,
-    owned_rows, search, text_of_query,
+    Found, Row, by_seq, find, find_any, find_by_key, get, identifiers, linked, list, neighbours,
+    owned, owned_rows, search, text_of_query,
 };
 
 use self::{hub::Hub, writer::Writer};
 use super::{Failure, ServiceError};
 
+/// The database, in the data directory.
+pub(crate) const STORE: &str = "store.db";
 /// Readers at once; more wait.
 const READERS: usize = 4;
 /// How long a request waits for its turn to read.
@@ -60,7 +63,7 @@ impl Store {
     /// Opens `store.db` in `dir`, sets a corrupt one aside, and keeps `holding` (the lock) until
     /// the writer has ended. Blocking.
     pub(crate) fn open(dir: &Path, holding: impl Send + 'static) -> Result<Opened, ServiceError> {
-        let path = dir.join("store.db");
+        let path = dir.join(STORE);
         let open::Ready {
             db,
             id,

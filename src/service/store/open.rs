@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::schema;
-use crate::service::{ServiceError, time};
+use crate::service::{Readable, ServiceError, time};
 
 /// A store up to this size is checked in full at each start; that takes well under 100 ms.
 const CHECKED_IN_FULL: u64 = 32 << 20;
@@ -25,14 +25,8 @@ pub(super) struct Ready {
 /// Opens, creates or migrates the store at `path`.
 pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
     let notice = match inspect(path) {
-        Ok(()) => None,
-        Err(Fault::Newer(found)) => {
-            return Err(ServiceError::Newer {
-                path: path.into(),
-                found,
-                known: schema::NEWEST,
-            });
-        }
+        Ok(_) => None,
+        Err(Fault::Newer(found)) => return Err(newer(path, found)),
         Err(Fault::Corrupt) => Some(set_aside(path)?),
         Err(Fault::Other(error)) => return Err(refused(path, &error)),
     };
@@ -43,6 +37,21 @@ pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
         user,
         notice,
     })
+}
+
+/// Whether the store at `path` can be read. Writes nothing.
+pub(crate) fn readable(path: &Path) -> Readable {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Readable::Absent,
+        Err(error) => return Readable::No(ServiceError::unusable(path)(error).to_string()),
+        Ok(_) => {}
+    }
+    match inspect(path) {
+        Ok(format) => Readable::Yes(format),
+        Err(Fault::Newer(found)) => Readable::No(newer(path, found).to_string()),
+        Err(Fault::Corrupt) => Readable::Damaged,
+        Err(Fault::Other(error)) => Readable::No(refused(path, &error).to_string()),
+    }
 }
 
 /// A read-only connection for answering requests.
@@ -71,11 +80,12 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// Looks without writing: a store that will be refused must stay as it is.
-fn inspect(path: &Path) -> Result<(), Fault> {
+/// The format of the store, 0 where there is none. Looks without writing: a store that will be
+/// refused must stay as it is.
+fn inspect(path: &Path) -> Result<i64, Fault> {
     let size = match fs::metadata(path) {
         Ok(meta) => meta.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         // Opening it says why it cannot be used.
         Err(_) => CHECKED_IN_FULL + 1,
     };
@@ -89,7 +99,7 @@ fn inspect(path: &Path) -> Result<(), Fault> {
         return Err(Fault::Newer(version));
     }
     if version == 0 {
-        return Ok(());
+        return Ok(0);
     }
     if size <= CHECKED_IN_FULL {
         let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -100,7 +110,7 @@ fn inspect(path: &Path) -> Result<(), Fault> {
     // The pages that every request needs.
     db.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
     db.query_row("SELECT max(seq) FROM entity", [], |_| Ok(()))?;
-    Ok(())
+    Ok(version)
 }
 
 fn tune(db: &Connection) -> rusqlite::Result<()> {
@@ -138,13 +148,40 @@ fn identity(db: &Connection, key: &str) -> rusqlite::Result<Uuid> {
     Uuid::parse_str(&id).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
+/// Takes away from others what they may do with the files of a store, such as one that was copied back
+/// from a backup.
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::metadata(&name) {
+            Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+                fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A new file can be found after a loss of power only if its directory was written, too.
+    match path.parent() {
+        Some(dir) => fs::File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// SQLite gives its side files the permissions of the main one, so that is made first.
 fn private_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    options.open(path)?;
+    #[cfg(unix)]
+    make_private(path)?;
+    Ok(())
 }
 
 /// Renames the store and its side files; returns the sentence that says where they are.
@@ -174,6 +211,14 @@ fn set_aside(path: &Path) -> Result<String, ServiceError> {
         "The store of conversations was corrupt and a new one was started; the old one is kept as {}.",
         kept.display()
     ))
+}
+
+fn newer(path: &Path, found: i64) -> ServiceError {
+    ServiceError::Newer {
+        path: path.into(),
+        found,
+        known: schema::NEWEST,
+    }
 }
 
 fn refused(path: &Path, error: &rusqlite::Error) -> ServiceError {

@@ -64,6 +64,15 @@ pub(crate) fn find(db: &Connection, kind: Kind, id: &str) -> Result<Option<Row>,
         .optional()?)
 }
 
+/// The object with this id, of whatever kind.
+pub(crate) fn find_any(db: &Connection, id: &str) -> Result<Option<Row>, Failure> {
+    let sql = format!("{ROW} WHERE id = ?1");
+    Ok(db
+        .prepare_cached(&sql)?
+        .query_row([id], Row::read)
+        .optional()?)
+}
+
 /// The object, or the 410 that says it is not there.
 pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure> {
     find(db, kind, id)?.ok_or_else(|| Failure::Gone {

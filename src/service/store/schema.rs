@@ -60,3 +60,39 @@ pub(crate) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     tx.pragma_update(None, "user_version", NEWEST)?;
     tx.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_brought_to_the_newest_format_once() {
+        let mut db = Connection::open_in_memory().unwrap();
+        assert_eq!(version(&db).unwrap(), 0);
+        migrate(&mut db).unwrap();
+        assert_eq!(version(&db).unwrap(), NEWEST);
+        db.execute("INSERT INTO meta VALUES ('kept', 'x')", [])
+            .unwrap();
+        // Any step that ran twice would fail on what is there.
+        migrate(&mut db).unwrap();
+        let kept: String = db
+            .query_row("SELECT value FROM meta WHERE key = 'kept'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!((version(&db).unwrap(), kept.as_str()), (NEWEST, "x"));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_store_as_it_was() {
+        let mut db = Connection::open_in_memory().unwrap();
+        // In the way of the first step.
+        db.execute_batch("CREATE TABLE link (x)").unwrap();
+        migrate(&mut db).unwrap_err();
+        assert_eq!(version(&db).unwrap(), 0);
+        let tables: i64 = db
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(tables, 1);
+    }
+}

@@ -5,6 +5,7 @@ use crate::pieces::{Client, Error, Kind};
 use crate::sync::Backend;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -51,7 +52,7 @@ pub enum Write {
     Id(Uuid),
     /// Deleted.
     Deleted(Uuid),
-    /// Saved an asset.
+    /// Saved an asset. Seen once its anchors were looked up.
     Asset(Uuid),
     /// Outcome unknown: look again.
     Unknown,
@@ -77,22 +78,38 @@ pub struct Handle {
     /// at most once a minute, and only when somebody uses [`Handle::client`].
     pub pieces_os_appeared: watch::Receiver<bool>,
     pub(super) client: watch::Receiver<Option<Client>>,
+    /// How many attempts to connect have failed, and connections were lost.
+    pub(super) failures: watch::Receiver<u64>,
+    pub(super) driver: AbortHandle,
 }
 
 impl Handle {
-    /// The client of the service that was found, waiting for it at most `within`.
+    /// The client of the service that was found, waiting for it at most `within`, or until the next
+    /// attempt has failed.
     ///
     /// # Errors
     /// `offline`, with the reason that the status has.
     pub async fn client(&self, within: Duration) -> Result<Client, Error> {
-        let mut clients = self.client.clone();
+        let (mut clients, mut failures) = (self.client.clone(), self.failures.clone());
+        failures.mark_unchanged();
         // A person asks: do not sit out the pause.
         let _ = self.commands.try_send(Command::Asked);
-        let found = timeout(within, clients.wait_for(Option::is_some)).await;
-        match found {
-            Ok(Ok(client)) => client.clone().ok_or_else(|| self.offline()),
-            _ => Err(self.offline()),
-        }
+        let found = async {
+            tokio::select! {
+                biased;
+                found = clients.wait_for(Option::is_some) => found.ok()?.clone(),
+                _ = failures.changed() => None,
+            }
+        };
+        let found = timeout(within, found).await;
+        found.ok().flatten().ok_or_else(|| self.offline())
+    }
+
+    /// Ends the synchroniser: when this returns, the index changes no more.
+    pub async fn stop(&self) {
+        self.driver.abort();
+        let mut clients = self.client.clone();
+        while clients.changed().await.is_ok() {}
     }
 
     /// Tells the index of a write; returns when readers can see it, at the latest after ten seconds.

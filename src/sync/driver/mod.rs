@@ -35,9 +35,49 @@ const PROBE: Duration = Duration::from_secs(60);
 /// Starts synchronising. Every change of the index goes to `deltas`; its revisions come after
 /// `revision`.
 pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
-    let (driver, handle) = Driver::new(source, deltas, revision);
-    tokio::spawn(driver.run());
-    handle
+    spawn(source, deltas, revision)
+}
+
+/// Starts synchronising with whatever `finder` finds.
+fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
+    let machine = Machine::after(revision);
+    let (commands, inbox) = mpsc::channel(64);
+    let (status, status_reader) = watch::channel(Status {
+        state: State::Connecting,
+        backend: Backend::Auto,
+        url: None,
+        version: None,
+        since: std::time::SystemTime::now(),
+        error: None,
+    });
+    let (client, client_reader) = watch::channel(None);
+    let (appeared, pieces_os_appeared) = watch::channel(false);
+    let (failures, failures_reader) = watch::channel(0);
+    let index = machine.index().reader();
+    let driver = Driver {
+        machine,
+        finder,
+        service: None,
+        inbox,
+        deltas,
+        status,
+        client,
+        appeared,
+        failures,
+        probed: None,
+        tasks: JoinSet::new(),
+        waiting: Waiting::default(),
+        list_error: None,
+    };
+    Handle {
+        commands,
+        index,
+        status: status_reader,
+        pieces_os_appeared,
+        client: client_reader,
+        failures: failures_reader,
+        driver: tokio::spawn(driver.run()).abort_handle(),
+    }
 }
 
 struct Driver<F: Finder> {
@@ -49,6 +89,7 @@ struct Driver<F: Finder> {
     status: watch::Sender<Status>,
     client: watch::Sender<Option<Client>>,
     appeared: watch::Sender<bool>,
+    failures: watch::Sender<u64>,
     probed: Option<Instant>,
     tasks: JoinSet<Done<F::Service>>,
     waiting: Waiting,
@@ -65,43 +106,6 @@ enum End {
 }
 
 impl<F: Finder> Driver<F> {
-    fn new(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> (Self, Handle) {
-        let machine = Machine::after(revision);
-        let (commands, inbox) = mpsc::channel(64);
-        let (status, status_reader) = watch::channel(Status {
-            state: State::Connecting,
-            backend: Backend::Auto,
-            url: None,
-            version: None,
-            since: std::time::SystemTime::now(),
-            error: None,
-        });
-        let (client, client_reader) = watch::channel(None);
-        let (appeared, appeared_reader) = watch::channel(false);
-        let handle = Handle {
-            commands,
-            index: machine.index().reader(),
-            status: status_reader,
-            pieces_os_appeared: appeared_reader,
-            client: client_reader,
-        };
-        let driver = Driver {
-            machine,
-            finder,
-            service: None,
-            inbox,
-            deltas,
-            status,
-            client,
-            appeared,
-            probed: None,
-            tasks: JoinSet::new(),
-            waiting: Waiting::default(),
-            list_error: None,
-        };
-        (driver, handle)
-    }
-
     async fn run(mut self) {
         let finder = Arc::clone(&self.finder);
         tokio::select! {
@@ -204,13 +208,15 @@ impl<F: Finder> Driver<F> {
         tracing::info!(kind = error.kind.as_str(), "connection lost or refused");
         self.tasks = JoinSet::new();
         self.step(Input::Closed);
+        self.waiting.lost(&error);
+        // In this order: who waits finds the reason, and who comes now waits for the next attempt.
+        self.say(State::Offline, Some(error.message));
+        self.failures.send_modify(|count| *count += 1);
         // A service that answers but refuses (signed out, no stream) still takes commands.
         if matches!(error.kind, Kind::Offline | Kind::Timeout) {
             self.service = None;
             self.client.send_replace(None);
         }
-        self.waiting.lost(&error);
-        self.say(State::Offline, Some(error.message));
     }
 
     fn say(&mut self, state: State, error: Option<String>) {
@@ -276,6 +282,10 @@ impl<F: Finder> Driver<F> {
                     self.waiting.for_id(id, done);
                     self.step(Input::WroteId(id));
                 }
+            }
+            Command::Wrote(Write::Asset(id), done) => {
+                self.waiting.for_anchors(self.machine.clock() + 1, done);
+                self.step(Input::WroteAsset(id));
             }
             Command::Wrote(write, done) => {
                 self.step(match write {

@@ -7,6 +7,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// What a task came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "answers are nearly all there is, and each is moved once"
+)]
 pub(super) enum Done<S: Service> {
     /// The answer to an action; the error is that of a list or of identifiers.
     Answer(Input, Option<Error>),

@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub(super) struct Waiting {
     /// For a write known by id only.
     ids: Vec<(Uuid, oneshot::Sender<()>)>,
+    /// For the anchors to be read again, after that input.
+    anchors: Vec<(Ticket, oneshot::Sender<()>)>,
     /// For everything to be read again, after that input.
     refreshes: Vec<(Ticket, oneshot::Sender<Result<usize, Error>>)>,
 }
@@ -17,6 +19,10 @@ pub(super) struct Waiting {
 impl Waiting {
     pub fn for_id(&mut self, id: Uuid, done: oneshot::Sender<()>) {
         self.ids.push((id, done));
+    }
+
+    pub fn for_anchors(&mut self, since: Ticket, done: oneshot::Sender<()>) {
+        self.anchors.push((since, done));
     }
 
     pub fn for_refresh(&mut self, since: Ticket, done: oneshot::Sender<Result<usize, Error>>) {
@@ -29,6 +35,10 @@ impl Waiting {
         let reader = index.reader();
         let found = |id| reader.contains(id) || !machine.is_looking_for(id);
         for (_, done) in self.ids.extract_if(.., |(id, _)| found(*id)) {
+            let _ = done.send(());
+        }
+        let anchored = |since| machine.anchored_since(since);
+        for (_, done) in self.anchors.extract_if(.., |(since, _)| anchored(*since)) {
             let _ = done.send(());
         }
         let over = |since| machine.reread_since(since);
@@ -48,5 +58,6 @@ impl Waiting {
     pub fn lost(&mut self, error: &Error) {
         self.failed(error);
         self.ids.clear();
+        self.anchors.clear();
     }
 }

@@ -203,6 +203,7 @@ impl Machine {
         match anchors {
             Answer::Here(anchors) => {
                 self.anchors.done(now - request.left);
+                self.anchored = ticket;
                 let delta = self.index.replace_anchors(anchors);
                 let unknown = self.unknown_anchors();
                 let (obscure, suspects): (HashSet<_>, HashSet<_>) = unknown

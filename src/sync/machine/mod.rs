@@ -221,6 +221,8 @@ pub struct Machine {
     verify_at: Option<Instant>,
     anchors_missing: bool,
     assets_missing: bool,
+    /// When the anchors left that were applied last.
+    anchored: Ticket,
     /// Anchors of conversations that all anchors were read without, once and more than once. The
     /// latter are not looked for again.
     suspects: HashSet<Uuid>,
@@ -252,6 +254,7 @@ impl Machine {
             verify_at: None,
             anchors_missing: false,
             assets_missing: false,
+            anchored: 0,
             suspects: HashSet::new(),
             obscure: HashSet::new(),
             saved: Vec::new(),
@@ -278,6 +281,11 @@ impl Machine {
     /// Both the list and the ids were read after that input.
     pub fn reread_since(&self, ticket: Ticket) -> bool {
         self.listed > ticket && self.identified > ticket
+    }
+
+    /// The anchors were read after that input, or are not going to be.
+    pub fn anchored_since(&self, ticket: Ticket) -> bool {
+        self.anchored > ticket || self.anchors_missing || !self.anchors.is_wanted()
     }
 
     /// Whether that id still has to be asked for.

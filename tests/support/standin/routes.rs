@@ -285,6 +285,8 @@ fn carry_out(shared: &Shared, route: &str, id: &str, body: &Bytes) -> Reply {
             add_message(shared, state, message.clone());
             Reply::Json(message)
         }
+        "GET /messages" => Reply::Json(collection(&state.messages, Value::clone)),
+        "GET /annotations" => Reply::Json(collection(&state.annotations, Value::clone)),
         "GET /message/{id}" => found(state.messages.get(id)),
         "GET /annotation/{id}" => found(state.annotations.get(id)),
         "GET /assets" => Reply::Json(collection(&state.assets, Value::clone)),

@@ -1,0 +1,2 @@
+-- The native configuration: found by `vim.lsp.enable('pieces')` and by `vim.lsp.config.pieces`.
+return require('pieces.client').config()

@@ -1,0 +1,145 @@
+// The language server: finding it, starting it when it is first needed, and talking to it.
+
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { LanguageClient, RevealOutputChannelOn, State as ClientState } from "vscode-languageclient/node";
+import type { Changes, Status } from "./protocol";
+
+const SECTION = "piecesLsp";
+/** The server registers no command of ours with VS Code: it would claim them globally. */
+const SETTINGS = ["backend", "url", "confirmDelete", "codeLens", "inlayHints", "diagnostics"] as const;
+
+export class Missing extends Error {}
+
+export class Server implements vscode.Disposable {
+  readonly log = vscode.window.createOutputChannel("Pieces Conversations", { log: true });
+  private client: LanguageClient | undefined;
+  private starting: Promise<LanguageClient> | undefined;
+  private readonly changed = new vscode.EventEmitter<Changes>();
+  private readonly statusChanged = new vscode.EventEmitter<Status | undefined>();
+  private readonly subscriptions: vscode.Disposable[] = [];
+  readonly onChanges = this.changed.event;
+  readonly onStatus = this.statusChanged.event;
+
+  constructor(private readonly context: vscode.ExtensionContext) {
+    this.subscriptions.push(
+      this.log,
+      this.changed,
+      this.statusChanged,
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        const restart = ["server.path", "dataDir", "logLevel"];
+        if (restart.some((key) => event.affectsConfiguration(`${SECTION}.${key}`)) && this.client) {
+          void this.restart();
+        } else if (event.affectsConfiguration(SECTION) && this.client?.isRunning()) {
+          void this.client.sendNotification("workspace/didChangeConfiguration", {
+            settings: { pieces: settings() },
+          });
+        }
+      }),
+    );
+  }
+
+  /** Runs a command of the server, starting it if need be. */
+  async run<T>(command: string, argument?: object, token?: vscode.CancellationToken): Promise<T> {
+    const client = await this.start();
+    const params = { command, arguments: argument === undefined ? [] : [argument] };
+    // An argument that is undefined would be one more positional parameter.
+    const method = "workspace/executeCommand";
+    return token ? client.sendRequest<T>(method, params, token) : client.sendRequest<T>(method, params);
+  }
+
+  start(): Promise<LanguageClient> {
+    this.starting ??= this.launch().catch((error: unknown) => {
+      this.starting = undefined;
+      this.statusChanged.fire(undefined);
+      throw error;
+    });
+    return this.starting;
+  }
+
+  async restart(): Promise<void> {
+    const old = this.client;
+    this.client = undefined;
+    this.starting = undefined;
+    await old?.dispose().catch((error: unknown) => this.log.warn(String(error)));
+    await this.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.client?.dispose().catch(() => undefined);
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.subscriptions).dispose();
+  }
+
+  private async launch(): Promise<LanguageClient> {
+    const command = this.find();
+    const dataDir = setting<string>("dataDir") ?? "";
+    const args = ["serve", "--log-level", setting<string>("logLevel") ?? "warn"];
+    if (dataDir !== "") {
+      args.push("--data-dir", dataDir);
+    }
+    const client = new LanguageClient(
+      SECTION,
+      "Pieces Conversations",
+      { command, args },
+      {
+        // Ids and links may be in any text.
+        documentSelector: [
+          { scheme: "file" },
+          { scheme: "untitled" },
+          { scheme: "vscode-remote" },
+          { scheme: "pieces-conversation" },
+          { scheme: "pieces-asset" },
+        ],
+        initializationOptions: { ...settings(), liveUpdates: true },
+        outputChannel: this.log,
+        revealOutputChannelOn: RevealOutputChannelOn.Never,
+        middleware: {
+          workspace: {
+            configuration: (params) => params.items.map(() => ({ ...settings(), liveUpdates: true })),
+          },
+        },
+      },
+    );
+    client.onNotification("pieces/didChangeConversations", (changes: Changes) => this.changed.fire(changes));
+    client.onNotification("pieces/didChangeStatus", (status: Status) => this.statusChanged.fire(status));
+    client.onDidChangeState(({ newState }) => {
+      if (newState === ClientState.Stopped) {
+        this.statusChanged.fire(undefined);
+      } else if (newState === ClientState.Running) {
+        // A server that was started again knows nothing of what was shown.
+        this.changed.fire({ revision: 0, total: 0, upserted: [], removed: [], reset: true });
+      }
+    });
+    this.client = client;
+    await client.start();
+    return client;
+  }
+
+  /** The machine's setting, then the bundled binary, then PATH; never anything of a workspace. */
+  private find(): string {
+    const name = process.platform === "win32" ? "pieces-lsp.exe" : "pieces-lsp";
+    const set = setting<string>("server.path") ?? "";
+    const bundled = path.join(this.context.extensionPath, "bin", name);
+    const onPath = (process.env["PATH"] ?? "").split(path.delimiter).filter(path.isAbsolute);
+    const candidates = set !== "" ? [set] : [bundled, ...onPath.map((dir) => path.join(dir, name))];
+    const found = candidates.find((file) => path.isAbsolute(file) && fs.existsSync(file));
+    if (found === undefined) {
+      throw new Missing(`${set === "" ? name : set} was not found; set "piecesLsp.server.path" to where it is.`);
+    }
+    return found;
+  }
+}
+
+/** A setting that decides where data goes: what a workspace says does not count. */
+function setting<T>(key: string): T | undefined {
+  const all = vscode.workspace.getConfiguration(SECTION).inspect<T>(key);
+  return all?.globalValue ?? all?.defaultValue;
+}
+
+function settings(): Record<string, unknown> {
+  return Object.fromEntries(SETTINGS.map((key) => [key, setting(key) ?? null]));
+}

@@ -1,0 +1,65 @@
+//! What the common options mean.
+
+use super::args::Common;
+use crate::pieces::BaseUrl;
+use crate::sync::{Backend, Source};
+use std::path::PathBuf;
+
+/// Which conversations are wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) backend: Backend,
+    /// Pieces OS is there: do not look for it.
+    pub(super) url: Option<BaseUrl>,
+    /// `None`: the directory of the system for such data.
+    pub(super) data_dir: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// Reads the options; an empty one (as some editors pass it) counts as absent.
+    ///
+    /// # Errors
+    /// One sentence for the person who set the option.
+    pub(super) fn read(common: &Common) -> Result<Self, String> {
+        let backend = match said(common.backend.as_deref()) {
+            None => Backend::Auto,
+            Some(name) => Backend::parse(name).ok_or_else(|| {
+                let name = printable(name);
+                format!("There is no backend `{name}`; it is `auto`, `pieces-os` or `local`.")
+            })?,
+        };
+        let url = said(common.url.as_deref())
+            .map(|url| BaseUrl::parse(url, common.allow_remote))
+            .transpose()
+            .map_err(|refusal| refusal.to_string())?;
+        let data_dir = common.data_dir.clone();
+        Ok(Self {
+            backend,
+            url,
+            data_dir: data_dir.filter(|dir| !dir.as_os_str().is_empty()),
+        })
+    }
+
+    /// What to connect to.
+    pub(super) fn source(self) -> Source {
+        Source::new(self.backend, self.url, self.data_dir)
+    }
+}
+
+/// The text, if there is any.
+pub(super) fn said(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The same with a capital letter and a full stop, as errors of libraries have neither.
+pub(super) fn sentence(text: &str) -> String {
+    let mut rest = text.trim().trim_end_matches('.').chars();
+    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(rest).chain(['.']).collect()
+}
+
+/// Text of unknown origin, fit for a terminal: no control characters, and not long.
+pub(super) fn printable(text: &str) -> String {
+    let visible = text.chars().filter(|c| !c.is_control());
+    visible.take(120).collect()
+}

@@ -1,0 +1,287 @@
+//! The editor of the demo: an LSP client that starts the language server and talks to it.
+
+use crate::transport::{Id, Inbound, Output, read};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// The longest that anything may take on a slow machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks whether the server has ended: there is no way to be told with a deadline.
+const LOOK: Duration = Duration::from_millis(5);
+/// What is kept of the server's log.
+const LOG: usize = 4096;
+
+/// An editor session. When it is dropped the server is ended and reaped.
+pub(super) struct Editor {
+    server: Server,
+    output: Output,
+    messages: mpsc::Receiver<Inbound>,
+    next_id: i64,
+    /// What the server said and nobody looked at yet.
+    said: VecDeque<Said>,
+    /// The end of the server's log.
+    log: Arc<Mutex<String>>,
+}
+
+/// A notification of the server, or a request, which has been answered.
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    method: String,
+    params: Value,
+    answer: Option<Value>,
+}
+
+/// What was waited for.
+pub(super) struct Heard<T> {
+    /// What the caller made of it.
+    pub(super) what: T,
+    /// What it was answered, if it was a request.
+    pub(super) answer: Value,
+    at: Instant,
+}
+
+impl<T> Heard<T> {
+    /// How long after `start` it came.
+    pub(super) fn after(&self, start: Instant) -> Duration {
+        self.at.saturating_duration_since(start)
+    }
+}
+
+/// The child process. Killed and reaped when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if it has ended and was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Editor {
+    /// Starts `program` with `arguments`.
+    pub(super) fn start(program: &Path, arguments: &[OsString]) -> Result<Self, String> {
+        let failed =
+            |error: io::Error| format!("{} cannot be started ({error})", program.display());
+        let mut command = Command::new(program);
+        // What the environment says of the user's own conversations has no place here.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PIECES_LSP_") {
+                command.env_remove(name);
+            }
+        }
+        let child = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut server = Server(child.map_err(failed)?);
+        let pipes = (
+            server.0.stdin.take(),
+            server.0.stdout.take(),
+            server.0.stderr.take(),
+        );
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
+        };
+        let log = Arc::default();
+        keep_log(stderr, Arc::clone(&log)).map_err(failed)?;
+        Ok(Editor {
+            server,
+            output: Output::start(stdin).map_err(failed)?,
+            messages: read("server", move || BufReader::new(stdout)).map_err(failed)?,
+            next_id: 0,
+            said: VecDeque::new(),
+            log,
+        })
+    }
+
+    /// Sends a request and waits for its result. Requests of the server are answered meanwhile.
+    pub(super) async fn request(&mut self, method: &str, params: Value) -> Result<Value, String> {
+        self.next_id += 1;
+        let id = self.next_id;
+        let mut message = json!({"jsonrpc": "2.0", "id": id, "method": method});
+        if !params.is_null() {
+            message["params"] = params;
+        }
+        self.send(&message);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.receive(deadline, method).await? {
+                Some((answered, outcome)) if answered == Id::from(id) => {
+                    return outcome.map_err(|error| refusal(method, &error));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `workspace/executeCommand`.
+    pub(super) async fn command(
+        &mut self,
+        command: &str,
+        argument: &Value,
+    ) -> Result<Value, String> {
+        let params = json!({"command": command, "arguments": [argument]});
+        self.request("workspace/executeCommand", params).await
+    }
+
+    pub(super) fn notify(&self, method: &str, params: Value) {
+        self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
+    }
+
+    /// Waits for a notification or request of the server that `accept` takes; what it made of it.
+    pub(super) async fn wait<T>(
+        &mut self,
+        method: &str,
+        mut accept: impl FnMut(&Value) -> Option<T>,
+    ) -> Result<Heard<T>, String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            while let Some(said) = self.said.pop_front() {
+                if said.method == method
+                    && let Some(what) = accept(&said.params)
+                {
+                    return Ok(Heard {
+                        what,
+                        answer: said.answer.unwrap_or_default(),
+                        at: said.at,
+                    });
+                }
+            }
+            self.receive(deadline, method).await?;
+        }
+    }
+
+    /// Leaves as an editor does, and waits for the end of the server.
+    pub(super) async fn leave(mut self) -> Result<ExitStatus, String> {
+        self.request("shutdown", Value::Null).await?;
+        self.notify("exit", Value::Null);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.server.0.try_wait();
+            match status.map_err(|error| format!("The server cannot be waited for ({error})"))? {
+                Some(status) => return Ok(status),
+                None if Instant::now() >= deadline => {
+                    return Err("The language server does not end after `exit`".into());
+                }
+                None => sleep(LOOK).await,
+            }
+        }
+    }
+
+    fn send(&self, message: &Value) {
+        self.output.send(message.to_string().into_bytes());
+    }
+
+    /// Takes in one message; an answer is handed back.
+    async fn receive(
+        &mut self,
+        deadline: Instant,
+        awaited: &str,
+    ) -> Result<Option<(Id, Result<Value, Value>)>, String> {
+        let message = timeout_at(deadline, self.messages.recv()).await;
+        let message = message
+            .map_err(|_| format!("The language server did not say `{awaited}` in time"))?
+            .ok_or_else(|| self.gone())?;
+        match message {
+            Inbound::Response { id, outcome } => return Ok(Some((id, outcome))),
+            Inbound::Notification { method, params } => self.said.push_back(Said {
+                at: Instant::now(),
+                method,
+                params: params.unwrap_or_default(),
+                answer: None,
+            }),
+            Inbound::Request { id, method, params } => {
+                let (at, params) = (Instant::now(), params.unwrap_or_default());
+                let answer = answer(&method, &params);
+                let reply = match &answer {
+                    Some(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+                    None => {
+                        let error = json!({"code": -32601, "message": "not supported"});
+                        json!({"jsonrpc": "2.0", "id": id, "error": error})
+                    }
+                };
+                self.send(&reply);
+                self.said.push_back(Said {
+                    at,
+                    method,
+                    params,
+                    answer,
+                });
+            }
+            Inbound::Broken { .. } => {
+                return Err("The language server wrote something that is no message".into());
+            }
+            Inbound::End(_) => return Err(self.gone()),
+        }
+        Ok(None)
+    }
+
+    fn gone(&mut self) -> String {
+        let code = match self.server.0.try_wait() {
+            Ok(Some(status)) => format!(" ({status})"),
+            _ => String::new(),
+        };
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = log
+            .lines()
+            .last()
+            .map(|line| format!("; its last words: {line}"));
+        format!(
+            "The language server ended{code}{}",
+            last.unwrap_or_default()
+        )
+    }
+}
+
+/// Keeps the end of what the server logs, so that its pipe never fills up.
+fn keep_log(mut stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> io::Result<()> {
+    let keep = move || {
+        let mut chunk = [0; 1024];
+        while let Ok(length @ 1..) = stderr.read(&mut chunk) {
+            let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.push_str(&String::from_utf8_lossy(&chunk[..length]));
+            let surplus = log.len().saturating_sub(LOG);
+            let surplus = (surplus..log.len()).find(|at| log.is_char_boundary(*at));
+            log.drain(..surplus.unwrap_or(0));
+        }
+    };
+    std::thread::Builder::new().name("log".into()).spawn(keep)?;
+    Ok(())
+}
+
+/// What a person in front of an editor would answer; `None`: not supported.
+fn answer(method: &str, params: &Value) -> Option<Value> {
+    match method {
+        "window/showDocument" => Some(json!({"success": true})),
+        // The first button is the one that goes on.
+        "window/showMessageRequest" => Some(params["actions"][0].clone()),
+        "workspace/configuration" => {
+            let items = params["items"].as_array().map_or(0, Vec::len);
+            Some(vec![Value::Null; items].into())
+        }
+        "client/registerCapability"
+        | "client/unregisterCapability"
+        | "window/workDoneProgress/create" => Some(Value::Null),
+        _ => None,
+    }
+}
+
+fn refusal(method: &str, error: &Value) -> String {
+    let sentence = error["message"].as_str().unwrap_or("no reason given");
+    format!(
+        "The language server refused `{method}`: {}",
+        sentence.trim_end_matches('.')
+    )
+}

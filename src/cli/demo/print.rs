@@ -1,0 +1,96 @@
+//! The demo as it is read: numbered steps, what went there, what came back, and how long it took.
+
+use crate::cli::terminal::{Paint, count, time};
+use serde_json::Value;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+/// Most characters of a message that are shown.
+const SHOWN: usize = 150;
+
+/// Prints the steps as they happen.
+pub(super) struct Printer {
+    paint: Paint,
+    started: Instant,
+    steps: usize,
+    /// The title of the step under way.
+    title: &'static str,
+}
+
+impl Printer {
+    pub(super) fn start(paint: Paint) -> Self {
+        let printer = Printer {
+            paint,
+            started: Instant::now(),
+            steps: 0,
+            title: "",
+        };
+        let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"), " demo");
+        printer.line(&paint.strong(title));
+        printer
+            .line("An editor, the language server and the local service, on a store of their own.");
+        printer
+    }
+
+    /// Begins the next step.
+    pub(super) fn step(&mut self, title: &'static str) {
+        self.steps += 1;
+        self.title = title;
+        self.line("");
+        let heading = format!("{}. {title}", self.steps);
+        self.line(&self.paint.strong(&heading));
+    }
+
+    /// Something that is so.
+    pub(super) fn note(&self, text: &str) {
+        self.line(&format!("      {text}"));
+    }
+
+    /// What was sent, and with what.
+    pub(super) fn sent(&self, what: &str, with: &Value) {
+        self.line(&format!("   -> {}", message(what, with)));
+    }
+
+    /// What came back, and after how long.
+    pub(super) fn came(&self, what: &str, with: &Value, after: Duration) {
+        let time = self.paint.dim(&format!("[{}]", time(after)));
+        self.line(&format!("   <- {} {time}", message(what, with)));
+    }
+
+    /// All went well.
+    pub(super) fn succeeded(&self) {
+        let steps = count(self.steps, "step");
+        let took = time(self.started.elapsed());
+        self.line("");
+        let done = format!("All {steps} did what they say, in {took}.");
+        self.line(&self.paint.good(&done));
+        self.line("Next: point your editor's LSP client at the command `pieces-lsp`.");
+    }
+
+    /// The step under way did not do what it says; `why` is a sentence without its full stop.
+    pub(super) fn failed(&self, why: &str) {
+        self.line("");
+        let failed = format!("Step {} failed: {}.", self.steps, self.title);
+        self.line(&self.paint.bad(&failed));
+        self.line(&format!("{}.", why.trim_end_matches('.')));
+        self.line("If that does not help, see what `pieces-lsp doctor --backend local` finds.");
+    }
+
+    fn line(&self, text: &str) {
+        // Nobody may be reading any more; the exit code still tells.
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+}
+
+/// A method or command, and what goes with it.
+fn message(what: &str, with: &Value) -> String {
+    if with.is_null() {
+        return what.to_owned();
+    }
+    let text = with.to_string();
+    let mut visible = text.chars().filter(|c| !c.is_control());
+    let shown: String = visible.by_ref().take(SHOWN).collect();
+    let more = if visible.next().is_some() { "…" } else { "" };
+    let gap = if what.is_empty() { "" } else { " " };
+    format!("{what}{gap}{shown}{more}")
+}

@@ -1,0 +1,171 @@
+//! Where Pieces OS was looked for, and what is there instead.
+
+use super::report::Check;
+use crate::cli::common::{Wanted, printable};
+use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind, Place, Seen};
+use crate::sync::Backend;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const NAME: &str = "discovery";
+
+/// Looks for Pieces OS as the language server does; its base URL, if it is there.
+pub(super) async fn check(wanted: &Wanted) -> (Check, Option<BaseUrl>) {
+    if wanted.backend == Backend::Local {
+        return (
+            Check::skipped(NAME, "not wanted, with backend `local`"),
+            None,
+        );
+    }
+    let started = Instant::now();
+    let (check, found) = match &wanted.url {
+        Some(url) => given(wanted, url).await,
+        None => searched(wanted, &Discovery::standard()).await,
+    };
+    (check.took(started.elapsed()), found)
+}
+
+/// The user said where it is.
+async fn given(wanted: &Wanted, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
+    let answer = match Client::new(url.clone(), None) {
+        Ok(client) => client.health().await.map(drop),
+        Err(error) => Err(error),
+    };
+    let seen = match &answer {
+        Err(error) if matches!(error.kind, Kind::Offline | Kind::Timeout) => Err(error),
+        // Any answer will do: a URL that was given is used even where there is no health route.
+        _ => Ok(()),
+    };
+    let candidate = |found: &str| json!([{"url": url.as_str(), "found": found}]);
+    match seen {
+        Ok(()) => {
+            let check = Check::ok(NAME, format!("{url} answers, as given"));
+            (
+                check.fact("candidates", candidate("answer")),
+                Some(url.clone()),
+            )
+        }
+        Err(error) => {
+            let check = missing(wanted, format!("{url} does not answer"), error);
+            (check.fact("candidates", candidate("nothing")), None)
+        }
+    }
+}
+
+async fn searched(wanted: &Wanted, discovery: &Discovery) -> (Check, Option<BaseUrl>) {
+    let places = discovery.survey().await.unwrap_or_default();
+    let check = match discovery.find().await {
+        Ok(found) => {
+            let check = Check::ok(NAME, format!("Pieces OS is at {}", found.client_base));
+            (check, Some(found.client_base))
+        }
+        Err(error) => {
+            let several = places
+                .iter()
+                .filter(|(_, seen)| matches!(seen, Seen::PiecesOs(_)));
+            let summary = match several.count() {
+                0 => "no Pieces OS on this machine",
+                _ => "several Pieces OS on this machine",
+            };
+            (missing(wanted, summary.to_owned(), &error), None)
+        }
+    };
+    let (check, found) = check;
+    let candidates: Vec<Value> = places.iter().map(candidate).collect();
+    let check = check
+        .fact("candidates", candidates)
+        .with_details(lines(&places));
+    (check, found)
+}
+
+/// With `auto`, the local service is used instead.
+fn missing(wanted: &Wanted, summary: String, error: &Error) -> Check {
+    match wanted.backend {
+        Backend::Auto => Check::note(NAME, format!("{summary}; the local service is used")),
+        _ => Check::failed(NAME, summary, &error.message),
+    }
+}
+
+fn candidate((place, seen): &(Place, Seen)) -> Value {
+    let found = match seen {
+        Seen::NoFile => "no-file",
+        Seen::NoPort => "no-port",
+        Seen::Closed => "closed",
+        Seen::Silent => "silent",
+        Seen::Stranger => "stranger",
+        Seen::LocalService => "local-service",
+        Seen::PiecesOs(_) => "pieces-os",
+    };
+    match place {
+        Place::File(path, port) => {
+            json!({"file": path.display().to_string(), "port": port, "found": found})
+        }
+        Place::Port(port) => json!({"port": port, "found": found}),
+    }
+}
+
+/// One line for each file, and for each run of ports with the same answer.
+fn lines(places: &[(Place, Seen)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut runs: Vec<(u16, u16, &Seen)> = Vec::new();
+    for (place, seen) in places {
+        match place {
+            Place::File(path, port) => {
+                let port = port
+                    .map(|port| format!(" (port {port})"))
+                    .unwrap_or_default();
+                lines.push(format!("{}{port}: {}", path.display(), why(seen)));
+            }
+            Place::Port(port) => match runs.last_mut() {
+                Some((_, last, same)) if *same == seen && last.checked_add(1) == Some(*port) => {
+                    *last = *port;
+                }
+                _ => runs.push((*port, *port, seen)),
+            },
+        }
+    }
+    lines.extend(runs.iter().map(|(first, last, seen)| match first == last {
+        true => format!("port {first}: {}", why(seen)),
+        false => format!("ports {first} to {last}: {}", why(seen)),
+    }));
+    lines
+}
+
+fn why(seen: &Seen) -> String {
+    match seen {
+        Seen::NoFile => "no such file".into(),
+        Seen::NoPort => "holds no port".into(),
+        Seen::Closed => "nothing listens".into(),
+        Seen::Silent => "something listens and does not answer".into(),
+        Seen::Stranger => "another program".into(),
+        Seen::LocalService => "a local service of pieces-lsp, not Pieces OS".into(),
+        Seen::PiecesOs(health) => format!("Pieces OS, {}", printable(health)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_with_the_same_answer_share_a_line() {
+        let places = [
+            (Place::File("/a".into(), None), Seen::NoFile),
+            (Place::File("/b".into(), Some(7)), Seen::Closed),
+            (Place::Port(1), Seen::Closed),
+            (Place::Port(2), Seen::Closed),
+            (Place::Port(3), Seen::PiecesOs("ok:\u{1b}[1m1".into())),
+            (Place::Port(4), Seen::Closed),
+            (Place::Port(6), Seen::Closed),
+        ];
+        let expected = [
+            "/a: no such file",
+            "/b (port 7): nothing listens",
+            "ports 1 to 2: nothing listens",
+            "port 3: Pieces OS, ok:[1m1",
+            "port 4: nothing listens",
+            "port 6: nothing listens",
+        ];
+        assert_eq!(lines(&places), expected);
+    }
+}

@@ -1,0 +1,170 @@
+//! `pieces-lsp doctor`: what was tried and found, and what to do next.
+//!
+//! Looks at everything the language server relies on, in its order, and changes nothing, except
+//! that the local service makes its store where there is none yet. Prints no names and no content.
+
+mod calls;
+mod discovery;
+mod report;
+mod store;
+
+use super::args::DoctorOptions;
+use super::common::Wanted;
+use super::terminal::Paint;
+use crate::pieces::Client;
+use crate::sync::{Backend, Source};
+use report::{Check, Report, Used, Verdict};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What is looked at once there is something to ask.
+const CALLS: [&str; 6] = [
+    "health",
+    "version",
+    "snapshot",
+    "identifiers",
+    "stream",
+    "roundTrip",
+];
+
+pub(super) async fn run(wanted: Wanted, options: DoctorOptions) -> ExitCode {
+    let paint = Paint::stdout();
+    let mut stdout = io::stdout();
+    // Whoever reads it may have seen enough, as in `| head`: the exit code still tells.
+    let report = if options.json {
+        let report = examine(&wanted, &mut |_| ()).await;
+        let json = serde_json::to_string_pretty(&report).unwrap_or_default();
+        let _ = writeln!(stdout, "{json}");
+        report
+    } else {
+        let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(stdout, "{}\n", paint.strong(title));
+        let report = examine(&wanted, &mut |check| {
+            let _ = show(&mut stdout, paint, check);
+        })
+        .await;
+        let _ = writeln!(stdout, "\n{}", conclusion(&report, paint));
+        report
+    };
+    match report.healthy {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Looks at everything; each result is handed to `seen` as soon as it is there.
+async fn examine(wanted: &Wanted, seen: &mut dyn FnMut(&Check)) -> Report {
+    let mut report = Report::new(wanted);
+    let mut add = |report: &mut Report, check: Check| {
+        seen(&check);
+        report.checks.push(check);
+    };
+    let (discovery, pieces_os) = discovery::check(wanted).await;
+    let local = match wanted.backend {
+        Backend::Local => true,
+        Backend::PiecesOs => false,
+        Backend::Auto => pieces_os.is_none(),
+    };
+    add(&mut report, discovery);
+    let store = store::check(wanted, local).await;
+    let usable = store.result != Verdict::Failed;
+    add(&mut report, store);
+
+    let mut serving: Option<Source> = None;
+    let client = match pieces_os {
+        Some(url) => Client::new(url, None).ok(),
+        None if local && usable => match store::join(wanted).await {
+            Ok((client, source)) => {
+                serving = Some(source);
+                Some(client)
+            }
+            Err(check) => {
+                add(&mut report, check);
+                None
+            }
+        },
+        None => None,
+    };
+    match client {
+        Some(client) => {
+            report.used = Some(Used {
+                backend: if local {
+                    Backend::Local
+                } else {
+                    Backend::PiecesOs
+                },
+                url: client.base().to_string(),
+            });
+            let mut reachable = true;
+            for name in CALLS {
+                let check = match reachable {
+                    true => call(&client, name).await,
+                    false => Check::skipped(name, "the service does not answer"),
+                };
+                reachable &= !check.is_silence();
+                add(&mut report, check);
+            }
+        }
+        None => {
+            for name in CALLS {
+                add(
+                    &mut report,
+                    Check::skipped(name, "there is no service to ask"),
+                );
+            }
+        }
+    }
+    if let Some(source) = serving {
+        source.shutdown().await;
+    }
+    report.conclude();
+    report
+}
+
+async fn call(client: &Client, name: &'static str) -> Check {
+    match name {
+        "health" => calls::health(client).await,
+        "version" => calls::version(client).await,
+        "snapshot" => calls::snapshot(client).await,
+        "identifiers" => calls::identifiers(client).await,
+        "stream" => calls::stream(client).await,
+        _ => calls::round_trip(client).await,
+    }
+}
+
+fn show(out: &mut impl Write, paint: Paint, check: &Check) -> io::Result<()> {
+    let mark = match check.result {
+        Verdict::Ok => paint.good("ok  "),
+        Verdict::Note => paint.strong("note"),
+        Verdict::Failed => paint.bad("FAIL"),
+        Verdict::Skipped => paint.dim("skip"),
+    };
+    writeln!(out, "{mark}  {:<12} {}", check.name, check.summary)?;
+    for detail in &check.details {
+        writeln!(out, "{:19}{}", "", paint.dim(detail))?;
+    }
+    if let Some(next) = check
+        .next
+        .as_ref()
+        .filter(|_| check.result == Verdict::Note)
+    {
+        writeln!(out, "{:19}{next}", "")?;
+    }
+    out.flush()
+}
+
+fn conclusion(report: &Report, paint: Paint) -> String {
+    match (&report.next, &report.used) {
+        (Some(next), _) => format!("{} {next}", paint.bad("Not healthy.")),
+        (None, Some(used)) => format!(
+            "{} The language server will use {} at {}.",
+            paint.good("Healthy."),
+            match used.backend {
+                Backend::Local => "the local service",
+                _ => "Pieces OS",
+            },
+            used.url
+        ),
+        (None, None) => paint.good("Healthy."),
+    }
+}

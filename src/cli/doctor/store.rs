@@ -1,0 +1,102 @@
+//! The store of the local service: where it is, whether it can be read, and who serves it.
+
+use super::report::{Check, Verdict};
+use crate::cli::common::Wanted;
+use crate::cli::terminal::size;
+use crate::pieces::Client;
+use crate::service::{self, Held, Look, Readable};
+use crate::sync::{Backend, Source};
+
+const NAME: &str = "store";
+
+/// Looks at the store. `used`: the language server would work with it, so what is wrong counts.
+pub(super) async fn check(wanted: &Wanted, used: bool) -> Check {
+    let looked = async {
+        let dir = match &wanted.data_dir {
+            Some(dir) => dir.clone(),
+            None => service::default_data_dir()?,
+        };
+        service::look(&dir).await
+    };
+    let check = match looked.await {
+        Ok(look) => described(&look),
+        Err(error) => Check::failed(NAME, "cannot be looked at", error.to_string()),
+    };
+    match check.result {
+        Verdict::Failed if !used => check.noted(),
+        _ => check,
+    }
+}
+
+fn described(look: &Look) -> Check {
+    let path = look.path.display();
+    let (state, format) = match &look.store {
+        Readable::Absent => ("absent", None),
+        Readable::Yes(format) => ("readable", Some(*format)),
+        Readable::Damaged => ("damaged", None),
+        Readable::No(_) => ("unreadable", None),
+    };
+    let held = match &look.held {
+        Held::Free => "nobody serves it".to_owned(),
+        Held::By { pid, url, version } => format!("process {pid} serves it at {url} ({version})"),
+        Held::Silent => "a process holds it and does not answer".to_owned(),
+        Held::Unknown(error) => format!("its lock cannot be opened ({error})"),
+    };
+    let amount = look.bytes.map(size).unwrap_or_default();
+    let check = match (&look.store, &look.held) {
+        (Readable::Damaged, _) => Check::failed(
+            NAME,
+            format!("{path} is damaged"),
+            format!(
+                "The store {path} is damaged; copy it if you want to try to repair it, then start pieces-lsp, which keeps it beside a new one."
+            ),
+        ),
+        (Readable::No(sentence), _) => {
+            Check::failed(NAME, format!("{path} cannot be read"), sentence)
+        }
+        (_, Held::Silent) => Check::failed(
+            NAME,
+            format!("{path}: {held}"),
+            format!(
+                "Another pieces-lsp holds {path} and does not answer; end it, then run this again."
+            ),
+        ),
+        (_, Held::Unknown(error)) => Check::failed(
+            NAME,
+            format!("{path}: {held}"),
+            format!(
+                "The lock beside {path} cannot be opened ({error}); check the permissions or pass another `--data-dir`."
+            ),
+        ),
+        (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, made on first use")),
+        (Readable::Yes(format), _) => {
+            Check::ok(NAME, format!("{path}, {amount}, format {format}; {held}"))
+        }
+    };
+    let check = check
+        .fact("path", look.path.display().to_string())
+        .fact("state", state)
+        .fact("format", format)
+        .fact("bytes", look.bytes);
+    match &look.held {
+        Held::By { pid, url, version } => check.fact(
+            "servedBy",
+            serde_json::json!({"pid": pid, "url": url, "version": version}),
+        ),
+        _ => check,
+    }
+}
+
+/// Serves the store, or joins the process that does, as the language server would. The second part
+/// has to be shut down.
+pub(super) async fn join(wanted: &Wanted) -> Result<(Client, Source), Check> {
+    let local = Wanted {
+        backend: Backend::Local,
+        ..wanted.clone()
+    };
+    let source = local.source();
+    match source.resolve().await {
+        Ok(resolved) => Ok((resolved.client, source)),
+        Err(error) => Err(Check::failed("service", "does not start", &error.message)),
+    }
+}

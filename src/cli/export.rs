@@ -1,0 +1,53 @@
+//! `pieces-lsp export`.
+
+use super::args::ExportOptions;
+use super::common::Wanted;
+use super::complain;
+use super::meter::Meter;
+use crate::service;
+use crate::transfer::{self, Exported};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Exports and tells how much.
+pub(super) async fn run(wanted: Wanted, options: ExportOptions) -> ExitCode {
+    let meter = Arc::new(Meter::new());
+    let outcome = tokio::select! {
+        outcome = copy(wanted, &options, meter.clone()) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("Interrupted; nothing was exported.".to_owned()),
+    };
+    meter.finish();
+    match outcome {
+        Ok(exported) => {
+            exported.notice.iter().for_each(|notice| complain(notice));
+            // Whoever started it may not want to know.
+            let _ = writeln!(
+                io::stdout(),
+                "{} conversations ({} objects in all) are in {}",
+                exported.conversations,
+                exported.objects,
+                options.directory.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(sentence) => {
+            complain(&sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn copy(
+    wanted: Wanted,
+    options: &ExportOptions,
+    meter: Arc<Meter>,
+) -> Result<Exported, String> {
+    let data_dir = match wanted.data_dir {
+        Some(dir) => dir,
+        None => service::default_data_dir().map_err(|error| error.to_string())?,
+    };
+    let progress = move |progress| meter.show(progress);
+    let exporting = transfer::export(&data_dir, &options.directory, progress);
+    exporting.await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,88 @@
+//! `pieces-lsp import`.
+
+use super::args::ImportOptions;
+use super::common::{Wanted, said};
+use super::complain;
+use super::meter::Meter;
+use crate::service;
+use crate::transfer::{self, Error, Import, Origin, Report};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Copies, tells what became of it, and fails if anything could not be read.
+pub(super) async fn run(wanted: Wanted, options: ImportOptions, allow_remote: bool) -> ExitCode {
+    let meter = Meter::new();
+    let outcome = tokio::select! {
+        outcome = copy(wanted, &options, allow_remote, &meter) => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            Err("Interrupted; what was copied stays, and the next import goes on from there.".to_owned())
+        }
+    };
+    meter.finish();
+    let sentence = match outcome {
+        Ok(report) => {
+            tell(&report, options.dry_run);
+            match report.counts.unreadable {
+                0 => return ExitCode::SUCCESS,
+                count => format!(
+                    "{count} could not be read or kept, everything else could; run it again to try them once more."
+                ),
+            }
+        }
+        Err(sentence) => sentence,
+    };
+    complain(&sentence);
+    ExitCode::FAILURE
+}
+
+async fn copy(
+    wanted: Wanted,
+    options: &ImportOptions,
+    allow_remote: bool,
+    meter: &Meter,
+) -> Result<Report, String> {
+    let from = match (said(options.from.as_deref()), wanted.url) {
+        (None, Some(url)) => Origin::Url(url),
+        (from, _) => Origin::parse(from, allow_remote)?,
+    };
+    let data_dir = match wanted.data_dir {
+        Some(dir) => dir,
+        None => service::default_data_dir().map_err(|error| error.to_string())?,
+    };
+    let import = Import {
+        from,
+        data_dir,
+        dry_run: options.dry_run,
+    };
+    let copying = transfer::import(&import, |progress| meter.show(progress));
+    copying.await.map_err(|error| broken_off(&error))
+}
+
+fn tell(report: &Report, dry_run: bool) {
+    let mut lines = String::new();
+    for (kind, counts) in &report.by_kind {
+        lines += &format!("{:<14}{counts}\n", kind.plural());
+    }
+    let remark = if dry_run {
+        " (nothing was written)"
+    } else {
+        ""
+    };
+    lines += &format!("{:<14}{}{remark}\n", "total", report.counts);
+    // Whoever started it may not want to know.
+    let _ = io::stdout().write_all(lines.as_bytes());
+    report.notice.iter().for_each(|notice| complain(notice));
+    for one in &report.unreadable {
+        let _ = writeln!(io::stderr(), "{one}");
+    }
+}
+
+fn broken_off(error: &Error) -> String {
+    match error.so_far.total() {
+        0 => error.to_string(),
+        _ => format!(
+            "{error} Until then: {}; the next import goes on from there.",
+            error.so_far
+        ),
+    }
+}

@@ -1,0 +1,47 @@
+//! `pieces-lsp serve`: the language server.
+//!
+//! A language server that ends at once leaves its user with "crashed" and nothing else, so no
+//! option can keep it from starting: what is wrong with them becomes its status.
+
+use super::args::Common;
+use super::common::said;
+use super::{complain, log, runtime};
+use crate::lsp::{Launch, server};
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
+    for wrong in log::start_anyway(common) {
+        complain(&wrong);
+    }
+    if io::stdin().is_terminal() {
+        complain(
+            "This is a language server; it waits for an editor on stdin. Try `pieces-lsp demo`.",
+        );
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(wrong) => {
+            complain(&wrong);
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(server::run(launch(common), client_process_id));
+    // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
+    std::process::exit(code.into())
+}
+
+/// The options as they were given; the server reads them beside the editor's settings.
+fn launch(common: &Common) -> Launch {
+    let path = common.data_dir.clone();
+    Launch {
+        backend: given(common.backend.as_deref()),
+        url: given(common.url.as_deref()),
+        data_dir: path.filter(|path| !path.as_os_str().is_empty()),
+        allow_remote: common.allow_remote,
+    }
+}
+
+fn given(text: Option<&str>) -> Option<String> {
+    said(text).map(str::to_owned)
+}

@@ -1,0 +1,65 @@
+//! `pieces-lsp service`: the local service alone.
+
+use super::args::ServiceOptions;
+use super::common::Wanted;
+use super::complain;
+use crate::service::{self, Attached, Role};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub(super) async fn run(wanted: Wanted, options: ServiceOptions) -> ExitCode {
+    match start(wanted, &options).await {
+        Ok(attached) => {
+            // Whoever started it may not want to know.
+            let _ = writeln!(io::stdout(), "{}", attached.url);
+            if let Some(notice) = &attached.notice {
+                complain(notice);
+            }
+            asked_to_end().await;
+            attached.shutdown().await;
+            ExitCode::SUCCESS
+        }
+        Err(sentence) => {
+            complain(&sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(wanted: Wanted, options: &ServiceOptions) -> Result<Attached, String> {
+    let data_dir = match wanted.data_dir {
+        Some(dir) => dir,
+        None => service::default_data_dir().map_err(|error| error.to_string())?,
+    };
+    let options = service::Options {
+        data_dir,
+        port: options.port,
+        token: !options.no_token,
+    };
+    let attached = service::attach(&options)
+        .await
+        .map_err(|error| error.to_string())?;
+    match attached.role {
+        Role::Serving => Ok(attached),
+        Role::Client => Err(format!(
+            "Another process serves this data directory already, at {}; use that, or end it first.",
+            attached.url
+        )),
+    }
+}
+
+/// Waits for Ctrl-C, or for what the system sends to end a program.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,89 @@
+//! Plain text for people: amounts, and colour where a terminal shows it.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paint(bool);
+
+impl Paint {
+    /// Colours if stdout is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
+    pub(super) fn stdout() -> Self {
+        let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        // Older Windows consoles would show the codes.
+        Paint(io::stdout().is_terminal() && !objection && cfg!(not(windows)))
+    }
+
+    pub(super) fn good(self, text: &str) -> String {
+        self.coded(text, "32")
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        self.coded(text, "1;31")
+    }
+
+    pub(super) fn dim(self, text: &str) -> String {
+        self.coded(text, "2")
+    }
+
+    pub(super) fn strong(self, text: &str) -> String {
+        self.coded(text, "1")
+    }
+
+    fn coded(self, text: &str, code: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// `0.42 ms`, `12.3 ms`, `1.23 s`.
+pub(super) fn time(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1e3;
+    match millis {
+        0.0..10.0 => format!("{millis:.2} ms"),
+        10.0..1000.0 => format!("{millis:.1} ms"),
+        _ => format!("{:.2} s", millis / 1e3),
+    }
+}
+
+/// `812 bytes`, `12.3 kB`, `4.5 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    let amount = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", amount / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", amount / 1e6),
+        _ => format!("{:.2} GB", amount / 1e9),
+    }
+}
+
+/// `1 conversation`, `2 conversations`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts() {
+        assert_eq!(time(Duration::from_micros(420)), "0.42 ms");
+        assert_eq!(time(Duration::from_micros(12_340)), "12.3 ms");
+        assert_eq!(time(Duration::from_millis(1_234)), "1.23 s");
+        assert_eq!(size(812), "812 bytes");
+        assert_eq!(size(12_345), "12.3 kB");
+        assert_eq!(size(4_500_000), "4.5 MB");
+        assert_eq!(size(1_230_000_000), "1.23 GB");
+        assert_eq!(
+            (count(1, "id"), count(0, "id")),
+            ("1 id".into(), "0 ids".into())
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! Calls whose answers are taken as they are, for copying whole accounts.
+
+use reqwest::Response;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{Allowance, COLLECTION, Client};
+use crate::pieces::error::Error;
+use crate::pieces::{limits, wire};
+
+/// One object with all its content.
+const WHOLE: Allowance = Allowance {
+    start: limits::WHOLE_OBJECT,
+    idle: limits::WHOLE_OBJECT,
+    total: limits::WHOLE_OBJECT,
+    body: limits::WHOLE_BODY,
+};
+
+impl Client {
+    /// GET of one object, whatever is in it.
+    pub(crate) async fn get_value(&self, path: &str) -> Result<Value, Error> {
+        let body = self.get(path, WHOLE).await?;
+        self.decode(self.call(), wire::from_slice(&body))
+    }
+
+    /// GET of a collection: the body as it came.
+    pub(crate) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.get(path, COLLECTION).await
+    }
+
+    /// POST of a JSON text, once.
+    pub(crate) async fn post_bytes(&self, path: &str, json: Vec<u8>) -> Result<Value, Error> {
+        let deadline = limits::POST;
+        let allowance = Allowance {
+            start: deadline,
+            idle: deadline,
+            total: deadline,
+            body: limits::SMALL_BODY,
+        };
+        let request = self.0.fresh.post(self.url(path));
+        let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let sending = async {
+            let response = request.body(json).send().await;
+            let response = response.map_err(|error| self.posted().transport(&error))?;
+            if !response.status().is_success() {
+                return Err(self.posted().refusal(response).await);
+            }
+            self.body(self.posted(), response, allowance).await
+        };
+        let body = timeout(deadline, sending)
+            .await
+            .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))?;
+        self.decode(self.posted(), wire::from_slice(&body))
+    }
+
+    /// GET of a body of any length, read as it arrives.
+    pub(crate) async fn get_chunks(&self, path: &str) -> Result<Chunks, Error> {
+        let response = self.send_get(path, limits::COLLECTION_START).await?;
+        Ok(Chunks {
+            client: self.clone(),
+            response,
+        })
+    }
+}
+
+/// A body on its way.
+pub(crate) struct Chunks {
+    client: Client,
+    response: Response,
+}
+
+impl Chunks {
+    /// The next part; `None` at the end of a body that arrived whole.
+    pub(crate) async fn next(&mut self) -> Result<Option<bytes::Bytes>, Error> {
+        self.client
+            .chunk(&mut self.response, limits::COLLECTION_IDLE)
+            .await
+    }
+}

@@ -1,0 +1,163 @@
+//! Routes of our own, for `pieces-lsp import` and `export`: objects as they are on the wire, many at
+//! a time, with everything they are made of.
+
+use std::cell::RefCell;
+
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::{
+    App, json as json_text,
+    list::{CHUNK, PAGE, streamed},
+    request::Body,
+};
+use crate::service::{
+    Failure,
+    objects::{import, seed::Seed},
+    store::{self, Kind},
+    view::View,
+};
+
+/// The format of an export; readers refuse a greater one.
+pub(crate) const FORMAT: u64 = 1;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/pieces-lsp/import", post(take_over))
+        .route("/pieces-lsp/export", get(everything))
+}
+
+/// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, all of it in one transaction; `heads`: a dry run of
+/// objects that have no content yet. Answers with what became of each: `{outcomes: ["new" | "updated" | "unchanged" | {"unreadable": "why"}]}`.
+async fn take_over(State(app): State<App>, Body(body): Body) -> Result<Response, Failure> {
+    let mut seed = Seed::object(body, "the body")?;
+    let heads = seed.take("heads") == Some(Value::Bool(true));
+    let dry_run = heads || seed.take("dryRun") == Some(Value::Bool(true));
+    let objects = seed.take_array("objects")?;
+    let outcomes = if dry_run {
+        app.store
+            .read(move |db| import::compare(db, objects, heads))
+            .await?
+    } else {
+        app.store
+            .write(move |change| import::take_over(change, objects))
+            .await?
+    };
+    Ok(json_text(json!({"outcomes": outcomes}).to_string()))
+}
+
+/// Everything in the store, from one consistent view, one object per line as `{KIND: {…}}`. Each
+/// conversation is followed by its messages. The first line names the format, the last one counts
+/// the objects: without it the text is not whole.
+async fn everything(State(app): State<App>) -> Response {
+    let body = streamed(move |send| {
+        let db = app.store.own_reader()?;
+        let db = db.unchecked_transaction()?;
+        let lines = Lines {
+            send,
+            state: RefCell::default(),
+        };
+        lines.add("export", &header_line());
+        for kind in import::KINDS {
+            if kind != Kind::Message {
+                write_kind(&db, kind, &lines)?;
+            }
+        }
+        let count = lines.state.borrow().count;
+        // The first line is no object.
+        lines.add("end", &json!({"objects": count - 1}).to_string());
+        lines.flush();
+        Ok(())
+    });
+    ([(header::CONTENT_TYPE, "application/jsonl")], body).into_response()
+}
+
+fn header_line() -> String {
+    json!({"format": FORMAT, "version": env!("CARGO_PKG_VERSION")}).to_string()
+}
+
+/// Lines on their way out.
+struct Lines<'a> {
+    send: &'a dyn Fn(axum::body::Bytes) -> bool,
+    state: RefCell<Sent>,
+}
+
+#[derive(Default)]
+struct Sent {
+    pending: String,
+    count: u64,
+    deaf: bool,
+}
+
+impl Lines<'_> {
+    fn add(&self, kind: &str, object: &str) {
+        let mut state = self.state.borrow_mut();
+        state.count += 1;
+        for part in ["{\"", kind, "\":", object, "}\n"] {
+            state.pending.push_str(part);
+        }
+        let full = state.pending.len() >= CHUNK;
+        drop(state);
+        if full {
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let mut state = self.state.borrow_mut();
+        let chunk = std::mem::take(&mut state.pending);
+        state.deaf = state.deaf || !(self.send)(chunk.into());
+    }
+
+    fn deaf(&self) -> bool {
+        self.state.borrow().deaf
+    }
+}
+
+fn write_kind(db: &Connection, kind: Kind, lines: &Lines<'_>) -> Result<(), Failure> {
+    let mut view = View::plain(db);
+    let mut inner = View::plain(db);
+    let mut after = 0;
+    loop {
+        let rows = store::list(db, kind, after, PAGE)?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = last.seq;
+        let mut conversations = rows.iter();
+        let mut failed = Ok(());
+        view.many(&rows, &mut |_, object| {
+            lines.add(kind.noun(), object);
+            if kind == Kind::Conversation
+                && let Some(row) = conversations.next()
+                && failed.is_ok()
+                && !lines.deaf()
+            {
+                failed = write_messages(db, &mut inner, row.seq, lines);
+            }
+        })?;
+        failed?;
+        if lines.deaf() {
+            return Ok(());
+        }
+    }
+}
+
+fn write_messages(
+    db: &Connection,
+    view: &mut View<'_>,
+    conversation: i64,
+    lines: &Lines<'_>,
+) -> Result<(), Failure> {
+    let rows = store::owned_rows(db, Kind::Message, conversation)?;
+    view.many(&rows, &mut |_, object| {
+        lines.add(Kind::Message.noun(), object)
+    })
+}

@@ -1,0 +1,463 @@
+//! Objects as they are on the wire, taken over with their ids, times and order.
+//!
+//! Taking over only ever adds: what is newer here is kept, and nothing is deleted because the other
+//! side lacks it.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{annotation, asset, seed::set_default, text};
+use crate::pieces::wire::live_ids;
+use crate::service::{
+    Failure,
+    store::{self, Change, Kind, Link, New, Row},
+    time,
+};
+
+/// The kinds that can be taken over, as they are named in `{"KIND": {…}}`. Owners and ends of
+/// associations come first, so that those that follow find them.
+pub(crate) const KINDS: [Kind; 6] = [
+    Kind::Website,
+    Kind::Asset,
+    Kind::Anchor,
+    Kind::Conversation,
+    Kind::Message,
+    Kind::Annotation,
+];
+
+/// What became of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It was not here.
+    New,
+    /// It was here, and older.
+    Updated,
+    /// It was here, and not older.
+    Unchanged,
+    /// It cannot be kept; why.
+    Unreadable(&'static str),
+}
+
+/// What would become of each object, without writing anything. `heads`: they are not whole, but only
+/// have what it takes to tell.
+pub(crate) fn compare(
+    db: &Connection,
+    objects: Vec<Value>,
+    heads: bool,
+) -> Result<Vec<Outcome>, Failure> {
+    let mut arrived = HashSet::new();
+    let mut outcomes = Vec::with_capacity(objects.len());
+    for object in objects {
+        let wire = Wire::read(object).and_then(|mut wire| {
+            if !heads {
+                wire.complete()?;
+            }
+            Ok(wire)
+        });
+        let outcome = match wire {
+            Err(why) => Outcome::Unreadable(why),
+            Ok(wire) => {
+                let owned_by = |id: &String| arrived.contains(id);
+                let outcome = judge(db, &wire, owned_by)?.0;
+                if arrived.contains(&wire.id) {
+                    Outcome::Unchanged
+                } else {
+                    if !matches!(outcome, Outcome::Unreadable(_)) {
+                        arrived.insert(wire.id);
+                    }
+                    outcome
+                }
+            }
+        };
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// Takes the objects over, in this order.
+pub(crate) fn take_over(
+    change: &mut Change<'_>,
+    objects: Vec<Value>,
+) -> Result<Vec<Outcome>, Failure> {
+    let mut outcomes = Vec::with_capacity(objects.len());
+    let mut orders: Vec<(Link, Vec<Uuid>)> = Vec::new();
+    let mut grown = HashSet::new();
+    for object in objects {
+        let wire = Wire::read(object).and_then(|mut wire| {
+            wire.complete()?;
+            Ok(wire)
+        });
+        let wire = match wire {
+            Ok(wire) => wire,
+            Err(why) => {
+                outcomes.push(Outcome::Unreadable(why));
+                continue;
+            }
+        };
+        let (outcome, row) = judge(change.db, &wire, |_| false)?;
+        outcomes.push(outcome);
+        let (object, kept) = match (outcome, row) {
+            (Outcome::New, _) => (wire.insert(change)?, false),
+            (Outcome::Updated, Some(row)) => (wire.replace(change, &row)?, false),
+            (Outcome::Unchanged, Some(row)) => (Link::from(&row), row.updated > wire.updated),
+            _ => continue,
+        };
+        match wire.kind {
+            Kind::Conversation => orders.push((object.clone(), wire.members(Kind::Message))),
+            Kind::Message if outcome == Outcome::New => grown.extend(wire.owner.clone()),
+            _ => {}
+        }
+        if kept {
+            continue;
+        }
+        for (kind, id) in wire.links() {
+            let other = store::find(change.db, kind, &id)?;
+            if let Some(other) = other
+                && change.link(&object, &Link::from(&other))?
+            {
+                change.announce(&other);
+            }
+        }
+    }
+    for (conversation, wanted) in orders {
+        if grown.contains(&conversation.id) {
+            arrange(change, &conversation, &wanted)?;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// One object that came in.
+struct Wire {
+    kind: Kind,
+    id: String,
+    /// The conversation of a message.
+    owner: Option<String>,
+    updated: i64,
+    /// As it came, with times that can be read.
+    doc: Map<String, Value>,
+}
+
+impl Wire {
+    /// Reads `{"KIND": {…}}`.
+    fn read(object: Value) -> Result<Self, &'static str> {
+        let Value::Object(outer) = object else {
+            return Err("it is not a JSON object");
+        };
+        let found = outer.into_iter().find_map(|(name, value)| {
+            let kind = KINDS.into_iter().find(|kind| kind.noun() == name)?;
+            Some((kind, value))
+        });
+        let Some((kind, Value::Object(mut doc))) = found else {
+            return Err("it is of no kind that is known here");
+        };
+        let id = uuid(doc.get("id")).ok_or("it has no usable id")?;
+        let created = time::grouped(doc.get("created"));
+        let updated = time::grouped(doc.get("updated")).or(created).unwrap_or(0);
+        let created = created.unwrap_or(updated);
+        for (key, at) in [("created", created), ("updated", updated)] {
+            doc.insert(key.to_owned(), json!({"value": time::iso(at)}));
+        }
+        let owner = match kind {
+            Kind::Message => {
+                let conversation = doc.get("conversation").and_then(|c| c.get("id"));
+                Some(uuid(conversation).ok_or("it does not say to which conversation it belongs")?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            kind,
+            id,
+            owner,
+            updated,
+            doc,
+        })
+    }
+
+    /// Adds what the API demands of such an object and this one lacks, so that one odd object does
+    /// not make whole lists unreadable for strict clients.
+    fn complete(&mut self) -> Result<(), &'static str> {
+        let doc = &mut self.doc;
+        let is_text =
+            |key: &str, doc: &Map<String, Value>| doc.get(key).is_some_and(Value::is_string);
+        match self.kind {
+            Kind::Conversation => set_default(doc, "type", "COPILOT"),
+            Kind::Anchor => set_default(doc, "type", "FILE"),
+            Kind::Asset => {
+                set_default(doc, "mechanism", "MANUAL");
+                set_default(doc, "creator", Uuid::nil().to_string());
+                if self.formats().is_empty() {
+                    return Err("it has no content");
+                }
+            }
+            Kind::Message if !is_text("role", doc) => return Err("it has no role"),
+            Kind::Annotation if !is_text("text", doc) || !is_text("type", doc) => {
+                return Err("it has no text");
+            }
+            Kind::Website if !is_text("url", doc) => return Err("it has no address"),
+            Kind::Website => {
+                let url = doc.get("url").cloned().unwrap_or_default();
+                set_default(doc, "name", url);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn insert(&self, change: &mut Change<'_>) -> Result<Link, Failure> {
+        let owner = match (&self.owner, self.kind) {
+            (Some(id), _) => Some(store::get(change.db, Kind::Conversation, id)?.seq),
+            (None, Kind::Annotation) => self.about(change.db)?,
+            _ => None,
+        };
+        let object = change.insert(New {
+            kind: self.kind,
+            owner,
+            key: self.key(),
+            text: "",
+            doc: self.doc.clone(),
+        })?;
+        self.settle(change, &object)?;
+        Ok(object)
+    }
+
+    fn replace(&self, change: &mut Change<'_>, row: &Row) -> Result<Link, Failure> {
+        change.replace(row, self.key(), self.doc.clone())?;
+        let object = Link::from(row);
+        self.settle(change, &object)?;
+        Ok(object)
+    }
+
+    /// Brings in the parts of an object, then what search finds it by.
+    fn settle(&self, change: &mut Change<'_>, object: &Link) -> Result<(), Failure> {
+        match self.kind {
+            Kind::Asset => parts(change, object, Kind::Format, self.formats())?,
+            Kind::Anchor => parts(change, object, Kind::Point, self.points())?,
+            _ => {}
+        }
+        let row = store::get(change.db, self.kind, &self.id)?;
+        let text = text(change, &row, &row.object()?)?;
+        change.index_text(object.seq, &text)
+    }
+
+    /// What it is found by.
+    fn key(&self) -> Option<&str> {
+        match self.kind {
+            Kind::Website => self.doc.get("url").and_then(Value::as_str),
+            _ => None,
+        }
+    }
+
+    /// The formats of an asset, the original first: it is the one that has the text.
+    fn formats(&self) -> Vec<Value> {
+        let listed = self.doc.get("formats").and_then(|f| f.get("iterable"));
+        let listed = listed.and_then(Value::as_array).into_iter().flatten();
+        let original = self.doc.get("original");
+        let preview = self.doc.get("preview").and_then(|p| p.get("base"));
+        let first = original.and_then(|o| uuid(o.get("id")));
+        let mut formats: Vec<Value> = listed.cloned().collect();
+        for reference in [original, preview].into_iter().flatten() {
+            let id = uuid(reference.get("id"));
+            let known = formats.iter().any(|format| uuid(format.get("id")) == id);
+            if let Some(Value::Object(format)) = reference.get("reference")
+                && id.is_some()
+                && !known
+            {
+                let mut format = format.clone();
+                format.insert("id".to_owned(), id.into());
+                formats.push(Value::Object(format));
+            }
+        }
+        let creator = self.doc.get("creator").and_then(Value::as_str);
+        for format in formats.iter_mut().filter_map(Value::as_object_mut) {
+            asset::complete(format, creator.unwrap_or_default());
+        }
+        formats.sort_by_key(|format| first.is_none() || uuid(format.get("id")) != first);
+        formats
+    }
+
+    /// The paths of an anchor.
+    fn points(&self) -> Vec<Value> {
+        let listed = self.doc.get("points").and_then(|p| p.get("iterable"));
+        let listed = listed.and_then(Value::as_array).into_iter().flatten();
+        let points = listed.map(|point| point.get("reference").unwrap_or(point));
+        let usable = points.filter(|point| point.get("fullpath").is_some_and(Value::is_string));
+        usable.cloned().collect()
+    }
+
+    /// The ids in one of its wrappers, in order.
+    fn members(&self, kind: Kind) -> Vec<Uuid> {
+        self.doc
+            .get(kind.plural())
+            .map(live_ids)
+            .unwrap_or_default()
+    }
+
+    /// Every object that this one says it is associated with.
+    fn links(&self) -> Vec<(Kind, String)> {
+        let many = |kind: Kind| {
+            let ids = self.members(kind).into_iter();
+            ids.map(move |id| (kind, id.to_string()))
+        };
+        let one = |kind: Kind| {
+            let id = self
+                .doc
+                .get(kind.noun())
+                .and_then(|one| uuid(one.get("id")));
+            id.map(|id| (kind, id))
+        };
+        match self.kind {
+            Kind::Conversation => [Kind::Annotation, Kind::Asset, Kind::Anchor, Kind::Website]
+                .into_iter()
+                .flat_map(many)
+                .collect(),
+            Kind::Message => many(Kind::Annotation).collect(),
+            Kind::Asset => [
+                Kind::Annotation,
+                Kind::Anchor,
+                Kind::Conversation,
+                Kind::Website,
+            ]
+            .into_iter()
+            .flat_map(many)
+            .collect(),
+            Kind::Anchor => [
+                Kind::Annotation,
+                Kind::Asset,
+                Kind::Conversation,
+                Kind::Message,
+            ]
+            .into_iter()
+            .flat_map(many)
+            .collect(),
+            Kind::Annotation => annotation::ABOUT
+                .into_iter()
+                .filter_map(one)
+                .chain(many(Kind::Message))
+                .collect(),
+            Kind::Website => [Kind::Asset, Kind::Conversation, Kind::Message]
+                .into_iter()
+                .flat_map(many)
+                .collect(),
+            Kind::Format | Kind::Point | Kind::Application => Vec::new(),
+        }
+    }
+
+    /// The object that an annotation dies with: the first that it is about.
+    fn about(&self, db: &Connection) -> Result<Option<i64>, Failure> {
+        for (kind, id) in self.links() {
+            if let Some(row) = store::find(db, kind, &id)? {
+                return Ok(Some(row.seq));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn uuid(value: Option<&Value>) -> Option<String> {
+    let id = Uuid::parse_str(value?.as_str()?).ok()?;
+    Some(id.to_string())
+}
+
+/// What becomes of an object, and what is here of it. `arrives` says of a conversation that it
+/// comes in the same request.
+fn judge(
+    db: &Connection,
+    wire: &Wire,
+    arrives: impl Fn(&String) -> bool,
+) -> Result<(Outcome, Option<Row>), Failure> {
+    Ok(match store::find_any(db, &wire.id)? {
+        None => {
+            let homeless = match &wire.owner {
+                None => false,
+                Some(id) => store::find(db, Kind::Conversation, id)?.is_none() && !arrives(id),
+            };
+            let outcome = if homeless {
+                Outcome::Unreadable("its conversation is not here")
+            } else {
+                Outcome::New
+            };
+            (outcome, None)
+        }
+        Some(row) if row.kind != wire.kind => (
+            Outcome::Unreadable("its id belongs to something else here"),
+            None,
+        ),
+        Some(row) if wire.updated > row.updated => (Outcome::Updated, Some(row)),
+        Some(row) => (Outcome::Unchanged, Some(row)),
+    })
+}
+
+/// Makes `wanted` the parts of an object, in this order.
+fn parts(
+    change: &mut Change<'_>,
+    whole: &Link,
+    kind: Kind,
+    wanted: Vec<Value>,
+) -> Result<(), Failure> {
+    for row in store::owned_rows(change.db, kind, whole.seq)? {
+        change.remove_part(&row)?;
+    }
+    let whole = store::get(change.db, whole.kind, &whole.id)?;
+    for part in wanted {
+        let Value::Object(mut part) = part else {
+            continue;
+        };
+        let taken = match uuid(part.get("id")) {
+            None => true,
+            Some(id) => store::find_any(change.db, &id)?.is_some(),
+        };
+        if taken {
+            part.remove("id");
+        }
+        for (key, at) in [("created", whole.created), ("updated", whole.updated)] {
+            if time::grouped(part.get(key)).is_none() {
+                part.insert(key.to_owned(), json!({"value": time::iso(at)}));
+            }
+        }
+        let path = part.get("fullpath").and_then(Value::as_str);
+        let path = path.filter(|_| kind == Kind::Point).map(str::to_owned);
+        change.insert(New {
+            kind,
+            owner: Some(whole.seq),
+            key: path.as_deref(),
+            text: "",
+            doc: part,
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts the messages of a conversation into the order of `wanted` where they are not. Those that
+/// only we have stay behind the others.
+fn arrange(change: &mut Change<'_>, conversation: &Link, wanted: &[Uuid]) -> Result<(), Failure> {
+    let rows = store::owned_rows(change.db, Kind::Message, conversation.seq)?;
+    let wanted: HashMap<_, _> = wanted.iter().map(Uuid::to_string).zip(0_usize..).collect();
+    let places: Vec<_> = rows
+        .iter()
+        .map(|row| wanted.get(&row.id).copied())
+        .collect();
+    if places.iter().flatten().is_sorted() {
+        return Ok(());
+    }
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|at| places[*at].unwrap_or(usize::MAX));
+    let settled = order
+        .iter()
+        .enumerate()
+        .take_while(|(a, b)| a == *b)
+        .count();
+    for at in &order[settled..] {
+        let row = &rows[*at];
+        let text = super::message::raw(&row.object()?)
+            .unwrap_or_default()
+            .to_owned();
+        change.move_to_end(row, &text)?;
+    }
+    Ok(())
+}

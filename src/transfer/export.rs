@@ -1,0 +1,330 @@
+//! Copying everything out of the local service into a directory.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::filename::candidates;
+use super::local::Local;
+use super::report::{Kind, Progress};
+use super::sink::id_of;
+use super::{Error, markdown};
+
+/// The file of an export that holds everything, one object per line.
+pub const EXPORTED_FILE: &str = "conversations.jsonl";
+
+/// Parts of the body between the socket and the disk.
+const IN_FLIGHT: usize = 16;
+/// The longest line; the service takes no object that is larger.
+const LINE: usize = 256 << 20;
+
+/// What an export wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Conversations, each in a Markdown file of its own.
+    pub conversations: u64,
+    /// Objects in [`EXPORTED_FILE`].
+    pub objects: u64,
+    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
+    pub notice: Option<String>,
+}
+
+/// Writes the store of `data_dir` to the directory `target`, which must not exist or be empty: one
+/// Markdown file per conversation, and [`EXPORTED_FILE`].
+///
+/// It shows the store as it was at one moment, whatever is written to it meanwhile. `target` appears
+/// only when it is complete. `progress` is told how many conversations are written.
+///
+/// # Errors
+/// `target` holds something or cannot be written, or the local service cannot be reached.
+pub async fn export(
+    data_dir: &Path,
+    target: &Path,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Exported, Error> {
+    let draft = Draft::new(target)?;
+    let mut local = Local::attach_unwritten(data_dir).await?;
+    let notice = local.notice.take();
+    let exported = copy(&local, draft, progress).await;
+    local.detach().await;
+    exported.map(|exported| Exported { notice, ..exported })
+}
+
+async fn copy(
+    local: &Local,
+    draft: Draft,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Exported, Error> {
+    let total = local.client.identifier_ids().await?.len() as u64;
+    let mut body = local.client.get_chunks("/pieces-lsp/export").await?;
+    let (chunks, mut received) = mpsc::channel::<bytes::Bytes>(IN_FLIGHT);
+    let writing = spawn_blocking(move || {
+        let mut writer = Writer::new(draft)?;
+        let mut line = Vec::new();
+        while let Some(chunk) = received.blocking_recv() {
+            for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+                line.extend_from_slice(part);
+                if line.ends_with(b"\n") {
+                    let before = writer.conversations;
+                    writer.line(&line)?;
+                    line.clear();
+                    if writer.conversations > before {
+                        progress(Progress {
+                            what: Kind::Conversation.plural(),
+                            done: writer.conversations,
+                            // More may have come since they were counted.
+                            total: total.max(writer.conversations),
+                        });
+                    }
+                } else if line.len() > LINE {
+                    return Err(cut_short());
+                }
+            }
+        }
+        writer.finish()
+    });
+    let mut outcome: Result<(), Error> = Ok(());
+    loop {
+        match body.next().await {
+            // The writer hangs up when it has failed: its result says why.
+            Ok(Some(chunk)) => {
+                if chunks.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                outcome = Err(error.into());
+                break;
+            }
+        }
+    }
+    drop(chunks);
+    let written = writing.await;
+    outcome?;
+    match written {
+        Ok(written) => written,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(cut_short()),
+        },
+    }
+}
+
+/// The directory while it is being written. It goes away unless it is completed.
+struct Draft {
+    target: PathBuf,
+    dir: PathBuf,
+    complete: bool,
+}
+
+impl Draft {
+    fn new(target: &Path) -> Result<Self, Error> {
+        let unusable = |error: io::Error| cannot_write(target, &error);
+        match fs::read_dir(target) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return Err(Error::new(format!(
+                        "{} is not empty, and nothing is ever overwritten; name a new directory.",
+                        target.display()
+                    )));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unusable(error)),
+        }
+        // Such as `.`: its name is needed.
+        let target = match target.canonicalize() {
+            Ok(target) => target,
+            Err(_) => std::path::absolute(target).map_err(unusable)?,
+        };
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(Error::new(format!(
+                "{} cannot be written; name a new directory.",
+                target.display()
+            )));
+        };
+        fs::create_dir_all(parent).map_err(unusable)?;
+        let mut draft = std::ffi::OsString::from(".");
+        draft.push(name);
+        draft.push(format!(".{}.part", Uuid::new_v4().simple()));
+        let dir = parent.join(draft);
+        private_dir(&dir).map_err(unusable)?;
+        Ok(Self {
+            target,
+            dir,
+            complete: false,
+        })
+    }
+
+    /// Gives it its name.
+    fn complete(mut self) -> Result<(), Error> {
+        let rename = || {
+            // Its entries have to be on disk before it can be found.
+            #[cfg(unix)]
+            File::open(&self.dir)?.sync_all()?;
+            // An empty directory is in the way on Windows; one that is not empty stays.
+            match fs::remove_dir(&self.target) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            fs::rename(&self.dir, &self.target)
+        };
+        rename().map_err(|error| cannot_write(&self.target, &error))?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.complete {
+            // Best effort: its name says what it is.
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+struct Writer {
+    draft: Draft,
+    all: BufWriter<File>,
+    /// The names that have been given, in lower case: systems that ignore case are common.
+    names: HashSet<String>,
+    /// Names of assets by id.
+    assets: HashMap<Uuid, String>,
+    /// The file of the conversation whose messages are coming.
+    current: Option<BufWriter<File>>,
+    conversations: u64,
+    objects: u64,
+    announced: Option<u64>,
+}
+
+impl Writer {
+    fn new(draft: Draft) -> Result<Self, Error> {
+        let path = draft.dir.join(EXPORTED_FILE);
+        let all = private_file(&path).map_err(|error| cannot_write(&path, &error))?;
+        Ok(Self {
+            draft,
+            all: BufWriter::with_capacity(1 << 20, all),
+            names: HashSet::new(),
+            assets: HashMap::new(),
+            current: None,
+            conversations: 0,
+            objects: 0,
+            announced: None,
+        })
+    }
+
+    /// Takes one line of the service's export.
+    fn line(&mut self, line: &[u8]) -> Result<(), Error> {
+        let target = self.draft.target.clone();
+        let unusable = |error: io::Error| cannot_write(&target, &error);
+        self.all.write_all(line).map_err(unusable)?;
+        let entry: serde_json::Map<String, Value> =
+            serde_json::from_slice(line).map_err(|_| cut_short())?;
+        let Some((name, object)) = entry.into_iter().next() else {
+            return Err(cut_short());
+        };
+        match Kind::parse(&name) {
+            None if name == "end" => {
+                self.announced = object.get("objects").and_then(Value::as_u64);
+                return Ok(());
+            }
+            None => return Ok(()),
+            Some(Kind::Asset) => self.assets.extend(markdown::asset_name(&object)),
+            Some(Kind::Conversation) => {
+                self.close().map_err(unusable)?;
+                self.open(&object).map_err(unusable)?;
+                self.conversations += 1;
+            }
+            Some(Kind::Message) => {
+                if let Some(file) = &mut self.current {
+                    let section = markdown::section(&object);
+                    file.write_all(section.as_bytes()).map_err(unusable)?;
+                }
+            }
+            Some(_) => {}
+        }
+        self.objects += 1;
+        Ok(())
+    }
+
+    fn open(&mut self, conversation: &Value) -> io::Result<()> {
+        let id = id_of(conversation).unwrap_or_default();
+        for name in candidates(markdown::name(conversation), &id) {
+            if !self.names.insert(name.to_lowercase()) {
+                continue;
+            }
+            let file = match private_file(&self.draft.dir.join(name)) {
+                // Some systems take more names for the same than we do.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                file => file?,
+            };
+            let mut file = BufWriter::new(file);
+            file.write_all(markdown::head(conversation, &self.assets).as_bytes())?;
+            self.current = Some(file);
+            return Ok(());
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        match self.current.take() {
+            Some(mut file) => file.flush(),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<Exported, Error> {
+        if self.announced != Some(self.objects) {
+            return Err(cut_short());
+        }
+        let flushed = self.close().and_then(|()| {
+            self.all.flush()?;
+            self.all.get_ref().sync_all()
+        });
+        flushed.map_err(|error| cannot_write(&self.draft.target, &error))?;
+        self.draft.complete()?;
+        Ok(Exported {
+            conversations: self.conversations,
+            objects: self.objects,
+            notice: None,
+        })
+    }
+}
+
+fn private_dir(path: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Error {
+    Error::new(format!(
+        "Cannot write {} ({error}); check its permissions and the free space, or name another directory.",
+        path.display()
+    ))
+}
+
+fn cut_short() -> Error {
+    Error::new(
+        "The local service stopped before everything was there; nothing was kept, so try again.",
+    )
+}

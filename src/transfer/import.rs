@@ -1,0 +1,150 @@
+//! Copying conversations into the local service.
+
+use std::path::PathBuf;
+
+use super::Error;
+use super::local::Local;
+use super::report::{Progress, Report};
+use super::sink::Sink;
+use super::{archive, source};
+use crate::pieces::{BaseUrl, Client, Discovery, Kind};
+
+/// Where conversations come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The Pieces OS that runs on this machine.
+    PiecesOs,
+    /// A Pieces OS, or another service with its API.
+    Url(BaseUrl),
+    /// `conversations.jsonl` of an export, or the directory that holds it.
+    File(PathBuf),
+}
+
+impl Origin {
+    /// Reads what a person names: nothing, an `http://` URL, a `file:` URL, or a path.
+    ///
+    /// # Errors
+    /// One sentence that says why the URL is refused.
+    pub fn parse(text: Option<&str>, allow_remote: bool) -> Result<Origin, String> {
+        let Some(text) = text else {
+            return Ok(Origin::PiecesOs);
+        };
+        let starts = |scheme: &str| {
+            text.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        if starts("file:") {
+            let path = url::Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok());
+            return path.map(Origin::File).ok_or_else(|| {
+                format!("{text} names no file of this machine; pass its path instead.")
+            });
+        }
+        if text.contains("://") {
+            let base = BaseUrl::parse(text, allow_remote);
+            return base.map(Origin::Url).map_err(|refusal| refusal.to_string());
+        }
+        Ok(Origin::File(PathBuf::from(text)))
+    }
+}
+
+/// What to copy, and where to.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Where from.
+    pub from: Origin,
+    /// Holds the local service's store; see [`crate::service::default_data_dir`].
+    pub data_dir: PathBuf,
+    /// Only counts: what would be new, updated, unchanged, unreadable.
+    pub dry_run: bool,
+}
+
+/// Copies everything from `import.from` into the local service of `import.data_dir`, which is served
+/// by this process for the time being if by no other.
+///
+/// Everything is read from a service with GET requests, at most two in flight, each with a deadline;
+/// a request that fails is tried once more, and what cannot be read is counted and left out.
+/// `progress` is called often, from the task that runs this. Dropping the future ends the copy
+/// between two objects; what was written stays, and the next import goes on from there.
+///
+/// # Errors
+/// Nothing could be read or written at all, or not any more; [`Error::so_far`] counts what had been
+/// done by then. What could not be read of an otherwise readable source is no error but counted in
+/// [`Report::counts`].
+pub async fn import(
+    import: &Import,
+    progress: impl Fn(Progress) + Send + Sync,
+) -> Result<Report, Error> {
+    let client = match &import.from {
+        Origin::PiecesOs => {
+            let found = Discovery::standard().find().await?;
+            Some(Client::new(found.client_base, None)?)
+        }
+        Origin::Url(base) => Some(Client::new(base.clone(), None)?),
+        Origin::File(_) => None,
+    };
+    let mut local = if import.dry_run {
+        Local::attach_unwritten(&import.data_dir).await?
+    } else {
+        Local::attach(&import.data_dir).await?
+    };
+    let mut sink = Sink::new(local.client.clone(), import.dry_run);
+    sink.report.notice = local.notice.take();
+    let outcome = match (&client, &import.from) {
+        (Some(client), _) => match check(client, &local).await {
+            Ok(()) => source::read(client, &mut sink, &progress).await,
+            Err(error) => Err(error),
+        },
+        (None, Origin::File(path)) => archive::read(path, &mut sink, &progress).await,
+        (None, _) => Ok(()),
+    };
+    // What was read before the end counts, too.
+    let outcome = match outcome {
+        Ok(()) => sink.flush().await,
+        Err(error) => {
+            let _ = sink.flush().await;
+            Err(error)
+        }
+    };
+    local.detach().await;
+    match outcome {
+        Ok(()) => Ok(sink.report),
+        Err(error) => Err(Error {
+            so_far: sink.report.counts,
+            ..error
+        }),
+    }
+}
+
+/// Refuses to copy a service into itself, and one that is not ready.
+async fn check(source: &Client, local: &Local) -> Result<(), Error> {
+    let itself = || {
+        Error::new(format!(
+            "{} is the local service itself; name another source with --from.",
+            source.base()
+        ))
+    };
+    if source.base().as_str() == local.url {
+        return Err(itself());
+    }
+    match source.health().await {
+        Ok(health) if health == "migrating" => Err(Error::new(
+            "Pieces OS is still opening its database; try again in a minute.",
+        )),
+        Ok(health) if local.client.health().await.is_ok_and(|ours| ours == health) => Err(itself()),
+        Err(error)
+            if error.kind == Kind::SignedOut
+                && error
+                    .detail
+                    .as_deref()
+                    .is_some_and(|text| text.contains("service.json")) =>
+        {
+            Err(Error::new(
+                "That is a pieces-lsp service; use `pieces-lsp export` with its --data-dir, and import the file.",
+            ))
+        }
+        // Whether it has a health route does not matter; whether it answers at all shows next.
+        _ => Ok(()),
+    }
+}

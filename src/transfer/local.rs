@@ -1,0 +1,88 @@
+//! The local service as the other end of a copy.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Error;
+use crate::pieces::{BaseUrl, Client, Kind};
+use crate::service::{self, Attached};
+
+/// The local service of a data directory, served by this process or another one.
+pub(super) struct Local {
+    pub(super) client: Client,
+    pub(super) url: String,
+    pub(super) notice: Option<String>,
+    attached: Attached,
+    /// An empty store that stands in for one that is not there, so that nothing is written. It goes
+    /// away after the service that uses it.
+    scratch: Option<Scratch>,
+}
+
+/// A directory that goes away when it is dropped.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Best effort: it is in the system's directory for temporary files, and holds nothing.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Local {
+    pub(super) async fn attach(data_dir: &Path) -> Result<Self, Error> {
+        let options = service::Options {
+            data_dir: data_dir.to_owned(),
+            port: 0,
+            token: true,
+        };
+        let mut attached = service::attach(&options).await?;
+        let base = BaseUrl::parse(&attached.url, false);
+        let base = base.map_err(|refusal| Error::new(refusal.to_string()))?;
+        Ok(Self {
+            client: Client::new(base, attached.token.clone())?,
+            url: attached.url.clone(),
+            notice: attached.notice.take(),
+            attached,
+            scratch: None,
+        })
+    }
+
+    /// The same for looking only: a store that is not there is not made.
+    pub(super) async fn attach_unwritten(data_dir: &Path) -> Result<Self, Error> {
+        if service::has_store(data_dir) {
+            return Self::attach(data_dir).await;
+        }
+        let scratch = std::env::temp_dir().join(format!("pieces-lsp-{}", Uuid::new_v4()));
+        let scratch = Scratch(scratch);
+        let mut local = Self::attach(&scratch.0).await?;
+        local.scratch = Some(scratch);
+        Ok(local)
+    }
+
+    pub(super) async fn detach(self) {
+        self.attached.shutdown().await;
+    }
+
+    /// What became of the objects of `body`, in its order.
+    pub(super) async fn post(client: &Client, body: Vec<u8>) -> Result<Vec<Value>, Error> {
+        let posted = client.post_bytes("/pieces-lsp/import", body).await;
+        let mut answer = posted.map_err(|error| match (error.status, error.kind) {
+            (Some(404), _) => Error::new(
+                "The local service is of an older pieces-lsp; end the other pieces-lsp processes and try again.",
+            ),
+            // The process that served it has ended, or is ending.
+            (_, Kind::Offline | Kind::Timeout) | (Some(503), _) => Error::new(
+                "The local service went away; import again, which goes on from there.",
+            ),
+            _ => error.into(),
+        })?;
+        match answer.get_mut("outcomes").map(Value::take) {
+            Some(Value::Array(outcomes)) => Ok(outcomes),
+            _ => Err(Error::new(
+                "The local service answered something unexpected; end the other pieces-lsp processes and try again.",
+            )),
+        }
+    }
+}

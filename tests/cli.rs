@@ -1,0 +1,198 @@
+//! The command line, as the person in front of it sees it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::client::Client;
+use support::process::{Finished, Spawn};
+
+const COMMANDS: [&str; 5] = ["serve", "service", "doctor", "demo", "completions"];
+const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
+
+fn run(arguments: &[&str]) -> Finished {
+    Spawn::with_arguments(arguments).run()
+}
+
+#[test]
+fn help_says_what_to_do_first() {
+    for argument in ["--help", "-h"] {
+        let help = run(&[argument]);
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+        for part in [
+            "First steps",
+            "pieces-lsp demo",
+            "pieces-lsp doctor",
+            "Examples",
+        ] {
+            assert!(help.stdout.contains(part), "{part} in {}", help.stdout);
+        }
+        for command in COMMANDS {
+            assert!(help.stdout.contains(&format!("\n  {command}")), "{command}");
+        }
+    }
+    for command in COMMANDS {
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(help.stdout.contains("PIECES_LSP_DATA_DIR"), "{command}");
+    }
+}
+
+#[test]
+fn version() {
+    let version = run(&["--version"]).stdout;
+    assert_eq!(
+        version,
+        format!("pieces-lsp {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in SHELLS {
+        let script = run(&["completions", shell]);
+        assert_eq!(script.code, Some(0), "{shell}: {}", script.stderr);
+        for part in ["pieces-lsp", "service", "backend", "no-token"] {
+            assert!(script.stdout.contains(part), "{part} for {shell}");
+        }
+    }
+    let unknown = run(&["completions", "cmd.exe"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn wrong_options_are_one_clear_sentence() {
+    let not_a_file = if cfg!(windows) {
+        r"C:\nope\x\log"
+    } else {
+        "/nope/x/log"
+    };
+    let directory = std::env::temp_dir();
+    let directory = directory.to_str().unwrap();
+    let table: [(&[&str], i32, &[&str]); 6] = [
+        (
+            &["--backend", "cloud"],
+            2,
+            &["cloud", "`auto`, `pieces-os` or `local`"],
+        ),
+        (
+            &["--url", "http://example.com"],
+            2,
+            &["example.com", "--allow-remote"],
+        ),
+        (&["--url", "https://127.0.0.1:1"], 2, &["plain http"]),
+        (&["--log-level", "loud"], 1, &["loud", "debug"]),
+        (&["--log-file", not_a_file], 1, &["log", "--log-file"]),
+        (
+            &["--log-file", directory],
+            1,
+            &["it is no file", "--log-file"],
+        ),
+    ];
+    for (options, code, parts) in table {
+        let ended = run(&[&["service"], options].concat());
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(code), ""),
+            "{options:?}"
+        );
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        for part in parts {
+            assert!(ended.stderr.contains(part), "{part} in {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_environment_says_the_same() {
+    let table = [
+        ("PIECES_LSP_BACKEND", "cloud", 2),
+        ("PIECES_LSP_URL", "http://example.com", 2),
+        ("PIECES_LSP_LOG_LEVEL", "loud", 1),
+        ("PIECES_LSP_LOG_FILE", "/nope/x/log", 1),
+    ];
+    for (variable, value, code) in table {
+        let ended = Spawn::with_arguments(["service"])
+            .env(variable, value)
+            .run();
+        assert_eq!(ended.code, Some(code), "{variable}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn wrong_options_do_not_keep_the_language_server_from_starting() {
+    let table: [&[&str]; 5] = [
+        &["--backend", "cloud"],
+        &["--url", "http://example.com"],
+        &["--log-level", "loud", "--backend", "pieces-os"],
+        &["--log-file", "/nope/x/log", "--backend", "pieces-os"],
+        &[
+            "--backend",
+            "",
+            "--url",
+            "",
+            "--data-dir",
+            "",
+            "--log-file",
+            "",
+            "--log-level",
+            "",
+        ],
+    ];
+    for options in table {
+        let spawn = options.iter().fold(Spawn::serve(), Spawn::arg);
+        let (mut editor, result) = Client::connect(spawn, json!({}), Value::Null);
+        assert_eq!(result["serverInfo"]["name"], "pieces-lsp", "{options:?}");
+        editor.allow("window/showMessage");
+        editor.allow("window/logMessage");
+        editor.finish();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_log_file_is_private_and_appended_to() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut before = 0;
+    for _ in 0..2 {
+        let spawn = Spawn::serve()
+            .arg("--backend")
+            .arg("local")
+            .arg("--log-level")
+            .arg("trace")
+            .env("PIECES_LSP_LOG_FILE", &path);
+        // The client fails on anything but frames on stdout.
+        let (mut editor, _) = Client::connect(spawn, json!({}), Value::Null);
+        editor.allow("window/logMessage");
+        editor
+            .command("pieces.conversations.create", Value::Null)
+            .unwrap();
+        let stderr = editor.finish();
+        assert_eq!(stderr, "");
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+        assert!(meta.len() > before, "{} bytes after {before}", meta.len());
+        before = meta.len();
+    }
+}
+
+#[test]
+fn trace_goes_to_stderr_and_stdout_carries_frames_only() {
+    let spawn = Spawn::serve()
+        .env("PIECES_LSP_LOG_LEVEL", "trace")
+        .env("PIECES_LSP_BACKEND", "local");
+    let (mut editor, _) = Client::connect(spawn, json!({}), Value::Null);
+    editor
+        .command("pieces.conversations.create", Value::Null)
+        .unwrap();
+    let log = editor.finish();
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
+}

@@ -1,0 +1,246 @@
+//! The pages in `docs/` and the code say the same.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::process::Spawn;
+use support::standin::StandIn;
+
+const ARCHITECTURE: &str = include_str!("../docs/architecture.md");
+const COMMAND_LINE: &str = include_str!("../docs/cli.md");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What stands in code in a text.
+fn in_code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The cells of the tables of a page, row by row, without the headings.
+fn rows(page: &str) -> Vec<Vec<&str>> {
+    let lines = page.lines().filter(|line| line.starts_with("| "));
+    let cells = lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect());
+    cells
+        .filter(|cells: &Vec<&str>| !cells[0].starts_with("---"))
+        .collect()
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| match path.is_dir() {
+        true => sources(&path),
+        false => vec![path],
+    });
+    found
+        .filter(|path| path.extension().is_some_and(|one| one == "rs"))
+        .collect()
+}
+
+#[test]
+fn the_paths_on_the_pages_exist() {
+    let mut seen = 0;
+    for page in fs::read_dir(root().join("docs")).unwrap() {
+        let page = page.unwrap().path();
+        if page.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for path in in_code(&text) {
+            let ours = ["src/", "tests/", "docs/", "editors/", "benches/"];
+            if ours.iter().any(|start| path.starts_with(start)) && !path.contains([' ', '*', '<']) {
+                assert!(root().join(path).exists(), "{path} in {}", page.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn the_rooms_and_their_arrows() {
+    let section = ARCHITECTURE
+        .split("\n## ")
+        .find(|part| part.starts_with("The rooms\n"))
+        .unwrap();
+    let documented: BTreeMap<&str, BTreeSet<&str>> = rows(section)
+        .into_iter()
+        .skip(1)
+        .map(|cells| {
+            (
+                in_code(cells[0])[0],
+                in_code(cells[1]).into_iter().collect(),
+            )
+        })
+        .collect();
+    let source = root().join("src");
+    let rooms = fs::read_dir(&source)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let rooms: Vec<PathBuf> = rooms.filter(|path| path.is_dir()).collect();
+    let names = rooms
+        .iter()
+        .map(|room| room.file_name().unwrap().to_str().unwrap());
+    let names: BTreeSet<&str> = names.collect();
+    assert_eq!(names, documented.keys().copied().collect());
+    for room in &rooms {
+        let name = room.file_name().unwrap().to_str().unwrap();
+        let mut used = BTreeSet::new();
+        for file in sources(room) {
+            let text = fs::read_to_string(&file).unwrap();
+            for after in text.split("crate::").skip(1) {
+                let end = after
+                    .find(|c: char| !c.is_alphanumeric() && c != '_')
+                    .unwrap();
+                used.extend(names.get(&after[..end]));
+            }
+        }
+        used.remove(name);
+        assert!(used.is_subset(&documented[name]), "`{name}` uses {used:?}");
+    }
+}
+
+#[test]
+fn the_boundaries_that_the_page_promises() {
+    let check = |files: Vec<PathBuf>, forbidden: &[&str]| {
+        assert!(!files.is_empty());
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for word in forbidden {
+                assert!(!text.contains(word), "`{word}` in {}", file.display());
+            }
+        }
+    };
+    let source = root().join("src");
+    let outside_lsp = sources(&source).into_iter();
+    let outside_lsp = outside_lsp.filter(|file| !file.starts_with(source.join("lsp")));
+    check(outside_lsp.collect(), &["tower_lsp::", "lsp_types::"]);
+    let no_io = [
+        "async fn",
+        ".await",
+        "tokio::",
+        "std::fs",
+        "std::net",
+        "Instant::now",
+        "SystemTime",
+    ];
+    check(sources(&source.join("index")), &no_io);
+    check(sources(&source.join("sync/machine")), &no_io);
+}
+
+/// The help of a command; the options it lists, and their environment variables.
+fn help(command: &[&str]) -> (String, BTreeSet<String>) {
+    let help = Spawn::with_arguments([command, &["--help"]].concat())
+        .run()
+        .stdout;
+    let options = help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        line.starts_with("--").then(|| line.split(' ').next())?
+    });
+    let words = help.split(|c: char| c.is_whitespace() || "[]=".contains(c));
+    let variables = words.filter(|word| word.starts_with("PIECES_LSP_"));
+    let named = options.chain(variables).map(str::to_owned).collect();
+    (help, named)
+}
+
+#[test]
+fn the_command_line() {
+    let section = |name: &str| {
+        let part = COMMAND_LINE
+            .split("\n## ")
+            .find(|part| part.starts_with(&format!("{name}\n")));
+        part.unwrap_or_else(|| panic!("no section {name} in docs/cli.md"))
+    };
+    let common = section("Common options");
+    let (top, options) = help(&[]);
+    for name in &options {
+        assert!(common.contains(&format!("`{name}")), "{name}");
+    }
+    let documented: Vec<&str> = rows(common)
+        .iter()
+        .skip(1)
+        .flat_map(|row| in_code(row[0]))
+        .collect();
+    for option in documented {
+        let name = option.split(' ').next().unwrap();
+        assert!(options.contains(name), "{option} is on the page only");
+    }
+    let commands = top
+        .split("Commands:")
+        .nth(1)
+        .unwrap()
+        .split("\n\n")
+        .next()
+        .unwrap();
+    let commands = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let commands: BTreeSet<&str> = commands
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    let headings = COMMAND_LINE
+        .lines()
+        .filter_map(|line| line.strip_prefix("## `pieces-lsp "));
+    let headings: BTreeSet<&str> = headings.map(|line| line.trim_end_matches('`')).collect();
+    assert_eq!(headings, commands);
+    for command in commands {
+        let part = section(&format!("`pieces-lsp {command}`"));
+        let (_, named) = help(&[command]);
+        for name in named.difference(&options) {
+            assert!(part.contains(&format!("`{name}")), "{name} of {command}");
+        }
+    }
+}
+
+#[test]
+fn the_report_of_the_doctor() {
+    fn keys(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(object) => object.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                keys(value, found);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+    let standin = StandIn::start();
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().to_str().unwrap();
+    let mut found = BTreeSet::new();
+    let variants: [&[&str]; 3] = [
+        &["--url", &standin.url()],
+        &["--backend", "local", "--data-dir", data_dir],
+        &["--backend", "pieces-os"],
+    ];
+    for options in variants {
+        let json = Spawn::with_arguments([&["doctor", "--json"], options].concat())
+            .run()
+            .stdout;
+        keys(&serde_json::from_str(&json).expect(&json), &mut found);
+    }
+    let start = COMMAND_LINE.find("\n## `pieces-lsp doctor`").unwrap();
+    let part = &COMMAND_LINE[start..];
+    let part = &part[..part[1..].find("\n## ").unwrap()];
+    let words: BTreeSet<&str> = in_code(part)
+        .into_iter()
+        .flat_map(|code| code.split(|c: char| !c.is_alphanumeric()))
+        .collect();
+    assert!(found.len() > 25, "{found:?}");
+    for key in found {
+        assert!(words.contains(&*key), "`{key}` is not in docs/cli.md");
+    }
+}

@@ -1,0 +1,276 @@
+--- What the cases share: conditions with a deadline, another client of the same store, answers to
+--- questions. Nothing here sleeps.
+local M = {}
+
+M.data = vim.env.TEST_DATA
+M.binary = vim.env.TEST_BINARY
+M.scratch = vim.env.TEST_SCRATCH
+--- A tenth of a second on a quiet machine; the deadline is for a busy one.
+M.deadline = tonumber(vim.env.TEST_DEADLINE) or 60000
+
+---@param what string
+---@param condition fun(): any
+---@return any what the condition was in the end
+function M.wait(what, condition)
+  local got
+  local came = vim.wait(M.deadline, function()
+    got = condition()
+    return got and true or false
+  end, 10)
+  if not came then
+    error(('timed out waiting for %s; notices: %s'):format(what, vim.inspect(M.notices)), 2)
+  end
+  return got
+end
+
+function M.eq(expected, got, what)
+  if not vim.deep_equal(expected, got) then
+    local shown = 'expected %s, got %s'
+    error(what .. ': ' .. shown:format(vim.inspect(expected), vim.inspect(got)), 2)
+  end
+end
+
+function M.contains(text, part, what)
+  if not tostring(text):find(part, 1, true) then
+    error(('%s: %q is not in %q'):format(what, part, text), 2)
+  end
+end
+
+---@type string[] everything that was notified
+M.notices = {}
+---@diagnostic disable-next-line: duplicate-set-field
+vim.notify = function(message)
+  M.notices[#M.notices + 1] = message
+end
+
+--- Waits for a notice that contains `part`.
+---@param part string
+---@param after? integer how many notices there were before
+function M.noticed(part, after)
+  return M.wait('the notice ' .. part, function()
+    for index = (after or 0) + 1, #M.notices do
+      if M.notices[index]:find(part, 1, true) then
+        return M.notices[index]
+      end
+    end
+  end)
+end
+
+local answers = {}
+---@type { prompt: string, shown: string[] }[] the questions that were asked
+M.asked = {}
+
+--- How the next `vim.ui.select` is answered: by the first entry that contains `part`.
+---@param part string? nil to cancel
+function M.answer(part)
+  answers[#answers + 1] = part or vim.NIL
+end
+
+---@diagnostic disable-next-line: duplicate-set-field
+vim.ui.select = function(items, options, done)
+  local shown = {}
+  for index, item in ipairs(items) do
+    shown[index] = options.format_item and options.format_item(item) or tostring(item)
+  end
+  M.asked[#M.asked + 1] = { prompt = options.prompt, shown = shown }
+  local part = table.remove(answers, 1)
+  assert(part ~= nil, 'nobody answers: ' .. vim.inspect(M.asked[#M.asked]))
+  local chosen
+  for index, line in ipairs(shown) do
+    if part ~= vim.NIL and not chosen and line:find(part, 1, true) then
+      chosen = index
+    end
+  end
+  assert(chosen or part == vim.NIL, ('no %s in %s'):format(part, vim.inspect(shown)))
+  vim.schedule(function()
+    done(items[chosen], chosen)
+  end)
+end
+
+--- How the next `vim.ui.input` is answered.
+---@param text string
+function M.input(text)
+  ---@diagnostic disable-next-line: duplicate-set-field
+  vim.ui.input = function(options, done)
+    M.asked[#M.asked + 1] = { prompt = options.prompt, shown = { options.default } }
+    vim.schedule(function()
+      done(text)
+    end)
+  end
+end
+
+--- The last question, once there are that many.
+function M.question(n)
+  return M.wait('question ' .. n, function()
+    return M.asked[n]
+  end)
+end
+
+function M.state()
+  return require('pieces').state() or {}
+end
+
+--- Starts the server, as a first `:Pieces status` does.
+function M.live()
+  vim.cmd('Pieces status')
+  M.wait('live', function()
+    return M.state().state == 'live'
+  end)
+end
+
+--- A command of the server, waited for.
+function M.command(name, argument)
+  local result
+  require('pieces').execute(name, argument, function(got)
+    result = { got }
+  end, function(message)
+    error(message)
+  end)
+  return M.wait(name, function()
+    return result
+  end)[1]
+end
+
+--- Names of all conversations as the server lists them.
+function M.names()
+  local list = M.command('pieces.conversations.list', { limit = 1000 })
+  return vim.tbl_map(function(item)
+    return item.name
+  end, list.items)
+end
+
+--- Another client: speaks HTTP to whoever serves the store.
+---@param url? string instead of the store's service
+---@return any
+function M.http(method, path, body, url)
+  local arguments = { 'curl', '-sS', '--fail-with-body', '--max-time', '60', '-X', method }
+  if not url then
+    local file = M.wait('service.json', function()
+      local file = io.open(M.data .. '/service.json')
+      local text = file and file:read('*a')
+      if file then
+        file:close()
+      end
+      return text and text ~= '' and text
+    end)
+    local service = vim.json.decode(file)
+    url = service.url
+    vim.list_extend(arguments, { '-H', 'Authorization: Bearer ' .. service.token })
+  end
+  if body then
+    vim.list_extend(
+      arguments,
+      { '-H', 'Content-Type: application/json', '-d', vim.json.encode(body) }
+    )
+  end
+  arguments[#arguments + 1] = url .. path
+  local process = vim.system(arguments, { text = true }):wait()
+  assert(process.code == 0, path .. ': ' .. process.stderr .. process.stdout)
+  return process.stdout ~= '' and vim.json.decode(process.stdout) or nil
+end
+
+---@return string id
+function M.create(name, url)
+  local body = { type = 'COPILOT', name = name }
+  return M.http('POST', '/conversations/create', body, url).id
+end
+
+function M.message(conversation, text, url)
+  return M.http('POST', '/messages/create', {
+    role = 'USER',
+    fragment = { string = { raw = text } },
+    conversation = { id = conversation },
+  }, url)
+end
+
+function M.remove(conversation, url)
+  M.http('POST', ('/conversations/%s/delete'):format(conversation), nil, url)
+end
+
+function M.uri(id)
+  return 'pieces-conversation:/' .. id .. '.md'
+end
+
+function M.lines(buf)
+  return table.concat(vim.api.nvim_buf_get_lines(buf or 0, 0, -1, false), '\n')
+end
+
+--- Waits until the current buffer is a conversation's document; returns its id.
+function M.opened()
+  local id = M.wait('a conversation document', function()
+    return require('pieces.document').conversation(0)
+  end)
+  M.wait('its text', function()
+    return M.lines() ~= ''
+  end)
+  return id
+end
+
+---@param name string
+---@param lines string[]
+function M.file(name, lines)
+  local path = M.scratch .. '/' .. name
+  vim.fn.writefile(lines, path)
+  vim.cmd.edit(path)
+  return path
+end
+
+--- Waits until the client is attached to the current buffer.
+function M.attached()
+  M.wait('attached', function()
+    return #vim.lsp.get_clients({ name = 'pieces', bufnr = 0 }) == 1
+  end)
+end
+
+---@type { kill: fun() }[]
+local services = {}
+
+--- Ends what a case has started beside its own Neovim.
+function M.cleanup()
+  for _, service in ipairs(services) do
+    service.kill()
+  end
+end
+
+--- A Pieces OS that the test can take away: the local service, alone, on a port of its own.
+---@param port integer 0 for any
+---@return { url: string, port: integer, kill: fun() }
+function M.service(port)
+  local out = ''
+  local process = vim.system({
+    M.binary,
+    'service',
+    '--no-token',
+    '--port',
+    tostring(port),
+    '--data-dir',
+    M.scratch .. '/far',
+  }, {
+    stdout = function(_, text)
+      out = out .. (text or '')
+    end,
+  })
+  local service = {
+    kill = function()
+      process:kill('sigkill')
+      process:wait()
+    end,
+  }
+  services[#services + 1] = service
+  service.url = M.wait('the service', function()
+    return out:match('(http://127.0.0.1:%d+)%s')
+  end)
+  service.port = tonumber(service.url:match('%d+$'))
+  return service
+end
+
+--- The pid of the running server.
+function M.server_pid()
+  local service = io.open(M.data .. '/service.json')
+  assert(service, 'no service.json')
+  local pid = vim.json.decode(service:read('*a')).pid
+  service:close()
+  return pid
+end
+
+return M

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Drives Helix in a terminal.
+set -u
+. "$TEST_HERE/lib.sh"
+root=$TEST_CACHE/hx-1
+session=helix-$$
+mkdir -p "$HOME/.config/helix"
+readme "$EDITORS/helix/README.md" toml >"$HOME/.config/helix/languages.toml"
+term() { tmux -L "$session" "$@"; }
+trap 'term kill-server 2>/dev/null' EXIT
+screen() { term capture-pane -p -t e 2>/dev/null; }
+shows() { screen | grep -qF -- "$1"; }
+seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }
+type_in() { term send-keys -t e "$@"; }
+
+cd "$work" || exit 1
+term -f /dev/null new-session -d -s e -x 120 -y 30 \
+    "HELIX_RUNTIME=$root/usr/lib/hx/runtime $root/usr/lib/hx/hx retry.rs 2>$TEST_DIR/stderr"
+seen 'fn retry'
+# The menu is empty until the server is there and live; asking again is what a person does.
+menu() {
+    type_in Escape
+    type_in Space a
+    tries_left=40
+    while test "$tries_left" -gt 0; do
+        shows "$1" && return 0
+        shows 'No code actions' && break
+        tries_left=$((tries_left - 1))
+        sleep 0.05
+    done
+    return 1
+}
+until_true 'the code action' menu 'start conversation'
+type_in Enter
+until_true 'a conversation from the file' conversations 1
+service /conversations | grep -q retry.rs || die 'it is not about the file'
+echo 'ok helix-code-action'
+type_in ':lsp-workspace-command pieces.conversations.create' Enter
+until_true 'an empty conversation' conversations 2
+echo 'ok helix-command'
+gone() { ! term has-session -t e 2>/dev/null; }
+type_in ':quit!' Enter
+until_true 'the end of Helix' gone

@@ -1,0 +1,35 @@
+# shellcheck shell=sh disable=SC2034
+# Shared by the scripts of one editor each; sourced, POSIX sh.
+work=$TEST_DIR/work
+data=$TEST_DIR/data
+
+die() { echo "$*" >&2; exit 1; }
+
+until_true() { # WHAT COMMAND...: a deadline for a busy machine, no pause that matters on a quiet one
+    what=$1 && shift
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        test "$tries" -lt 1200 || die "timed out: $what"
+        sleep 0.05
+    done
+}
+
+service() { # PATH: what the store's service answers to another client
+    test -s "$data/service.json" || return 1
+    url=$(sed -n 's/.*"url": *"\([^"]*\)".*/\1/p' "$data/service.json")
+    token=$(sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' "$data/service.json")
+    curl -fsS --max-time 20 -H "Authorization: Bearer $token" "$url$1" 2>/dev/null
+}
+
+conversations() { # N: whether there are that many
+    test "$(service /conversations/identifiers | grep -o '"id"' | wc -l)" = "$1"
+}
+
+# The configuration that a README shows: its Nth block of that kind, as it stands there.
+readme() { # FILE KIND [N]
+    awk -v kind="$2" -v wanted="${3:-1}" '
+        $0 == "```" kind { n++; inside = n == wanted; next }
+        /^```/ { inside = 0 }
+        inside' "$1"
+}

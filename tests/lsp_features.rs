@@ -1,0 +1,600 @@
+//! Conversations as editor objects: links, documents, search, rename and the trash.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::client::eventually;
+use support::world::{ABSENT, ALL, Service, WHOLE, World, capabilities, refused};
+
+const NOTE: &str = "file:///note.md";
+
+/// Capabilities of an editor of today, and these besides.
+fn with(more: Value) -> Value {
+    fn merge(into: &mut Value, from: Value) {
+        match (into, from) {
+            (Value::Object(into), Value::Object(from)) => from
+                .into_iter()
+                .for_each(|(key, value)| merge(into.entry(key).or_insert(Value::Null), value)),
+            (into, from) => *into = from,
+        }
+    }
+    let mut capabilities = capabilities();
+    merge(&mut capabilities, more);
+    capabilities
+}
+
+fn seeded(world: &mut World, name: &str, messages: &[(&str, &str)]) -> String {
+    let message =
+        |(role, text): &(&str, &str)| json!({"role": role, "fragment": {"string": {"raw": text}}});
+    let messages: Vec<Value> = messages.iter().map(message).collect();
+    let seed = json!({"type": "COPILOT", "name": name, "messages": messages});
+    let created = world
+        .run("create", json!({"seededConversation": seed}))
+        .unwrap();
+    created["id"].as_str().unwrap().to_owned()
+}
+
+/// A request about a position in [`NOTE`].
+fn at(world: &mut World, method: &str, line: u32, character: u32) -> Value {
+    let params = json!({
+        "textDocument": {"uri": NOTE},
+        "position": {"line": line, "character": character},
+        "context": {"includeDeclaration": true, "triggerKind": 1},
+    });
+    world
+        .client
+        .request(&format!("textDocument/{method}"), params)
+        .unwrap()
+}
+
+fn of(world: &mut World, method: &str, uri: &str) -> Value {
+    let params = json!({"textDocument": {"uri": uri}, "range": {
+        "start": {"line": 0, "character": 0}, "end": {"line": 99_999, "character": 0}}});
+    world
+        .client
+        .request(&format!("textDocument/{method}"), params)
+        .unwrap()
+}
+
+fn content(world: &mut World, uri: &str) -> String {
+    let answer = world
+        .client
+        .request("workspace/textDocumentContent", json!({"uri": uri}))
+        .unwrap();
+    answer["text"].as_str().unwrap().to_owned()
+}
+
+fn link(id: &str) -> String {
+    format!("pieces-conversation:/{id}.md")
+}
+
+#[test]
+fn a_conversation_as_a_document() {
+    for service in WHOLE {
+        let mut world = World::start(service);
+        let said = [
+            ("USER", "# Why?\n```\nopen"),
+            ("ASSISTANT", "<b>Because</b> [x](command:y)"),
+        ];
+        let id = seeded(&mut world, "Retry *now*", &said);
+        let text = content(&mut world, &link(&id));
+        let parts: Vec<&str> = text.split("\n## ").collect();
+        assert_eq!(parts.len(), 3, "{text}");
+        assert!(parts[0].starts_with("# Retry \\*now\\*\n"), "{text}");
+        assert!(parts[0].contains("2 messages"), "{text}");
+        assert!(
+            parts[1].starts_with("User · ") && parts[1].contains("### Why?"),
+            "{text}"
+        );
+        assert!(parts[1].trim_end().ends_with("open\n```"), "{text}");
+        assert!(parts[2].starts_with("Assistant · "), "{text}");
+        assert!(
+            parts[2].contains("\\<b>Because\\</b> \\[x](command:y)"),
+            "{text}"
+        );
+
+        world.open(&link(&id), &text);
+        let symbols = of(&mut world, "documentSymbol", &link(&id));
+        let symbols = symbols.as_array().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(symbols.len(), 2);
+        for symbol in symbols {
+            let start = symbol["range"]["start"]["line"].as_u64().unwrap() as usize;
+            assert_eq!(
+                lines[start],
+                format!("## {}", symbol["name"].as_str().unwrap())
+            );
+        }
+        let folds = of(&mut world, "foldingRange", &link(&id));
+        assert_eq!(folds.as_array().unwrap().len(), 2);
+        assert_eq!(folds[0]["startLine"], symbols[0]["range"]["start"]["line"]);
+    }
+}
+
+#[test]
+fn a_document_where_the_service_tells_no_messages() {
+    let mut world = World::start(Service::Six);
+    let id = seeded(&mut world, "Six", &[("USER", "secret")]);
+    let text = content(&mut world, &link(&id));
+    assert!(
+        text.starts_with("# Six\n") && text.contains("does not tell the messages"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_document_is_an_error() {
+    for service in ALL {
+        let mut world = World::start(service);
+        let mut ask = |uri: &str, kind: &str| {
+            let params = json!({ "uri": uri });
+            refused(
+                world
+                    .client
+                    .request("workspace/textDocumentContent", params),
+                kind,
+            );
+        };
+        ask(&link(ABSENT), "not-found");
+        ask("pieces-conversation:/nothing.md", "invalid-argument");
+        ask("file:///etc/passwd", "invalid-argument");
+    }
+}
+
+#[test]
+fn an_asset_as_a_document() {
+    for service in WHOLE {
+        let mut world = World::start(service);
+        let asset = world.create_known_asset("retry.rs");
+        let text = content(&mut world, &format!("pieces-asset:/{asset}/retry.rs"));
+        assert_eq!(text, "fn main() {}");
+    }
+}
+
+#[test]
+fn open_documents_follow_their_conversation() {
+    for service in WHOLE {
+        let more = json!({"workspace": {"textDocumentContent": {"dynamicRegistration": true}}});
+        let mut world = World::with(service, with(more), Value::Null);
+        world
+            .client
+            .answer("workspace/textDocumentContent/refresh", |_| {
+                Some(Value::Null)
+            });
+        world
+            .client
+            .wait_request("client/registerCapability", |params| {
+                let registration = &params["registrations"][0];
+                registration["method"] == "workspace/textDocumentContent"
+                    && registration["registerOptions"]["schemes"]
+                        == json!(["pieces-conversation", "pieces-asset"])
+            });
+        let id = seeded(&mut world, "Before", &[]);
+        let other = seeded(&mut world, "Other", &[]);
+        let text = content(&mut world, &link(&id));
+        world.open(&link(&id), &text);
+        world
+            .run("rename", json!({"conversation": other, "name": "Not this"}))
+            .unwrap();
+        world
+            .run("rename", json!({"conversation": id, "name": "After"}))
+            .unwrap();
+        let refreshed = world
+            .client
+            .wait_request("workspace/textDocumentContent/refresh", |_| true);
+        assert_eq!(refreshed["uri"], link(&id));
+        assert!(content(&mut world, &link(&id)).starts_with("# After\n"));
+    }
+}
+
+#[test]
+fn references_in_any_text() {
+    for service in ALL {
+        let markdown = json!({"textDocument": {"hover": {"contentFormat": ["markdown"]}}});
+        let mut world = World::with(service, with(markdown), Value::Null);
+        let id = seeded(
+            &mut world,
+            "Retry *now*\u{202e}",
+            &[("USER", "First"), ("ASSISTANT", "Last")],
+        );
+        let uri = link(&id);
+        // Line 0: a bare id behind an emoji. Line 1: a link. Line 2: an id of nobody.
+        world.open(NOTE, &format!("😀 {id}\n[x]({uri})\n{ABSENT}\n"));
+
+        let hover = at(&mut world, "hover", 0, 5);
+        assert_eq!(hover["range"]["start"], json!({"line": 0, "character": 3}));
+        let shown = hover["contents"]["value"].as_str().unwrap();
+        assert!(shown.starts_with("**Retry \\*now\\***\n"), "{shown}");
+        assert!(shown.contains("2 messages"), "{shown}");
+        if service != Service::Six {
+            assert!(
+                shown.contains("User\\: First") || shown.contains("User: First"),
+                "{shown}"
+            );
+            assert!(shown.contains("Last"), "{shown}");
+        }
+        assert_eq!(at(&mut world, "hover", 2, 5), Value::Null);
+
+        let definition = at(&mut world, "definition", 1, 10);
+        assert_eq!(definition["uri"], uri);
+        assert_eq!(at(&mut world, "definition", 2, 5), Value::Null);
+        let references = at(&mut world, "references", 0, 39);
+        assert_eq!(references.as_array().unwrap().len(), 2, "{references}");
+
+        let links = of(&mut world, "documentLink", NOTE);
+        let links = links.as_array().unwrap();
+        assert_eq!(links.len(), 2);
+        assert!(
+            links
+                .iter()
+                .all(|one| one["target"] == uri && one["tooltip"] == "Retry *now*")
+        );
+
+        let hints = of(&mut world, "inlayHint", NOTE);
+        let hints = hints.as_array().unwrap();
+        assert_eq!(hints.len(), 1, "bare ids only");
+        assert_eq!(hints[0]["position"], json!({"line": 0, "character": 39}));
+        assert_eq!(hints[0]["label"], "Retry *now*");
+    }
+}
+
+#[test]
+fn links_are_completed_by_name() {
+    for service in ALL {
+        let mut world = World::start(service);
+        let retry = seeded(&mut world, "Retry [with] jitter", &[]);
+        seeded(&mut world, "Something else", &[]);
+        world.open(NOTE, "pieces-conversation:rj\n[[pieces:jit]]\nother: x\n");
+        let mut complete = |line, character| {
+            let answer = at(&mut world, "completion", line, character);
+            match answer["items"].as_array() {
+                None => Value::Null,
+                Some(items) => {
+                    assert_eq!(items.len(), 1);
+                    assert_eq!(items[0]["label"], "Retry [with] jitter");
+                    items[0]["textEdit"].clone()
+                }
+            }
+        };
+        let bare = complete(0, 22);
+        assert_eq!(bare["newText"], link(&retry));
+        assert_eq!(bare["range"]["start"]["character"], 0);
+        let wiki = complete(1, 12);
+        assert_eq!(
+            wiki["newText"],
+            format!("[Retry \\[with\\] jitter]({})", link(&retry))
+        );
+        assert_eq!(
+            wiki["range"]["end"]["character"], 14,
+            "the brackets go with it"
+        );
+        assert_eq!(complete(2, 6), Value::Null);
+    }
+}
+
+#[test]
+fn symbols_are_conversations_by_name() {
+    for service in ALL {
+        let mut world = World::start(service);
+        for name in ["Alpha", "Retry with jitter", "Beta"] {
+            seeded(&mut world, name, &[]);
+        }
+        let mut search = |query: &str| -> Vec<String> {
+            let found = world
+                .client
+                .request("workspace/symbol", json!({ "query": query }))
+                .unwrap();
+            let names = found.as_array().unwrap().iter();
+            names
+                .map(|one| one["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(search("rwj"), ["Retry with jitter"]);
+        assert_eq!(search("nothing like it"), [""; 0]);
+        assert_eq!(search("").len(), 3);
+    }
+}
+
+#[test]
+fn links_to_what_is_gone() {
+    for service in ALL {
+        let mut world = World::start(service);
+        world.client.allow("textDocument/publishDiagnostics");
+        let kept = seeded(&mut world, "Retry helper", &[]);
+        let gone = seeded(&mut world, "Retry help", &[]);
+        world.open(
+            NOTE,
+            &format!("[retry]({}) {}\n{ABSENT}", link(&gone), link(&kept)),
+        );
+        world
+            .run("delete", json!({"conversation": gone, "confirm": false}))
+            .unwrap();
+        let published =
+            world
+                .client
+                .wait_notification("textDocument/publishDiagnostics", |params| {
+                    params["diagnostics"]
+                        .as_array()
+                        .is_some_and(|all| !all.is_empty())
+                });
+        let diagnostics = published["diagnostics"].as_array().unwrap();
+        assert_eq!(diagnostics.len(), 1, "{published}");
+        assert_eq!(
+            (&diagnostics[0]["code"], &published["version"]),
+            (&json!("gone"), &json!(1))
+        );
+
+        let range = &diagnostics[0]["range"];
+        let params = json!({"textDocument": {"uri": NOTE}, "range": range,
+            "context": {"diagnostics": diagnostics, "only": ["quickfix"]}});
+        let fixes = world
+            .client
+            .request("textDocument/codeAction", params)
+            .unwrap();
+        let fixes = fixes.as_array().unwrap();
+        let titles: Vec<&str> = fixes
+            .iter()
+            .map(|fix| fix["title"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            titles,
+            ["Point the link to “Retry helper”", "Remove the link"]
+        );
+        let edit = |fix: &Value| fix["edit"]["changes"][NOTE][0]["newText"].clone();
+        assert_eq!(
+            (edit(&fixes[0]), edit(&fixes[1])),
+            (json!(link(&kept)), json!("retry"))
+        );
+        assert_eq!(fixes[0]["diagnostics"][0]["range"], *range);
+
+        // Mended by hand: the diagnostic goes.
+        let change =
+            json!({"textDocument": {"uri": NOTE, "version": 2}, "contentChanges": [{"text": "x"}]});
+        world.client.notify("textDocument/didChange", change);
+        world
+            .client
+            .wait_notification("textDocument/publishDiagnostics", |params| {
+                params["diagnostics"] == json!([]) && params["version"] == 2
+            });
+    }
+}
+
+#[test]
+fn features_can_be_switched_off() {
+    let options = json!({"codeLens": false, "inlayHints": false, "diagnostics": false});
+    let mut world = World::with(Service::Local, capabilities(), options);
+    let file = world.dir().join("a.rs");
+    std::fs::write(&file, "fn a() {}").unwrap();
+    let uri = url::Url::from_file_path(&file).unwrap().to_string();
+    let started = world
+        .run("startFromDocument", json!({ "uri": uri }))
+        .unwrap();
+    let id = started["conversation"].as_str().unwrap().to_owned();
+    world.open(NOTE, &format!("{id} {}", link(ABSENT)));
+    assert_eq!(of(&mut world, "inlayHint", NOTE), Value::Null);
+    assert_eq!(of(&mut world, "codeLens", &uri), json!([]));
+    // A diagnostic would be a surprise at the end of the session.
+    world
+        .run("delete", json!({"conversation": id, "confirm": false}))
+        .unwrap();
+}
+
+#[test]
+fn lenses_on_files_with_conversations() {
+    for service in WHOLE {
+        let mut world = World::start(service);
+        let file = world.dir().join("retry.rs");
+        std::fs::write(&file, "fn retry() {}").unwrap();
+        let uri = url::Url::from_file_path(&file).unwrap().to_string();
+        assert_eq!(of(&mut world, "codeLens", &uri), json!([]));
+        let started = world
+            .run("startFromDocument", json!({ "uri": uri }))
+            .unwrap();
+        eventually("the lenses", || {
+            of(&mut world, "codeLens", &uri).as_array().unwrap().len() == 2
+        });
+        let lenses = of(&mut world, "codeLens", &uri);
+        assert_eq!(
+            lenses[0]["command"]["arguments"][0]["conversation"],
+            started["conversation"]
+        );
+        assert_eq!(
+            lenses[1]["command"]["command"],
+            "pieces.conversations.createFromAsset"
+        );
+        let other = url::Url::from_file_path(world.dir().join("other.rs")).unwrap();
+        assert_eq!(of(&mut world, "codeLens", other.as_str()), json!([]));
+    }
+}
+
+#[test]
+fn views_are_asked_for_again_when_conversations_change() {
+    let more = json!({"workspace": {"codeLens": {"refreshSupport": true}, "inlayHint": {"refreshSupport": true}}});
+    let mut world = World::with(Service::Full, with(more), Value::Null);
+    for method in ["workspace/codeLens/refresh", "workspace/inlayHint/refresh"] {
+        world.client.answer(method, |_| Some(Value::Null));
+        world.create("New");
+        world.client.wait_request(method, |_| true);
+    }
+}
+
+#[test]
+fn rename_on_a_reference_and_on_a_title() {
+    for service in WHOLE {
+        let mut world = World::start(service);
+        let id = seeded(&mut world, "Before", &[]);
+        world.open(NOTE, &format!("see {id}\n{ABSENT}"));
+        let prepared = at(&mut world, "prepareRename", 0, 10);
+        assert_eq!(prepared["placeholder"], "Before");
+        assert_eq!(prepared["range"]["start"]["character"], 4);
+        assert_eq!(at(&mut world, "prepareRename", 1, 10), Value::Null);
+        let params = json!({"textDocument": {"uri": NOTE}, "position": {"line": 0, "character": 10}, "newName": "After"});
+        world.client.request("textDocument/rename", params).unwrap();
+        assert_eq!(world.item(&id).unwrap()["name"], "After");
+
+        let text = content(&mut world, &link(&id));
+        world.open(&link(&id), &text);
+        let place =
+            json!({"textDocument": {"uri": link(&id)}, "position": {"line": 0, "character": 4}});
+        let prepared = world
+            .client
+            .request("textDocument/prepareRename", place.clone())
+            .unwrap();
+        assert_eq!(prepared["placeholder"], "After");
+        let mut params = place;
+        params["newName"] = json!("Last");
+        world
+            .client
+            .request("textDocument/rename", params.clone())
+            .unwrap();
+        assert_eq!(world.item(&id).unwrap()["name"], "Last");
+        params["newName"] = json!(" \n ");
+        refused(
+            world.client.request("textDocument/rename", params),
+            "invalid-argument",
+        );
+    }
+}
+
+#[test]
+fn full_text_search() {
+    let mut world = World::start(Service::Local);
+    let id = seeded(
+        &mut world,
+        "Plain",
+        &[
+            ("USER", "nothing"),
+            ("ASSISTANT", "use exponential backoff here"),
+        ],
+    );
+    seeded(&mut world, "Other", &[("USER", "nothing")]);
+    let found = world.run("search", json!({"query": "Backoff"})).unwrap();
+    let items = found["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["conversation"]["id"], id);
+    assert!(items[0]["message"].is_string());
+    assert!(
+        items[0]["excerpt"]
+            .as_str()
+            .unwrap()
+            .contains("exponential backoff")
+    );
+    assert_eq!(
+        world.run("search", json!({"query": "absent"})).unwrap(),
+        json!({"items": []})
+    );
+    refused(
+        world.run("search", json!({"query": " "})),
+        "invalid-argument",
+    );
+    let mut world = World::start(Service::Six);
+    refused(world.run("search", json!({"query": "x"})), "not-found");
+}
+
+#[test]
+fn what_is_deleted_can_be_restored() {
+    for service in WHOLE {
+        let mut world = World::start(service);
+        world.client.allow("textDocument/publishDiagnostics");
+        let file = world.dir().join("retry.rs");
+        std::fs::write(&file, "fn retry() {}").unwrap();
+        let uri = url::Url::from_file_path(&file).unwrap().to_string();
+        let anchor = json!([{"type": "FILE", "fullpath": file}]);
+        let seed = json!({"type": "COPILOT", "name": "Keep me", "favorited": true, "anchors": anchor, "messages": [
+            {"role": "USER", "fragment": {"string": {"raw": "One"}}},
+            {"role": "ASSISTANT", "fragment": {"string": {"raw": "Two"}}}]});
+        let created = world
+            .run("create", json!({"seededConversation": seed}))
+            .unwrap();
+        let id = created["id"].as_str().unwrap().to_owned();
+        let before = content(&mut world, &link(&id));
+        eventually("its file", || {
+            world.item(&id).unwrap()["files"] == json!([uri])
+        });
+        world
+            .run("delete", json!({"conversation": id, "confirm": false}))
+            .unwrap();
+
+        let trash = world.run("trash", Value::Null).unwrap();
+        let items = trash["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1);
+        assert_eq!(
+            (
+                &items[0]["conversation"],
+                &items[0]["name"],
+                &items[0]["messages"]
+            ),
+            (&json!(id), &json!("Keep me"), &json!(2))
+        );
+        let restored = world.run("restore", json!({ "conversation": id })).unwrap();
+        let new = restored["conversation"].as_str().unwrap().to_owned();
+        assert_ne!(new, id);
+        assert_eq!(restored["name"], "Keep me");
+        let item = world.item(&new).expect("listed at once");
+        assert_eq!(
+            (&item["favorited"], &item["messages"]),
+            (&json!(true), &json!(2))
+        );
+        eventually("its file", || {
+            world.item(&new).unwrap()["files"] == json!([uri])
+        });
+        let said = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| matches!(*line, "One" | "Two"));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(said(&content(&mut world, &link(&new))), said(&before));
+        assert_eq!(
+            world.run("trash", Value::Null).unwrap(),
+            json!({"items": []})
+        );
+        refused(
+            world.run("restore", json!({ "conversation": id })),
+            "not-found",
+        );
+
+        // A link to the old id can be pointed to the new one.
+        world.open(NOTE, &format!("[it]({})", link(&id)));
+        let params = json!({"textDocument": {"uri": NOTE}, "range": {
+            "start": {"line": 0, "character": 10}, "end": {"line": 0, "character": 10}},
+            "context": {"diagnostics": [], "only": ["quickfix"]}});
+        let fixes = world
+            .client
+            .request("textDocument/codeAction", params)
+            .unwrap();
+        assert_eq!(fixes[0]["edit"]["changes"][NOTE][0]["newText"], link(&new));
+    }
+}
+
+#[test]
+fn a_trash_that_cannot_be_written_is_asked_about() {
+    let mut world = World::start(Service::Local);
+    let id = seeded(&mut world, "Precious", &[("USER", "x")]);
+    std::fs::write(world.dir().join("store/trash"), "in the way").unwrap();
+    let mut asked = Vec::new();
+    for last in ["Cancel", "Delete"] {
+        let (sender, questions) = std::sync::mpsc::channel();
+        let mut answers = vec![last, "Delete"];
+        world
+            .client
+            .answer("window/showMessageRequest", move |params| {
+                sender
+                    .send(params["message"].as_str().unwrap().to_owned())
+                    .unwrap();
+                Some(json!({"title": answers.pop().unwrap()}))
+            });
+        let answer = world.run("delete", json!({ "conversation": id })).unwrap();
+        assert_eq!(answer, json!({"deleted": last == "Delete"}));
+        asked = questions.try_iter().collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+    }
+    assert!(asked[0].contains("“Precious” with 1 message"), "{asked:?}");
+    assert!(asked[1].contains("trash"), "{asked:?}");
+    assert!(world.item(&id).is_none());
+}
