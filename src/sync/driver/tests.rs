@@ -1,6 +1,6 @@
 //! The driver on a paused clock, against a service made of plain values.
 
-use super::{Driver, Handle, State, Write};
+use super::{Handle, State, Write, spawn};
 use crate::index::{Anchor, Conversation, Delta};
 use crate::pieces::{BaseUrl, Change, Client, Error, Frame, Kind, Watched};
 use crate::sync::backend::{Backend, Resolved};
@@ -183,8 +183,7 @@ impl Rig {
             began: Instant::now(),
         };
         let (sender, deltas) = mpsc::unbounded_channel();
-        let (driver, handle) = Driver::new(Arc::new(fake.clone()), sender, 0);
-        tokio::spawn(driver.run());
+        let handle = spawn(Arc::new(fake.clone()), sender, 0);
         Rig {
             fake,
             handle,
@@ -564,6 +563,7 @@ async fn changed_anchors_are_read_within_a_second() {
         paths: vec!["/a".into()],
         assets: vec![],
         conversations: vec![],
+        updated: 0,
     };
     rig.fake.with(|world| world.anchors = vec![anchor.clone()]);
     // A burst is one change.
