@@ -64,6 +64,8 @@ pub struct World {
     /// Lists that the server read on this connection, with when, and whether one arrived.
     listed: BTreeMap<Ticket, u64>,
     reconciled: bool,
+    /// What we deleted ourselves: it never comes back, not even for a moment.
+    deleted: BTreeSet<Uuid>,
     /// When the last operation was, and whether a list arrived that the server read after it.
     quiet_since: Option<u64>,
     audited: bool,
@@ -120,6 +122,7 @@ impl World {
             deceived: false,
             in_flight: BTreeSet::new(),
             listed: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             quiet_since: None,
             audited: false,
             reconciled: false,
@@ -469,7 +472,16 @@ impl World {
         if self.steps > STEPS {
             return Err("it does not come to rest".into());
         }
+        match &input {
+            Input::Deleted(id) => drop(self.deleted.insert(*id)),
+            // An older write of ours whose answer took longer is looked up at once.
+            Input::Wrote(one) => drop(self.deleted.remove(&one.id)),
+            _ => {}
+        }
         let outcome = self.machine.step(self.instant(), input);
+        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
+            return Err(format!("{id} is back"));
+        }
         for delta in outcome.deltas {
             self.follow(delta)?;
         }
