@@ -38,8 +38,8 @@ fn step() -> impl Strategy<Value = Step> {
     let id = any::<u8>();
     let change = (id, proptest::option::weighted(0.7, any::<u8>()));
     prop_oneof![
-        4 => vec(change.clone(), 0..6).prop_map(Step::Apply),
-        1 => vec(change, 200..700).prop_map(Step::Apply),
+        12 => vec(change.clone(), 0..6).prop_map(Step::Apply),
+        1 => vec(change, 100..300).prop_map(Step::Apply),
         2 => (vec((id, any::<u8>()), 0..300), vec(id, 0..9))
             .prop_map(|(listing, keep)| Step::Replace { listing, keep }),
         1 => vec((0..4u8, 0..3u8), 0..4).prop_map(Step::Anchors),
@@ -176,7 +176,7 @@ fn follow(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_index_is_a_map(steps in vec(step(), 1..20)) {

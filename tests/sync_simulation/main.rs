@@ -17,8 +17,8 @@ mod world;
 
 use script::{Op, Setting};
 
-/// Seeds by default: a few seconds even without optimisation.
-const SEEDS: u64 = 2_000;
+/// Seeds by default: some ten seconds even without optimisation.
+const SEEDS: u64 = 10_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -61,10 +61,14 @@ pub struct World {
     /// Frames were lost or lies told: it takes an audit to find out.
     deceived: bool,
     in_flight: BTreeSet<Ticket>,
-    /// Lists that the server read on this connection, and how many of them arrived.
-    listed: BTreeSet<Ticket>,
-    applied: usize,
+    /// Lists that the server read on this connection, with when, and whether one arrived.
+    listed: BTreeMap<Ticket, u64>,
     reconciled: bool,
+    /// What we deleted ourselves: it never comes back, not even for a moment.
+    deleted: BTreeSet<Uuid>,
+    /// When the last operation was, and whether a list arrived that the server read after it.
+    quiet_since: Option<u64>,
+    audited: bool,
     view: View,
     revision: u64,
     steps: usize,
@@ -84,10 +88,10 @@ pub fn run(setting: &Setting, script: &[Op]) -> Result<(), String> {
     world.fail = 0;
     world.slow = 0;
     world.lose_frames = 0;
-    world.applied = 0;
+    world.quiet_since = Some(world.now);
     world.pass(QUIET)?;
     let patience = world.now + AUDITED;
-    let audited = |world: &World| !world.deceived || world.applied > 0;
+    let audited = |world: &World| !world.deceived || world.audited;
     while !(audited(&world) && world.machine.is_settled()) && world.now < patience {
         world.pass(1_000)?;
     }
@@ -117,8 +121,10 @@ impl World {
             lose_frames: 0,
             deceived: false,
             in_flight: BTreeSet::new(),
-            listed: BTreeSet::new(),
-            applied: 0,
+            listed: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            quiet_since: None,
+            audited: false,
             reconciled: false,
             view: View::new(),
             revision: 0,
@@ -351,8 +357,10 @@ impl World {
                     other => return Err(format!("no answer: {other:?}")),
                 };
                 self.in_flight.remove(&ticket);
-                if matches!(input, Input::Listed(_, Some(_))) && self.listed.contains(&ticket) {
-                    self.applied += 1;
+                if matches!(input, Input::Listed(_, Some(_)))
+                    && let Some(read) = self.listed.get(&ticket)
+                {
+                    self.audited |= self.quiet_since.is_some_and(|quiet| *read > quiet);
                     self.reconciled = true;
                 }
                 self.step(input)
@@ -397,7 +405,7 @@ impl World {
                 ticket,
                 transferables,
             } => {
-                self.listed.insert(ticket);
+                self.listed.insert(ticket, self.now);
                 let mut conversations = Builder::default();
                 let mut anchors = vec![];
                 for one in self.server.conversations.values() {
@@ -464,7 +472,16 @@ impl World {
         if self.steps > STEPS {
             return Err("it does not come to rest".into());
         }
+        match &input {
+            Input::Deleted(id) => drop(self.deleted.insert(*id)),
+            // An older write of ours whose answer took longer is looked up at once.
+            Input::Wrote(one) => drop(self.deleted.remove(&one.id)),
+            _ => {}
+        }
         let outcome = self.machine.step(self.instant(), input);
+        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
+            return Err(format!("{id} is back"));
+        }
         for delta in outcome.deltas {
             self.follow(delta)?;
         }
