@@ -38,28 +38,28 @@ venv() { # NAME PACKAGE...
     fi
 } >&2
 
-port=$(python3 - <<'P'
-import socket
-for port in range(39300, 39334):
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)):
-            print(port)
-            break
-else:
-    raise SystemExit(1)
-P
-) || { fail start "no free port where the clients look"; exit 1; }
+# A port may be taken by anybody's outgoing connection, and be free again a moment later: try them all.
+start() { # PORT
+    "$binary" service --port "$1" --no-token --data-dir "$scratch/data" >"$scratch/url" 2>"$scratch/log" &
+    server=$!
+    tries=0
+    until grep -q http "$scratch/url"; do
+        tries=$((tries + 1))
+        kill -0 "$server" 2>/dev/null || return 1
+        test "$tries" -lt 600 || return 1
+        sleep 0.05
+    done
+}
 
-"$binary" service --port "$port" --no-token --data-dir "$scratch/data" >"$scratch/url" 2>"$scratch/log" &
-server=$!
-tries=0
-until grep -q http "$scratch/url"; do
-    tries=$((tries + 1))
-    if test "$tries" -gt 200 || ! kill -0 "$server" 2>/dev/null; then
+port=39300
+until start "$port"; do
+    kill "$server" 2>/dev/null
+    wait "$server"
+    port=$((port + 1))
+    if test "$port" -gt 39333; then
         fail start "$(tail -n 1 "$scratch/log")"
         exit 1
     fi
-    sleep 0.05
 done
 url=http://127.0.0.1:$port
 export PYTHONDONTWRITEBYTECODE=1
