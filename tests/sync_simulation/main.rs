@@ -15,7 +15,7 @@ mod script;
 mod server;
 mod world;
 
-use script::{Op, Setting};
+use script::Op;
 
 /// Seeds by default: some ten seconds even without optimisation.
 const SEEDS: u64 = 10_000;
@@ -45,13 +45,18 @@ fn the_index_equals_the_server_whatever_happened() {
 fn check_seed(seed: u64) {
     let (setting, script) = (script::setting(seed), script::script(seed));
     if let Err(error) = world::run(&setting, &script) {
-        let (script, error) = shrink(&setting, script, error);
-        panic!("seed {seed}: {error}\n{setting:?}\n{script:?}");
+        let run = |script: &[Op]| world::run(&setting, script);
+        let (script, error) = shrink(script, error, run);
+        panic!("SIMULATION_SEED={seed}: {error}\n{setting:?}\n{script:?}");
     }
 }
 
 /// Leaves out operations for as long as the rest still fails.
-fn shrink(setting: &Setting, mut script: Vec<Op>, mut error: String) -> (Vec<Op>, String) {
+fn shrink<T: Clone>(
+    mut script: Vec<T>,
+    mut error: String,
+    run: impl Fn(&[T]) -> Result<(), String>,
+) -> (Vec<T>, String) {
     let mut size = script.len().div_ceil(2).max(1);
     loop {
         let mut at = 0;
@@ -59,7 +64,7 @@ fn shrink(setting: &Setting, mut script: Vec<Op>, mut error: String) -> (Vec<Op>
         while at < script.len() {
             let mut rest = script.clone();
             rest.drain(at..(at + size).min(script.len()));
-            match world::run(setting, &rest) {
+            match run(&rest) {
                 Err(other) => {
                     (script, error, shorter) = (rest, other, true);
                 }
@@ -72,4 +77,14 @@ fn shrink(setting: &Setting, mut script: Vec<Op>, mut error: String) -> (Vec<Op>
             _ => size = size.div_ceil(2),
         }
     }
+}
+
+#[test]
+fn what_fails_is_shrunk_to_what_it_takes() {
+    let run = |script: &[u64]| match script.contains(&7) && script.contains(&71) {
+        true => Err(format!("{} left", script.len())),
+        false => Ok(()),
+    };
+    let (script, error) = shrink((0..100).collect(), "100 left".into(), run);
+    assert_eq!((script, error), (vec![7, 71], "2 left".into()));
 }

@@ -38,6 +38,9 @@ pub enum Op {
     Update(u64),
     Delete(u64),
     DeleteMany(u64),
+    /// An anchor more for a conversation, or one less for everybody.
+    Tie(u64),
+    DeleteAnchor(u64),
     MoveAnchor(u64),
     /// Ours; the acknowledgement comes so many ms after the deed.
     OurCreate {
@@ -83,7 +86,11 @@ pub fn setting(seed: u64) -> Setting {
         first_frame: [FirstFrame::Whole, FirstFrame::Split, FirstFrame::Missing]
             [rng.below(3) as usize],
         clock_stopped: rng.once_in(4),
-        conversations: [0, 1, 5, 30, 150][rng.below(5) as usize],
+        // Rarely more than one change can list.
+        conversations: match rng.below(400) {
+            0 => 1200,
+            other => [0, 1, 5, 30, 150][other as usize % 5],
+        },
         latency: [1, 10, 100, 1000][rng.below(4) as usize],
         twice: often(&mut rng),
         late: often(&mut rng),
@@ -99,7 +106,7 @@ pub fn script(seed: u64) -> Vec<Op> {
 fn op(rng: &mut Rng) -> Op {
     let which = rng.next() >> 8;
     let after = [0, 1, 20, 300, 2000][rng.below(5) as usize];
-    match rng.below(60) {
+    match rng.below(63) {
         0..15 => Op::Wait([1, 10, 60, 300, 1500, 30_000][rng.below(6) as usize]),
         15..20 => Op::Create(if rng.once_in(8) { 80 } else { 1 + rng.below(3) }),
         20..27 => Op::Update(which),
@@ -126,6 +133,8 @@ fn op(rng: &mut Rng) -> Op {
         52..54 => Op::Malformed,
         54 => Op::Foreign,
         55..58 => Op::FalseDelete(which),
-        _ => Op::FalseUpsert(which),
+        58..60 => Op::FalseUpsert(which),
+        60..62 => Op::Tie(which),
+        _ => Op::DeleteAnchor(which),
     }
 }

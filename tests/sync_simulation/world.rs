@@ -64,7 +64,7 @@ pub struct World {
     /// Lists that the server read on this connection, with when, and whether one arrived.
     listed: BTreeMap<Ticket, u64>,
     reconciled: bool,
-    /// What we deleted ourselves: it never comes back, not even for a moment.
+    /// What we deleted ourselves, or were truly told is gone: it never comes back, not even for a moment.
     deleted: BTreeSet<Uuid>,
     /// When the last operation was, and whether a list arrived that the server read after it.
     quiet_since: Option<u64>,
@@ -170,6 +170,18 @@ impl World {
                         self.announce(Frame::delete(id));
                     }
                 }
+            }
+            Op::Tie(which) => {
+                if let Some(id) = self.server.tie(*which) {
+                    self.announce(Frame::upsert(id));
+                    self.announce(Frame::Anchors);
+                }
+            }
+            Op::DeleteAnchor(which) => {
+                for id in self.server.delete_anchor(*which) {
+                    self.announce(Frame::upsert(id));
+                }
+                self.announce(Frame::Anchors);
             }
             Op::MoveAnchor(which) => {
                 // Without the route nothing but the next list tells.
@@ -474,6 +486,10 @@ impl World {
         }
         match &input {
             Input::Deleted(id) => drop(self.deleted.insert(*id)),
+            Input::Frame { deletes, .. } => {
+                let gone = |id: &&Uuid| !self.server.conversations.contains_key(id);
+                self.deleted.extend(deletes.iter().filter(gone));
+            }
             // An older write of ours whose answer took longer is looked up at once.
             Input::Wrote(one) => drop(self.deleted.remove(&one.id)),
             _ => {}
@@ -481,6 +497,10 @@ impl World {
         let outcome = self.machine.step(self.instant(), input);
         if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
             return Err(format!("{id} is back"));
+        }
+        let total = outcome.deltas.last().map(|delta| delta.total);
+        if total.is_some_and(|total| total != self.reader.snapshot().len()) {
+            return Err(format!("a change says that there are {total:?}"));
         }
         for delta in outcome.deltas {
             self.follow(delta)?;
@@ -557,6 +577,15 @@ impl World {
         agree("the client", &self.view, "the index", &index)?;
         if self.revision != self.reader.snapshot().revision() {
             return Err("the last change was not told".into());
+        }
+        if self.reader.snapshot().len() != index.len() {
+            return Err("the index cannot count".into());
+        }
+        let lost = |(id, (one, _)): &(&Uuid, &(Conversation, _))| {
+            self.reader.get(**id).as_ref() != Some(one) || !self.reader.contains(**id)
+        };
+        if let Some((id, _)) = index.iter().find(lost) {
+            return Err(format!("{id} is in the index and cannot be found"));
         }
         if self.setting.ties {
             let missing = |id: &&Uuid| !self.reader.ties().knows_asset(**id);
