@@ -67,7 +67,8 @@ pub enum Op {
     Slow(u64),
     /// The next so many frames are lost on the way.
     LoseFrames(u64),
-    Malformed,
+    /// Something changed, and the frame that says so cannot be understood.
+    Malformed(u64),
     Foreign,
     /// Says that one went that did not.
     FalseDelete(u64),
@@ -130,7 +131,7 @@ fn op(rng: &mut Rng) -> Op {
         46..49 => Op::Fail(1 + rng.below(6)),
         49..51 => Op::Slow(1 + rng.below(4)),
         51 => Op::LoseFrames(1 + rng.below(3)),
-        52..54 => Op::Malformed,
+        52..54 => Op::Malformed(which),
         54 => Op::Foreign,
         55..58 => Op::FalseDelete(which),
         58..60 => Op::FalseUpsert(which),

@@ -16,8 +16,9 @@ const PING: u64 = 20_000;
 const PONG: u64 = 10_000;
 /// How long a request waits for an answer.
 const DEADLINE: u64 = 60_000;
-/// After the last operation. Lost frames take an audit, of which every 15th finds everything.
-const QUIET: u64 = 200_000;
+/// After the last operation: enough for all but lost frames, and often too short for an audit. Those take
+/// one, and only every 15th finds everything.
+const QUIET: u64 = 90_000;
 const AUDITED: u64 = 40_000_000;
 
 /// What a reader who only follows the changes has: each conversation and its files.
@@ -60,15 +61,21 @@ pub struct World {
     lose_frames: u64,
     /// Frames were lost or lies told: it takes an audit to find out.
     deceived: bool,
+    /// Reading the anchors failed, which is not tried for ever: it takes an audit, too, but any will do.
+    untied: bool,
     in_flight: BTreeSet<Ticket>,
     /// Lists that the server read on this connection, with when, and whether one arrived.
     listed: BTreeMap<Ticket, u64>,
     reconciled: bool,
     /// What we deleted ourselves, or were truly told is gone: it never comes back, not even for a moment.
     deleted: BTreeSet<Uuid>,
+    /// How many messages what we wrote had: as long as it is there, it never has fewer again.
+    wrote: BTreeMap<Uuid, u32>,
     /// When the last operation was, and whether a list arrived that the server read after it.
     quiet_since: Option<u64>,
     audited: bool,
+    /// Whether anchors arrived that the server read after it.
+    tied: bool,
     view: View,
     revision: u64,
     steps: usize,
@@ -91,9 +98,10 @@ pub fn run(setting: &Setting, script: &[Op]) -> Result<(), String> {
     world.quiet_since = Some(world.now);
     world.pass(QUIET)?;
     let patience = world.now + AUDITED;
-    let audited = |world: &World| !world.deceived || world.audited;
+    let audited =
+        |world: &World| (!world.deceived || world.audited) && (!world.untied || world.tied);
     while !(audited(&world) && world.machine.is_settled()) && world.now < patience {
-        world.pass(1_000)?;
+        world.pass(10_000)?;
     }
     world.finish()
 }
@@ -120,11 +128,14 @@ impl World {
             slow: 0,
             lose_frames: 0,
             deceived: false,
+            untied: false,
             in_flight: BTreeSet::new(),
             listed: BTreeMap::new(),
             deleted: BTreeSet::new(),
+            wrote: BTreeMap::new(),
             quiet_since: None,
             audited: false,
+            tied: false,
             reconciled: false,
             view: View::new(),
             revision: 0,
@@ -238,11 +249,15 @@ impl World {
             Op::Fail(requests) => self.fail = *requests,
             Op::Slow(requests) => self.slow = *requests,
             Op::LoseFrames(frames) => self.lose_frames = *frames,
-            Op::Malformed => self.announce(Frame::Conversations {
-                upserts: vec![],
-                deletes: vec![],
-                malformed: true,
-            }),
+            Op::Malformed(which) => {
+                // It may have told of this.
+                self.server.update(*which);
+                self.announce(Frame::Conversations {
+                    upserts: vec![],
+                    deletes: vec![],
+                    malformed: true,
+                });
+            }
             Op::Foreign => self.announce(Frame::Conversations {
                 upserts: vec![],
                 deletes: vec![],
@@ -369,6 +384,9 @@ impl World {
                     other => return Err(format!("no answer: {other:?}")),
                 };
                 self.in_flight.remove(&ticket);
+                self.tied |= self.quiet_since.is_some()
+                    && !matches!(input, Input::Anchors(_, Answer::Failed))
+                    && matches!(input, Input::Anchors(..));
                 if matches!(input, Input::Listed(_, Some(_)))
                     && let Some(read) = self.listed.get(&ticket)
                 {
@@ -487,16 +505,23 @@ impl World {
         match &input {
             Input::Deleted(id) => drop(self.deleted.insert(*id)),
             Input::Frame { deletes, .. } => {
+                // True or not: it goes at once.
+                self.wrote.retain(|id, _| !deletes.contains(id));
                 let gone = |id: &&Uuid| !self.server.conversations.contains_key(id);
                 self.deleted.extend(deletes.iter().filter(gone));
             }
             // An older write of ours whose answer took longer is looked up at once.
-            Input::Wrote(one) => drop(self.deleted.remove(&one.id)),
+            Input::Wrote(one) => {
+                self.deleted.remove(&one.id);
+                self.wrote.insert(one.id, one.messages);
+            }
             _ => {}
         }
+        self.wrote
+            .retain(|id, _| self.server.conversations.contains_key(id));
         let outcome = self.machine.step(self.instant(), input);
-        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
-            return Err(format!("{id} is back"));
+        if !outcome.deltas.is_empty() {
+            self.nothing_came_back()?;
         }
         let total = outcome.deltas.last().map(|delta| delta.total);
         if total.is_some_and(|total| total != self.reader.snapshot().len()) {
@@ -514,6 +539,7 @@ impl World {
             self.in_flight.insert(ticket);
             let fails = self.fail > 0;
             self.fail = self.fail.saturating_sub(1);
+            self.untied |= fails && matches!(action, Action::Anchors(_));
             let delay = self.delay();
             if self.half_open {
                 self.later(DEADLINE, true, Event::Read(action, true));
@@ -528,6 +554,21 @@ impl World {
             return Err("live without a list since the stream opened".into());
         }
         Ok(())
+    }
+
+    fn nothing_came_back(&self) -> Result<(), String> {
+        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
+            return Err(format!("{id} is back"));
+        }
+        let undone = |(id, messages): &(&Uuid, &u32)| {
+            self.reader
+                .get(**id)
+                .is_none_or(|one| one.messages < **messages)
+        };
+        match self.wrote.iter().find(undone) {
+            Some((id, _)) => Err(format!("what we wrote of {id} is undone")),
+            None => Ok(()),
+        }
     }
 
     /// What a client does with a change.

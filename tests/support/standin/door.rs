@@ -3,7 +3,7 @@
 use super::{Shared, routes};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -36,6 +36,8 @@ pub(super) struct Entrance {
     /// Each signal stops the connections that are open then.
     frozen: watch::Sender<()>,
     accepting: Option<JoinHandle<()>>,
+    /// Keeps the port ours while nobody listens there.
+    reserved: Option<TcpSocket>,
     _serving: Abort,
 }
 
@@ -61,6 +63,7 @@ impl Entrance {
             door: Door::Closed,
             frozen: watch::channel(()).0,
             accepting: None,
+            reserved: None,
             _serving: Abort(serving),
         };
         entrance.accept(Door::Open, listener);
@@ -80,7 +83,10 @@ impl Entrance {
                 std::thread::yield_now();
             }
         }
-        if door != Door::Closed {
+        self.reserved = None;
+        if door == Door::Closed {
+            self.reserved = Some(reserve(self.port));
+        } else {
             let (_, listener) = listen(self.port);
             self.accept(door, listener);
         }
@@ -154,4 +160,13 @@ fn listen(port: u16) -> (SocketAddr, std::net::TcpListener) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     listener.set_nonblocking(true).unwrap();
     (listener.local_addr().unwrap(), listener)
+}
+
+/// Takes the port without listening: connections are refused, and nobody else is given it.
+fn reserve(port: u16) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Connections of before are still closing.
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket
 }
