@@ -61,7 +61,8 @@ pub struct World {
     lose_frames: u64,
     /// Frames were lost or lies told: it takes an audit to find out.
     deceived: bool,
-    /// Reading the anchors failed, which is not tried for ever: it takes an audit, too, but any will do.
+    /// A frame about anchors was lost, or reading them failed, which is not tried for ever: it takes an audit,
+    /// too, but any will do.
     untied: bool,
     in_flight: BTreeSet<Ticket>,
     /// Lists that the server read on this connection, with when, and whether one arrived.
@@ -283,7 +284,10 @@ impl World {
         }
         if self.lose_frames > 0 {
             self.lose_frames -= 1;
-            self.deceived = true;
+            match frame {
+                Frame::Anchors => self.untied = true,
+                Frame::Conversations { .. } | Frame::Assets => self.deceived = true,
+            }
             return;
         }
         let (twice, late) = (self.setting.twice, self.setting.late);
