@@ -95,7 +95,7 @@ def main():
         raise SystemExit(f"no such bug: {unknown}; there are {names}")
     copy = pathlib.Path(tempfile.gettempdir()) / "pieces-lsp-mutations"
     copy.mkdir(exist_ok=True)  # target/ stays, for the next time
-    for name in ("src", "tests/sync_simulation", "benches"):
+    for name in ("src", "tests/sync_simulation", "benches", "docs"):
         shutil.rmtree(copy / name, ignore_errors=True)
         shutil.copytree(ROOT / name, copy / name)
     for name in ("Cargo.toml", "Cargo.lock", "README.md", "clippy.toml"):

@@ -15,7 +15,7 @@ mod script;
 mod server;
 mod world;
 
-use script::Op;
+use script::{FirstFrame, Op, Setting};
 
 /// Seeds by default: some ten seconds even without optimisation.
 const SEEDS: u64 = 10_000;
@@ -87,4 +87,47 @@ fn what_fails_is_shrunk_to_what_it_takes() {
     };
     let (script, error) = shrink((0..100).collect(), "100 left".into(), run);
     assert_eq!((script, error), (vec![7, 71], "2 left".into()));
+}
+
+/// What seeds found once, as they were shrunk.
+fn check_script(setting: Setting, script: &[Op]) {
+    assert_eq!(
+        world::run(&setting, script),
+        Ok(()),
+        "{setting:?}\n{script:?}"
+    );
+}
+
+#[test]
+fn a_service_that_lost_its_single_fetch_while_it_was_away_does_not_undo_our_create() {
+    let setting = Setting {
+        seed: 71_375_478_170_266_376,
+        single_fetch: true,
+        ties: true,
+        first_frame: FirstFrame::Whole,
+        clock_stopped: true,
+        conversations: 1,
+        latency: 1000,
+        twice: 5,
+        late: 5,
+    };
+    let create = |after| Op::OurCreate {
+        told_all: false,
+        after,
+    };
+    check_script(
+        setting,
+        &[
+            Op::Update(4_151_999_758_732_157),
+            Op::Wait(30_000),
+            create(1),
+            Op::Delete(0),
+            Op::Foreign,
+            Op::Restart {
+                single_fetch: false,
+            },
+            create(2000),
+            Op::OurUpdate(1, 300),
+        ],
+    );
 }

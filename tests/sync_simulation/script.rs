@@ -105,9 +105,13 @@ pub fn script(seed: u64) -> Vec<Op> {
 }
 
 fn op(rng: &mut Rng) -> Op {
-    let which = rng.next() >> 8;
+    // Often the same few, so that what happens to one meets what happened to it before.
+    let which = match rng.once_in(2) {
+        true => rng.below(3),
+        false => rng.next() >> 8,
+    };
     let after = [0, 1, 20, 300, 2000][rng.below(5) as usize];
-    match rng.below(63) {
+    match rng.below(67) {
         0..15 => Op::Wait([1, 10, 60, 300, 1500, 30_000][rng.below(6) as usize]),
         15..20 => Op::Create(if rng.once_in(8) { 80 } else { 1 + rng.below(3) }),
         20..27 => Op::Update(which),
@@ -136,6 +140,7 @@ fn op(rng: &mut Rng) -> Op {
         55..58 => Op::FalseDelete(which),
         58..60 => Op::FalseUpsert(which),
         60..62 => Op::Tie(which),
+        62..66 => Op::Refresh,
         _ => Op::DeleteAnchor(which),
     }
 }

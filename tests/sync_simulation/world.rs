@@ -65,8 +65,9 @@ pub struct World {
     /// too, but any will do.
     untied: bool,
     in_flight: BTreeSet<Ticket>,
-    /// Lists that the server read on this connection, with when, and whether one arrived.
-    listed: BTreeMap<Ticket, u64>,
+    /// Lists of conversations and anchors that the server read on this connection, with when, and whether one
+    /// of conversations arrived.
+    read: BTreeMap<Ticket, u64>,
     reconciled: bool,
     /// What we deleted ourselves, or were truly told is gone: it never comes back, not even for a moment.
     deleted: BTreeSet<Uuid>,
@@ -131,7 +132,7 @@ impl World {
             deceived: false,
             untied: false,
             in_flight: BTreeSet::new(),
-            listed: BTreeMap::new(),
+            read: BTreeMap::new(),
             deleted: BTreeSet::new(),
             wrote: BTreeMap::new(),
             quiet_since: None,
@@ -310,7 +311,7 @@ impl World {
         }
         self.open = true;
         self.half_open = false;
-        self.listed.clear();
+        self.read.clear();
         self.reconciled = false;
         for frame in self.server.first_frames() {
             let delay = 1 + self.rng.below(400);
@@ -388,14 +389,15 @@ impl World {
                     other => return Err(format!("no answer: {other:?}")),
                 };
                 self.in_flight.remove(&ticket);
-                self.tied |= self.quiet_since.is_some()
-                    && !matches!(input, Input::Anchors(_, Answer::Failed))
-                    && matches!(input, Input::Anchors(..));
-                if matches!(input, Input::Listed(_, Some(_)))
-                    && let Some(read) = self.listed.get(&ticket)
-                {
-                    self.audited |= self.quiet_since.is_some_and(|quiet| *read > quiet);
-                    self.reconciled = true;
+                let read = self.read.get(&ticket);
+                let after = read > self.quiet_since.as_ref() && self.quiet_since.is_some();
+                match &input {
+                    Input::Listed(_, Some(_)) => {
+                        self.audited |= after;
+                        self.reconciled |= read.is_some();
+                    }
+                    Input::Anchors(_, Answer::Here(_) | Answer::Missing) => self.tied |= after,
+                    _ => {}
                 }
                 self.step(input)
             }
@@ -433,13 +435,15 @@ impl World {
     /// What the server says now.
     fn answer(&mut self, action: Action, fails: bool) -> Input {
         let ties = self.setting.ties;
+        if let Action::List { ticket, .. } | Action::Anchors(ticket) = action {
+            self.read.insert(ticket, self.now);
+        }
         match action {
             Action::List { ticket, .. } if fails => Input::Listed(ticket, None),
             Action::List {
                 ticket,
                 transferables,
             } => {
-                self.listed.insert(ticket, self.now);
                 let mut conversations = Builder::default();
                 let mut anchors = vec![];
                 for one in self.server.conversations.values() {
