@@ -69,7 +69,7 @@ MUTANTS = [
     ("a list leaves the places of what went", STORE, "for id in &removed {\n            self.shared.places.remove(id);\n        }", ""),
     ("many changes are neither listed nor a reset", STORE, "            reset,\n        };\n        self.shared", "            reset: false,\n        };\n        self.shared"),
     ("a moved file is not told", STORE, "let moved = self.shared.ties.replace_anchors(anchors);\n        self.retie(&moved)", "self.shared.ties.replace_anchors(anchors);\n        None"),
-    ("a small chunk is lost", SNAPSHOT, "let number = chunk_of(&self.chunks, one.key()).min(self.chunks.len().saturating_sub(1));", "let number = chunk_of(&self.chunks, one.key());"),
+    ("two small chunks are joined, and one of them stays", SNAPSHOT, "self.chunks.splice(number..=number + 1, pack(&run));", "self.chunks.splice(number..=number, pack(&run));"),
     ("anchors that went stay", TIES, "moved.iter().for_each(|id| self.drop_anchor(*id));", ""),
 ]
 

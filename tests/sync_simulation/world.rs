@@ -547,7 +547,7 @@ impl World {
             self.in_flight.insert(ticket);
             let fails = self.fail > 0;
             self.fail = self.fail.saturating_sub(1);
-            self.untied |= fails && matches!(action, Action::Anchors(_));
+            self.untied |= fails && self.setting.ties && matches!(action, Action::Anchors(_));
             let delay = self.delay();
             if self.half_open {
                 self.later(DEADLINE, true, Event::Read(action, true));
