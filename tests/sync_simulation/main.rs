@@ -104,6 +104,7 @@ fn a_service_that_lost_its_single_fetch_while_it_was_away_does_not_undo_our_crea
         seed: 71_375_478_170_266_376,
         single_fetch: true,
         ties: true,
+        tie_streams: true,
         first_frame: FirstFrame::Whole,
         clock_stopped: true,
         conversations: 1,

@@ -8,8 +8,10 @@ pub struct Setting {
     /// Drives everything that the operations leave open, such as how long an answer takes.
     pub seed: u64,
     pub single_fetch: bool,
-    /// `/anchors` and `/assets`, and their streams.
+    /// `/anchors` and `/assets`.
     pub ties: bool,
+    /// Those streams; without them nobody tells of an anchor.
+    pub tie_streams: bool,
     pub first_frame: FirstFrame,
     /// `updated` stays as it is when a conversation changes.
     pub clock_stopped: bool,
@@ -84,6 +86,7 @@ pub fn setting(seed: u64) -> Setting {
         seed: rng.next(),
         single_fetch: !six_only && !rng.once_in(5),
         ties: !six_only && !rng.once_in(5),
+        tie_streams: !rng.once_in(5),
         first_frame: [FirstFrame::Whole, FirstFrame::Split, FirstFrame::Missing]
             [rng.below(3) as usize],
         clock_stopped: rng.once_in(4),

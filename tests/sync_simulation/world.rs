@@ -73,6 +73,8 @@ pub struct World {
     deleted: BTreeSet<Uuid>,
     /// How many messages what we wrote had: as long as it is there, it never has fewer again.
     wrote: BTreeMap<Uuid, u32>,
+    /// Assets that we saved, which are never unknown again.
+    saved: BTreeSet<Uuid>,
     /// When the last operation was, and whether a list arrived that the server read after it.
     quiet_since: Option<u64>,
     audited: bool,
@@ -135,6 +137,7 @@ impl World {
             read: BTreeMap::new(),
             deleted: BTreeSet::new(),
             wrote: BTreeMap::new(),
+            saved: BTreeSet::new(),
             quiet_since: None,
             audited: false,
             tied: false,
@@ -199,6 +202,7 @@ impl World {
             Op::MoveAnchor(which) => {
                 // Without the route nothing but the next list tells.
                 if self.setting.ties && self.server.move_anchor(*which) {
+                    self.untied |= !self.setting.tie_streams;
                     self.announce(Frame::Anchors);
                 }
             }
@@ -236,6 +240,7 @@ impl World {
             Op::OurAsset => {
                 let id = self.server.save_asset();
                 self.announce(Frame::Assets);
+                self.saved.insert(id);
                 self.step(Input::WroteAsset(id))?;
             }
             Op::Refresh => self.step(Input::Refresh)?,
@@ -281,6 +286,9 @@ impl World {
     fn announce(&mut self, frame: Frame) {
         let ties = matches!(frame, Frame::Anchors | Frame::Assets);
         if !self.open || self.half_open || (ties && !self.setting.ties) {
+            return;
+        }
+        if ties && !self.setting.tie_streams {
             return;
         }
         if self.lose_frames > 0 {
@@ -530,6 +538,10 @@ impl World {
         let outcome = self.machine.step(self.instant(), input);
         if !outcome.deltas.is_empty() {
             self.nothing_came_back()?;
+        }
+        let unknown = |id: &&Uuid| !self.reader.ties().knows_asset(**id);
+        if let Some(id) = self.saved.iter().find(unknown) {
+            return Err(format!("our asset {id} is not known any more"));
         }
         let total = outcome.deltas.last().map(|delta| delta.total);
         if total.is_some_and(|total| total != self.reader.snapshot().len()) {
