@@ -1,7 +1,7 @@
 //! List-and-watch against a model of Pieces OS, with everything that goes wrong, in no real time.
 //!
 //! `SIMULATION_SEEDS=1000000 cargo test --release --test sync_simulation` runs a million seeds;
-//! `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that still does.
+//! (from `SIMULATION_FROM`); `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that still does.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,12 +29,13 @@ fn the_index_equals_the_server_whatever_happened() {
     if let Some(seed) = number("SIMULATION_SEED") {
         return check_seed(seed);
     }
-    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let first = number("SIMULATION_FROM").unwrap_or(0);
+    let end = first + number("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     std::thread::scope(|scope| {
         for thread in 0..threads {
             scope.spawn(move || {
-                (thread..seeds)
+                (first + thread..end)
                     .step_by(threads as usize)
                     .for_each(check_seed)
             });
@@ -129,6 +130,52 @@ fn a_service_that_lost_its_single_fetch_while_it_was_away_does_not_undo_our_crea
             },
             create(2000),
             Op::OurUpdate(1, 300),
+        ],
+    );
+}
+
+#[test]
+fn an_anchor_that_came_while_a_list_was_under_way_is_looked_for() {
+    let setting = Setting {
+        seed: 4_519_589_228_118_121_241,
+        single_fetch: true,
+        ties: false,
+        tie_streams: false,
+        first_frame: FirstFrame::Split,
+        clock_stopped: false,
+        conversations: 0,
+        latency: 10,
+        twice: 0,
+        late: 5,
+    };
+    let create = |after| Op::OurCreate {
+        told_all: true,
+        after,
+    };
+    check_script(
+        setting,
+        &[
+            create(300),
+            Op::Wait(10),
+            Op::Wait(10),
+            Op::Tie(52_904_871_172_484_148),
+            Op::OurUpdate(33_506_885_287_141_294, 2000),
+            Op::Create(3),
+            Op::Update(69_524_507_433_823_744),
+            Op::Wait(1),
+            Op::Create(3),
+            create(0),
+            Op::Update(12_058_746_244_827_663),
+            Op::Refresh,
+            Op::Wait(300),
+            Op::OurLost,
+            Op::DeleteMany(15),
+            Op::Create(1),
+            create(2000),
+            Op::Update(52_050_921_147_636_253),
+            Op::Slow(2),
+            Op::Wait(300),
+            Op::Tie(2),
         ],
     );
 }

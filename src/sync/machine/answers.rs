@@ -67,8 +67,15 @@ impl Machine {
         };
         if self.anchors_missing {
             if transferables {
+                // What is newer than the list may be tied to anchors that the list could not have.
+                let reader = self.index.reader();
+                let tied = newer.iter().filter_map(|id| reader.get(*id));
+                let newer: HashSet<Uuid> = tied.flat_map(|one| one.anchors).collect();
                 let unknown = self.unknown_anchors();
-                self.obscure.extend(unknown);
+                if !unknown.is_disjoint(&newer) {
+                    self.list.soon(now + DEBOUNCE);
+                }
+                self.obscure.extend(unknown.difference(&newer));
             } else if self.has_unknown_anchors() {
                 self.list.soon(now);
             }
