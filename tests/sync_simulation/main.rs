@@ -1,7 +1,8 @@
 //! List-and-watch against a model of Pieces OS, with everything that goes wrong, in no real time.
 //!
-//! `SIMULATION_SEEDS=1000000 cargo test --release --test sync_simulation` runs a million seeds;
-//! (from `SIMULATION_FROM`); `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that still does.
+//! `SIMULATION_SEEDS=1000000 cargo test --release --test sync_simulation` runs a million seeds (from
+//! `SIMULATION_FROM`); `SIMULATION_SEED=n` runs one. A seed that fails is printed as the shortest script that
+//! still does.
 
 #![allow(
     clippy::unwrap_used,
