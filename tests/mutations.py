@@ -46,7 +46,7 @@ MUTANTS = [
     ("a fetch overrules a newer list", ANSWERS, "let overruled = known > ticket || self.listed > ticket;", "let overruled = known > ticket;"),
     ("a fetch answers what was asked for after it left", ANSWERS, "self.needs.get(&id).is_some_and(|need| need.since < ticket)", "self.needs.contains_key(&id)"),
     ("410 is no news", ANSWERS, "Fetched::Gone => {\n                self.single = SingleFetch::Works;\n                (Mutation::Remove(id), vec![])", "Fetched::Gone => {\n                self.needs.remove(&id);\n                return vec![]"),
-    ("404 always means gone", ANSWERS, "Fetched::NotFound if self.single == SingleFetch::Works =>", "Fetched::NotFound if self.single != SingleFetch::Missing =>"),
+    ("404 always means gone", ANSWERS, "if self.single == SingleFetch::Works && self.opened.is_some() =>", "if self.single != SingleFetch::Missing =>"),
     ("a failed fetch is not tried again", ANSWERS, "need.failures += 1;", "self.needs.remove(&id);\n        return;\n        #[allow(unreachable_code)]\n        let Some(need) = self.needs.get_mut(&id) else { return };\n        need.failures += 1;"),
     ("ids overrule a newer list", ANSWERS, "if self.listed > ticket {\n            return None; // the list knew better\n        }", ""),
     ("ids overrule what is newer", ANSWERS, "extra.retain(older);", ""),

@@ -180,3 +180,36 @@ fn an_anchor_that_came_while_a_list_was_under_way_is_looked_for() {
         ],
     );
 }
+
+#[test]
+fn a_404_of_a_server_that_nobody_watches_does_not_undo_our_write() {
+    let setting = Setting {
+        seed: 14_984_671_036_277_901_091,
+        single_fetch: true,
+        ties: true,
+        tie_streams: true,
+        first_frame: FirstFrame::Split,
+        clock_stopped: false,
+        conversations: 0,
+        latency: 1,
+        twice: 5,
+        late: 0,
+    };
+    let create = |after| Op::OurCreate {
+        told_all: false,
+        after,
+    };
+    check_script(
+        setting,
+        &[
+            Op::Lose(2),
+            create(300),
+            create(2000),
+            Op::Wait(1500),
+            Op::Restart {
+                single_fetch: false,
+            },
+            Op::OurUpdate(2, 1),
+        ],
+    );
+}

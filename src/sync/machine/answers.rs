@@ -107,7 +107,8 @@ impl Machine {
                 self.single = SingleFetch::Works;
                 (Mutation::Remove(id), vec![])
             }
-            Fetched::NotFound if self.single == SingleFetch::Works => {
+            // Without a stream nobody tells when another server answers, which may not have the route.
+            Fetched::NotFound if self.single == SingleFetch::Works && self.opened.is_some() => {
                 (Mutation::Remove(id), vec![])
             }
             Fetched::NotFound => {
