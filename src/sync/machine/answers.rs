@@ -98,17 +98,20 @@ impl Machine {
         };
         let known = self.touched.get(&id).copied().unwrap_or_default();
         let overruled = known > ticket || self.listed > ticket;
+        // What left before the stream opened says nothing of the routes of the server that is there now.
+        let current = self.opened.is_some_and(|opened| ticket > opened);
+        let works = match &fetched {
+            Fetched::Found(one, _) => one.id == id,
+            Fetched::Gone => true,
+            Fetched::NotFound | Fetched::Failed => false,
+        };
+        if current && works {
+            self.single = SingleFetch::Works;
+        }
         let (mutation, anchors) = match fetched {
-            Fetched::Found(one, anchors) if one.id == id => {
-                self.single = SingleFetch::Works;
-                (Mutation::Upsert(*one), anchors)
-            }
-            Fetched::Gone => {
-                self.single = SingleFetch::Works;
-                (Mutation::Remove(id), vec![])
-            }
-            // Without a stream nobody tells when another server answers, which may not have the route.
-            Fetched::NotFound if self.single == SingleFetch::Works && self.opened.is_some() => {
+            Fetched::Found(one, anchors) if one.id == id => (Mutation::Upsert(*one), anchors),
+            Fetched::Gone => (Mutation::Remove(id), vec![]),
+            Fetched::NotFound if self.single == SingleFetch::Works && current => {
                 (Mutation::Remove(id), vec![])
             }
             Fetched::NotFound => {
