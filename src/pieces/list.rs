@@ -281,6 +281,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::damaged::{any_json, damaged};
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -423,24 +424,6 @@ mod tests {
         assert_eq!(fed, (limits::STREAMED_ITEM >> 20) - 1);
     }
 
-    /// Any JSON, as deep as it gets in practice.
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            (-1e300..1e300).prop_map(Value::from),
-            "\\PC{0,8}".prop_map(Value::from),
-            Just(json!("\\\"}]{[,:\u{1f600}")),
-        ];
-        leaf.prop_recursive(3, 16, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("\\PC{0,4}", inner, 0..4).prop_map(|map| json!(map)),
-            ]
-        })
-    }
-
     fn whole(n: u8) -> Value {
         let other = uuid::Uuid::from_bytes([n ^ 0x80; 16]).to_string();
         json!({
@@ -454,33 +437,6 @@ mod tests {
                 {"id": other, "reference": {"fullpath": "/home/u/a.rs"}}]}}}]},
             "score": {"manual": -1, "automatic": 0.5},
         })
-    }
-
-    /// Replaces the value at `path` (which key at each level) by `with`, or takes it out.
-    fn damage(value: &mut Value, path: &[prop::sample::Index], with: Option<Value>) {
-        let Some((key, deeper)) = path.split_first() else {
-            return;
-        };
-        let last = deeper.is_empty();
-        match value {
-            Value::Object(object) if !object.is_empty() => {
-                let key = object.keys().nth(key.index(object.len())).unwrap().clone();
-                match (last, with) {
-                    (true, None) => drop(object.remove(&key)),
-                    (true, Some(with)) => drop(object.insert(key, with)),
-                    (false, with) => damage(&mut object[&key], deeper, with),
-                }
-            }
-            Value::Array(list) if !list.is_empty() => {
-                let at = key.index(list.len());
-                match (last, with) {
-                    (true, None) => drop(list.remove(at)),
-                    (true, Some(with)) => list[at] = with,
-                    (false, with) => damage(&mut list[at], deeper, with),
-                }
-            }
-            scalar => *scalar = with.unwrap_or_default(),
-        }
     }
 
     proptest! {
@@ -511,10 +467,8 @@ mod tests {
 
         #[test]
         fn one_damaged_item_costs_no_other(
-            path in prop::collection::vec(any::<prop::sample::Index>(), 1..6), with in prop::option::of(any_json()),
+            damaged in damaged(whole(2)),
         ) {
-            let mut damaged = whole(2);
-            damage(&mut damaged, &path, with);
             let json = json!({"iterable": [whole(1), damaged, whole(3)]}).to_string();
             let (read, rejected) = parse([json.as_bytes()]).unwrap();
             prop_assert_eq!(read.len() + rejected, 3);

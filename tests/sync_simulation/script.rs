@@ -8,8 +8,10 @@ pub struct Setting {
     /// Drives everything that the operations leave open, such as how long an answer takes.
     pub seed: u64,
     pub single_fetch: bool,
-    /// `/anchors` and `/assets`, and their streams.
+    /// `/anchors` and `/assets`.
     pub ties: bool,
+    /// Those streams; without them nobody tells of an anchor.
+    pub tie_streams: bool,
     pub first_frame: FirstFrame,
     /// `updated` stays as it is when a conversation changes.
     pub clock_stopped: bool,
@@ -38,6 +40,9 @@ pub enum Op {
     Update(u64),
     Delete(u64),
     DeleteMany(u64),
+    /// An anchor more for a conversation, or one less for everybody.
+    Tie(u64),
+    DeleteAnchor(u64),
     MoveAnchor(u64),
     /// Ours; the acknowledgement comes so many ms after the deed.
     OurCreate {
@@ -64,7 +69,8 @@ pub enum Op {
     Slow(u64),
     /// The next so many frames are lost on the way.
     LoseFrames(u64),
-    Malformed,
+    /// Something changed, and the frame that says so cannot be understood.
+    Malformed(u64),
     Foreign,
     /// Says that one went that did not.
     FalseDelete(u64),
@@ -80,10 +86,15 @@ pub fn setting(seed: u64) -> Setting {
         seed: rng.next(),
         single_fetch: !six_only && !rng.once_in(5),
         ties: !six_only && !rng.once_in(5),
+        tie_streams: !rng.once_in(5),
         first_frame: [FirstFrame::Whole, FirstFrame::Split, FirstFrame::Missing]
             [rng.below(3) as usize],
         clock_stopped: rng.once_in(4),
-        conversations: [0, 1, 5, 30, 150][rng.below(5) as usize],
+        // Rarely more than one change can list.
+        conversations: match rng.below(400) {
+            0 => 1200,
+            other => [0, 1, 5, 30, 150][other as usize % 5],
+        },
         latency: [1, 10, 100, 1000][rng.below(4) as usize],
         twice: often(&mut rng),
         late: often(&mut rng),
@@ -97,9 +108,13 @@ pub fn script(seed: u64) -> Vec<Op> {
 }
 
 fn op(rng: &mut Rng) -> Op {
-    let which = rng.next() >> 8;
+    // Often the same few, so that what happens to one meets what happened to it before.
+    let which = match rng.once_in(2) {
+        true => rng.below(3),
+        false => rng.next() >> 8,
+    };
     let after = [0, 1, 20, 300, 2000][rng.below(5) as usize];
-    match rng.below(60) {
+    match rng.below(67) {
         0..15 => Op::Wait([1, 10, 60, 300, 1500, 30_000][rng.below(6) as usize]),
         15..20 => Op::Create(if rng.once_in(8) { 80 } else { 1 + rng.below(3) }),
         20..27 => Op::Update(which),
@@ -123,9 +138,12 @@ fn op(rng: &mut Rng) -> Op {
         46..49 => Op::Fail(1 + rng.below(6)),
         49..51 => Op::Slow(1 + rng.below(4)),
         51 => Op::LoseFrames(1 + rng.below(3)),
-        52..54 => Op::Malformed,
+        52..54 => Op::Malformed(which),
         54 => Op::Foreign,
         55..58 => Op::FalseDelete(which),
-        _ => Op::FalseUpsert(which),
+        58..60 => Op::FalseUpsert(which),
+        60..62 => Op::Tie(which),
+        62..66 => Op::Refresh,
+        _ => Op::DeleteAnchor(which),
     }
 }

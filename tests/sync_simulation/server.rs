@@ -146,6 +146,53 @@ impl Server {
         true
     }
 
+    /// Ties a conversation to a file that it was not tied to.
+    pub fn tie(&mut self, which: u64) -> Option<Uuid> {
+        let id = self.update(which)?;
+        let known = self.anchors.keys().copied().nth(which as usize % 5);
+        let anchor = match known {
+            Some(anchor) if which.is_multiple_of(2) => anchor,
+            _ => self.id(2),
+        };
+        let path = format!("/tied/{}", self.ticks);
+        let at = self.anchors.entry(anchor).or_insert_with(|| Anchor {
+            id: anchor,
+            paths: vec![path],
+            assets: vec![],
+            conversations: vec![],
+            updated: 0,
+        });
+        let one = self.conversations.get_mut(&id)?;
+        if !one.anchors.contains(&anchor) {
+            at.conversations.push(id);
+            one.anchors.push(anchor);
+        }
+        Some(id)
+    }
+
+    /// Deletes an anchor; the conversations that were tied to it.
+    pub fn delete_anchor(&mut self, which: u64) -> Vec<Uuid> {
+        let now = self.tick();
+        let Some(at) = which.checked_rem(self.anchors.len() as u64) else {
+            return vec![];
+        };
+        let Some(anchor) = self.anchors.keys().copied().nth(at as usize) else {
+            return vec![];
+        };
+        self.anchors.remove(&anchor);
+        let mut changed = vec![];
+        for one in self.conversations.values_mut() {
+            if one.anchors.contains(&anchor) {
+                one.anchors.retain(|other| *other != anchor);
+                if !self.clock_stopped {
+                    one.updated = now;
+                }
+                changed.push(one.id);
+            }
+        }
+        changed
+    }
+
     pub fn save_asset(&mut self) -> Uuid {
         let id = self.id(3);
         self.assets.insert(id);

@@ -16,8 +16,9 @@ const PING: u64 = 20_000;
 const PONG: u64 = 10_000;
 /// How long a request waits for an answer.
 const DEADLINE: u64 = 60_000;
-/// After the last operation. Lost frames take an audit, of which every 15th finds everything.
-const QUIET: u64 = 200_000;
+/// After the last operation: enough for all but lost frames, and often too short for an audit. Those take
+/// one, and only every 15th finds everything.
+const QUIET: u64 = 90_000;
 const AUDITED: u64 = 40_000_000;
 
 /// What a reader who only follows the changes has: each conversation and its files.
@@ -60,15 +61,25 @@ pub struct World {
     lose_frames: u64,
     /// Frames were lost or lies told: it takes an audit to find out.
     deceived: bool,
+    /// A frame about anchors was lost, or reading them failed, which is not tried for ever: it takes an audit,
+    /// too, but any will do.
+    untied: bool,
     in_flight: BTreeSet<Ticket>,
-    /// Lists that the server read on this connection, with when, and whether one arrived.
-    listed: BTreeMap<Ticket, u64>,
+    /// Lists of conversations and anchors that the server read on this connection, with when, and whether one
+    /// of conversations arrived.
+    read: BTreeMap<Ticket, u64>,
     reconciled: bool,
-    /// What we deleted ourselves: it never comes back, not even for a moment.
+    /// What we deleted ourselves, or were truly told is gone: it never comes back, not even for a moment.
     deleted: BTreeSet<Uuid>,
+    /// How many messages what we wrote had: as long as it is there, it never has fewer again.
+    wrote: BTreeMap<Uuid, u32>,
+    /// Assets that we saved, which are never unknown again.
+    saved: BTreeSet<Uuid>,
     /// When the last operation was, and whether a list arrived that the server read after it.
     quiet_since: Option<u64>,
     audited: bool,
+    /// Whether anchors arrived that the server read after it.
+    tied: bool,
     view: View,
     revision: u64,
     steps: usize,
@@ -91,9 +102,10 @@ pub fn run(setting: &Setting, script: &[Op]) -> Result<(), String> {
     world.quiet_since = Some(world.now);
     world.pass(QUIET)?;
     let patience = world.now + AUDITED;
-    let audited = |world: &World| !world.deceived || world.audited;
+    let audited =
+        |world: &World| (!world.deceived || world.audited) && (!world.untied || world.tied);
     while !(audited(&world) && world.machine.is_settled()) && world.now < patience {
-        world.pass(1_000)?;
+        world.pass(10_000)?;
     }
     world.finish()
 }
@@ -120,11 +132,15 @@ impl World {
             slow: 0,
             lose_frames: 0,
             deceived: false,
+            untied: false,
             in_flight: BTreeSet::new(),
-            listed: BTreeMap::new(),
+            read: BTreeMap::new(),
             deleted: BTreeSet::new(),
+            wrote: BTreeMap::new(),
+            saved: BTreeSet::new(),
             quiet_since: None,
             audited: false,
+            tied: false,
             reconciled: false,
             view: View::new(),
             revision: 0,
@@ -171,9 +187,22 @@ impl World {
                     }
                 }
             }
+            Op::Tie(which) => {
+                if let Some(id) = self.server.tie(*which) {
+                    self.announce(Frame::upsert(id));
+                    self.announce(Frame::Anchors);
+                }
+            }
+            Op::DeleteAnchor(which) => {
+                for id in self.server.delete_anchor(*which) {
+                    self.announce(Frame::upsert(id));
+                }
+                self.announce(Frame::Anchors);
+            }
             Op::MoveAnchor(which) => {
                 // Without the route nothing but the next list tells.
                 if self.setting.ties && self.server.move_anchor(*which) {
+                    self.untied |= !self.setting.tie_streams;
                     self.announce(Frame::Anchors);
                 }
             }
@@ -211,6 +240,7 @@ impl World {
             Op::OurAsset => {
                 let id = self.server.save_asset();
                 self.announce(Frame::Assets);
+                self.saved.insert(id);
                 self.step(Input::WroteAsset(id))?;
             }
             Op::Refresh => self.step(Input::Refresh)?,
@@ -226,11 +256,15 @@ impl World {
             Op::Fail(requests) => self.fail = *requests,
             Op::Slow(requests) => self.slow = *requests,
             Op::LoseFrames(frames) => self.lose_frames = *frames,
-            Op::Malformed => self.announce(Frame::Conversations {
-                upserts: vec![],
-                deletes: vec![],
-                malformed: true,
-            }),
+            Op::Malformed(which) => {
+                // It may have told of this.
+                self.server.update(*which);
+                self.announce(Frame::Conversations {
+                    upserts: vec![],
+                    deletes: vec![],
+                    malformed: true,
+                });
+            }
             Op::Foreign => self.announce(Frame::Conversations {
                 upserts: vec![],
                 deletes: vec![],
@@ -254,9 +288,15 @@ impl World {
         if !self.open || self.half_open || (ties && !self.setting.ties) {
             return;
         }
+        if ties && !self.setting.tie_streams {
+            return;
+        }
         if self.lose_frames > 0 {
             self.lose_frames -= 1;
-            self.deceived = true;
+            match frame {
+                Frame::Anchors => self.untied = true,
+                Frame::Conversations { .. } | Frame::Assets => self.deceived = true,
+            }
             return;
         }
         let (twice, late) = (self.setting.twice, self.setting.late);
@@ -279,7 +319,7 @@ impl World {
         }
         self.open = true;
         self.half_open = false;
-        self.listed.clear();
+        self.read.clear();
         self.reconciled = false;
         for frame in self.server.first_frames() {
             let delay = 1 + self.rng.below(400);
@@ -357,11 +397,15 @@ impl World {
                     other => return Err(format!("no answer: {other:?}")),
                 };
                 self.in_flight.remove(&ticket);
-                if matches!(input, Input::Listed(_, Some(_)))
-                    && let Some(read) = self.listed.get(&ticket)
-                {
-                    self.audited |= self.quiet_since.is_some_and(|quiet| *read > quiet);
-                    self.reconciled = true;
+                let read = self.read.get(&ticket);
+                let after = read > self.quiet_since.as_ref() && self.quiet_since.is_some();
+                match &input {
+                    Input::Listed(_, Some(_)) => {
+                        self.audited |= after;
+                        self.reconciled |= read.is_some();
+                    }
+                    Input::Anchors(_, Answer::Here(_) | Answer::Missing) => self.tied |= after,
+                    _ => {}
                 }
                 self.step(input)
             }
@@ -399,13 +443,15 @@ impl World {
     /// What the server says now.
     fn answer(&mut self, action: Action, fails: bool) -> Input {
         let ties = self.setting.ties;
+        if let Action::List { ticket, .. } | Action::Anchors(ticket) = action {
+            self.read.insert(ticket, self.now);
+        }
         match action {
             Action::List { ticket, .. } if fails => Input::Listed(ticket, None),
             Action::List {
                 ticket,
                 transferables,
             } => {
-                self.listed.insert(ticket, self.now);
                 let mut conversations = Builder::default();
                 let mut anchors = vec![];
                 for one in self.server.conversations.values() {
@@ -474,13 +520,32 @@ impl World {
         }
         match &input {
             Input::Deleted(id) => drop(self.deleted.insert(*id)),
+            Input::Frame { deletes, .. } => {
+                // True or not: it goes at once.
+                self.wrote.retain(|id, _| !deletes.contains(id));
+                let gone = |id: &&Uuid| !self.server.conversations.contains_key(id);
+                self.deleted.extend(deletes.iter().filter(gone));
+            }
             // An older write of ours whose answer took longer is looked up at once.
-            Input::Wrote(one) => drop(self.deleted.remove(&one.id)),
+            Input::Wrote(one) => {
+                self.deleted.remove(&one.id);
+                self.wrote.insert(one.id, one.messages);
+            }
             _ => {}
         }
+        self.wrote
+            .retain(|id, _| self.server.conversations.contains_key(id));
         let outcome = self.machine.step(self.instant(), input);
-        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
-            return Err(format!("{id} is back"));
+        if !outcome.deltas.is_empty() {
+            self.nothing_came_back()?;
+        }
+        let unknown = |id: &&Uuid| !self.reader.ties().knows_asset(**id);
+        if let Some(id) = self.saved.iter().find(unknown) {
+            return Err(format!("our asset {id} is not known any more"));
+        }
+        let total = outcome.deltas.last().map(|delta| delta.total);
+        if total.is_some_and(|total| total != self.reader.snapshot().len()) {
+            return Err(format!("a change says that there are {total:?}"));
         }
         for delta in outcome.deltas {
             self.follow(delta)?;
@@ -494,6 +559,7 @@ impl World {
             self.in_flight.insert(ticket);
             let fails = self.fail > 0;
             self.fail = self.fail.saturating_sub(1);
+            self.untied |= fails && self.setting.ties && matches!(action, Action::Anchors(_));
             let delay = self.delay();
             if self.half_open {
                 self.later(DEADLINE, true, Event::Read(action, true));
@@ -508,6 +574,21 @@ impl World {
             return Err("live without a list since the stream opened".into());
         }
         Ok(())
+    }
+
+    fn nothing_came_back(&self) -> Result<(), String> {
+        if let Some(id) = self.deleted.iter().find(|id| self.reader.contains(**id)) {
+            return Err(format!("{id} is back"));
+        }
+        let undone = |(id, messages): &(&Uuid, &u32)| {
+            self.reader
+                .get(**id)
+                .is_none_or(|one| one.messages < **messages)
+        };
+        match self.wrote.iter().find(undone) {
+            Some((id, _)) => Err(format!("what we wrote of {id} is undone")),
+            None => Ok(()),
+        }
     }
 
     /// What a client does with a change.
@@ -557,6 +638,15 @@ impl World {
         agree("the client", &self.view, "the index", &index)?;
         if self.revision != self.reader.snapshot().revision() {
             return Err("the last change was not told".into());
+        }
+        if self.reader.snapshot().len() != index.len() {
+            return Err("the index cannot count".into());
+        }
+        let lost = |(id, (one, _)): &(&Uuid, &(Conversation, _))| {
+            self.reader.get(**id).as_ref() != Some(one) || !self.reader.contains(**id)
+        };
+        if let Some((id, _)) = index.iter().find(lost) {
+            return Err(format!("{id} is in the index and cannot be found"));
         }
         if self.setting.ties {
             let missing = |id: &&Uuid| !self.reader.ties().knows_asset(**id);

@@ -89,3 +89,43 @@ async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Re
 fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_description_has_the_routes_there_are() {
+        // Neither says how a parameter is called: `{}`.
+        let anonymous = |path: &str| -> String {
+            let parts = path.split('/').map(|part| match part.strip_prefix('{') {
+                Some(_) => "{}",
+                None => part,
+            });
+            parts.collect::<Vec<_>>().join("/")
+        };
+        // axum tells its routes in its debug format only.
+        let shown = format!("{:?}", routes::all());
+        let routes: BTreeSet<String> = shown
+            .split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|text| text.starts_with('/'))
+            .map(anonymous)
+            // What no route takes.
+            .filter(|path| path != "/" && path != "/{}")
+            .collect();
+        assert!(routes.len() > 90, "{shown}");
+        let page: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+        let described: BTreeSet<String> = page["paths"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|path| anonymous(path))
+            .collect();
+        let differences: Vec<_> = routes.symmetric_difference(&described).collect();
+        assert!(differences.is_empty(), "on one side only: {differences:?}");
+    }
+}

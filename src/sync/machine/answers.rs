@@ -67,8 +67,15 @@ impl Machine {
         };
         if self.anchors_missing {
             if transferables {
+                // What is newer than the list may be tied to anchors that the list could not have.
+                let reader = self.index.reader();
+                let tied = newer.iter().filter_map(|id| reader.get(*id));
+                let newer: HashSet<Uuid> = tied.flat_map(|one| one.anchors).collect();
                 let unknown = self.unknown_anchors();
-                self.obscure.extend(unknown);
+                if !unknown.is_disjoint(&newer) {
+                    self.list.soon(now + DEBOUNCE);
+                }
+                self.obscure.extend(unknown.difference(&newer));
             } else if self.has_unknown_anchors() {
                 self.list.soon(now);
             }
@@ -91,16 +98,20 @@ impl Machine {
         };
         let known = self.touched.get(&id).copied().unwrap_or_default();
         let overruled = known > ticket || self.listed > ticket;
+        // What left before the stream opened says nothing of the routes of the server that is there now.
+        let current = self.opened.is_some_and(|opened| ticket > opened);
+        let works = match &fetched {
+            Fetched::Found(one, _) => one.id == id,
+            Fetched::Gone => true,
+            Fetched::NotFound | Fetched::Failed => false,
+        };
+        if current && works {
+            self.single = SingleFetch::Works;
+        }
         let (mutation, anchors) = match fetched {
-            Fetched::Found(one, anchors) if one.id == id => {
-                self.single = SingleFetch::Works;
-                (Mutation::Upsert(*one), anchors)
-            }
-            Fetched::Gone => {
-                self.single = SingleFetch::Works;
-                (Mutation::Remove(id), vec![])
-            }
-            Fetched::NotFound if self.single == SingleFetch::Works => {
+            Fetched::Found(one, anchors) if one.id == id => (Mutation::Upsert(*one), anchors),
+            Fetched::Gone => (Mutation::Remove(id), vec![]),
+            Fetched::NotFound if self.single == SingleFetch::Works && current => {
                 (Mutation::Remove(id), vec![])
             }
             Fetched::NotFound => {

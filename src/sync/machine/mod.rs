@@ -406,6 +406,8 @@ impl Machine {
 
     fn close(&mut self) {
         self.opened = None;
+        // What answers by now may be another server.
+        self.single = SingleFetch::Unknown;
         // The list after the next connection covers everything that was still to be asked for.
         self.needs.clear();
         self.requests.clear();

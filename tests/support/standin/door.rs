@@ -3,7 +3,7 @@
 use super::{Shared, routes};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -36,6 +36,8 @@ pub(super) struct Entrance {
     /// Each signal stops the connections that are open then.
     frozen: watch::Sender<()>,
     accepting: Option<JoinHandle<()>>,
+    /// Keeps the port ours while nobody listens there.
+    _reserved: TcpSocket,
     _serving: Abort,
 }
 
@@ -50,20 +52,21 @@ impl Drop for Abort {
 impl Entrance {
     /// Opens on a free port.
     pub fn open(runtime: Handle, shared: Arc<Shared>) -> Self {
-        let (inner, listener) = listen(0);
+        let (inner, listener) = listen();
         let serving = runtime.spawn(routes::serve(listener, Arc::clone(&shared)));
-        let (outer, listener) = listen(0);
+        let reserved = take(0);
         let mut entrance = Self {
-            port: outer.port(),
+            port: reserved.local_addr().unwrap().port(),
             runtime,
             shared,
             inner,
             door: Door::Closed,
             frozen: watch::channel(()).0,
             accepting: None,
+            _reserved: reserved,
             _serving: Abort(serving),
         };
-        entrance.accept(Door::Open, listener);
+        entrance.accept(Door::Open);
         entrance
     }
 
@@ -81,8 +84,7 @@ impl Entrance {
             }
         }
         if door != Door::Closed {
-            let (_, listener) = listen(self.port);
-            self.accept(door, listener);
+            self.accept(door);
         }
     }
 
@@ -91,12 +93,15 @@ impl Entrance {
         self.frozen.send_replace(());
     }
 
-    fn accept(&mut self, door: Door, listener: std::net::TcpListener) {
+    fn accept(&mut self, door: Door) {
         self.door = door;
         let (inner, shared) = (self.inner, Arc::clone(&self.shared));
         let frozen = self.frozen.clone();
+        let runtime = self.runtime.enter();
+        // Bigger than any number of connections here: none waits for the loop below.
+        let listener = take(self.port).listen(1024).unwrap();
+        drop(runtime);
         self.accepting = Some(self.runtime.spawn(async move {
-            let listener = TcpListener::from_std(listener).unwrap();
             let mut held = Vec::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
@@ -150,8 +155,20 @@ async fn relay(
     let _ = go.send(());
 }
 
-fn listen(port: u16) -> (SocketAddr, std::net::TcpListener) {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+fn listen() -> (SocketAddr, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     (listener.local_addr().unwrap(), listener)
+}
+
+/// Takes a port (0: a free one) that only this function can take once more. Until somebody listens there,
+/// connections are refused, and nobody else is given it.
+fn take(port: u16) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Connections of before are still closing.
+    socket.set_reuseaddr(true).unwrap();
+    #[cfg(unix)]
+    socket.set_reuseport(true).unwrap();
+    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
+    socket
 }
