@@ -3,7 +3,8 @@
 import * as vscode from "vscode";
 import type { ConversationItem, Deleted, Imported, Page, SearchHit, Started, Status } from "./protocol";
 import { Missing, type Server } from "./server";
-import { ago, type Conversations, line, link } from "./view";
+import { ago, line, link } from "./text";
+import type { Conversations } from "./view";
 
 interface Target {
   item: ConversationItem;
@@ -12,7 +13,7 @@ interface Target {
 type Choice = vscode.QuickPickItem & { item: ConversationItem };
 
 export function register(server: Server, view: Conversations): vscode.Disposable {
-  const command = (name: string, run: (...args: never[]) => Promise<unknown>) =>
+  const command = (name: string, run: (...args: never[]) => unknown) =>
     vscode.commands.registerCommand(`piecesLsp.${name}`, async (...args: never[]) => {
       try {
         return await run(...args);
@@ -150,8 +151,12 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     }),
     command("restart", () => server.restart()),
-    command("showLog", async () => server.log.show()),
-    command("more", async () => view.more()),
+    command("showLog", () => {
+      server.log.show();
+    }),
+    command("more", () => {
+      view.more();
+    }),
   );
 }
 
