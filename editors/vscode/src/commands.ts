@@ -23,7 +23,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     });
   const chosen = async (target: Target | undefined, title: string) =>
-    target?.item ?? view.selected() ?? (await pick(server, title));
+    target?.item ?? (await shown(server)) ?? view.selected() ?? (await pick(server, title));
   return vscode.Disposable.from(
     command("start", async (uri?: vscode.Uri) => {
       const editor = vscode.window.activeTextEditor;
@@ -73,7 +73,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     }),
     command("open", async (target?: Target) => {
-      const item = await chosen(target, "Open Conversation");
+      const item = target?.item ?? (await pick(server, "Open Conversation"));
       if (item) {
         await show(item.id);
       }
@@ -177,12 +177,23 @@ async function show(id: string): Promise<void> {
   });
 }
 
+/** The conversation whose document is active. */
+async function shown(server: Server): Promise<ConversationItem | undefined> {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  if (uri?.scheme !== "pieces-conversation") {
+    return undefined;
+  }
+  const { items } = await server.run<Page>("pieces.conversations.list", { uri: uri.toString() });
+  return items.find((item) => item.uri === uri.toString());
+}
+
 /** Searches as one types; the server filters and ranks. */
 function pick(server: Server, title: string): Promise<ConversationItem | undefined> {
   const input = vscode.window.createQuickPick<Choice>();
   input.title = title;
   input.placeholder = "Name of a conversation";
   let latest = 0;
+  let accepted = false;
   let source: vscode.CancellationTokenSource | undefined;
   const search = async (query: string) => {
     const mine = ++latest;
@@ -212,10 +223,23 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
     }
   };
   return new Promise((resolve) => {
-    input.onDidChangeValue(search);
-    input.onDidAccept(() => {
-      resolve(input.activeItems[0]?.item);
+    const accept = () => {
+      resolve((input.activeItems[0] ?? input.items[0])?.item);
       input.hide();
+    };
+    const searchAndAccept = async (query: string) => {
+      await search(query);
+      if (accepted && !input.busy) {
+        accept();
+      }
+    };
+    input.onDidChangeValue(searchAndAccept);
+    input.onDidAccept(() => {
+      // Until the answer to what was typed is there, the list is of something else.
+      accepted = true;
+      if (!input.busy) {
+        accept();
+      }
     });
     input.onDidHide(() => {
       resolve(undefined);
@@ -224,7 +248,7 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
       input.dispose();
     });
     input.show();
-    void search("");
+    void searchAndAccept("");
   });
 }
 

@@ -3,7 +3,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { LanguageClient, RevealOutputChannelOn, State as ClientState } from "vscode-languageclient/node";
+import {
+  CloseAction,
+  type ErrorHandler,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State as ClientState,
+} from "vscode-languageclient/node";
 import type { Changes, Status } from "./protocol";
 
 const SECTION = "piecesLsp";
@@ -12,7 +18,7 @@ const SETTINGS = ["backend", "url", "confirmDelete", "codeLens", "inlayHints", "
 export class Missing extends Error {}
 
 /** What there is to say: the server's own status, or that there is no server. */
-export type Shown = Status | "missing" | "stopped";
+export type Shown = Status | "missing" | "starting" | "stopped";
 
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel("Pieces Conversations", { log: true });
@@ -91,7 +97,9 @@ export class Server implements vscode.Disposable {
     if (dataDir !== "") {
       args.push("--data-dir", dataDir);
     }
-    const client = new LanguageClient(
+    let handler: ErrorHandler | undefined;
+    const usual = (): ErrorHandler => (handler ??= client.createDefaultErrorHandler());
+    const client: LanguageClient = new LanguageClient(
       SECTION,
       "Pieces Conversations",
       { command, args },
@@ -107,6 +115,17 @@ export class Server implements vscode.Disposable {
         initializationOptions: { ...settings(), liveUpdates: true },
         outputChannel: this.log,
         revealOutputChannelOn: RevealOutputChannelOn.Never,
+        // As usual, but it is shown when the client gives up on a server that crashes again and again.
+        errorHandler: {
+          error: (error, message, count) => usual().error(error, message, count),
+          closed: async () => {
+            const result = await usual().closed();
+            if (result.action === CloseAction.DoNotRestart && this.client === client) {
+              this.statusChanged.fire("stopped");
+            }
+            return result;
+          },
+        },
         middleware: {
           workspace: {
             configuration: (params) => params.items.map(() => ({ ...settings(), liveUpdates: true })),
@@ -124,8 +143,8 @@ export class Server implements vscode.Disposable {
       if (this.client !== client) {
         return;
       }
-      if (newState === ClientState.Stopped) {
-        this.statusChanged.fire("stopped");
+      if (newState === ClientState.Starting) {
+        this.statusChanged.fire("starting");
       } else if (newState === ClientState.Running) {
         // A server that was started again knows nothing of what was shown.
         this.changed.fire({ revision: 0, total: 0, upserted: [], removed: [], reset: true });

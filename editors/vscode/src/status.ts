@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import type { Server, Shown } from "./server";
 import { line } from "./text";
 
-const NONE = { missing: "The server was not found.", stopped: "The server is not running." };
+const NONE = { starting: "The server is starting.", missing: "The server was not found.", stopped: "The server is not running." };
 
 export function statusItem(server: Server): vscode.Disposable {
   const item = vscode.window.createStatusBarItem("piecesLsp.status", vscode.StatusBarAlignment.Right, 90);

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { ConversationItem, Page } from "./protocol";
-import type { Server } from "./server";
+import type { Server, Shown } from "./server";
 import { ago, line, link } from "./text";
 
 const PAGE = 100;
@@ -65,6 +65,9 @@ export class Conversations
           this.badge(total);
         }
         this.refresh();
+      }),
+      server.onStatus((shown) => {
+        this.onStatus(shown);
       }),
       this.view.onDidChangeVisibility(() => {
         this.refreshIfStale();
@@ -135,6 +138,18 @@ export class Conversations
       const dragged = items.map(({ name, uri }) => ({ name, uri }));
       data.set(DRAGGED, new vscode.DataTransferItem(JSON.stringify(dragged)));
       data.set("text/plain", new vscode.DataTransferItem(items.map(({ uri }) => uri).join("\n")));
+    }
+  }
+
+  private onStatus(shown: Shown): void {
+    const offline = typeof shown !== "string" && shown.state === "offline" && shown.conversations > 0;
+    this.view.message = offline ? "Nothing answers at the moment. This is what was last read." : "";
+    if (shown === "stopped") {
+      // An empty view says what to do.
+      this.lists = { file: [], recent: [] };
+      this.total = 0;
+      this.badge(0);
+      this.changed.fire(undefined);
     }
   }
 
