@@ -233,7 +233,10 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
         accept();
       }
     };
-    input.onDidChangeValue(searchAndAccept);
+    input.onDidChangeValue((query) => {
+      accepted = false;
+      return searchAndAccept(query);
+    });
     input.onDidAccept(() => {
       // Until the answer to what was typed is there, the list is of something else.
       accepted = true;

@@ -36,7 +36,8 @@ const MORE: More = { kind: "more" };
 export class Conversations
   implements vscode.TreeDataProvider<Node>, vscode.TreeDragAndDropController<Node>, vscode.Disposable
 {
-  readonly dragMimeTypes = [DRAGGED, "text/plain"];
+  // Nothing else beside it: VS Code would insert a plain text rather than ask for the link.
+  readonly dragMimeTypes = [DRAGGED];
   readonly dropMimeTypes: string[] = [];
   private readonly changed = new vscode.EventEmitter<Node | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
@@ -137,7 +138,6 @@ export class Conversations
     if (items.length > 0) {
       const dragged = items.map(({ name, uri }) => ({ name, uri }));
       data.set(DRAGGED, new vscode.DataTransferItem(JSON.stringify(dragged)));
-      data.set("text/plain", new vscode.DataTransferItem(items.map(({ uri }) => uri).join("\n")));
     }
   }
 

@@ -62,7 +62,7 @@ fs.writeFileSync(
 );
 
 /** Until it is so, or the deadline has passed. */
-async function until(what, condition, deadline = 30_000) {
+async function until(what, condition, deadline = 60_000) {
   const end = Date.now() + deadline;
   for (;;) {
     try {
@@ -144,7 +144,7 @@ try {
   });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(`http://127.0.0.1:${port}/?folder=${work}`);
   await page.waitForSelector(".monaco-workbench");
 
@@ -315,7 +315,13 @@ try {
   await day("local", local, "retry.rs", "notes.md");
   await step("a-copied-link", async () => {
     await row("Deeds in local").click({ button: "right" });
-    await page.getByRole("menuitem", { name: "Copy Link to Conversation" }).first().click();
+    const entry = page.getByRole("menuitem", { name: "Copy Link to Conversation" }).first();
+    await entry.waitFor();
+    // The menu takes no click that comes right after the one that opened it.
+    await until("the menu to close", async () => {
+      if (await entry.isVisible()) await entry.click({ timeout: 1_000 }).catch(() => {});
+      return !(await entry.isVisible());
+    });
     const link = /^\[Deeds in local\]\(pieces-conversation:\/[0-9a-f-]{36}\.md\)$/;
     await until("the link", async () => link.test(await page.evaluate(() => navigator.clipboard.readText())));
   });
@@ -437,6 +443,6 @@ try {
   // As a person leaves: the server must go with the editor, without being killed.
   const left = new Promise((resolve) => server.once("exit", resolve));
   process.kill(-server.pid, "SIGTERM");
-  await Promise.race([left, new Promise((resolve) => setTimeout(resolve, 10_000))]);
+  await Promise.race([left, new Promise((resolve) => setTimeout(resolve, 20_000))]);
 }
 process.exit(failed > 0 ? 1 : 0);
