@@ -330,17 +330,27 @@ try {
   await step("a-conversation-dropped-into-a-text-is-a-link", async () => {
     await explorer("plan.md");
     await conversations();
-    const from = await row("Deeds in local").boundingBox();
-    const to = await text("Jitter keeps").boundingBox();
-    await page.mouse.move(from.x + 60, from.y + 10);
-    await page.mouse.down();
-    await page.mouse.move(to.x + 40, to.y + 20, { steps: 5 });
-    // Shift is what VS Code wants for a drop into a text.
-    await page.keyboard.down("Shift");
-    await page.mouse.move(to.x + 20, to.y + 5, { steps: 5 });
-    await page.mouse.up();
-    await page.keyboard.up("Shift");
-    await text("[Deeds in local](pieces-conversation:/").waitFor();
+    await row("This File").waitFor({ state: "detached" });
+    const dropped = text("[Deeds in local](pieces-conversation:/");
+    // A drop that comes before VS Code has seen Shift or the drag goes nowhere: again, as a person would.
+    for (let tries = 0; ; tries++) {
+      const from = await row("Deeds in local").boundingBox();
+      const to = await text("Jitter keeps").boundingBox();
+      await page.mouse.move(from.x + 60, from.y + 10);
+      await page.mouse.down();
+      await page.mouse.move(to.x + 40, to.y + 20, { steps: 10 });
+      // Shift is what VS Code wants for a drop into a text.
+      await page.keyboard.down("Shift");
+      await page.mouse.move(to.x + 20, to.y + 5, { steps: 10 });
+      await page.mouse.up();
+      await page.keyboard.up("Shift");
+      try {
+        await dropped.waitFor({ timeout: 4_000 });
+        break;
+      } catch (error) {
+        if (tries === 5) throw error;
+      }
+    }
     await palette("Revert File", "File");
     await text("[Deeds in local](pieces-conversation:/").waitFor({ state: "detached" });
   });
