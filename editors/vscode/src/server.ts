@@ -5,6 +5,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import {
   CloseAction,
+  ErrorAction,
   type ErrorHandler,
   LanguageClient,
   RevealOutputChannelOn,
@@ -117,7 +118,8 @@ export class Server implements vscode.Disposable {
         revealOutputChannelOn: RevealOutputChannelOn.Never,
         // As usual, but it is shown when the client gives up on a server that crashes again and again.
         errorHandler: {
-          error: (error, message, count) => usual().error(error, message, count),
+          // Writing to a server that has just died is no reason to shut down: its end is noticed at once, and it is started again.
+          error: () => ({ action: ErrorAction.Continue, handled: true }),
           closed: async () => {
             const result = await usual().closed();
             if (result.action === CloseAction.DoNotRestart && this.client === client) {
