@@ -10,6 +10,40 @@ failed=0
 ok() { echo "ok $1"; }
 fail() { echo "FAIL $1: $2"; failed=1; }
 
+# What a suite starts ends with it: `contain` makes $scratch, which every process of the suite has in its environment.
+contain() {
+    scratch=$(mktemp -d)
+    trap 'end_all; rm -rf "$scratch"' EXIT
+    trap 'exit 130' INT TERM HUP
+}
+
+running() { # the processes of this suite
+    env -i PATH="$PATH" grep -lsaF -- "$scratch" /proc/[0-9]*/environ | sed 's|/proc/\([0-9]*\)/.*|\1|' | grep -vx $$
+}
+
+end_all() {
+    for one in $(running); do kill -KILL "$one" 2>/dev/null; done
+}
+
+nothing_left() { # NAME: a check that everything has ended by itself, or soon does
+    tries=0
+    while left=$(running); test -n "$left"; do
+        tries=$((tries + 1))
+        if test "$tries" -gt 400; then
+            fail "$1" "still running: $(for one in $left; do tr '\0' ' ' <"/proc/$one/cmdline"; echo; done | cut -c 1-200 | tr '\n' ';')"
+            return
+        fi
+        sleep 0.05
+    done
+    ok "$1"
+}
+
+# One command of the suite. The shell waits beside it, so that a signal is not held up; and it ends if the shell is killed.
+guarded() { # COMMAND...
+    setpriv --pdeathsig TERM "$@" &
+    wait $!
+}
+
 apt_get() { # PACKAGE...: from the machine's own suites
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }

@@ -3,7 +3,8 @@
 import * as vscode from "vscode";
 import type { ConversationItem, Deleted, Imported, Page, SearchHit, Started, Status } from "./protocol";
 import { Missing, type Server } from "./server";
-import { ago, type Conversations, line, link } from "./view";
+import { ago, line, link } from "./text";
+import type { Conversations } from "./view";
 
 interface Target {
   item: ConversationItem;
@@ -12,7 +13,7 @@ interface Target {
 type Choice = vscode.QuickPickItem & { item: ConversationItem };
 
 export function register(server: Server, view: Conversations): vscode.Disposable {
-  const command = (name: string, run: (...args: never[]) => Promise<unknown>) =>
+  const command = (name: string, run: (...args: never[]) => unknown) =>
     vscode.commands.registerCommand(`piecesLsp.${name}`, async (...args: never[]) => {
       try {
         return await run(...args);
@@ -22,7 +23,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     });
   const chosen = async (target: Target | undefined, title: string) =>
-    target?.item ?? view.selected() ?? (await pick(server, title));
+    target?.item ?? (await shown(server)) ?? view.selected() ?? (await pick(server, title));
   return vscode.Disposable.from(
     command("start", async (uri?: vscode.Uri) => {
       const editor = vscode.window.activeTextEditor;
@@ -72,7 +73,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     }),
     command("open", async (target?: Target) => {
-      const item = await chosen(target, "Open Conversation");
+      const item = target?.item ?? (await pick(server, "Open Conversation"));
       if (item) {
         await show(item.id);
       }
@@ -150,8 +151,12 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       }
     }),
     command("restart", () => server.restart()),
-    command("showLog", async () => server.log.show()),
-    command("more", async () => view.more()),
+    command("showLog", () => {
+      server.log.show();
+    }),
+    command("more", () => {
+      view.more();
+    }),
   );
 }
 
@@ -172,12 +177,23 @@ async function show(id: string): Promise<void> {
   });
 }
 
+/** The conversation whose document is active. */
+async function shown(server: Server): Promise<ConversationItem | undefined> {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  if (uri?.scheme !== "pieces-conversation") {
+    return undefined;
+  }
+  const { items } = await server.run<Page>("pieces.conversations.list", { uri: uri.toString() });
+  return items.find((item) => item.uri === uri.toString());
+}
+
 /** Searches as one types; the server filters and ranks. */
 function pick(server: Server, title: string): Promise<ConversationItem | undefined> {
   const input = vscode.window.createQuickPick<Choice>();
   input.title = title;
   input.placeholder = "Name of a conversation";
   let latest = 0;
+  let accepted = false;
   let source: vscode.CancellationTokenSource | undefined;
   const search = async (query: string) => {
     const mine = ++latest;
@@ -207,10 +223,26 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
     }
   };
   return new Promise((resolve) => {
-    input.onDidChangeValue(search);
-    input.onDidAccept(() => {
-      resolve(input.activeItems[0]?.item);
+    const accept = () => {
+      resolve((input.activeItems[0] ?? input.items[0])?.item);
       input.hide();
+    };
+    const searchAndAccept = async (query: string) => {
+      await search(query);
+      if (accepted && !input.busy) {
+        accept();
+      }
+    };
+    input.onDidChangeValue((query) => {
+      accepted = false;
+      return searchAndAccept(query);
+    });
+    input.onDidAccept(() => {
+      // Until the answer to what was typed is there, the list is of something else.
+      accepted = true;
+      if (!input.busy) {
+        accept();
+      }
     });
     input.onDidHide(() => {
       resolve(undefined);
@@ -219,7 +251,7 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
       input.dispose();
     });
     input.show();
-    void search("");
+    void searchAndAccept("");
   });
 }
 

@@ -4,14 +4,14 @@ import * as vscode from "vscode";
 import { register } from "./commands";
 import { Server } from "./server";
 import { statusItem } from "./status";
-import { Conversations } from "./view";
+import { Conversations, drops } from "./view";
 
 let server: Server | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   server = new Server(context);
   const view = new Conversations(server);
-  context.subscriptions.push(server, view, statusItem(server), register(server, view));
+  context.subscriptions.push(server, view, statusItem(server), register(server, view), drops());
   const needed = vscode.workspace.textDocuments.some((one) => one.uri.scheme === "pieces-conversation");
   if (needed) {
     server.start().catch(() => undefined);

@@ -3,22 +3,31 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { LanguageClient, RevealOutputChannelOn, State as ClientState } from "vscode-languageclient/node";
+import {
+  CloseAction,
+  ErrorAction,
+  type ErrorHandler,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State as ClientState,
+} from "vscode-languageclient/node";
 import type { Changes, Status } from "./protocol";
 
 const SECTION = "piecesLsp";
-/** The server registers no command of ours with VS Code: it would claim them globally. */
 const SETTINGS = ["backend", "url", "confirmDelete", "codeLens", "inlayHints", "diagnostics"] as const;
 
 export class Missing extends Error {}
+
+/** What there is to say: the server's own status, or that there is no server. */
+export type Shown = Status | "missing" | "starting" | "stopped";
 
 export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel("Pieces Conversations", { log: true });
   private client: LanguageClient | undefined;
   private starting: Promise<LanguageClient> | undefined;
   private readonly changed = new vscode.EventEmitter<Changes>();
-  private readonly statusChanged = new vscode.EventEmitter<Status | undefined>();
-  private readonly subscriptions: vscode.Disposable[] = [];
+  private readonly statusChanged = new vscode.EventEmitter<Shown>();
+  private readonly subscriptions: { dispose(): unknown }[] = [];
   readonly onChanges = this.changed.event;
   readonly onStatus = this.statusChanged.event;
 
@@ -30,7 +39,9 @@ export class Server implements vscode.Disposable {
       vscode.workspace.onDidChangeConfiguration((event) => {
         const restart = ["server.path", "dataDir", "logLevel"];
         if (restart.some((key) => event.affectsConfiguration(`${SECTION}.${key}`)) && this.client) {
-          void this.restart();
+          this.restart().catch((error: unknown) => {
+            this.log.error(String(error));
+          });
         } else if (event.affectsConfiguration(SECTION) && this.client?.isRunning()) {
           void this.client.sendNotification("workspace/didChangeConfiguration", {
             settings: { pieces: settings() },
@@ -43,6 +54,10 @@ export class Server implements vscode.Disposable {
   /** Runs a command of the server, starting it if need be. */
   async run<T>(command: string, argument?: object, token?: vscode.CancellationToken): Promise<T> {
     const client = await this.start();
+    if (client.needsStart()) {
+      // It has crashed so often that the client has given up; whoever needs it now wants it back.
+      await client.start();
+    }
     const params = { command, arguments: argument === undefined ? [] : [argument] };
     // An argument that is undefined would be one more positional parameter.
     const method = "workspace/executeCommand";
@@ -52,7 +67,7 @@ export class Server implements vscode.Disposable {
   start(): Promise<LanguageClient> {
     this.starting ??= this.launch().catch((error: unknown) => {
       this.starting = undefined;
-      this.statusChanged.fire(undefined);
+      this.statusChanged.fire(error instanceof Missing ? "missing" : "stopped");
       throw error;
     });
     return this.starting;
@@ -62,7 +77,9 @@ export class Server implements vscode.Disposable {
     const old = this.client;
     this.client = undefined;
     this.starting = undefined;
-    await old?.dispose().catch((error: unknown) => this.log.warn(String(error)));
+    await old?.dispose().catch((error: unknown) => {
+      this.log.warn(String(error));
+    });
     await this.start();
   }
 
@@ -81,7 +98,9 @@ export class Server implements vscode.Disposable {
     if (dataDir !== "") {
       args.push("--data-dir", dataDir);
     }
-    const client = new LanguageClient(
+    let handler: ErrorHandler | undefined;
+    const usual = (): ErrorHandler => (handler ??= client.createDefaultErrorHandler());
+    const client: LanguageClient = new LanguageClient(
       SECTION,
       "Pieces Conversations",
       { command, args },
@@ -97,6 +116,18 @@ export class Server implements vscode.Disposable {
         initializationOptions: { ...settings(), liveUpdates: true },
         outputChannel: this.log,
         revealOutputChannelOn: RevealOutputChannelOn.Never,
+        // As usual, but it is shown when the client gives up on a server that crashes again and again.
+        errorHandler: {
+          // Writing to a server that has just died is no reason to shut down: its end is noticed at once, and it is started again.
+          error: () => ({ action: ErrorAction.Continue, handled: true }),
+          closed: async () => {
+            const result = await usual().closed();
+            if (result.action === CloseAction.DoNotRestart && this.client === client) {
+              this.statusChanged.fire("stopped");
+            }
+            return result;
+          },
+        },
         middleware: {
           workspace: {
             configuration: (params) => params.items.map(() => ({ ...settings(), liveUpdates: true })),
@@ -104,11 +135,18 @@ export class Server implements vscode.Disposable {
         },
       },
     );
-    client.onNotification("pieces/didChangeConversations", (changes: Changes) => this.changed.fire(changes));
-    client.onNotification("pieces/didChangeStatus", (status: Status) => this.statusChanged.fire(status));
+    client.onNotification("pieces/didChangeConversations", (changes: Changes) => {
+      this.changed.fire(changes);
+    });
+    client.onNotification("pieces/didChangeStatus", (status: Status) => {
+      this.statusChanged.fire(status);
+    });
     client.onDidChangeState(({ newState }) => {
-      if (newState === ClientState.Stopped) {
-        this.statusChanged.fire(undefined);
+      if (this.client !== client) {
+        return;
+      }
+      if (newState === ClientState.Starting) {
+        this.statusChanged.fire("starting");
       } else if (newState === ClientState.Running) {
         // A server that was started again knows nothing of what was shown.
         this.changed.fire({ revision: 0, total: 0, upserted: [], removed: [], reset: true });
@@ -124,14 +162,18 @@ export class Server implements vscode.Disposable {
     const name = process.platform === "win32" ? "pieces-lsp.exe" : "pieces-lsp";
     const set = setting<string>("server.path") ?? "";
     const bundled = path.join(this.context.extensionPath, "bin", name);
-    const onPath = (process.env["PATH"] ?? "").split(path.delimiter).filter(path.isAbsolute);
+    const onPath = (process.env.PATH ?? "").split(path.delimiter).filter((dir) => path.isAbsolute(dir));
     const candidates = set !== "" ? [set] : [bundled, ...onPath.map((dir) => path.join(dir, name))];
-    const found = candidates.find((file) => path.isAbsolute(file) && fs.existsSync(file));
+    const found = candidates.find((file) => path.isAbsolute(file) && isFile(file));
     if (found === undefined) {
       throw new Missing(`${set === "" ? name : set} was not found; set "piecesLsp.server.path" to where it is.`);
     }
     return found;
   }
+}
+
+function isFile(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** A setting that decides where data goes: what a workspace says does not count. */
@@ -141,5 +183,5 @@ function setting<T>(key: string): T | undefined {
 }
 
 function settings(): Record<string, unknown> {
-  return Object.fromEntries(SETTINGS.map((key) => [key, setting(key) ?? null]));
+  return Object.fromEntries(SETTINGS.map((key) => [key, setting(key) === "" ? null : (setting(key) ?? null)]));
 }

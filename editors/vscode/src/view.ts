@@ -1,44 +1,56 @@
 // The Conversations view: paged, live, grouped by this file and recent.
 
 import * as vscode from "vscode";
-import type { Changes, ConversationItem, Page } from "./protocol";
-import type { Server } from "./server";
+import type { ConversationItem, Page } from "./protocol";
+import type { Server, Shown } from "./server";
+import { ago, line, link } from "./text";
 
 const PAGE = 100;
+/** What is dragged out of the view, as the drop into an editor reads it: JSON of `{name, uri}`s. */
+const DRAGGED = "application/vnd.pieces-lsp.conversations";
 
+type GroupId = "file" | "recent";
 type Node = Group | Leaf | More;
 
 interface Group {
-  kind: "group";
-  id: "file" | "recent";
+  readonly kind: "group";
+  readonly id: GroupId;
 }
 
 interface Leaf {
-  kind: "leaf";
+  readonly kind: "leaf";
+  readonly group: GroupId;
   item: ConversationItem;
-  group: "file" | "recent";
 }
 
 interface More {
-  kind: "more";
+  readonly kind: "more";
 }
 
-const FILE: Group = { kind: "group", id: "file" };
-const RECENT: Group = { kind: "group", id: "recent" };
+const GROUPS: Readonly<Record<GroupId, Group>> = {
+  file: { kind: "group", id: "file" },
+  recent: { kind: "group", id: "recent" },
+};
+const MORE: More = { kind: "more" };
 
 export class Conversations
   implements vscode.TreeDataProvider<Node>, vscode.TreeDragAndDropController<Node>, vscode.Disposable
 {
-  readonly dragMimeTypes = ["text/uri-list", "text/plain"];
+  // Nothing else beside it: VS Code would insert a plain text rather than ask for the link.
+  readonly dragMimeTypes = [DRAGGED];
   readonly dropMimeTypes: string[] = [];
   private readonly changed = new vscode.EventEmitter<Node | undefined>();
   readonly onDidChangeTreeData = this.changed.event;
   private limit = PAGE;
   private total = 0;
-  private recent: ConversationItem[] = [];
-  private ofFile: ConversationItem[] = [];
+  private lists: Readonly<Record<GroupId, readonly Leaf[]>> = { file: [], recent: [] };
+  /** The file that "This File" is about: the last one that was active, as long as it has a tab. */
+  private file: vscode.Uri | undefined = fileOf(vscode.window.activeTextEditor);
+  private reading: Promise<void> | undefined;
+  /** Whether what was read is out of date. */
+  private stale = true;
   private readonly view: vscode.TreeView<Node>;
-  private readonly subscriptions: vscode.Disposable[] = [];
+  private readonly subscriptions: { dispose(): unknown }[] = [];
 
   constructor(private readonly server: Server) {
     this.view = vscode.window.createTreeView<Node>("piecesLsp.conversations", {
@@ -49,8 +61,26 @@ export class Conversations
     this.subscriptions.push(
       this.view,
       this.changed,
-      server.onChanges((changes) => this.onChanges(changes)),
-      vscode.window.onDidChangeActiveTextEditor(() => this.refresh()),
+      server.onChanges(({ total, reset }) => {
+        if (reset !== true) {
+          this.badge(total);
+        }
+        this.refresh();
+      }),
+      server.onStatus((shown) => {
+        this.onStatus(shown);
+      }),
+      this.view.onDidChangeVisibility(() => {
+        this.refreshIfStale();
+      }),
+      vscode.window.onDidChangeActiveTextEditor((editor) => {
+        this.look(fileOf(editor) ?? this.file);
+      }),
+      vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
+        if (closed.length > 0 && this.file !== undefined && !hasTab(this.file)) {
+          this.look(fileOf(vscode.window.activeTextEditor));
+        }
+      }),
     );
   }
 
@@ -68,80 +98,129 @@ export class Conversations
     this.refresh();
   }
 
-  /** Has VS Code ask again for what it shows. It waits a moment, so a burst is one question. */
+  /** Reads again what is shown. However often it is called meanwhile, it is read once more at most. */
   refresh(): void {
-    this.changed.fire(undefined);
+    this.stale = true;
+    this.refreshIfStale();
   }
 
   getTreeItem(node: Node): vscode.TreeItem {
-    if (node.kind === "group") {
-      const expanded = vscode.TreeItemCollapsibleState.Expanded;
-      const item = new vscode.TreeItem(node.id === "file" ? "This File" : "Recent", expanded);
-      item.id = node.id;
-      return item;
+    switch (node.kind) {
+      case "group": {
+        const expanded = vscode.TreeItemCollapsibleState.Expanded;
+        const item = new vscode.TreeItem(node.id === "file" ? "This File" : "Recent", expanded);
+        item.id = node.id;
+        return item;
+      }
+      case "more": {
+        const item = new vscode.TreeItem(`Load more (${this.total - this.lists.recent.length} left)`);
+        item.id = "more";
+        item.command = { command: "piecesLsp.more", title: "Load More" };
+        return item;
+      }
+      case "leaf":
+        return treeItem(node);
     }
-    if (node.kind === "more") {
-      const item = new vscode.TreeItem(`Load more (${this.total - this.recent.length} left)`);
-      item.id = "more";
-      item.command = { command: "piecesLsp.more", title: "Load More" };
-      return item;
-    }
-    const { item: one, group } = node;
-    const item = new vscode.TreeItem(line(one.name));
-    item.id = `${group}/${one.id}`;
-    item.contextValue = "conversation";
-    item.description = `${one.messages} · ${ago(one.updated)}`;
-    item.iconPath = new vscode.ThemeIcon(one.favorited ? "star-full" : "comment-discussion");
-    // Plain text: names are other people's.
-    const files = one.files.map((file) => vscode.Uri.parse(file).fsPath);
-    item.tooltip = [line(one.name), `${one.messages} messages`, ...files].join("\n");
-    item.accessibilityInformation = { label: `${line(one.name)}, ${one.messages} messages` };
-    item.command = { command: "piecesLsp.open", title: "Open", arguments: [{ item: one }] };
-    return item;
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
     if (node === undefined) {
-      await this.read().catch((error: unknown) => this.server.log.warn(String(error)));
-      if (this.ofFile.length > 0) {
-        return [FILE, RECENT];
+      if (this.stale || this.reading) {
+        await this.read();
       }
-      return this.leaves(this.recent, "recent");
+      return this.lists.file.length > 0 ? [GROUPS.file, GROUPS.recent] : this.children("recent");
     }
-    if (node.kind !== "group") {
-      return [];
-    }
-    return this.leaves(node.id === "file" ? this.ofFile : this.recent, node.id);
-  }
-
-  getParent(): undefined {
-    return undefined;
+    return node.kind === "group" ? this.children(node.id) : [];
   }
 
   handleDrag(source: readonly Node[], data: vscode.DataTransfer): void {
     const items = source.flatMap((node) => (node.kind === "leaf" ? [node.item] : []));
-    data.set("text/plain", new vscode.DataTransferItem(items.map(link).join("\n")));
-    data.set("text/uri-list", new vscode.DataTransferItem(items.map((one) => one.uri).join("\r\n")));
+    if (items.length > 0) {
+      const dragged = items.map(({ name, uri }) => ({ name, uri }));
+      data.set(DRAGGED, new vscode.DataTransferItem(JSON.stringify(dragged)));
+    }
   }
 
-  private leaves(items: ConversationItem[], group: "file" | "recent"): Node[] {
-    const leaves: Node[] = items.map((item) => ({ kind: "leaf", item, group }));
-    return group === "recent" && this.recent.length < this.total ? [...leaves, { kind: "more" }] : leaves;
+  private onStatus(shown: Shown): void {
+    const offline = typeof shown !== "string" && shown.state === "offline" && shown.conversations > 0;
+    this.view.message = offline ? "Nothing answers at the moment. This is what was last read." : "";
+    if (shown === "stopped") {
+      // An empty view says what to do.
+      this.lists = { file: [], recent: [] };
+      this.total = 0;
+      this.badge(0);
+      this.changed.fire(undefined);
+    }
   }
 
-  private onChanges(changes: Changes): void {
-    this.badge(changes.total);
-    this.refresh();
+  private children(group: GroupId): Node[] {
+    const rest = group === "recent" && this.lists.recent.length < this.total;
+    return rest ? [...this.lists.recent, MORE] : [...this.lists[group]];
   }
 
-  private async read(): Promise<void> {
+  private look(file: vscode.Uri | undefined): void {
+    if (file?.toString() !== this.file?.toString()) {
+      this.file = file;
+      this.refresh();
+    }
+  }
+
+  private refreshIfStale(): void {
+    if (!this.stale || !this.view.visible || this.reading) {
+      return;
+    }
+    const before = { file: this.lists.file, recent: this.lists.recent, total: this.total };
+    const items = new Map([...before.file, ...before.recent].map((leaf) => [leaf, JSON.stringify(leaf.item)]));
+    void this.read().then(() => {
+      const grouped = this.lists.file.length > 0;
+      if (grouped !== before.file.length > 0) {
+        this.changed.fire(undefined);
+        return;
+      }
+      // The smallest parts of the tree that have to be asked for again.
+      const groups: GroupId[] = grouped ? ["file", "recent"] : ["recent"];
+      for (const group of groups) {
+        const now = this.lists[group];
+        const moved = now.length !== before[group].length || now.some((leaf, at) => leaf !== before[group][at]);
+        if (moved || (group === "recent" && this.total !== before.total)) {
+          this.changed.fire(grouped ? GROUPS[group] : undefined);
+        } else {
+          now.filter((leaf) => items.get(leaf) !== JSON.stringify(leaf.item)).forEach((leaf) => {
+            this.changed.fire(leaf);
+          });
+        }
+      }
+    });
+  }
+
+  /** One reading at a time; who comes meanwhile waits for it. A failure leaves an empty view, which says why. */
+  private read(): Promise<void> {
+    this.reading ??= this.readAll()
+      .catch((error: unknown) => {
+        this.lists = { file: [], recent: [] };
+        this.total = 0;
+        this.server.log.warn(line(String(error)));
+      })
+      .finally(() => {
+        this.reading = undefined;
+        this.refreshIfStale();
+      });
+    return this.reading;
+  }
+
+  private async readAll(): Promise<void> {
+    this.stale = false;
     const list = (argument: object) => this.server.run<Page>("pieces.conversations.list", argument);
-    const uri = vscode.window.activeTextEditor?.document.uri;
-    const tied = uri?.scheme === "file" ? list({ uri: uri.toString(), limit: 20 }) : undefined;
-    const [recent, ofFile] = await Promise.all([list({ limit: this.limit }), tied]);
+    const uri = this.file?.toString();
+    const [recent, ofFile] = await Promise.all([
+      list({ limit: this.limit }),
+      uri === undefined ? undefined : list({ uri, limit: 20 }),
+    ]);
     this.total = recent.total;
-    this.recent = recent.items;
-    this.ofFile = ofFile?.items ?? [];
+    this.lists = {
+      file: leaves("file", ofFile?.items ?? [], this.lists.file),
+      recent: leaves("recent", recent.items, this.lists.recent),
+    };
     this.badge(recent.total);
   }
 
@@ -150,27 +229,55 @@ export class Conversations
   }
 }
 
-/** A link to a conversation in Markdown. */
-export function link(one: { name: string; uri: string }): string {
-  const name = line(one.name).replace(/[\\`*_[\]<>()#!|~&:@$^]/g, "\\$&");
-  return `[${name}](${one.uri})`;
+/** Dropping conversations into a text inserts links to them: in Markdown with their names, elsewhere as they are. */
+export function drops(): vscode.Disposable {
+  return vscode.languages.registerDocumentDropEditProvider("*", {
+    async provideDocumentDropEdits(document, _position, data) {
+      const dragged = await data.get(DRAGGED)?.asString();
+      if (dragged === undefined) {
+        return undefined;
+      }
+      const items = JSON.parse(dragged) as Pick<ConversationItem, "name" | "uri">[];
+      const markdown = document.languageId === "markdown";
+      return new vscode.DocumentDropEdit(items.map((one) => (markdown ? link(one) : one.uri)).join("\n"));
+    },
+  });
 }
 
-/** One line of plain text, with nothing that reorders it and no icons. */
-export function line(text: string): string {
-  const clean = text.replace(/[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, "").replace(/\s+/g, " ");
-  return clean.replace(/\p{Cc}/gu, "").replace(/\$\(/g, "$ (").trim().slice(0, 200);
+function fileOf(editor: vscode.TextEditor | undefined): vscode.Uri | undefined {
+  return editor?.document.uri.scheme === "file" ? editor.document.uri : undefined;
 }
 
-export function ago(time: string): string {
-  const seconds = (Date.now() - Date.parse(time)) / 1000;
-  const units: [number, string][] = [
-    [31_536_000, "y"],
-    [2_592_000, "mo"],
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-  ];
-  const unit = units.find(([length]) => seconds >= length);
-  return unit === undefined ? "now" : `${Math.floor(seconds / unit[0])} ${unit[1]}`;
+function hasTab(uri: vscode.Uri): boolean {
+  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+  return tabs.some(({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === uri.toString());
+}
+
+/** Leaves for the items. VS Code knows a leaf by its object, so one that was there before stays the same. */
+function leaves(group: GroupId, items: readonly ConversationItem[], before: readonly Leaf[]): Leaf[] {
+  const known = new Map(before.map((leaf) => [leaf.item.id, leaf]));
+  return items.map((item) => {
+    const leaf = known.get(item.id);
+    if (leaf === undefined) {
+      return { kind: "leaf", group, item };
+    }
+    leaf.item = item;
+    return leaf;
+  });
+}
+
+function treeItem({ item: one, group }: Leaf): vscode.TreeItem {
+  const name = line(one.name);
+  const messages = one.messages === 1 ? "1 message" : `${one.messages} messages`;
+  const item = new vscode.TreeItem(name);
+  item.id = `${group}/${one.id}`;
+  item.contextValue = "conversation";
+  item.description = `${one.messages} · ${ago(one.updated)}`;
+  item.iconPath = new vscode.ThemeIcon(one.favorited ? "star-full" : "comment-discussion");
+  // Plain text: names are other people's.
+  const files = one.files.map((file) => line(vscode.Uri.parse(file).fsPath));
+  item.tooltip = [name, messages, ...files].join("\n");
+  item.accessibilityInformation = { label: `${name}, ${messages}` };
+  item.command = { command: "piecesLsp.open", title: "Open", arguments: [{ item: one }] };
+  return item;
 }

@@ -144,6 +144,7 @@ end
 ---@return any
 function M.http(method, path, body, url)
   local arguments = { 'curl', '-sS', '--fail-with-body', '--max-time', '60', '-X', method }
+  url = url or M.far
   if not url then
     local file = M.wait('service.json', function()
       local file = io.open(M.data .. '/service.json')
@@ -262,6 +263,16 @@ function M.service(port)
   end)
   service.port = tonumber(service.url:match('%d+$'))
   return service
+end
+
+--- How the status line begins when all is well.
+M.label = 'Pieces local'
+if vim.env.TEST_PLACE == 'pieces-os' then
+  ---@type string? where the conversations are, if that is not the store
+  M.far = M.service(0).url
+  M.label = 'Pieces'
+  local settings = { backend = 'pieces-os', url = M.far }
+  vim.g.pieces = vim.tbl_extend('force', vim.g.pieces, { settings = settings })
 end
 
 --- The pid of the running server.

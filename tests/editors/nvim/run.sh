@@ -11,9 +11,7 @@ binary=$(realpath "${1:?usage: run.sh BINARY [CASE...]}") && shift
 here=$(cd "$(dirname "$0")" && pwd)
 plugin=$(realpath "$here/../../../editors/nvim")
 . "$here/../lib.sh"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
+contain
 
 install() {
     need curl luacheck=lua-check tmux npm
@@ -33,8 +31,9 @@ ln -s "$plugin" "$scratch/site/pack/tests/opt/pieces"
 # The user's own settings stay out of it.
 for name in $(env | sed -n 's/^\(PIECES_LSP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
-run_case() { # FILE: a case in Lua, or screen.sh
-    name=nvim-$(basename "${1%.*}")
+run_case() { # FILE [PLACE]: a case in Lua, or screen.sh; on the local service, or on a Pieces OS
+    name=nvim-${2:+$2-}$(basename "${1%.*}")
+    place=${2-}
     dir=$scratch/$name
     mkdir -p "$dir/home" "$dir/tmp"
     case $1 in
@@ -42,10 +41,10 @@ run_case() { # FILE: a case in Lua, or screen.sh
     *) set -- "$1" "$NVIM" --headless --clean -u "$here/init.lua" -c "luafile $here/suite.lua" ;;
     esac
     file=$1 && shift
-    if TEST_SITE=$scratch/site TEST_BINARY=$binary TEST_DATA=$dir/data TEST_SCRATCH=$dir/tmp \
+    if TEST_PLACE=$place TEST_SITE=$scratch/site TEST_BINARY=$binary TEST_DATA=$dir/data TEST_SCRATCH=$dir/tmp \
         TEST_HERE=$here TEST_CASE=$file HOME=$dir/home XDG_CONFIG_HOME=$dir/home/config \
         XDG_DATA_HOME=$dir/home/share XDG_STATE_HOME=$dir/home/state XDG_CACHE_HOME=$dir/home/cache \
-        NVIM=$NVIM timeout 180 "$@" >"$dir/out" 2>&1 </dev/null; then
+        NVIM=$NVIM guarded timeout -k 10 180 "$@" >"$dir/out" 2>&1 </dev/null; then
         ok "$name"
     else
         fail "$name" "$(tr '\r\n' '  ' <"$dir/out" | cut -c 1-1500)"
@@ -74,4 +73,6 @@ for part in "plugin $plugin" "tests $here"; do
     fi
 done
 for one in "$here"/cases/*.lua "$here/screen.sh"; do run_case "$one"; done
+for one in "$here"/cases/0[2-9]*.lua; do run_case "$one" pieces-os; done
+nothing_left nvim-nothing-is-left-running
 exit "$failed"

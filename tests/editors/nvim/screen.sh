@@ -9,6 +9,7 @@ mkdir -p "$work"
 session=nvim-$$
 term() { tmux -L "$session" "$@"; }
 trap 'term kill-server 2>/dev/null' EXIT
+trap 'exit 130' INT TERM HUP
 seen() { # TEXT: waits for it on the screen
     tries=0
     until term capture-pane -p -t e 2>/dev/null | grep -qF -- "$1"; do

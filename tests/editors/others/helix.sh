@@ -8,6 +8,7 @@ mkdir -p "$HOME/.config/helix"
 readme "$EDITORS/helix/README.md" toml >"$HOME/.config/helix/languages.toml"
 term() { tmux -L "$session" "$@"; }
 trap 'term kill-server 2>/dev/null' EXIT
+trap 'exit 130' INT TERM HUP
 screen() { term capture-pane -p -t e 2>/dev/null; }
 shows() { screen | grep -qF -- "$1"; }
 seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }

@@ -9,9 +9,7 @@ set -u
 binary=$(realpath "${1:?usage: run.sh BINARY [EDITOR...]}") && shift
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
+contain
 for name in $(env | sed -n 's/^\(PIECES_LSP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
 backports() { # Emacs with eglot inside; Debian's own is a major version too old for that
@@ -48,11 +46,12 @@ run_editor() { # NAME
     HOME=$dir/home XDG_CONFIG_HOME=$dir/home/.config XDG_CACHE_HOME=$dir/home/.cache \
         XDG_DATA_HOME=$dir/home/.local/share PATH=$dir/bin:$PATH TEST_DIR=$dir TEST_CACHE=$cache \
         TEST_HERE=$here EDITORS=$(realpath "$here/../../../editors") \
-        timeout 180 "$here/$1.sh" >"$dir/out" 2>&1 </dev/null
+        guarded timeout -k 10 180 "$here/$1.sh" >"$dir/out" 2>&1 </dev/null
     code=$?
     grep -a "^ok " "$dir/out"
     test "$code" = 0 || fail "$1" "exit $code: $(grep -av "^ok " "$dir/out" | tail -n 40 | tr '\n' ' ')"
 }
 
 for editor in ${*:-helix emacs lsp_mode vim}; do run_editor "$editor"; done
+nothing_left editors-nothing-is-left-running
 exit "$failed"

@@ -4,18 +4,17 @@
 #   tests/editors/vscode/run.sh BINARY [SCREENSHOTS]
 #
 # What is missing is installed beside the system the first time (about three minutes; see ../lib.sh).
-# Prints `ok NAME` or `FAIL NAME: why`. Screenshots go to SCREENSHOTS, if given.
+# Prints `ok NAME` or `FAIL NAME: why`. Screenshots go to SCREENSHOTS, if given. Another VS Code is tried with
+# CODE_SERVER (its out/node/entry.js) and CODE_SERVER_NODE (the node that runs it) in the environment.
 set -u
 binary=$(realpath "${1:?usage: run.sh BINARY [SCREENSHOTS]}")
 here=$(cd "$(dirname "$0")" && pwd)
 extension=$(realpath "$here/../../../editors/vscode")
-shots=$(realpath -m "${2:-/dev/null/none}")
+shots=${2:+$(realpath -m "$2")}
 . "$here/../lib.sh"
 code_server=4.139.1
 root=$cache/vscode-1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
+contain
 
 install() {
     mkdir -p "$root"
@@ -36,7 +35,7 @@ install() {
         touch "$root/node24.ok"
     fi
     PATH=$root/node24/bin:$PATH
-    if ! test -e "$root/cs-$code_server.ok"; then
+    if test -z "${CODE_SERVER-}" && ! test -e "$root/cs-$code_server.ok"; then
         rm -rf "$root/cs" && mkdir "$root/cs" && echo '{"private":true}' >"$root/cs/package.json"
         (cd "$root/cs" && npm_config_nodedir=$root/node24 npm_config_unsafe_perm=true \
             npm install --no-audit --no-fund --loglevel=error "code-server@$code_server") || return 1
@@ -57,6 +56,13 @@ else
     fail vscode-package "$(tr '\n' ' ' <"$scratch/package.log" | cut -c 1-1500)"
     exit 1
 fi
-BINARY=$binary VSIX=$scratch/pieces.vsix CODE_SERVER=$root/cs/node_modules/code-server/out/node/entry.js \
-    PLAYWRIGHT=$root/pw SHOTS=$shots SCRATCH=$scratch node "$here/e2e.mjs" || failed=1
+if (cd "$extension" && npm run --silent lint) >"$scratch/lint.log" 2>&1; then
+    ok vscode-eslint
+else
+    fail vscode-eslint "$(tr '\n' ' ' <"$scratch/lint.log" | cut -c 1-1500)"
+fi
+export BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch"
+export CODE_SERVER="${CODE_SERVER:-$root/cs/node_modules/code-server/out/node/entry.js}"
+guarded node "$here/e2e.mjs" || failed=1
+nothing_left vscode-nothing-is-left-running
 exit "$failed"

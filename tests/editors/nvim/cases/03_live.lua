@@ -10,14 +10,14 @@ vim.api.nvim_create_autocmd('User', {
 })
 local id = t.create('From elsewhere')
 t.wait('one', function()
-  return require('pieces').status() == 'Pieces local 1'
+  return require('pieces').status() == t.label .. ' 1'
 end)
 t.eq(id, events[1].upserted[1].id, 'the event')
 vim.cmd.edit(t.uri(id))
 t.opened()
 t.remove(id)
 t.wait('none', function()
-  return require('pieces').status() == 'Pieces local 0'
+  return require('pieces').status() == t.label .. ' 0'
 end)
 t.contains(t.lines(), 'From elsewhere', 'what was read stays')
 local namespace = vim.api.nvim_get_namespaces()['pieces.document']
