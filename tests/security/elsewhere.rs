@@ -76,9 +76,16 @@ fn redirects_are_not_followed() {
         let streams = "GET /conversations/stream/identifiers ";
         eventually("the stream is asked for", || trap.was_asked(streams));
         assert!(trap.was_asked("POST /conversations/create"));
-        assert!(trap.was_asked("GET /conversations "), "{:?}", trap.requests());
+        assert!(
+            trap.was_asked("GET /conversations "),
+            "{:?}",
+            trap.requests()
+        );
         let from = trap.url();
-        for command in [&["import", "--from", &from][..], &["doctor", "--url", &from]] {
+        for command in [
+            &["import", "--from", &from][..],
+            &["doctor", "--url", &from],
+        ] {
             let home = tempfile::tempdir().unwrap();
             let spawn = Spawn::with_arguments(command).env("PIECES_LSP_DATA_DIR", home.path());
             let finished = spawn.run();
@@ -115,7 +122,11 @@ fn the_token_is_in_a_header_only() {
         .unwrap_err();
     let status = client.command("pieces.status", Value::Null).unwrap();
     assert!(!status.to_string().contains(TOKEN), "{status}");
-    for arguments in [&["doctor"][..], &["doctor", "--json"], &["export", "/nonexistent/x"]] {
+    for arguments in [
+        &["doctor"][..],
+        &["doctor", "--json"],
+        &["export", "/nonexistent/x"],
+    ] {
         let spawn = Spawn::with_arguments(arguments)
             .env("PIECES_LSP_BACKEND", "local")
             .env("PIECES_LSP_LOG_LEVEL", "trace")

@@ -31,9 +31,7 @@ fn passed_over(stranger: Trap, what: &str) {
     assert_eq!(status["url"], standin.url(), "{what}");
     assert_eq!(status["backend"], "pieces-os", "{what}");
     let seed = json!({"seededConversation": {"type": "COPILOT", "name": NAME}});
-    client
-        .command("pieces.conversations.create", seed)
-        .unwrap();
+    client.command("pieces.conversations.create", seed).unwrap();
     client.finish();
     only_asked_for_health(&stranger, what);
 }
@@ -102,12 +100,19 @@ fn of_two_that_claim_to_be_pieces_os_neither_is_used() {
     let (mut client, _) = Client::connect(spawn, capabilities(), Value::Null);
     let status = wait_status(&mut client, |status| status["state"] == "offline");
     let error = status["error"].as_str().unwrap();
-    assert!(error.contains(&impostor.url()) && error.contains("pieces.url"), "{error}");
+    assert!(
+        error.contains(&impostor.url()) && error.contains("pieces.url"),
+        "{error}"
+    );
     client
         .command("pieces.conversations.create", Value::Null)
         .unwrap_err();
     client.finish();
     only_asked_for_health(&impostor, "an impostor");
     let asked = standin.log();
-    assert!(asked.iter().all(|request| request.target == "/.well-known/health"));
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.target == "/.well-known/health")
+    );
 }
