@@ -1,4 +1,4 @@
-//! What `docs/security.md` and `docs/privacy.md` promise, on the real binary and real sockets.
+//! What `SECURITY.md` promises, on the real binary and real sockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,11 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod canary;
 mod elsewhere;
-#[cfg(unix)]
-mod files;
-mod limits;
 mod scanned_ports;
 mod strangers;
 mod trap;

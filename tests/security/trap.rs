@@ -7,7 +7,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A server that remembers what it was sent and leaves the answer to the test.
 pub struct Trap {
@@ -102,30 +101,6 @@ pub fn say(connection: &mut TcpStream, bytes: impl AsRef<[u8]>) {
 pub fn ok(body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
-}
-
-/// Accepts the WebSocket that a request asks for; `false` if it asks for none.
-pub fn upgrade(head: &str, connection: &mut TcpStream) -> bool {
-    let Some(key) = header(head, "sec-websocket-key") else {
-        return false;
-    };
-    let accept = derive_accept_key(key.as_bytes());
-    say(
-        connection,
-        format!(
-            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
-        ),
-    );
-    true
-}
-
-/// The value of a header.
-pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let lines = head.split("\r\n").skip(1).take_while(|l| !l.is_empty());
-    let mut fields = lines.filter_map(|line| line.split_once(':'));
-    fields
-        .find(|(field, _)| field.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
 }
 
 /// Waits until the other side ends the connection.
