@@ -1,4 +1,4 @@
-//! What has to hold whoever asks, on the real binary and real sockets.
+//! What `SECURITY.md` promises, on the real binary and real sockets.
 
 #![allow(
     clippy::unwrap_used,

@@ -34,7 +34,7 @@ fn status(port: u16, method: &str, path: &str, headers: &str) -> (u16, String) {
     };
     let stream = match path.contains("stream") {
         true => {
-            "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nconnection: upgrade, close\r\n"
+            "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nconnection: upgrade\r\n"
         }
         false => "connection: close\r\n",
     };

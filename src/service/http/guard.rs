@@ -30,9 +30,10 @@ impl Guard {
 
     fn refusal(&self, method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         // A name that an attacker's DNS points at us (rebinding) is not a loopback name.
-        // Of two hosts, whatever stands between might have gone by the other one.
+        // Of two names, who knows which one a browser meant.
         let mut hosts = headers.get_all(header::HOST).iter();
-        if !hosts.next().is_some_and(|host| self.is_us(host)) || hosts.next().is_some() {
+        let ours = hosts.next().is_some_and(|host| self.is_us(host));
+        if !ours || hosts.next().is_some() {
             return Some((
                 StatusCode::FORBIDDEN,
                 "Ask by a loopback name and this service's port.",
@@ -99,22 +100,24 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut origins = request.headers().get_all(header::ORIGIN).iter();
-    let origin = match (origins.next(), origins.next()) {
-        (Some(origin), None) => Some(origin.clone()),
-        _ => None,
-    };
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let refusal = guard.refusal(request.method(), request.headers());
     let refused = refusal.is_some();
+    let foreign = refusal.is_some_and(|(status, _)| status == StatusCode::FORBIDDEN);
     let mut answer = match refusal {
         Some(refusal) => refusal.into_response(),
         None if request.method() == Method::OPTIONS => preflight(),
         None => next.run(request).await,
     };
     let headers = answer.headers_mut();
+    if refused {
+        // Strangers do not get to keep connections: there are only so many.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(header::SERVER, SERVER);
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin.filter(|origin| !refused || is_loopback_origin(origin)) {
+    // A page of this machine may read that it lacks the token; who is foreign reads nothing.
+    if let Some(origin) = origin.filter(|_| !foreign) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     answer
@@ -208,6 +211,15 @@ mod tests {
                 "GET",
                 vec![
                     ("host", "127.0.0.1.evil.example:4000"),
+                    ("authorization", auth),
+                ],
+                Some(403),
+            ),
+            (
+                "GET",
+                vec![
+                    ("host", host),
+                    ("host", "evil.example:4000"),
                     ("authorization", auth),
                 ],
                 Some(403),
