@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod canaries;
 mod elsewhere;
 mod scanned_ports;
 mod strangers;
