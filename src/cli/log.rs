@@ -3,6 +3,7 @@
 use super::args::Common;
 use super::common::{printable, said};
 use crate::lsp::log_panics;
+use crate::private;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -65,7 +66,7 @@ fn file(common: &Common) -> Result<Option<File>, String> {
     path.map(open).transpose()
 }
 
-/// Opens the log for appending; a new one is readable by its owner only.
+/// Opens the log for appending, readable by its owner only, and not through a symbolic link.
 fn open(path: &Path) -> Result<File, String> {
     let refused = |why: &str| {
         format!(
@@ -77,13 +78,17 @@ fn open(path: &Path) -> Result<File, String> {
     if fs::metadata(path).is_ok_and(|meta| !appendable(&meta)) {
         return Err(refused("it is no file"));
     }
-    let mut options = File::options();
-    options.append(true).create(true);
+    let file = private::file(path, File::options().append(true).create(true));
+    let file = file.map_err(|error| refused(&error.to_string()))?;
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(|error| refused(&error.to_string()))
+    if let Ok(meta) = file.metadata()
+        && meta.is_file()
+    {
+        // Fails for the file of somebody else, whose say it is.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        let _ = file.set_permissions(private);
+    }
+    Ok(file)
 }
 
 fn appendable(meta: &fs::Metadata) -> bool {

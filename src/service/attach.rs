@@ -19,6 +19,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::private;
+
 use super::{
     ServiceError, http,
     store::{STORE, Store},
@@ -269,28 +271,45 @@ pub(super) async fn answers(info: &Info) -> bool {
     if let Some(token) = &info.token {
         request = request.bearer_auth(token);
     }
-    match request.send().await {
-        Ok(answer) if answer.status().is_success() => answer
-            .text()
-            .await
-            .is_ok_and(|body| body == format!("ok:{}", info.store)),
-        _ => false,
+    let Ok(mut answer) = request.send().await else {
+        return false;
+    };
+    let expected = format!("ok:{}", info.store);
+    let mut body = Vec::with_capacity(expected.len());
+    // A foreign program may answer without end.
+    while body.len() <= expected.len() {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return answer.status().is_success() && body == expected.as_bytes(),
+            Err(_) => break,
+        }
     }
+    false
 }
 
 fn private_dir(dir: &Path) -> Result<(), ServiceError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    // Only what is made here: the permissions of a directory that was there are its owner's say.
+    private::create_dir(dir).map_err(ServiceError::unusable(dir))?;
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(ServiceError::unusable(dir))
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let meta = fs::metadata(dir).map_err(ServiceError::unusable(dir))?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(ServiceError::Foreign { path: dir.into() });
+        }
+        // Who may write here could replace the store, and who may read could read the token.
+        if meta.mode() & 0o077 != 0 {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+                .map_err(ServiceError::unusable(dir))?;
+        }
+    }
+    Ok(())
 }
 
 /// The lock, if no other process has it.
 fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
     let path = dir.join("lock");
-    let lock = private_file(&path, false).map_err(ServiceError::unusable(&path))?;
+    let lock = private::file(&path, File::options().write(true).create(true))
+        .map_err(ServiceError::unusable(&path))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
@@ -303,14 +322,6 @@ fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
         Err(error) => return Err(ServiceError::unusable(info)(error)),
     }
     Ok(Some(Holding { info, _lock: lock }))
-}
-
-fn private_file(path: &Path, truncate: bool) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(truncate);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 pub(super) fn read_info(dir: &Path) -> Option<Info> {
@@ -328,7 +339,7 @@ fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        private_file(&draft, true)?.write_all(&text)?;
+        private::file(&draft, File::options().write(true).create_new(true))?.write_all(&text)?;
         fs::rename(&draft, path)
     };
     write().map_err(ServiceError::unusable(path))

@@ -17,6 +17,12 @@ pub enum ServiceError {
         /// What the system answered.
         source: io::Error,
     },
+    /// The data directory belongs to another user, who could read and replace what is in it.
+    #[error("{} belongs to another user; pass a --data-dir that is yours", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The port is taken.
     #[error(
         "port {port} on 127.0.0.1 cannot be used ({source}); choose another with --port, or 0 for any"

@@ -214,7 +214,7 @@ fn check_session(level: Option<&str>, in_file: bool, embedded: bool) {
     let holding = private_files(dir.path(), &secrets);
     let expected = match embedded {
         true => "store.db",
-        false => "trash",
+        false => "opened",
     };
     assert!(
         holding.iter().any(|file| file.contains(expected)),

@@ -12,6 +12,7 @@ mod support;
 
 mod canaries;
 mod elsewhere;
+mod files;
 mod scanned_ports;
 mod strangers;
 mod trap;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use super::schema;
+use crate::private;
 use crate::service::{Readable, ServiceError, time};
 
 /// A store up to this size is checked in full at each start; that takes well under 100 ms.
@@ -174,11 +175,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 /// SQLite gives its side files the permissions of the main one, so that is made first.
 fn private_file(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?;
+    private::file(path, fs::File::options().write(true).create(true))?;
     #[cfg(unix)]
     make_private(path)?;
     Ok(())
