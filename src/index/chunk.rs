@@ -3,6 +3,7 @@
 
 use super::conversation::{ConversationRef, Key};
 use super::search;
+use std::ops::Range;
 use uuid::Uuid;
 
 /// Most conversations in one chunk. A change copies one chunk (some 30 kB), a snapshot one pointer each.
@@ -55,10 +56,19 @@ impl Chunk {
     }
 
     pub(super) fn name(&self, at: usize) -> &str {
-        let start = at
-            .checked_sub(1)
-            .map_or(0, |before| self.records[before].name_end);
-        &self.names[start as usize..self.records[at].name_end as usize]
+        &self.names[self.name_range(at)]
+    }
+
+    fn name_range(&self, at: usize) -> Range<usize> {
+        let before = at.checked_sub(1).map(|before| &self.records[before]);
+        let start = before.map_or(0, |before| before.name_end);
+        start as usize..self.records[at].name_end as usize
+    }
+
+    fn links_range(&self, at: usize) -> Range<usize> {
+        let before = at.checked_sub(1).map(|before| &self.records[before]);
+        let start = before.map_or(0, |before| before.links_end);
+        start as usize..self.records[at].links_end as usize
     }
 
     pub(super) fn get<'a>(
@@ -67,10 +77,7 @@ impl Chunk {
         applications: &'a [Box<str>],
     ) -> ConversationRef<'a> {
         let record = &self.records[at];
-        let start = at
-            .checked_sub(1)
-            .map_or(0, |before| self.records[before].links_end);
-        let links = &self.links[start as usize..record.links_end as usize];
+        let links = &self.links[self.links_range(at)];
         let (assets, anchors) = links.split_at(record.assets as usize);
         ConversationRef {
             id: record.id,
@@ -115,6 +122,20 @@ pub(super) struct Packer {
 impl Packer {
     pub(super) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// One that has room for exactly these conversations of those chunks: growing would leave holes in
+    /// the heap that outlive the load of a large account.
+    pub(super) fn for_copies<'a>(
+        copies: impl Iterator<Item = (&'a Chunk, usize)> + Clone,
+    ) -> Packer {
+        let names = copies.clone().map(|(chunk, at)| chunk.name_range(at).len());
+        let links = copies.clone().map(|(chunk, at)| chunk.links_range(at).len());
+        Packer {
+            names: String::with_capacity(names.sum()),
+            links: Vec::with_capacity(links.sum()),
+            records: Vec::with_capacity(copies.count()),
+        }
     }
 
     /// Takes a conversation of another chunk, with the numbers of applications as they are there.

@@ -157,9 +157,12 @@ impl Builder {
         let chunks = order
             .chunks(chunk::MAX * 3 / 4)
             .map(|run| {
-                let mut packer = Packer::default();
-                for (_, page, at) in run {
-                    packer.copy(&self.pages[*page as usize], *at as usize);
+                let copies = run
+                    .iter()
+                    .map(|(_, page, at)| (&self.pages[*page as usize], *at as usize));
+                let mut packer = Packer::for_copies(copies.clone());
+                for (chunk, at) in copies {
+                    packer.copy(chunk, at);
                 }
                 Arc::new(packer.finish())
             })

@@ -176,12 +176,11 @@ impl Index {
         }
         // Not before this is certain to be published: the numbers in what readers have are the old ones.
         self.applications = applications;
-        let come_ids: HashSet<Uuid> = come.iter().map(|key| key.id).collect();
-        let removed: Vec<Uuid> = gone
-            .into_iter()
-            .map(|key| key.id)
-            .filter(|id| !come_ids.contains(id))
-            .collect();
+        let mut removed: Vec<Uuid> = gone.into_iter().map(|key| key.id).collect();
+        if !removed.is_empty() {
+            let come: HashSet<Uuid> = come.iter().map(|key| key.id).collect();
+            removed.retain(|id| !come.contains(id));
+        }
         for id in &removed {
             self.shared.places.remove(id);
         }
@@ -304,6 +303,11 @@ impl Index {
 /// The keys only in `old`, and the keys of what is new or different in `next`. Both are in order, so
 /// one walk along the two finds it.
 fn differences(old: &Snapshot, next: &Snapshot) -> (Vec<Key>, Vec<Key>) {
+    if old.is_empty() {
+        let come = next.chunks.iter();
+        let come = come.flat_map(|chunk| (0..chunk.len()).map(|at| chunk.key(at)));
+        return (vec![], come.collect());
+    }
     let (mut gone, mut come) = (Vec::new(), Vec::new());
     let mut olds = old.iter().peekable();
     let mut nexts = next.iter().peekable();

@@ -151,22 +151,27 @@ impl Service for Client {
 
 fn add(listing: &mut Listing, one: wire::Conversation<'_>) {
     listing.anchors.extend(inline_anchors(&one));
-    listing.conversations.push(from_wire(&one).as_ref());
+    listing.conversations.push(borrowed(&one));
 }
 
 /// The domain's view of a conversation on the wire.
 pub fn from_wire(one: &wire::Conversation<'_>) -> index::Conversation {
+    borrowed(one).to_owned()
+}
+
+/// The same without a copy, of which a long list would need many.
+fn borrowed<'a>(one: &'a wire::Conversation<'_>) -> index::ConversationRef<'a> {
     let created = one.created.or(one.updated).unwrap_or(0);
-    index::Conversation {
+    index::ConversationRef {
         id: one.id,
-        name: one.name.as_deref().unwrap_or_default().to_owned(),
+        name: one.name.as_deref().unwrap_or_default(),
         created,
         updated: one.updated.unwrap_or(created),
         favorited: one.favorited,
         messages: one.messages,
-        assets: one.assets.clone(),
-        anchors: one.anchors.clone(),
-        application: one.application.as_deref().unwrap_or_default().to_owned(),
+        assets: &one.assets,
+        anchors: &one.anchors,
+        application: one.application.as_deref().unwrap_or_default(),
     }
 }
 
