@@ -130,7 +130,9 @@ impl Packer {
         copies: impl Iterator<Item = (&'a Chunk, usize)> + Clone,
     ) -> Packer {
         let names = copies.clone().map(|(chunk, at)| chunk.name_range(at).len());
-        let links = copies.clone().map(|(chunk, at)| chunk.links_range(at).len());
+        let links = copies
+            .clone()
+            .map(|(chunk, at)| chunk.links_range(at).len());
         Packer {
             names: String::with_capacity(names.sum()),
             links: Vec::with_capacity(links.sum()),
