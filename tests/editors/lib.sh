@@ -30,7 +30,7 @@ nothing_left() { # NAME: a check that everything has ended by itself, or soon do
     while left=$(running); test -n "$left"; do
         tries=$((tries + 1))
         if test "$tries" -gt 400; then
-            fail "$1" "still running: $(for one in $left; do tr '\0' ' ' <"/proc/$one/cmdline"; echo; done | cut -c 1-200 | tr '\n' ';')"
+            fail "$1" "still running: $(for one in $left; do cat "/proc/$one/cmdline" 2>/dev/null | tr '\0' ' '; echo "($one)"; done | cut -c 1-200 | tr '\n' ';')"
             return
         fi
         sleep 0.05

@@ -27,7 +27,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
   return vscode.Disposable.from(
     command("start", async (uri?: vscode.Uri) => {
       const editor = vscode.window.activeTextEditor;
-      const document = uri ?? editor?.document.uri;
+      const document = uri ?? editor?.document.uri ?? tabbed();
       if (document === undefined) {
         void vscode.window.showInformationMessage("Open a file to start a conversation about it.");
         return;
@@ -175,6 +175,12 @@ async function show(id: string): Promise<void> {
   await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, "markdown"), {
     preview: true,
   });
+}
+
+/** The file of the active tab: a tab that has just opened is there before its editor. */
+function tabbed(): vscode.Uri | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  return input instanceof vscode.TabInputText ? input.uri : undefined;
 }
 
 /** The conversation whose document is active. */

@@ -169,8 +169,10 @@ try {
       }
     }
     await input.fill(`>${category}: ${command}`);
-    await page.getByRole("option", { name: new RegExp(command) }).first().waitFor();
-    await page.keyboard.press("Enter");
+    // Enter would take the focused one, which is another while the list is still being filtered.
+    const row = page.locator(".quick-input-list .monaco-list-row", { hasText: `${category}: ${command}` }).first();
+    await row.hover();
+    await row.click();
   };
   const option = (name) => page.getByRole("option", { name }).first();
   const says = (what) => page.locator(".statusbar-item", { hasText: what }).first().waitFor();
@@ -183,6 +185,7 @@ try {
     await page.getByRole("tab", { name: /^Explorer/ }).first().click();
     await page.getByRole("treeitem", { name: file }).first().dblclick();
     await tab(file).waitFor();
+    await page.locator(`.editor-instance .view-line`).first().waitFor();
   };
   const conversations = async () => {
     if (!(await view.first().isVisible())) await page.getByRole("tab", { name: "Pieces" }).first().click();
@@ -202,7 +205,8 @@ try {
       failed++;
       fs.cpSync(path.join(user, "logs"), path.join(shots, "logs"), { recursive: true });
       await shot(`FAILED-${name}`).catch(() => {});
-      console.log(`FAIL vscode-${name}: ${String(error).replaceAll("\n", " ").slice(0, 900)}`);
+      const shown = await page.locator(".notification-list-item, .quick-input-widget").allInnerTexts().catch(() => []);
+      console.log(`FAIL vscode-${name}: ${`${error} | ${shown.join(" | ")}`.replaceAll("\n", " ").slice(0, 1200)}`);
     }
   };
 
