@@ -11,7 +11,9 @@
 mod support;
 
 mod canaries;
+mod crowds;
 mod elsewhere;
+mod endless;
 mod files;
 mod scanned_ports;
 mod strangers;
