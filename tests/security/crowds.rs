@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Held at once by the crowd; more than the service lets in, fewer than any system allows a process.
 const CROWD: usize = 200;
+/// What a connection has to show the token.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 /// Let in without having shown the token.
 const STRANGERS: usize = 128;
 
@@ -69,10 +72,13 @@ async fn a_crowd_of_strangers_shuts_nobody_out() {
     local.get("/conversations").await;
     #[cfg(target_os = "linux")]
     let before = descriptors(&process);
+    let started = Instant::now();
     let mut crowd = crowd(port(&local));
     eventually("no more of them than there is room for", || {
         open(&mut crowd) <= STRANGERS
     });
+    let time = started.elapsed();
+    assert!(time < INTRODUCTION, "their time was up: {time:?}");
     // The oldest are those that went.
     assert_eq!(open(&mut crowd[..CROWD - STRANGERS]), 0);
     #[cfg(target_os = "linux")]

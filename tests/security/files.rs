@@ -15,7 +15,7 @@ mod unix {
     use crate::support::process::Spawn;
     use crate::support::world::{capabilities, local, wait_live};
     use serde_json::Value;
-    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown, symlink};
     use std::path::Path;
 
     fn mode(path: &Path) -> u32 {
@@ -101,14 +101,19 @@ mod unix {
             Value::Null,
         );
         wait_live(&mut client);
-        let fifo = format!("file://{}", fifo.display());
+        let pipe = format!("file://{}", fifo.display());
         let elsewhere = "file://evil.example/share/a.rs";
-        for uri in [&*fifo, "file:///dev/zero", "file:///etc", elsewhere] {
+        for uri in [&*pipe, "file:///dev/zero", "file:///etc", elsewhere] {
             let argument = json!({"uri": uri});
             let started = client.command("pieces.conversations.startFromDocument", argument);
             let error = started.unwrap_err();
             assert_eq!(error.data["kind"], "not-found", "{uri}: {error:?}");
         }
+        // It can be opened for writing as soon as somebody waits to read.
+        let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut writing = fs::File::options();
+        let opened = writing.write(true).custom_flags(not_waiting).open(&fifo);
+        assert!(opened.is_err(), "nobody reads the pipe");
         client.finish();
     }
 
