@@ -81,7 +81,8 @@ pub fn file(path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File> 
     options.open(path)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, chown};

@@ -189,7 +189,8 @@ pub(super) async fn current_assets(
     FileTies::of(uri, index).await.assets()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
