@@ -70,6 +70,57 @@ fn the_paths_on_the_pages_exist() {
     assert!(seen > 20, "{seen}");
 }
 
+/// The file that a test is in, named as Rust names it.
+fn file_of(module: &str) -> Option<PathBuf> {
+    let path = module.replace("::", "/");
+    let places = [
+        format!("tests/{path}.rs"),
+        format!("src/{path}.rs"),
+        format!("src/{path}/mod.rs"),
+    ];
+    places
+        .iter()
+        .map(|place| root().join(place))
+        .find(|file| file.exists())
+}
+
+/// Whether there is a test of that name, whatever else is called so.
+fn has_test(text: &str, name: &str) -> bool {
+    text.match_indices(&format!("fn {name}(")).any(|(at, _)| {
+        let before = text[..at].trim_end();
+        let before = before.trim_end_matches("async").trim_end().lines();
+        // The attributes above it.
+        let mut attributes = before
+            .rev()
+            .take_while(|line| line.trim_start().starts_with('#'));
+        attributes.any(|line| line.contains("test]") || line.contains("test("))
+    })
+}
+
+#[test]
+fn the_tests_that_hold_the_claims_exist() {
+    for page in ["docs/security.md", "docs/privacy.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let mut seen = 0;
+        for named in in_code(&text) {
+            let Some((module, name)) = named.rsplit_once("::") else {
+                continue;
+            };
+            let file = file_of(module);
+            let text = file.map(|file| {
+                let own = fs::read_to_string(&file).unwrap();
+                // The tests of some modules are in a file beside them.
+                let beside = file.with_extension("").join("tests.rs");
+                own + &fs::read_to_string(beside).unwrap_or_default()
+            });
+            let found = text.is_some_and(|text| has_test(&text, name));
+            assert!(found, "{page} names the test {named}, which there is not");
+            seen += 1;
+        }
+        assert!(seen > 15, "{page}: {seen}");
+    }
+}
+
 #[test]
 fn the_rooms_and_their_arrows() {
     let section = ARCHITECTURE

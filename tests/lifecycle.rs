@@ -229,27 +229,16 @@ fn a_broken_header_ends_the_process() {
 #[test]
 fn an_announced_length_takes_no_memory() {
     let mut server = ready(Spawn::serve());
-    let before = peak_memory_kib(server.id());
+    let before = server.peak_memory_kib();
     server.write(format!("Content-Length: {}\r\n\r\n", 64 << 20).as_bytes());
     // Far more than a pipe holds: when it is written, the server has read the header.
     server.write(&vec![b' '; 1 << 20]);
     assert!(server.is_running());
-    let after = peak_memory_kib(server.id());
+    let after = server.peak_memory_kib();
     assert!(
         after < before + 32 * 1024,
         "{before} KiB before, {after} KiB after"
     );
-}
-
-#[cfg(target_os = "linux")]
-fn peak_memory_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
 }
 
 #[test]

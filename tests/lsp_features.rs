@@ -251,7 +251,11 @@ fn links_are_completed_by_name() {
         let mut world = World::start(service);
         let retry = seeded(&mut world, "Retry [with] jitter", &[]);
         seeded(&mut world, "Something else", &[]);
-        world.open(NOTE, "pieces-conversation:rj\n[[pieces:jit]]\nother: x\n");
+        let text = "pieces-conversation:rj\n[[pieces:jit]]\nother: x\n";
+        let document = json!({"uri": NOTE, "languageId": "markdown", "version": 1, "text": text});
+        world
+            .client
+            .notify("textDocument/didOpen", json!({ "textDocument": document }));
         let mut complete = |line, character| {
             let answer = at(&mut world, "completion", line, character);
             match answer["items"].as_array() {
@@ -277,6 +281,19 @@ fn links_are_completed_by_name() {
         );
         assert_eq!(complete(2, 6), Value::Null);
     }
+}
+
+/// Where it would be code, a name is inserted without what could end a comment or a text.
+#[test]
+fn names_in_code_are_mild() {
+    let mut world = World::start(Service::Local);
+    let id = seeded(&mut world, "a */ #[evil] \"\"\" --> b", &[]);
+    world.open(NOTE, "/* [[pieces:evil]] */");
+    let answer = at(&mut world, "completion", 0, 16);
+    assert_eq!(
+        answer["items"][0]["textEdit"]["newText"],
+        format!("[a / # evil ””” -- b]({})", link(&id))
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::reference::CONVERSATION;
 use super::server::Server;
 use crate::index::ConversationRef;
 use crate::lsp::item::label;
-use crate::markdown::inline;
+use crate::markdown::{inline, within_code};
 use std::borrow::Cow;
 use std::ops::Range;
 use tower_lsp::lsp_types::{
@@ -107,7 +107,8 @@ fn item(
 ) -> CompletionItem {
     let uri = conversation_uri(one.id);
     let new_text = match typed.link {
-        true => format!("[{}]({uri})", inline(one.title(), NAME)),
+        true if document.is_text => format!("[{}]({uri})", inline(one.title(), NAME)),
+        true => format!("[{}]({uri})", within_code(one.title(), NAME)),
         false => uri,
     };
     let at = |byte| -> Position { document.position(number, byte) };

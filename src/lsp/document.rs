@@ -15,6 +15,8 @@ pub(super) struct Document {
     pub text: Rope,
     /// The editor's version of it.
     pub version: i32,
+    /// It is Markdown or plain text: nothing in it is code.
+    pub is_text: bool,
     /// How the client counts columns.
     encoding: Encoding,
 }
@@ -31,6 +33,7 @@ impl Documents {
         let document = Document {
             text: Rope::from_str(&item.text),
             version: item.version,
+            is_text: matches!(&*item.language_id, "markdown" | "plaintext" | "text"),
             encoding,
         };
         self.0.insert(item.uri, document);
@@ -76,6 +79,7 @@ impl Document {
         Document {
             text: Rope::from_str(text),
             version: 0,
+            is_text: false,
             encoding,
         }
     }

@@ -177,7 +177,7 @@ impl Session {
 
     /// Where what is deleted is kept.
     pub fn trash(&self) -> Option<Trash> {
-        Some(Trash::new(self.data_dir()?.join("trash")))
+        Some(Trash::new(self.data_dir()?))
     }
 
     /// Whether a URL may point to another machine.

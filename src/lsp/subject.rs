@@ -89,9 +89,10 @@ fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anch
         return (None, Vec::new());
     };
     let leads = |other: &String| {
-        Path::new(other)
-            .canonicalize()
-            .is_ok_and(|other| other == real)
+        // Anchors are somebody's content, and on Windows looking at such a path asks the host that it names.
+        let names_a_host = other.starts_with(['/', '\\']) && other[1..].starts_with(['/', '\\']);
+        let other = Path::new(other);
+        !names_a_host && other.canonicalize().is_ok_and(|other| other == real)
     };
     let same = alike
         .iter()
@@ -186,4 +187,39 @@ pub(super) async fn current_assets(
         return vec![id];
     }
     FileTies::of(uri, index).await.assets()
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn paths_that_name_a_host_are_not_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("a.rs"), "").unwrap();
+        symlink(&real, dir.path().join("link")).unwrap();
+        let other = format!("{}/link/a.rs", dir.path().display());
+        for (path, leads) in [
+            (other.clone(), true),
+            (format!("/{other}"), false),
+            (format!("\\\\{other}"), false),
+            (format!("/\\{other}"), false),
+            (String::new(), false),
+        ] {
+            let anchor = Anchor {
+                id: Uuid::nil(),
+                paths: vec![path.clone()],
+                assets: Vec::new(),
+                conversations: Vec::new(),
+                updated: 0,
+            };
+            let (_, same) = resolve(&real.join("a.rs"), &[Arc::new(anchor)]);
+            assert_eq!(same.len(), usize::from(leads), "{path}");
+        }
+    }
 }

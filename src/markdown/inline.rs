@@ -50,6 +50,19 @@ pub fn inline(name: &str, most: usize) -> String {
     text
 }
 
+/// The same for a comment or a text in code of any language: nothing that could end one of them.
+pub fn within_code(name: &str, most: usize) -> String {
+    let mild = |c: char| match c {
+        '\'' => '’',
+        '"' => '”',
+        // `*/`, `-->`, `]]`, `?>`, `|#`, `=#`, `${…}`, `{{…}}` and the like need one of the others.
+        c if !c.is_ascii() || c.is_ascii_alphanumeric() || " .,;:()+-_/%!#?".contains(c) => c,
+        _ => ' ',
+    };
+    let mild: String = name.chars().map(mild).collect();
+    label(&mild, most)
+}
+
 /// Characters that reorder or hide the text around them.
 pub fn is_hidden(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}')
@@ -69,6 +82,23 @@ mod tests {
         check("more than 8", "more tha…");
         check(" a\n\tb\u{0} ", "a b");
         check("\u{202e}evil", "evil");
+    }
+
+    #[test]
+    fn names_end_no_comment() {
+        for (name, expected) in [
+            ("C# & F#: it's 100 %", "C# F#: it’s 100 %"),
+            (r#"a */ system("rm") /*"#, "a / system(”rm”) /"),
+            (
+                "--> <script> ?> %> #> |# =# #} }} -} *) ]] ]]>",
+                "-- script ? % # # # # - )",
+            ),
+            (r#"""" ''' ``` ${x} $(x) `x` \"#, "””” ’’’ x (x) x"),
+            ("two\nlines\u{2028}or\u{85}three", "two lines or three"),
+            ("日本語 – Größe", "日本語 – Größe"),
+        ] {
+            assert_eq!(within_code(name, 100), expected, "{name}");
+        }
     }
 
     proptest! {

@@ -6,5 +6,5 @@ mod inline;
 mod transcript;
 
 pub use body::body;
-pub use inline::{inline, is_hidden, label};
+pub use inline::{inline, is_hidden, label, within_code};
 pub use transcript::{Part, Tie, Transcript};

@@ -227,6 +227,10 @@ impl Client {
             if html {
                 return Err(self.call().protocol("a web page"));
             }
+            let announced = response.content_length().unwrap_or(0);
+            if announced > limits::STREAMED_BODY {
+                return Err(self.call().too_large(limits::STREAMED_BODY));
+            }
             let (chunks, mut received) = mpsc::channel::<bytes::Bytes>(limits::CHUNKS_IN_FLIGHT);
             let parsing = tokio::task::spawn_blocking(move || {
                 let mut acc = acc;

@@ -36,8 +36,13 @@ pub(super) async fn read(
     };
     let inner = path.join(EXPORTED_FILE);
     let path = if path.is_dir() { inner.as_path() } else { path };
+    let meta = tokio::fs::metadata(path).await.map_err(unusable)?;
+    // Opening a pipe would wait for its other end, and a device need not have one.
+    if !meta.is_file() {
+        return Err(not_an_export(path));
+    }
+    let size = meta.len();
     let file = File::open(path).await.map_err(unusable)?;
-    let size = file.metadata().await.map_err(unusable)?.len();
     let mut lines = BufReader::with_capacity(1 << 20, file);
     let (mut number, mut position, mut objects) = (0_u64, 0_u64, 0_u64);
     let mut announced = None;

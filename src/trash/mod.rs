@@ -19,9 +19,13 @@ const MOST: u64 = 256 << 20;
 /// The largest file that is read back, in bytes.
 const LARGEST: u64 = 128 << 20;
 
-/// The trash in a directory, which need not exist yet.
+/// Its directory in the data directory.
+const NAME: &str = "trash";
+
+/// The trash in a data directory; neither need exist yet.
 #[derive(Debug, Clone)]
 pub struct Trash {
+    data_dir: PathBuf,
     dir: PathBuf,
 }
 
@@ -53,9 +57,10 @@ pub fn now() -> i64 {
 }
 
 impl Trash {
-    /// The trash in `dir`.
-    pub fn new(dir: PathBuf) -> Self {
-        Trash { dir }
+    /// The trash in `data_dir`.
+    pub fn new(data_dir: PathBuf) -> Self {
+        let dir = data_dir.join(NAME);
+        Trash { data_dir, dir }
     }
 
     /// Keeps a conversation. What is too old or too much goes.
@@ -63,7 +68,7 @@ impl Trash {
     /// # Errors
     /// When it could not be written in full; then nothing was.
     pub fn put(&self, deleted: &Deleted) -> io::Result<()> {
-        private::create_dir(&self.dir)?;
+        private::subdir(&self.data_dir, NAME)?;
         let text = serde_json::to_vec(deleted)?;
         if text.len() as u64 > LARGEST {
             return Err(io::Error::other(
@@ -169,7 +174,7 @@ mod tests {
     #[test]
     fn kept_read_back_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let trash = Trash::new(dir.path().join("trash"));
+        let trash = Trash::new(dir.path().to_owned());
         assert_eq!(ids(&trash), Vec::<u128>::new());
         trash.put(&deleted(1, now() - 5)).unwrap();
         trash.put(&deleted(2, now())).unwrap();
@@ -189,10 +194,11 @@ mod tests {
         let old = now() - KEPT.as_micros() as i64 - 1;
         trash.put(&deleted(1, old)).unwrap();
         fs::write(trash.path(now(), Uuid::from_u128(3)), "{").unwrap();
-        fs::write(dir.path().join("note.txt"), "mine").unwrap();
+        let note = trash.dir.join("note.txt");
+        fs::write(&note, "mine").unwrap();
         trash.put(&deleted(2, now() + 9)).unwrap();
         assert_eq!(ids(&trash), [2]);
-        assert!(dir.path().join("note.txt").exists());
+        assert!(note.exists());
     }
 
     #[cfg(unix)]
@@ -200,7 +206,7 @@ mod tests {
     fn nobody_else_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let trash = Trash::new(dir.path().join("trash"));
+        let trash = Trash::new(dir.path().to_owned());
         trash.put(&deleted(1, now())).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&dir.path().join("trash")), 0o700);
@@ -212,6 +218,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("trash");
         fs::write(&file, "in the way").unwrap();
-        assert!(Trash::new(file).put(&deleted(1, now())).is_err());
+        let trash = Trash::new(dir.path().to_owned());
+        assert!(trash.put(&deleted(1, now())).is_err());
     }
 }

@@ -178,6 +178,22 @@ fn no_canary_gets_out_of_a_session() {
     }
 }
 
+/// What `trace` tells of conversations is for their user's eyes; the token is for nobody's.
+#[test]
+fn the_token_is_not_even_traced() {
+    let dir = tempfile::tempdir().unwrap();
+    let spawn = local(dir.path()).arg("--log-level").arg("trace");
+    let (mut client, _) = Client::connect(spawn, capabilities(), Value::Null);
+    wait_live(&mut client);
+    let info = fs::read_to_string(dir.path().join("service.json")).unwrap();
+    let info: Value = serde_json::from_str(&info).unwrap();
+    session(&mut client);
+    let out = told(&mut client) + &client.finish();
+    assert!(out.contains("TRACE"), "it was traced");
+    let token = info["token"].as_str().unwrap();
+    assert_eq!(said(&out, &[token, "bearer"]), Vec::<&str>::new());
+}
+
 fn check_session(level: Option<&str>, in_file: bool, embedded: bool) {
     let context = format!("{level:?}, log file: {in_file}, local: {embedded}");
     let dir = tempfile::tempdir().unwrap();

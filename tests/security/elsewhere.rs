@@ -3,7 +3,9 @@
 use crate::support::client::{Client, eventually};
 use crate::support::process::Spawn;
 use crate::support::standin::StandIn;
-use crate::support::world::{capabilities, local, pieces_os, wait_live, wait_status};
+use crate::support::world::{
+    Service, World, capabilities, local, pieces_os, wait_live, wait_status,
+};
 use crate::trap::{Trap, ok, say};
 use serde_json::{Value, json};
 
@@ -144,5 +146,47 @@ fn the_token_is_in_a_header_only() {
         let others = lines.filter(|line| !line.eq_ignore_ascii_case(&bearer));
         assert_eq!(others.filter(|line| line.contains(TOKEN)).count(), 0);
         assert_eq!(head.matches(TOKEN).count(), 1, "{head}");
+    }
+}
+
+/// Every socket that the process has: TCP and UDP, by the addresses of both ends.
+#[cfg(target_os = "linux")]
+fn sockets(process: u32) -> Vec<(String, String)> {
+    let listed = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let targets = listed.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let names: Vec<String> = targets.map(|target| target.display().to_string()).collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6", "udp", "udp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{process}/net/{table}"));
+        for line in text.unwrap_or_default().lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            if names.contains(&format!("socket:[{}]", fields[9])) {
+                found.push((fields[1].to_owned(), fields[2].to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// No telemetry, no update check, no name server: all sockets of a session are on loopback.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_session_speaks_to_loopback_only() {
+    for service in [Service::Local, Service::Full] {
+        let mut world = World::start(service);
+        let mut seen = Vec::new();
+        for command in ["create", "list", "refresh", "snapshot"] {
+            world.run(command, json!({})).unwrap();
+            seen.extend(sockets(world.client.process().id()));
+        }
+        assert!(!seen.is_empty());
+        for (ours, theirs) in seen {
+            assert!(ours.starts_with("0100007F:"), "{ours} to {theirs}");
+            let listening = theirs == "00000000:0000";
+            assert!(
+                theirs.starts_with("0100007F:") || listening,
+                "{ours} to {theirs}"
+            );
+        }
     }
 }

@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(unix)]
 mod unix {
     use super::*;
+    use crate::support::client::Client;
     use crate::support::process::Spawn;
-    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    use crate::support::world::{capabilities, local, wait_live};
+    use serde_json::Value;
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown, symlink};
     use std::path::Path;
 
     fn mode(path: &Path) -> u32 {
@@ -63,6 +66,64 @@ mod unix {
                 attached.shutdown().await;
             }
         }
+    }
+
+    /// A pipe that nobody writes to.
+    fn pipe(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    }
+
+    #[test]
+    fn an_import_reads_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("pipe");
+        pipe(&fifo);
+        let hole = dir.path().join("hole");
+        fs::File::create(&hole).unwrap().set_len(1 << 40).unwrap();
+        for path in [&fifo, Path::new("/dev/zero"), Path::new("/dev/tty"), &hole] {
+            let spawn = Spawn::with_arguments(["import", "--from"]).arg(path);
+            let finished = spawn.arg("--data-dir").arg(dir.path().join("store")).run();
+            assert_eq!(finished.code, Some(1), "{finished:?}");
+            let what = format!("{} was not written by `pieces-lsp export`", path.display());
+            assert!(finished.stderr.contains(&what), "{finished:?}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_started_from_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("pipe");
+        pipe(&fifo);
+        let (mut client, _) = Client::connect(
+            local(&dir.path().join("store")),
+            capabilities(),
+            Value::Null,
+        );
+        wait_live(&mut client);
+        let pipe = format!("file://{}", fifo.display());
+        let elsewhere = "file://evil.example/share/a.rs";
+        for uri in [&*pipe, "file:///dev/zero", "file:///etc", elsewhere] {
+            let argument = json!({"uri": uri});
+            let started = client.command("pieces.conversations.startFromDocument", argument);
+            let error = started.unwrap_err();
+            assert_eq!(error.data["kind"], "not-found", "{uri}: {error:?}");
+        }
+        // It can be opened for writing as soon as somebody waits to read.
+        let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut writing = fs::File::options();
+        let opened = writing.write(true).custom_flags(not_waiting).open(&fifo);
+        assert!(opened.is_err(), "nobody reads the pipe");
+        client.finish();
+    }
+
+    #[test]
+    fn the_doctor_waits_for_no_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        pipe(&dir.path().join("service.json"));
+        let spawn = Spawn::with_arguments(["doctor", "--backend", "local", "--data-dir"]);
+        let finished = spawn.arg(dir.path()).run();
+        assert!(finished.code.is_some(), "{finished:?}");
     }
 
     #[test]

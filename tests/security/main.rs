@@ -1,4 +1,4 @@
-//! What `SECURITY.md` promises, on the real binary and real sockets.
+//! What `docs/security.md` and `docs/privacy.md` promise, on the real binary and real sockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,9 @@
 mod support;
 
 mod canaries;
+mod crowds;
 mod elsewhere;
+mod endless;
 mod files;
 mod scanned_ports;
 mod strangers;

@@ -5,7 +5,7 @@ use crate::support::process::Spawn;
 use crate::support::world::{capabilities, wait_status};
 use crate::trap::{Trap, ok};
 use pieces_lsp::pieces::BaseUrl;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 
 /// `PORT` stands for one where somebody listens on all interfaces.
@@ -136,4 +136,26 @@ fn settings_cannot_send_anything_elsewhere() {
     client.finish();
     let kept = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(kept, 0, "nothing was written");
+}
+
+/// What a repository opened in VS Code can set: nothing that says what runs, where data goes or is kept.
+#[test]
+fn a_repository_cannot_set_what_the_extension_runs() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = std::fs::read(root.join("editors/vscode/package.json")).unwrap();
+    let package: Value = serde_json::from_slice(&package).unwrap();
+    let settings = package["contributes"]["configuration"]["properties"].as_object();
+    let scopes = settings.unwrap().iter();
+    let free: Vec<&str> = scopes
+        .filter(|(_, setting)| {
+            !["machine", "application"].contains(&setting["scope"].as_str().unwrap_or_default())
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let harmless = [
+        "piecesLsp.codeLens",
+        "piecesLsp.inlayHints",
+        "piecesLsp.diagnostics",
+    ];
+    assert!(free.iter().all(|name| harmless.contains(name)), "{free:?}");
 }

@@ -62,9 +62,9 @@ async fn shown(server: &Server, uri: Url) -> bool {
 /// The conversation as it is now, in a file that only its user can read.
 async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     let text = content::conversation(server, id).await.ok()?;
-    let dir = server.session.data_dir()?.join("opened");
+    let data_dir = server.session.data_dir()?;
     let writing = tokio::task::spawn_blocking(move || {
-        private::create_dir(&dir)?;
+        let dir = private::subdir(&data_dir, "opened")?;
         forget_old(&dir);
         let path = dir.join(format!("{id}.md"));
         private::write(&path, text.as_bytes())?;
@@ -73,13 +73,48 @@ async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     Url::from_file_path(writing.await.ok()?.ok()?).ok()
 }
 
-/// Removes the files that were opened long ago.
+/// Removes the files that were opened long ago, and no others.
 fn forget_old(dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".md"));
+        if id.is_none_or(|id| Uuid::parse_str(id).is_err()) {
+            continue;
+        }
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         let age = written.ok().and_then(|written| written.elapsed().ok());
         if age.is_some_and(|age| age > KEPT) {
             let _ = std::fs::remove_file(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::time::SystemTime;
+
+    #[test]
+    fn what_was_opened_long_ago_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - 2 * KEPT;
+        let id = Uuid::nil();
+        let names = [format!("{id}.md"), format!("{id}.txt"), "notes.md".into()];
+        for name in &names {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        let new = format!("{}.md", Uuid::max());
+        fs::write(dir.path().join(&new), "").unwrap();
+        forget_old(dir.path());
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = vec![names[1].clone(), new, names[2].clone()];
+        expected.sort();
+        assert_eq!(left, expected);
     }
 }

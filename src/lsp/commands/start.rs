@@ -183,6 +183,10 @@ async fn read(uri: &Url, server: &Server) -> Result<Document> {
     };
     let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
     let reading = async {
+        // Opening a pipe would wait for its other end.
+        if !tokio::fs::metadata(&path).await?.is_file() {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
         let file = tokio::fs::File::open(path).await?;
         let mut text = String::new();
         file.take(LARGEST as u64 + 1)

@@ -10,6 +10,8 @@ use axum::{
 };
 use subtle::ConstantTimeEq as _;
 
+use super::connections::Known;
+
 /// Tells us from Pieces OS, whose API we speak.
 const SERVER: HeaderValue =
     HeaderValue::from_static(concat!("pieces-lsp/", env!("CARGO_PKG_VERSION")));
@@ -102,15 +104,20 @@ pub(super) async fn check(
 ) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let refusal = guard.refusal(request.method(), request.headers());
-    let refused = refusal.is_some();
     let foreign = refusal.is_some_and(|(status, _)| status == StatusCode::FORBIDDEN);
+    let known = refusal.is_none() && request.method() != Method::OPTIONS;
     let mut answer = match refusal {
         Some(refusal) => refusal.into_response(),
-        None if request.method() == Method::OPTIONS => preflight(),
-        None => next.run(request).await,
+        None if !known => preflight(),
+        None => {
+            if let Some(connection) = request.extensions().get::<Known>() {
+                connection.set();
+            }
+            next.run(request).await
+        }
     };
     let headers = answer.headers_mut();
-    if refused {
+    if !known {
         // Strangers do not get to keep connections: there are only so many.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

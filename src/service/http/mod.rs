@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: who may ask, what each route does, how lists and streams are sent.
 
 mod batch;
+mod connections;
 mod guard;
 mod list;
 mod model;
@@ -19,10 +20,10 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    serve::ListenerExt as _,
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
+pub(in crate::service) use self::connections::run;
 use self::guard::Guard;
 pub(crate) use self::transfer::FORMAT as EXPORT_FORMAT;
 use super::store::Store;
@@ -56,26 +57,6 @@ pub(super) fn router(
             Arc::new(guard),
             guard::check,
         ))
-}
-
-/// Serves until told to stop.
-pub(super) async fn run(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let listener = listener.tap_io(|io| {
-        // Header and body in two packets would otherwise wait for a delayed ACK.
-        if let Err(error) = io.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY refused");
-        }
-    });
-    let stop = async move {
-        // A dropped sender means stop, too.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-    {
-        tracing::error!(%error, "the local service stopped serving");
-    }
 }
 
 async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Response {

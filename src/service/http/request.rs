@@ -1,7 +1,7 @@
 //! Reading ids, flags, bodies and the asking application from a request.
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::BODY;
 use crate::service::{
     Failure,
     objects::anchor::PLATFORM,
@@ -90,6 +91,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        // What is announced as too large need not be waited for.
+        if request.body().size_hint().lower() > BODY as u64 {
+            return Err(too_large());
+        }
         let bytes = Bytes::from_request(request, state).await.map_err(refused)?;
         if bytes.is_empty() {
             return Ok(Self(Value::Null));
@@ -104,13 +109,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 fn refused(rejection: BytesRejection) -> Response {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "The body is larger than 32 MiB.",
-        )
-            .into_response();
+        return too_large();
     }
     Failure::invalid("The body cannot be read.").into_response()
+}
+
+fn too_large() -> Response {
+    let what = "The body is larger than 32 MiB.";
+    (StatusCode::PAYLOAD_TOO_LARGE, what).into_response()
 }
 
 /// The id in the `application` header that clients send after `/connect`.
