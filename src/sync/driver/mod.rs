@@ -68,6 +68,7 @@ fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revisi
         tasks: JoinSet::new(),
         waiting: Waiting::default(),
         list_error: None,
+        loaded: false,
     };
     Handle {
         commands,
@@ -95,6 +96,8 @@ struct Driver<F: Finder> {
     waiting: Waiting,
     /// Why the last list failed.
     list_error: Option<String>,
+    /// Much was read that is not needed any more.
+    loaded: bool,
 }
 
 /// Why the driver or a connection ends.
@@ -262,6 +265,10 @@ impl<F: Finder> Driver<F> {
                 () = until(self.machine.deadline()) => self.step(Input::Wake),
             }
             self.tell();
+            if std::mem::take(&mut self.loaded) {
+                // Now that it is said, and not on the way.
+                tokio::task::spawn_blocking(crate::memory::give_back);
+            }
         }
     }
 
@@ -362,6 +369,7 @@ impl<F: Finder> Driver<F> {
     fn step(&mut self, input: Input) {
         let outcome = self.machine.step(Instant::now().into_std(), input);
         for delta in outcome.deltas {
+            self.loaded |= delta.reset;
             let _ = self.deltas.send(delta);
         }
         for action in outcome.actions {
