@@ -29,6 +29,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// A connection that lasted this long is no failure.
 const STEADY: Duration = Duration::from_secs(10);
+/// Reading so many conversations leaves megabytes behind.
+const MANY: usize = 10_000;
 /// Between two looks for Pieces OS where we had to choose the local service.
 const PROBE: Duration = Duration::from_secs(60);
 
@@ -96,7 +98,7 @@ struct Driver<F: Finder> {
     waiting: Waiting,
     /// Why the last list failed.
     list_error: Option<String>,
-    /// Much was read that is not needed any more.
+    /// A long list was read.
     loaded: bool,
 }
 
@@ -332,10 +334,12 @@ impl<F: Finder> Driver<F> {
     fn done(&mut self, done: Result<Done<F::Service>, JoinError>) -> Result<(), End> {
         match done {
             Ok(Done::Answer(input, error)) => {
-                if matches!(input, Input::Listed(..)) {
+                let listed = matches!(input, Input::Listed(..));
+                if listed {
                     self.list_error = error.as_ref().map(|error| error.message.clone());
                 }
                 self.step(input);
+                self.loaded = listed && self.machine.index().len() >= MANY;
                 if let Some(error) = error {
                     self.waiting.failed(&error);
                 }
@@ -369,7 +373,6 @@ impl<F: Finder> Driver<F> {
     fn step(&mut self, input: Input) {
         let outcome = self.machine.step(Instant::now().into_std(), input);
         for delta in outcome.deltas {
-            self.loaded |= delta.reset;
             let _ = self.deltas.send(delta);
         }
         for action in outcome.actions {
