@@ -8,6 +8,7 @@ pub mod cli;
 pub mod index;
 pub mod lsp;
 pub mod markdown;
+pub mod memory;
 pub mod pieces;
 pub mod private;
 pub mod service;

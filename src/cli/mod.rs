@@ -66,6 +66,7 @@ fn run(common: &args::Common, command: impl AsyncFnOnce(Wanted) -> ExitCode) -> 
 }
 
 fn runtime() -> Result<Runtime, String> {
+    crate::memory::share_heap();
     Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -126,17 +126,17 @@ impl Packer {
 
     /// One that has room for exactly these conversations of those chunks: growing would leave holes in
     /// the heap that outlive the load of a large account.
-    pub(super) fn for_copies<'a>(
-        copies: impl Iterator<Item = (&'a Chunk, usize)> + Clone,
-    ) -> Packer {
-        let names = copies.clone().map(|(chunk, at)| chunk.name_range(at).len());
-        let links = copies
-            .clone()
-            .map(|(chunk, at)| chunk.links_range(at).len());
+    pub(super) fn for_copies<'a>(copies: impl Iterator<Item = (&'a Chunk, usize)>) -> Packer {
+        let (mut count, mut names, mut links) = (0, 0, 0);
+        for (chunk, at) in copies {
+            count += 1;
+            names += chunk.name_range(at).len();
+            links += chunk.links_range(at).len();
+        }
         Packer {
-            names: String::with_capacity(names.sum()),
-            links: Vec::with_capacity(links.sum()),
-            records: Vec::with_capacity(copies.count()),
+            records: Vec::with_capacity(count),
+            names: String::with_capacity(names),
+            links: Vec::with_capacity(links),
         }
     }
 

@@ -117,7 +117,8 @@ impl Ord for Key {
         other
             .updated
             .cmp(&self.updated)
-            .then_with(|| self.id.cmp(&other.id))
+            // The order of the bytes, in one comparison.
+            .then_with(|| self.id.as_u128().cmp(&other.id.as_u128()))
     }
 }
 

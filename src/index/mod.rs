@@ -9,6 +9,7 @@
 
 mod chunk;
 mod conversation;
+mod cores;
 mod search;
 mod snapshot;
 mod store;

@@ -5,12 +5,12 @@
 
 use super::chunk::Chunk;
 use super::conversation::ConversationRef;
+use super::cores::share;
 use super::snapshot::Snapshot;
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str, chars};
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 /// One conversation whose name fits a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,6 @@ pub struct Match<'a> {
 
 /// Characters of a query that count; what follows is ignored. People type words, not files.
 const MAX_QUERY: usize = 256;
-/// From this many conversations on it pays to use more than one core.
-const PARALLEL: usize = 16_384;
-/// Most cores that one search takes.
-const MOST_CORES: usize = 4;
 
 /// Where a match is, and how good: in the order in which matches are listed.
 type Hit = (Reverse<u32>, u32, u16);
@@ -38,31 +34,10 @@ impl Snapshot {
         let query: String = query.chars().take(MAX_QUERY).collect();
         let words: Vec<Atom> = query.split_whitespace().map(word).collect();
         let wanted = letter_set(&query);
-        let cores = match self.len() {
-            0..PARALLEL => 1,
-            _ => available_parallelism()
-                .map_or(1, usize::from)
-                .min(MOST_CORES),
-        };
-        let share = self.chunks.len().div_ceil(cores).max(1);
-        let shares = self.chunks.chunks(share).enumerate();
-        let mut hits: Vec<Hit> = if cores == 1 {
-            shares
-                .flat_map(|(at, chunks)| look(chunks, at * share, &words, wanted))
-                .collect()
-        } else {
-            std::thread::scope(|scope| {
-                let looking = shares.map(|(at, chunks)| {
-                    let words = &words;
-                    scope.spawn(move || look(chunks, at * share, words, wanted))
-                });
-                let looking: Vec<_> = looking.collect();
-                let found = looking
-                    .into_iter()
-                    .map(|one| one.join().unwrap_or_default());
-                found.flatten().collect()
-            })
-        };
+        let found = share(&self.chunks, self.len(), |first, chunks| {
+            look(chunks, first, &words, wanted)
+        });
+        let mut hits: Vec<Hit> = found.into_iter().flatten().collect();
         hits.sort_unstable();
         hits.into_iter().map(|(Reverse(score), number, at)| Match {
             conversation: self.chunks[number as usize].get(at as usize, &self.applications),

@@ -5,6 +5,7 @@
 
 use super::chunk::{self, Chunk, Packer};
 use super::conversation::{ConversationRef, Key, clip};
+use super::cores::share;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -86,6 +87,11 @@ pub(super) struct Applications {
 impl Applications {
     /// The number of `name`; 0 where there are too many to number.
     pub(super) fn number(&mut self, name: &str) -> u16 {
+        // Most conversations come from the same few.
+        let few = self.names.iter().take(4);
+        if let Some(number) = few.map(|known| &**known).position(|known| known == name) {
+            return number as u16;
+        }
         if self.names.is_empty() {
             self.names.push("".into());
         }
@@ -154,19 +160,12 @@ impl Builder {
         }
         keep_last_of_each_id(&mut order);
         order.sort_unstable_by_key(|(key, ..)| *key);
-        let chunks = order
-            .chunks(chunk::MAX * 3 / 4)
-            .map(|run| {
-                let copies = run
-                    .iter()
-                    .map(|(_, page, at)| (&self.pages[*page as usize], *at as usize));
-                let mut packer = Packer::for_copies(copies.clone());
-                for (chunk, at) in copies {
-                    packer.copy(chunk, at);
-                }
-                Arc::new(packer.finish())
-            })
-            .collect();
+        let runs: Vec<_> = order.chunks(chunk::MAX * 3 / 4).collect();
+        let packed = share(&runs, order.len(), |_, runs| {
+            let pack = |run: &&[_]| Arc::new(copy_run(&self.pages, run));
+            runs.iter().map(pack).collect::<Vec<_>>()
+        });
+        let chunks = packed.into_iter().flatten().collect();
         Packed {
             chunks,
             len: order.len(),
@@ -175,11 +174,26 @@ impl Builder {
     }
 }
 
+/// One chunk of these conversations of those pages.
+fn copy_run(pages: &[Chunk], run: &[(Key, u32, u32)]) -> Chunk {
+    let copies = run
+        .iter()
+        .map(|(_, page, at)| (&pages[*page as usize], *at as usize));
+    let mut packer = Packer::for_copies(copies.clone());
+    for (chunk, at) in copies {
+        packer.copy(chunk, at);
+    }
+    packer.finish()
+}
+
 /// Drops all but the last entry of each id. A server does not repeat ids, so this looks before it works.
 fn keep_last_of_each_id(order: &mut Vec<(Key, u32, u32)>) {
-    let mut ids: Vec<Uuid> = order.iter().map(|(key, ..)| key.id).collect();
-    ids.sort_unstable();
-    if ids.windows(2).all(|pair| pair[0] != pair[1]) {
+    let mut halves: Vec<u64> = order
+        .iter()
+        .map(|(key, ..)| key.id.as_u64_pair().1)
+        .collect();
+    halves.sort_unstable();
+    if halves.windows(2).all(|pair| pair[0] != pair[1]) {
         return;
     }
     let mut seen = HashSet::new();

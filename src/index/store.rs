@@ -1,10 +1,12 @@
 //! The one writer of the index, and the readers it feeds.
 
 use super::conversation::{Conversation, ConversationRef, Key};
+use super::cores::share;
 use super::snapshot::{Applications, Builder, Draft, Snapshot};
 use super::ties::{Anchor, Ties};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ pub struct Delta {
 struct Shared {
     snapshot: ArcSwap<Snapshot>,
     /// Where each conversation stands in the order.
-    places: DashMap<Uuid, i64>,
+    places: DashMap<Uuid, i64, RandomState>,
     ties: Ties,
 }
 
@@ -184,9 +186,11 @@ impl Index {
         for id in &removed {
             self.shared.places.remove(id);
         }
-        for key in &come {
-            self.shared.places.insert(key.id, key.updated);
-        }
+        share(&come, come.len(), |_, come| {
+            for key in come {
+                self.shared.places.insert(key.id, key.updated);
+            }
+        });
         let upserted = come.into_iter().map(|key| key.id).collect();
         Some(self.publish(&old, draft, names, upserted, removed))
     }

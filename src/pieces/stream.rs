@@ -1,5 +1,8 @@
 //! The identifier stream: which conversations changed.
 
+mod sparing;
+
+use std::future::poll_fn;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -10,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use uuid::Uuid;
 
@@ -19,6 +22,7 @@ use super::limits;
 use super::loopback::BaseUrl;
 use super::outcome::Call;
 use super::wire::{StreamedIdentifier, streamed_identifiers};
+use sparing::Sparing;
 
 /// What happened to one conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +129,9 @@ impl IdentifierStream {
 struct Socket<S> {
     base: BaseUrl,
     local: bool,
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Sparing<S>>,
+    /// The text that was read last, until there is another buffer to read into: see [`sparing`].
+    last: Option<Utf8Bytes>,
     /// Silence after which we ping.
     idle: Duration,
     /// When the peer was last heard.
@@ -164,13 +170,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_write_buffer_size(64 << 10)
             .max_message_size(Some(limits::STREAM_MESSAGE))
             .max_frame_size(Some(limits::STREAM_MESSAGE));
-        let (socket, _) = client_async_with_config(request, connection, Some(config))
+        let (socket, _) = client_async_with_config(request, Sparing::new(connection), Some(config))
             .await
             .map_err(|error| refused(call, error))?;
         Ok(Socket {
             base: base.clone(),
             local,
             socket,
+            last: None,
             idle: watched.idle(),
             heard: Instant::now(),
             pinged: None,
@@ -205,12 +212,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     Err(_) => return Err(self.silent()),
                 }
             }
-            match timeout_at(deadline, self.socket.next()).await {
+            self.socket.get_mut().frame();
+            let message = poll_fn(|cx| {
+                let message = self.socket.poll_next_unpin(cx);
+                self.last = None;
+                message
+            });
+            match timeout_at(deadline, message).await {
                 Ok(Some(Ok(message))) => {
                     self.heard = Instant::now();
                     let pinged = self.pinged.take().is_some();
                     match message {
-                        Message::Text(text) => return Ok(frame(text.as_bytes())),
+                        Message::Text(text) => {
+                            let frame = frame(text.as_bytes());
+                            self.last = Some(text);
+                            return Ok(frame);
+                        }
                         Message::Binary(_) => {
                             return Ok(Frame::Changes {
                                 changes: Vec::new(),
@@ -346,6 +363,24 @@ mod tests {
                 updated: None,
             }],
             malformed: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_does_not_stay_in_memory() {
+        let (mut client, mut server) = open().await;
+        let item = format!("{{\"conversation\":{{\"id\":\"{ID}\"}}}}");
+        let items = vec![item; 10_000].join(",");
+        let large = Message::text(format!("{{\"iterable\":[{items}]}}"));
+        // The first comes after the handshake, the second after a frame.
+        for _ in 0..2 {
+            let (sent, read) = tokio::join!(server.send(large.clone()), client.next());
+            sent.unwrap();
+            assert!(matches!(read, Ok(Frame::Changes { changes, .. }) if changes.len() == 10_000));
+            let text = client.last.clone().unwrap();
+            let nothing = timeout(Duration::ZERO, client.next()).await;
+            assert!(nothing.is_err(), "{nothing:?}");
+            assert!(bytes::Bytes::from(text).is_unique());
         }
     }
 

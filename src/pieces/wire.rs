@@ -20,6 +20,7 @@ pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 pub use time::parse_micros;
 
 use lenient::{Flag, List, Parsed, Text, lenient_object};
+pub use members::Ids;
 use members::{Id, Indices, Members, Reference, ordered};
 
 /// What we read of one conversation. Everything else in the object is skipped without allocating.
@@ -38,9 +39,9 @@ pub struct Conversation<'a> {
     /// How many messages: union of `messages.iterable` and `messages.indices`, minus negative indices.
     pub messages: u32,
     /// `assets`, same rule.
-    pub assets: Vec<Uuid>,
+    pub assets: Ids,
     /// `anchors`, same rule.
-    pub anchors: Vec<Uuid>,
+    pub anchors: Ids,
     /// `(anchor, fullpath)` for anchors that came with their points inline.
     pub anchor_paths: Vec<(Uuid, Cow<'a, str>)>,
     /// `application.name`.
@@ -192,7 +193,7 @@ impl<'a> ConversationObject<'a> {
             updated: self.updated.micros(),
             favorited: self.favorited.0,
             messages: self.messages.count(),
-            assets: self.assets.ids(),
+            assets: self.assets.ids().into(),
             anchors,
             anchor_paths,
             application: self.application.name.0,
@@ -201,7 +202,7 @@ impl<'a> ConversationObject<'a> {
 }
 
 impl<'a> Anchors<'a> {
-    fn read(self) -> (Vec<Uuid>, Vec<(Uuid, Cow<'a, str>)>) {
+    fn read(self) -> (Ids, Vec<(Uuid, Cow<'a, str>)>) {
         let mut listed = Vec::new();
         let mut paths = Vec::new();
         for anchor in self.iterable.0.into_iter().flatten() {
@@ -361,8 +362,8 @@ mod tests {
             updated: None,
             favorited: false,
             messages: 0,
-            assets: vec![],
-            anchors: vec![],
+            assets: Ids::new(),
+            anchors: Ids::new(),
             anchor_paths: vec![],
             application: None,
         };
@@ -399,8 +400,8 @@ mod tests {
             c.updated = Some(1_795_166_441_900_000);
             c.favorited = true;
             c.messages = 2;
-            c.assets = vec![uuid(ASSET)];
-            c.anchors = vec![uuid(ANCHOR)];
+            c.assets = [uuid(ASSET)].into();
+            c.anchors = [uuid(ANCHOR)].into();
             c.application = Some("OPEN_SOURCE".into());
         });
         assert_eq!(conversation(json.as_bytes()).unwrap(), expected);
@@ -440,7 +441,7 @@ mod tests {
     fn paths_of_inline_anchors() {
         let tied = |paths: &'static [&'static str]| {
             conversation_with(|c| {
-                c.anchors = vec![uuid(ANCHOR)];
+                c.anchors = [uuid(ANCHOR)].into();
                 c.anchor_paths = paths
                     .iter()
                     .map(|path| (uuid(ANCHOR), (*path).into()))

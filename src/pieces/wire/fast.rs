@@ -7,20 +7,64 @@
 
 use std::borrow::Cow;
 
-use super::members::{Id, count, ordered};
+use super::members::{Id, count, is_placed, ordered};
 use super::time::{parse_micros, parse_utc};
-use super::{Conversation, Readable};
+use super::{Conversation, Ids, Readable};
 
 /// Reads conversations and keeps its buffers from one to the next.
 #[derive(Default)]
 pub(in crate::pieces) struct FastReader {
     listed: Vec<Id>,
     indices: Vec<(Id, i64)>,
-    /// What the first, second, … field that nobody needs was in the conversation before: often the
-    /// same, and the same text needs no second look.
-    skipped: [Vec<u8>; 16],
+    texts: Vec<Text>,
+    places: Vec<(Text, i64)>,
+    /// The first, second, … field of a conversation where it was one that nobody needs: often it is
+    /// the same in the next, and the same text needs no second look. (`1` for the start of `12` does no
+    /// harm: what follows it is refused.)
+    skipped: [Vec<u8>; 32],
     applications: Applications,
 }
+
+/// The text of an id that cannot be written in two ways, and so is enough to tell ids apart: ASCII
+/// without capitals or escapes. As words, which compare without a call.
+#[derive(Clone, Copy)]
+struct Text {
+    words: [u64; 4],
+    tail: u32,
+}
+
+impl Text {
+    #[inline(always)]
+    fn new(text: &[u8; 36]) -> Option<Text> {
+        let word = |at: usize| Some(u64::from_le_bytes(*text[at..].first_chunk()?));
+        let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+        let tail = u32::from_le_bytes(*text.last_chunk()?);
+        // Space to `?` or the grave accent to DEL, each but the quote: 0x5f has the bit of neither.
+        let (mut odd, mut quote) = (0, 0);
+        for word in [
+            words[0],
+            words[1],
+            words[2],
+            words[3],
+            u64::from(tail) | ONES << 5 << 32,
+        ] {
+            odd |= (word & (ONES * 0xa0)) ^ (ONES * 0x20);
+            quote |= has_zero(word ^ (ONES * u64::from(b'"')));
+        }
+        (odd == 0 && quote == 0).then_some(Text { words, tail })
+    }
+}
+
+impl PartialEq for Text {
+    #[inline(always)]
+    fn eq(&self, other: &Text) -> bool {
+        let [a, b, c, d] = self.words;
+        a == other.words[0] && [b, c, d] == other.words[1..] && self.tail == other.tail
+    }
+}
+
+/// Most members of a plural wrapper that are told apart by comparing each with each.
+const FEW: usize = 64;
 
 /// The few applications that conversations come from, and where each has its name.
 #[derive(Default)]
@@ -38,7 +82,6 @@ impl FastReader {
     ) -> Option<(Readable<Conversation<'a>>, usize)> {
         let mut cursor = Cursor { rest: json };
         let mut id = None;
-        let mut skipped = 0;
         let mut read = Conversation {
             id: uuid::Uuid::nil(),
             name: None,
@@ -46,43 +89,68 @@ impl FastReader {
             updated: None,
             favorited: false,
             messages: 0,
-            assets: Vec::new(),
-            anchors: Vec::new(),
+            assets: Ids::new(),
+            anchors: Ids::new(),
             anchor_paths: Vec::new(),
             application: None,
         };
-        cursor.object(|cursor, key| {
-            match key {
-                b"id" => id = Some(cursor.id()?.uuid()?),
-                b"name" => read.name = cursor.text()?,
-                b"created" => read.created = cursor.timestamp()?,
-                b"updated" => read.updated = cursor.timestamp()?,
-                b"favorited" => read.favorited = cursor.flag()?,
-                b"application" => read.application = self.applications.read(cursor)?,
-                b"messages" => {
-                    self.members(cursor)?;
-                    read.messages = count(&self.listed, &mut self.indices);
-                }
-                b"assets" => {
-                    self.members(cursor)?;
-                    read.assets = ordered(&self.listed, &self.indices);
-                }
-                b"anchors" => {
-                    self.members(cursor)?;
-                    read.anchors = ordered(&self.listed, &self.indices);
-                }
-                _ => {
-                    match self.skipped.get_mut(skipped) {
-                        Some(before) => cursor.skip_again(before)?,
-                        None => cursor.skip()?,
+        cursor.expect(b'{')?;
+        for at in 0.. {
+            cursor.peek()?;
+            let field = cursor.rest;
+            let known = self.skipped.get(at).filter(|known| !known.is_empty());
+            if known.is_none_or(|known| cursor.word(known).is_none()) {
+                match cursor.key()? {
+                    b"id" => id = Some(cursor.id()?.uuid()?),
+                    b"name" => read.name = cursor.text()?,
+                    b"created" => read.created = cursor.timestamp()?,
+                    b"updated" => read.updated = cursor.timestamp()?,
+                    b"favorited" => read.favorited = cursor.flag()?,
+                    b"application" => read.application = self.applications.read(&mut cursor)?,
+                    b"messages" => read.messages = self.count(&mut cursor)?,
+                    b"assets" => read.assets = self.ids(&mut cursor)?,
+                    b"anchors" => read.anchors = self.ids(&mut cursor)?,
+                    _ => {
+                        cursor.skip_plural().or_else(|| cursor.skip())?;
+                        let field = &field[..field.len() - cursor.rest.len()];
+                        if let Some(known) = self.skipped.get_mut(at) {
+                            known.clear();
+                            if field.len() <= 128 {
+                                known.extend_from_slice(field);
+                            }
+                        }
                     }
-                    skipped += 1;
                 }
             }
-            Some(())
-        })?;
+            match cursor.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
         read.id = id?;
         Some((Readable(Some(read)), json.len() - cursor.rest.len()))
+    }
+
+    /// The ids of a plural wrapper of bare references.
+    #[inline(always)]
+    fn ids(&mut self, cursor: &mut Cursor<'_>) -> Option<Ids> {
+        if let Some(id) = cursor.ahead(Cursor::plain_member) {
+            return Some(Ids::from_buf([id.uuid()?]));
+        }
+        self.members(cursor)?;
+        Some(ordered(&self.listed, &self.indices))
+    }
+
+    /// How many a plural wrapper of bare references has.
+    fn count(&mut self, cursor: &mut Cursor<'_>) -> Option<u32> {
+        if let Some(count) =
+            cursor.ahead(|cursor| cursor.plain_count(&mut self.texts, &mut self.places))
+        {
+            return Some(count);
+        }
+        self.members(cursor)?;
+        Some(count(&self.listed, &mut self.indices))
     }
 
     /// A plural wrapper of bare references.
@@ -173,6 +241,17 @@ impl<'a> Cursor<'a> {
     fn word(&mut self, word: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(word)?;
         Some(())
+    }
+
+    /// What `read` makes of what comes next. If it gives up, nothing was read.
+    #[inline(always)]
+    fn ahead<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let rest = self.rest;
+        let read = read(self);
+        if read.is_none() {
+            self.rest = rest;
+        }
+        read
     }
 
     fn null(&mut self) -> bool {
@@ -286,8 +365,29 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `{"value": …}` the way it nearly always comes.
+    #[inline(always)]
+    fn plain_timestamp(&mut self) -> Option<i64> {
+        self.word(b"{")?;
+        if self.word(b"\"readable\":").is_some() {
+            self.string()?;
+            self.word(b",")?;
+        }
+        self.word(b"\"value\":")?;
+        let (text, _) = self.string()?;
+        let micros = parse_utc(text)?;
+        if self.word(b",\"readable\":").is_some() {
+            self.string()?;
+        }
+        self.word(b"}")?;
+        Some(micros)
+    }
+
     /// `{"value": …}` in microseconds.
     fn timestamp(&mut self) -> Option<Option<i64>> {
+        if let Some(micros) = self.ahead(Cursor::plain_timestamp) {
+            return Some(Some(micros));
+        }
         let mut micros = None;
         if !self.null() {
             self.object(|cursor, key| {
@@ -344,6 +444,119 @@ impl<'a> Cursor<'a> {
         let id = Id::from_canonical(window[7..].first_chunk()?)?;
         self.rest = rest;
         Some(id)
+    }
+
+    /// The one member of a plural wrapper that is written the way it nearly always is.
+    #[inline(always)]
+    fn plain_member(&mut self) -> Option<Id> {
+        let (listed, placed) = if self.word(b"{\"iterable\":[{\"id\":\"").is_some() {
+            let listed = self.id_text()?;
+            self.word(b"\"}],\"indices\":{\"")?;
+            let placed = self.id_text()?;
+            self.word(b"\":0}}")?;
+            (listed, placed)
+        } else {
+            self.word(b"{\"indices\":{\"")?;
+            let placed = self.id_text()?;
+            self.word(b"\":0},\"iterable\":[{\"id\":\"")?;
+            let listed = self.id_text()?;
+            self.word(b"\"}]}")?;
+            (listed, placed)
+        };
+        (Text::new(listed)? == Text::new(placed)?).then_some(())?;
+        Id::from_canonical(listed)
+    }
+
+    #[inline(always)]
+    fn id_text(&mut self) -> Option<&'a [u8; 36]> {
+        let (text, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    /// How many members a plural wrapper has that is written the way it nearly always is.
+    #[inline(always)]
+    fn plain_count(&mut self, texts: &mut Vec<Text>, places: &mut Vec<(Text, i64)>) -> Option<u32> {
+        texts.clear();
+        places.clear();
+        self.plain_plural(|text| texts.push(text), |text, at| places.push((text, at)))?;
+        let placed = |(text, at): &(Text, i64)| is_placed(texts, text, *at);
+        (places.iter().all(placed) && all_differ(texts)).then_some(texts.len() as u32)
+    }
+
+    /// A plural wrapper without blanks of plain references and of places for them, each once at most.
+    #[inline(always)]
+    fn plain_plural(
+        &mut self,
+        mut listed: impl FnMut(Text),
+        mut placed: impl FnMut(Text, i64),
+    ) -> Option<()> {
+        self.word(b"{")?;
+        let (mut references, mut places) = (false, false);
+        loop {
+            if !references && self.word(b"\"iterable\":[").is_some() {
+                references = true;
+                self.plain_references(&mut listed)?;
+            } else if !places && self.word(b"\"indices\":{").is_some() {
+                places = true;
+                self.plain_places(&mut placed)?;
+            } else {
+                return None;
+            }
+            match self.byte()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn plain_references(&mut self, listed: &mut impl FnMut(Text)) -> Option<()> {
+        if self.word(b"]").is_some() {
+            return Some(());
+        }
+        loop {
+            let (window, rest) = self.rest.split_first_chunk::<46>()?;
+            if window[..7] != *b"{\"id\":\"" || window[43..45] != *b"\"}" {
+                return None;
+            }
+            self.rest = rest;
+            listed(Text::new(window[7..].first_chunk()?)?);
+            match window[45] {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn plain_places(&mut self, placed: &mut impl FnMut(Text, i64)) -> Option<()> {
+        if self.word(b"}").is_some() {
+            return Some(());
+        }
+        loop {
+            let (window, rest) = self.rest.split_first_chunk::<39>()?;
+            if window[0] != b'"' || window[37..] != *b"\":" {
+                return None;
+            }
+            self.rest = rest;
+            placed(Text::new(window[1..].first_chunk()?)?, self.integer()?);
+            match self.byte()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The next byte, whatever it is.
+    #[inline(always)]
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
     }
 
     fn long_reference(&mut self) -> Option<Id> {
@@ -426,24 +639,9 @@ impl<'a> Cursor<'a> {
         Some(if negative { -number } else { number })
     }
 
-    /// Skips any value. `before` is one that was skipped earlier, or empty, and becomes this one.
-    /// (`1` for the start of `12` does no harm: what follows it is refused.)
-    fn skip_again(&mut self, before: &mut Vec<u8>) -> Option<()> {
-        self.peek()?;
-        if !before.is_empty()
-            && let Some(rest) = self.rest.strip_prefix(&before[..])
-        {
-            self.rest = rest;
-            return Some(());
-        }
-        let value = self.rest;
-        self.skip()?;
-        let value = &value[..value.len() - self.rest.len()];
-        before.clear();
-        if value.len() <= 128 {
-            before.extend_from_slice(value);
-        }
-        Some(())
+    /// Skips a plural wrapper, if it comes the usual way.
+    fn skip_plural(&mut self) -> Option<()> {
+        self.ahead(|cursor| cursor.plain_plural(|_| (), |_, _| ()))
     }
 
     /// Skips any value, checking that it is one.
@@ -535,12 +733,26 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether no two are the same; a few are compared each with each.
+#[inline(always)]
+fn all_differ(texts: &[Text]) -> bool {
+    let repeated = |(at, text): (usize, &Text)| texts[..at].contains(text);
+    texts.len() <= FEW && !texts.iter().enumerate().any(repeated)
+}
+
+const ONES: u64 = u64::MAX / 255;
+const HIGH: u64 = ONES << 7;
+
+/// The high bit of each byte that is zero, if there is one. Bits above the lowest one may be wrong.
+#[inline(always)]
+fn has_zero(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
 /// The high bit of each byte that ends a plain stretch of a string: `"`, `\` or a control character.
 /// Bits above the lowest one may be wrong.
 #[inline(always)]
 fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     let ends =
@@ -613,6 +825,14 @@ mod tests {
             (
                 true,
                 "{'id':'#','assets':{'indices':{'#':3},'iterable':[]}}",
+            ),
+            (
+                true,
+                "{'id':'#','assets':{'indices':{'#':0},'iterable':[{'id':'#'}]},'messages':{'indices':{'#':0},'iterable':[{'id':'#'}]}}",
+            ),
+            (
+                true,
+                "{'id':'#','assets':{'iterable':[{'id':'#'}],'indices':{'#':0}},'messages':{'iterable':[{'id':'#'},{'id':'#'}],'indices':{'#':1}}}",
             ),
             (
                 true,
@@ -809,9 +1029,30 @@ mod tests {
             member("iterable", mostly(array(reference))),
             member("indices", mostly(object(any_id(), position, 4))),
         ];
-        prop::collection::vec(part, 0..3)
-            .prop_map(|parts| format!("{{{}}}", parts.join(",")))
-            .boxed()
+        let any =
+            prop::collection::vec(part, 0..3).prop_map(|parts| format!("{{{}}}", parts.join(",")));
+        prop_oneof![any, tidy_plural()].boxed()
+    }
+
+    /// As servers write it, in either order; some ids come twice.
+    fn tidy_plural() -> impl Strategy<Value = String> {
+        let ids = prop::collection::vec(any_id(), 0..5);
+        (ids, any::<bool>(), -1_i64..20).prop_map(|(ids, places_first, odd)| {
+            let listed: Vec<_> = ids.iter().map(|id| format!("{{\"id\":{id}}}")).collect();
+            let placed = ids.iter().enumerate().map(|(at, id)| {
+                let at = if at == 4 { odd } else { at as i64 };
+                format!("{id}:{at}")
+            });
+            let placed: Vec<_> = placed.collect();
+            let mut parts = [
+                format!("\"iterable\":[{}]", listed.join(",")),
+                format!("\"indices\":{{{}}}", placed.join(",")),
+            ];
+            if places_first {
+                parts.reverse();
+            }
+            format!("{{{}}}", parts.join(","))
+        })
     }
 
     /// The text of something like a conversation.
@@ -860,6 +1101,7 @@ mod tests {
 
         #[test]
         fn both_ways_read_the_same(
+            before in any_conversation(),
             json in any_conversation(),
             after in select(&["", "]}", ",{\"id\":\"0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10\"}", "         "][..]),
             damage in prop::collection::vec((any::<Index>(), any::<Option<u8>>()), 0..3),
@@ -867,8 +1109,9 @@ mod tests {
         ) {
             let mut json = format!("{json}{after}").into_bytes();
             let mut reader = FastReader::default();
-            check(&mut reader, &json);
+            check(&mut reader, &format!("{before}         ").into_bytes());
             // What is known from before is read no differently.
+            check(&mut reader, &json);
             check(&mut reader, &json);
             for (at, byte) in damage {
                 let at = at.index(json.len());

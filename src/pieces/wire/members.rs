@@ -7,9 +7,13 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::lenient::{FromText, Integer, List, Parsed, absent, lenient_object};
+
+/// Ids of members: mostly there is one, and a long list would need an allocation for each.
+pub type Ids = SmallVec<[Uuid; 1]>;
 
 /// An id. Nearly all of them are UUIDs; any other text is kept as a hash, which is enough to count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,33 +33,39 @@ impl Id {
         if [text[8], text[13], text[18], text[23]] != *b"----" {
             return None;
         }
-        let mut digits = [0; 32];
-        digits[..8].copy_from_slice(&text[..8]);
-        digits[8..12].copy_from_slice(&text[9..13]);
-        digits[12..16].copy_from_slice(&text[14..18]);
-        digits[16..20].copy_from_slice(&text[19..23]);
-        digits[20..].copy_from_slice(&text[24..]);
-        // Without a branch, so that it is compiled to vector instructions.
+        let four = |at: usize| Some(u64::from(u32::from_le_bytes(*text[at..].first_chunk()?)));
+        let eight = |at: usize| Some(u64::from_le_bytes(*text[at..].first_chunk()?));
+        let digits = [
+            eight(0)?,
+            four(9)? | four(14)? << 32,
+            four(19)? | four(24)? << 32,
+            eight(28)?,
+        ];
         let mut wrong = 0;
-        for digit in &mut digits {
-            let decimal = digit.wrapping_sub(b'0');
-            let letter = digit.wrapping_sub(b'a');
-            wrong |= u8::from(decimal > 9) & u8::from(letter > 5);
-            *digit = if decimal > 9 {
-                letter.wrapping_add(10)
-            } else {
-                decimal
-            };
-        }
         let mut bytes = [0; 16];
-        for (byte, digits) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-            *byte = digits[0] << 4 | digits[1];
+        for (bytes, digits) in bytes.as_chunks_mut().0.iter_mut().zip(digits) {
+            *bytes = unhex(digits, &mut wrong);
         }
         (wrong == 0).then(|| Id {
             bits: u128::from_be_bytes(bytes),
             is_uuid: true,
         })
     }
+}
+
+/// Four bytes of eight hexadecimal digits in lower case, all eight at once; bits of `wrong` are set
+/// where that is not what they are.
+#[inline(always)]
+fn unhex(digits: u64, wrong: &mut u64) -> [u8; 4] {
+    const ONES: u64 = u64::MAX / 255;
+    // 1 for `a` to `f`, which are 0x61 to 0x66; digits are 0x30 to 0x39.
+    let letters = digits >> 6 & ONES;
+    let values = (digits & (ONES * 0xf)) + letters * 9;
+    *wrong |= digits & (ONES * 0xf0) ^ (ONES * 0x30 + letters * 0x30);
+    *wrong |= (values | (values + ONES * 6) ^ letters << 4) & (ONES * 0x10);
+    let pairs = (values << 4 | values >> 8) & (u64::MAX / 0xffff * 0xff);
+    let halves = (pairs | pairs >> 8) & (u64::MAX / 0xffff_ffff * 0xffff);
+    ((halves | halves >> 16) as u32).to_le_bytes()
 }
 
 impl FromText for Id {
@@ -118,7 +128,7 @@ impl<'de> Deserialize<'de> for Indices {
 impl Members {
     /// The ids that belong and are UUIDs, in order.
     pub(crate) fn ids(self) -> Vec<Uuid> {
-        ordered(&self.listed(), &self.indices.0.unwrap_or_default())
+        ordered(&self.listed(), &self.indices.0.unwrap_or_default()).into_vec()
     }
 
     /// How many belong, whatever their ids look like.
@@ -136,11 +146,16 @@ impl Members {
     }
 }
 
+/// Whether that is what is listed at that place.
+#[inline(always)]
+pub(crate) fn is_placed<T: PartialEq>(listed: &[T], id: &T, at: i64) -> bool {
+    usize::try_from(at).is_ok_and(|at| listed.get(at) == Some(id))
+}
+
 /// How many ids are in either and not said to be gone. Reorders `indices`.
 pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
     // Usually both name the same few ids, each once and at the same place.
-    let placed =
-        |(id, at): &(Id, i64)| usize::try_from(*at).is_ok_and(|at| listed.get(at) == Some(id));
+    let placed = |(id, at): &(Id, i64)| is_placed(listed, id, *at);
     let repeated = |(at, id): (usize, &Id)| listed[..at].contains(id);
     if listed.len() <= 32 && indices.iter().all(placed) && !listed.iter().enumerate().any(repeated)
     {
@@ -159,9 +174,9 @@ pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
 
 /// The union of both, without what `indices` says is gone, by position; what has none comes last,
 /// as listed.
-pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Vec<Uuid> {
+pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Ids {
     match (listed, indices) {
-        ([], []) => return Vec::new(),
+        ([], []) => return Ids::new(),
         ([id], []) => return id.uuid().into_iter().collect(),
         ([a], [(b, position)]) if a == b && *position >= 0 => {
             return a.uuid().into_iter().collect();

@@ -29,6 +29,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// A connection that lasted this long is no failure.
 const STEADY: Duration = Duration::from_secs(10);
+/// Reading so many conversations leaves megabytes behind.
+const MANY: usize = 10_000;
 /// Between two looks for Pieces OS where we had to choose the local service.
 const PROBE: Duration = Duration::from_secs(60);
 
@@ -68,6 +70,7 @@ fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revisi
         tasks: JoinSet::new(),
         waiting: Waiting::default(),
         list_error: None,
+        loaded: false,
     };
     Handle {
         commands,
@@ -95,6 +98,8 @@ struct Driver<F: Finder> {
     waiting: Waiting,
     /// Why the last list failed.
     list_error: Option<String>,
+    /// A long list was read.
+    loaded: bool,
 }
 
 /// Why the driver or a connection ends.
@@ -262,6 +267,10 @@ impl<F: Finder> Driver<F> {
                 () = until(self.machine.deadline()) => self.step(Input::Wake),
             }
             self.tell();
+            if std::mem::take(&mut self.loaded) {
+                // Now that it is said, and not on the way.
+                tokio::task::spawn_blocking(crate::memory::give_back);
+            }
         }
     }
 
@@ -325,10 +334,12 @@ impl<F: Finder> Driver<F> {
     fn done(&mut self, done: Result<Done<F::Service>, JoinError>) -> Result<(), End> {
         match done {
             Ok(Done::Answer(input, error)) => {
-                if matches!(input, Input::Listed(..)) {
+                let listed = matches!(input, Input::Listed(..));
+                if listed {
                     self.list_error = error.as_ref().map(|error| error.message.clone());
                 }
                 self.step(input);
+                self.loaded = listed && self.machine.index().len() >= MANY;
                 if let Some(error) = error {
                     self.waiting.failed(&error);
                 }
