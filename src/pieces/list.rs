@@ -220,7 +220,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// An item that is broken JSON, or JSON with a string that is not Unicode.
+    /// An item that is broken JSON, or JSON with a string that is not Unicode or too great a number.
     fn odd_item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
         let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         match items.next() {
@@ -361,7 +361,7 @@ mod tests {
             ),
             (
                 "{'iterable':[{'id':'#1','updated':1e999},{'id':'#2','x':1e999}]}",
-                Ok((&[2], 1)),
+                Ok((&[1, 2], 0)),
             ),
             (
                 "{'iterable':[{'id':'#1','score':{'a':-1.25E+2,'b':[0.5,-0]}},{'id':'#2'}]}",
