@@ -1,5 +1,8 @@
 //! The identifier stream: which conversations changed.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
