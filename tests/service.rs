@@ -1139,6 +1139,42 @@ async fn an_import_keeps_ids_and_times_and_does_not_double() {
     assert_eq!(ids(&service.get("/conversations").await), [ABSENT]);
 }
 
+#[tokio::test]
+async fn an_update_takes_away_nothing_that_an_object_needs() {
+    let service = Service::start().await;
+    service.asset("a.rs", "fn main() {}", "/a.rs").await;
+    let message = json!({"role": "USER", "fragment": {"string": {"raw": "Why?"}}});
+    let annotation = json!({"type": "SUMMARY", "text": "t"});
+    let seed = json!({"messages": [message], "annotations": [annotation]});
+    service.conversation(seed).await;
+    let website = json!({"url": "https://example.org/a", "name": "a"});
+    let made = service.post("/websites/create", website.clone()).await;
+    for (kind, keys) in [
+        ("conversation", &["type"][..]),
+        ("message", &["role"]),
+        ("asset", &["creator", "mechanism"]),
+        ("anchor", &["type"]),
+        ("annotation", &["type", "text"]),
+        ("website", &["name", "url"]),
+    ] {
+        let all = service.get(&format!("/{kind}s")).await;
+        for key in keys {
+            for value in [json!(null), json!(7)] {
+                let body = json!({"id": all["iterable"][0]["id"], *key: value}).to_string();
+                let path = format!("/{kind}/update");
+                let (status, text) = service.send(Method::POST, &path, Some(body)).await;
+                let sentence = format!("`{key}` must be a string.");
+                assert_eq!((status.as_u16(), text), (400, sentence), "{kind}");
+            }
+        }
+    }
+    // Another address makes it another website.
+    let moved = json!({"id": id(&made), "url": "https://example.org/b"});
+    service.post("/website/update", moved).await;
+    let again = service.post("/websites/create", website).await;
+    assert_ne!(id(&again), id(&made));
+}
+
 /// Readers of JSON take 128 levels, and a list puts its own around an object.
 #[tokio::test]
 async fn nothing_is_kept_that_is_too_deep_to_be_read_back() {

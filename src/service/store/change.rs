@@ -124,9 +124,12 @@ impl<'a> Change<'a> {
                 merged.insert(key, value);
             }
         }
+        let doc = stored(row.kind, &merged)?;
+        let key = merged.get("url").and_then(Value::as_str);
+        let key = key.filter(|_| row.kind == Kind::Website);
         self.db
-            .prepare_cached("UPDATE entity SET doc = ?2 WHERE seq = ?1")?
-            .execute(params![row.seq, stored(row.kind, &merged)?])?;
+            .prepare_cached("UPDATE entity SET doc = ?2, key = coalesce(?3, key) WHERE seq = ?1")?
+            .execute(params![row.seq, doc, key])?;
         Ok(merged)
     }
 
