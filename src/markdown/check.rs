@@ -1,5 +1,7 @@
 //! What a renderer makes of names, messages and whole transcripts.
 
+#![allow(clippy::panic, reason = "a check fails by it")]
+
 use super::body::is_harmless;
 use super::{Part, Transcript, body, inline, label};
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};

@@ -1,5 +1,7 @@
 //! Whatever is asked of the local service, it never fails, and what it keeps stays whole.
 
+#![allow(clippy::panic, reason = "a check fails by it")]
+
 use std::{path::Path, sync::Arc};
 
 use axum::{

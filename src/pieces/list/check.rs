@@ -1,5 +1,7 @@
 //! Lists in any chunks, with anything in them.
 
+#![allow(clippy::panic, reason = "a check fails by it")]
+
 use super::super::wire;
 use super::{Conversation, ListParser, Unreadable};
 use serde::de::IgnoredAny;
