@@ -5,6 +5,9 @@
 //! embedded local service with the same API; [`transfer`] copies into it and out of it. `docs/architecture.md` says where to start reading.
 
 pub mod cli;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod index;
 pub mod lsp;
 pub mod markdown;

@@ -60,7 +60,7 @@ fn the_paths_on_the_pages_exist() {
         }
         let text = fs::read_to_string(&page).unwrap();
         for path in in_code(&text) {
-            let ours = ["src/", "tests/", "docs/", "editors/", "benches/"];
+            let ours = ["src/", "tests/", "docs/", "editors/", "benches/", "fuzz/"];
             if ours.iter().any(|start| path.starts_with(start)) && !path.contains([' ', '*', '<']) {
                 assert!(root().join(path).exists(), "{path} in {}", page.display());
                 seen += 1;

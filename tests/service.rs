@@ -1140,6 +1140,83 @@ async fn an_import_keeps_ids_and_times_and_does_not_double() {
 }
 
 #[tokio::test]
+async fn an_update_takes_away_nothing_that_an_object_needs() {
+    let service = Service::start().await;
+    service.asset("a.rs", "fn main() {}", "/a.rs").await;
+    let message = json!({"role": "USER", "fragment": {"string": {"raw": "Why?"}}});
+    let annotation = json!({"type": "SUMMARY", "text": "t"});
+    let seed = json!({"messages": [message], "annotations": [annotation]});
+    service.conversation(seed).await;
+    let website = json!({"url": "https://example.org/a", "name": "a"});
+    let made = service.post("/websites/create", website.clone()).await;
+    for (kind, keys) in [
+        ("conversation", &["type"][..]),
+        ("message", &["role"]),
+        ("asset", &["creator", "mechanism"]),
+        ("anchor", &["type"]),
+        ("annotation", &["type", "text"]),
+        ("website", &["name", "url"]),
+    ] {
+        let all = service.get(&format!("/{kind}s")).await;
+        for key in keys {
+            for value in [json!(null), json!(7)] {
+                let body = json!({"id": all["iterable"][0]["id"], *key: value}).to_string();
+                let path = format!("/{kind}/update");
+                let (status, text) = service.send(Method::POST, &path, Some(body)).await;
+                let sentence = format!("`{key}` must be a string.");
+                assert_eq!((status.as_u16(), text), (400, sentence), "{kind}");
+            }
+        }
+    }
+    // Another address makes it another website.
+    let moved = json!({"id": id(&made), "url": "https://example.org/b"});
+    service.post("/website/update", moved).await;
+    let again = service.post("/websites/create", website).await;
+    assert_ne!(id(&again), id(&made));
+}
+
+/// Readers of JSON take 128 levels, and a list puts its own around an object.
+#[tokio::test]
+async fn nothing_is_kept_that_is_too_deep_to_be_read_back() {
+    let service = Service::start().await;
+    let conversation = |id: &str, levels: usize| {
+        let deep = (1..levels).fold(json!(1), |inner, _| json!([inner]));
+        json!({"id": id, "type": "COPILOT", "x": deep})
+    };
+    service
+        .post("/conversations/create", conversation(ABSENT, 100))
+        .await;
+    assert_eq!(ids(&service.get("/conversations").await), [ABSENT]);
+    let export = service
+        .send(Method::GET, "/pieces-lsp/export", None)
+        .await
+        .1;
+    let mut exported = export.lines().skip(1).map(serde_json::from_str::<Value>);
+    let exported = exported.next().unwrap().unwrap();
+
+    let deeper = conversation(ABSENT, 101).to_string();
+    for route in ["/conversations/create", "/conversation/update"] {
+        let refused = service
+            .send(Method::POST, route, Some(deeper.clone()))
+            .await;
+        let sentence = "The conversation is nested more than 100 levels deep.";
+        assert_eq!(
+            (refused.0.as_u16(), &*refused.1),
+            (400, sentence),
+            "{route}"
+        );
+    }
+    let other = Service::start().await;
+    let odd = json!({"conversation": conversation("0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10", 101)});
+    let answer = other
+        .post("/pieces-lsp/import", json!({"objects": [odd, exported]}))
+        .await;
+    let why = json!({"unreadable": "it is nested too deeply"});
+    assert_eq!(answer["outcomes"], json!([why, "new"]));
+    assert_eq!(ids(&other.get("/conversations").await), [ABSENT]);
+}
+
+#[tokio::test]
 async fn a_large_store_is_listed_whole_and_consistent() {
     let service = Service::start().await;
     let text = "x".repeat(500);

@@ -35,4 +35,6 @@ mod transcripts;
 pub use ask::{Unanswered, ask};
 pub use context::RequestContext;
 pub use panics::log_panics;
+#[cfg(any(test, fuzzing))]
+pub(crate) use reference::check;
 pub use session::Launch;

@@ -2,6 +2,8 @@
 //! say and does nothing else.
 
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
 mod inline;
 mod transcript;
 

@@ -2,6 +2,13 @@
 //!
 //! Knows nothing of LSP, of the index, or of the local service.
 
+/// What the tests and `crate::fuzzing` check.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check {
+    pub(crate) use super::list::check as list;
+    pub(crate) use super::transcript::check as transcript;
+    pub(crate) use super::wire::check as wire;
+}
 mod client;
 mod discovery;
 mod error;

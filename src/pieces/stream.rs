@@ -1,5 +1,7 @@
 //! The identifier stream: which conversations changed.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
 mod sparing;
 
 use std::future::poll_fn;

@@ -1,5 +1,8 @@
 //! A whole conversation with its messages, the text of an asset, and search in messages.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
+
 use super::client::{COLLECTION, Client, SMALL};
 use super::error::{Error, Kind};
 use super::limits;

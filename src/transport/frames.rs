@@ -4,6 +4,9 @@
 //! ([`super::Inbound::Broken`]). A header that makes no sense means that the position in the
 //! stream is lost, so every error here is final.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
+
 use std::io::{self, BufRead, Read};
 
 /// Longest header block accepted, in bytes, including its empty line.
@@ -136,44 +139,9 @@ fn content_length(line: &[u8]) -> Result<Option<u64>, FrameError> {
 
 #[cfg(test)]
 mod tests {
+    use super::check::{agrees_with_the_reference, read_all};
     use super::*;
     use proptest::prelude::*;
-    use std::io::BufReader;
-
-    /// Hands out the given chunks one `read` at a time, so that every split is exercised.
-    struct Chunks(std::collections::VecDeque<Vec<u8>>);
-
-    impl Read for Chunks {
-        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            let Some(mut chunk) = self.0.pop_front() else {
-                return Ok(0);
-            };
-            let taken = chunk.len().min(buf.len());
-            buf[..taken].copy_from_slice(&chunk[..taken]);
-            if taken < chunk.len() {
-                self.0.push_front(chunk.split_off(taken));
-            }
-            Ok(taken)
-        }
-    }
-
-    /// All bodies up to the end, and the name of the final error if there was one.
-    fn read_all(input: impl BufRead) -> (Vec<Vec<u8>>, Option<String>) {
-        let mut frames = FrameReader::new(input);
-        let mut bodies = Vec::new();
-        loop {
-            match frames.next_frame() {
-                Ok(Some(body)) => bodies.push(body),
-                Ok(None) => return (bodies, None),
-                Err(error) => return (bodies, Some(name(&error))),
-            }
-        }
-    }
-
-    fn name(error: &FrameError) -> String {
-        let debug = format!("{error:?}");
-        debug.split('(').next().unwrap_or_default().to_owned()
-    }
 
     fn check(input: &[u8], bodies: &[&str], error: Option<&str>) {
         let (read, failed) = read_all(input);
@@ -288,77 +256,6 @@ mod tests {
         check(announced.as_bytes(), &[], Some("Truncated"));
     }
 
-    /// The same rules over the whole input at once, written to be obviously right.
-    fn reference(mut input: &[u8]) -> (Vec<Vec<u8>>, Option<String>) {
-        let mut bodies = Vec::new();
-        while !input.is_empty() {
-            match reference_frame(input) {
-                Ok((body, rest)) => {
-                    bodies.push(body);
-                    input = rest;
-                }
-                Err(error) => return (bodies, Some(error.to_owned())),
-            }
-        }
-        (bodies, None)
-    }
-
-    fn reference_frame(input: &[u8]) -> Result<(Vec<u8>, &[u8]), &'static str> {
-        let mut at = 0;
-        let mut lengths: Vec<u128> = Vec::new();
-        loop {
-            let end = input[at..]
-                .iter()
-                .position(|&b| b == b'\n')
-                .map(|n| at + n + 1);
-            let Some(end) = end.filter(|&end| end <= MAX_HEADER) else {
-                let long = input.len() >= MAX_HEADER;
-                return Err(if long { "HeaderTooLong" } else { "Truncated" });
-            };
-            let mut line = input[at..end - 1].to_vec();
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            at = end;
-            if line.is_empty() {
-                break;
-            }
-            let Some(colon) = line.iter().position(|&b| b == b':') else {
-                return Err("HeaderMalformed");
-            };
-            let (name, value) = (&line[..colon], &line[colon + 1..]);
-            if name.is_empty()
-                || name
-                    .iter()
-                    .any(|b| !(33..127).contains(b) || b"\"(),/:;<=>?@[\\]{}".contains(b))
-                || value.iter().any(|b| !(32..127).contains(b) && *b != 9)
-            {
-                return Err("HeaderMalformed");
-            }
-            if !name.eq_ignore_ascii_case(b"content-length") {
-                continue;
-            }
-            let value = String::from_utf8(value.to_vec()).unwrap();
-            let value = value.trim();
-            if value.is_empty() || value.chars().any(|c| !c.is_ascii_digit()) {
-                return Err("LengthInvalid");
-            }
-            let value = value.parse().unwrap_or(u128::MAX);
-            if value > u128::from(MAX_BODY) {
-                return Err("LengthTooLarge");
-            }
-            if lengths.iter().any(|&earlier| earlier != value) {
-                return Err("LengthAmbiguous");
-            }
-            lengths.push(value);
-        }
-        let length = *lengths.first().ok_or("LengthMissing")? as usize;
-        if input.len() - at < length {
-            return Err("Truncated");
-        }
-        Ok((input[at..at + length].to_vec(), &input[at + length..]))
-    }
-
     /// Streams that are mostly frames, sometimes damaged in one byte, sometimes pure noise.
     fn stream() -> impl Strategy<Value = Vec<u8>> {
         let header = prop_oneof![
@@ -399,17 +296,8 @@ mod tests {
             cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
             buffer in 1usize..64,
         ) {
-            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            cuts.extend([0, bytes.len()]);
-            cuts.sort_unstable();
-            // An empty chunk would read as the end of the input.
-            let chunks = cuts
-                .windows(2)
-                .filter(|pair| pair[0] < pair[1])
-                .map(|pair| bytes[pair[0]..pair[1]].to_vec())
-                .collect();
-            let read = read_all(BufReader::with_capacity(buffer, Chunks(chunks)));
-            prop_assert_eq!(read, reference(&bytes));
+            let cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            agrees_with_the_reference(&bytes, &cuts, buffer);
         }
     }
 }

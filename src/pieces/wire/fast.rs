@@ -5,6 +5,9 @@
 //! property test below is about, at about three times the speed: the list of an account with years
 //! of conversations is hundreds of megabytes, most of them ids.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
+
 use std::borrow::Cow;
 
 use super::members::{Id, count, is_placed, ordered};
@@ -763,40 +766,10 @@ fn special(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::repair;
+    use super::check::agrees;
     use super::*;
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
-    use serde::de::IgnoredAny;
-
-    /// The general way, as the list parser goes it.
-    fn general(json: &[u8]) -> Option<(Option<Conversation<'static>>, usize)> {
-        let own = |Readable(read): Readable<Conversation<'_>>| read.map(Conversation::into_owned);
-        let mut items = serde_json::Deserializer::from_slice(json).into_iter();
-        if let Some(Ok(read)) = items.next() {
-            return Some((own(read), items.byte_offset()));
-        }
-        let mut items = serde_json::Deserializer::from_slice(json).into_iter::<IgnoredAny>();
-        items.next()?.ok()?;
-        let end = items.byte_offset();
-        let repaired = repair(&json[..end])?;
-        let read = serde_json::from_slice(&repaired).ok().and_then(own);
-        Some((read, end))
-    }
-
-    /// Whether the fast way reads `json`; if it does, both ways read the same.
-    fn check(reader: &mut FastReader, json: &[u8]) -> bool {
-        let Some((Readable(read), end)) = reader.read(json) else {
-            return false;
-        };
-        let text = String::from_utf8_lossy(json);
-        assert_eq!(
-            Some((read.map(Conversation::into_owned), end)),
-            general(json),
-            "{text}"
-        );
-        true
-    }
 
     /// A line: whether it is read at all, and JSON with `'` for `"` and `#` for an id.
     #[test]
@@ -882,7 +855,7 @@ mod tests {
             // What follows a conversation in a list.
             json.push_str("         ");
             assert_eq!(
-                check(&mut FastReader::default(), json.as_bytes()),
+                agrees(&mut FastReader::default(), json.as_bytes()),
                 read,
                 "{json}"
             );
@@ -895,7 +868,7 @@ mod tests {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
                 let json = format!("{{\"x\":{nested},\"id\":\"{ID}\"}}");
-                let read = check(&mut FastReader::default(), json.as_bytes());
+                let read = agrees(&mut FastReader::default(), json.as_bytes());
                 assert_eq!(read, depth <= 60, "{depth} {open}");
             }
         }
@@ -1109,10 +1082,10 @@ mod tests {
         ) {
             let mut json = format!("{json}{after}").into_bytes();
             let mut reader = FastReader::default();
-            check(&mut reader, &format!("{before}         ").into_bytes());
+            agrees(&mut reader, &format!("{before}         ").into_bytes());
             // What is known from before is read no differently.
-            check(&mut reader, &json);
-            check(&mut reader, &json);
+            agrees(&mut reader, &json);
+            agrees(&mut reader, &json);
             for (at, byte) in damage {
                 let at = at.index(json.len());
                 match byte {
@@ -1123,7 +1096,7 @@ mod tests {
             if let Some(cut) = cut {
                 json.truncate(cut.index(json.len()));
             }
-            check(&mut reader, &json);
+            agrees(&mut reader, &json);
         }
     }
 }

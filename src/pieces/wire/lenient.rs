@@ -295,7 +295,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 }
 
 /// Reads `json`; when only its strings are broken (a lone surrogate, bytes that are not UTF-8),
-/// reads it with U+FFFD in their place: such names come from clients that cut text in half.
+/// reads it with U+FFFD in their place: such names come from clients that cut text in half. A number that
+/// is too great for any type is absent.
 pub(crate) fn from_slice<T: serde::de::DeserializeOwned>(
     json: &[u8],
 ) -> Result<T, serde_json::Error> {
@@ -305,14 +306,23 @@ pub(crate) fn from_slice<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// `json` with everything in its strings that is not Unicode replaced, or nothing if all of it is.
+/// `json` with everything in its strings that is not Unicode replaced and `null` for numbers that are too
+/// great, or nothing if there is no such thing.
 pub(crate) fn repair(json: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(json);
     let mut changed = matches!(text, Cow::Owned(_));
     let bytes = text.as_bytes();
     let mut repaired = Vec::with_capacity(bytes.len());
     let mut at = 0;
+    let mut string = false;
     while let Some(&byte) = bytes.get(at) {
+        string ^= byte == b'"';
+        if !string && let Some(length) = too_great(&bytes[at..]) {
+            repaired.extend_from_slice(b"null");
+            changed = true;
+            at += length;
+            continue;
+        }
         // `at` is always outside an escape, so a backslash starts one and `\\u` is not taken for `\u`.
         let length = match (byte, unicode_escape(&bytes[at..])) {
             (_, Some(0xD800..0xDC00))
@@ -328,6 +338,7 @@ pub(crate) fn repair(json: &[u8]) -> Option<Vec<u8>> {
             }
             (_, Some(_)) => 6,
             (b'\\', None) => 2,
+            (b'0'..=b'9' | b'-', None) if !string => number(&bytes[at..]),
             _ => 1,
         };
         let end = bytes.len().min(at + length);
@@ -335,6 +346,20 @@ pub(crate) fn repair(json: &[u8]) -> Option<Vec<u8>> {
         at = end;
     }
     changed.then_some(repaired)
+}
+
+/// The length of what looks like a number and that `bytes` starts with.
+fn number(bytes: &[u8]) -> usize {
+    let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    bytes.iter().take_while(part).count()
+}
+
+/// The length of the number that `bytes` starts with, if nothing can hold it.
+fn too_great(bytes: &[u8]) -> Option<usize> {
+    let length = number(bytes);
+    let number = &bytes[..length];
+    let held = length == 0 || serde_json::from_slice::<f64>(number).is_ok();
+    (!held && serde_json::from_slice::<IgnoredAny>(number).is_ok()).then_some(length)
 }
 
 /// The code unit of a `\uXXXX` that `bytes` starts with.
@@ -351,6 +376,31 @@ fn unicode_escape(bytes: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_too_great_are_absent() {
+        let digits = "9".repeat(400);
+        let table = [
+            ("[1e999]", Some("[null]")),
+            ("[-1E+999,1e308]", Some("[null,1e+308]")),
+            (&format!("{{\"a\":{digits}}}"), Some("{\"a\":null}")),
+            (
+                "[\"1e999\\\"1e999\", 1e999 ]",
+                Some("[\"1e999\\\"1e999\",null]"),
+            ),
+            ("[1e999", None),
+            ("[1e999e]", None),
+            ("[01e999]", None),
+        ];
+        for (json, expected) in table {
+            let read: Option<serde_json::Value> = from_slice(json.as_bytes()).ok();
+            assert_eq!(
+                read.map(|read| read.to_string()).as_deref(),
+                expected,
+                "{json}"
+            );
+        }
+    }
 
     #[test]
     fn broken_strings_are_repaired_and_nothing_else() {

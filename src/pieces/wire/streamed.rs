@@ -164,6 +164,7 @@ mod tests {
                 },
             ),
             ("{'conversation':{'id':'ID'},'updated':'soon'}", upsert),
+            ("{'conversation':{'id':'ID'},'updated':1e999}", upsert),
             (
                 "{'conversation':{'id':'ID','reference':{'name':'\\ud800'}}}",
                 upsert,

@@ -206,6 +206,16 @@ impl Wire {
             }
             _ => {}
         }
+        let deep = |kind, parts: Vec<Value>| {
+            let mut parts = parts.iter().filter_map(Value::as_object);
+            parts.any(|part| store::is_too_deep(kind, part))
+        };
+        let deep = store::is_too_deep(self.kind, &self.doc)
+            || self.kind == Kind::Asset && deep(Kind::Format, self.formats())
+            || self.kind == Kind::Anchor && deep(Kind::Point, self.points());
+        if deep {
+            return Err("it is nested too deeply");
+        }
         Ok(())
     }
 

@@ -26,6 +26,11 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
     let row = store::get(change.db, kind, &id)?;
     // These are arrays of copies in some answers, never something to store.
     body.remove("readable");
+    for key in needed(kind) {
+        if body.get(*key).is_some_and(|value| !value.is_string()) {
+            return Err(Failure::invalid(format!("`{key}` must be a string.")));
+        }
+    }
     let merged = change.merge(&row, body)?;
     let text = text(change, &row, &merged)?;
     change.index_text(row.seq, &text)?;
@@ -36,6 +41,18 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
         change.touch(&conversation)?;
     }
     store::get(change.db, kind, &id)
+}
+
+/// The texts without which strict clients cannot read an object, and imports do not take it.
+fn needed(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Conversation | Kind::Anchor => &["type"],
+        Kind::Message => &["role"],
+        Kind::Asset => &["creator", "mechanism"],
+        Kind::Annotation => &["type", "text"],
+        Kind::Website => &["name", "url"],
+        Kind::Format | Kind::Point | Kind::Application => &[],
+    }
 }
 
 /// Deletes an object with what it owns.

@@ -13,6 +13,10 @@ use super::{
 };
 use crate::service::{Failure, time};
 
+/// How deep a document may be nested. JSON readers, ours included, take 128 levels, and lists and imports
+/// put theirs around it.
+const LEVELS: usize = 100;
+
 /// An open write. Everything it changes becomes visible, and is told, together.
 pub(crate) struct Change<'a> {
     /// Reads see what the change did so far.
@@ -85,7 +89,7 @@ impl<'a> Change<'a> {
         let created = time::grouped(doc.get("created")).unwrap_or(self.now);
         let updated = time::grouped(doc.get("updated")).unwrap_or(self.now);
         doc.retain(|_, value| !value.is_null());
-        let doc = serde_json::to_string(&strip(kind, doc))?;
+        let doc = stored(kind, &strip(kind, doc))?;
         let added = self
             .db
             .prepare_cached(
@@ -120,9 +124,12 @@ impl<'a> Change<'a> {
                 merged.insert(key, value);
             }
         }
+        let doc = stored(row.kind, &merged)?;
+        let key = merged.get("url").and_then(Value::as_str);
+        let key = key.filter(|_| row.kind == Kind::Website);
         self.db
-            .prepare_cached("UPDATE entity SET doc = ?2 WHERE seq = ?1")?
-            .execute(params![row.seq, serde_json::to_string(&merged)?])?;
+            .prepare_cached("UPDATE entity SET doc = ?2, key = coalesce(?3, key) WHERE seq = ?1")?
+            .execute(params![row.seq, doc, key])?;
         Ok(merged)
     }
 
@@ -136,7 +143,7 @@ impl<'a> Change<'a> {
         let created = time::grouped(doc.get("created")).unwrap_or(row.created);
         let updated = time::grouped(doc.get("updated")).unwrap_or(self.now);
         doc.retain(|_, value| !value.is_null());
-        let doc = serde_json::to_string(&strip(row.kind, doc))?;
+        let doc = stored(row.kind, &strip(row.kind, doc))?;
         self.db
             .prepare_cached(
                 "UPDATE entity SET key = ?2, created = ?3, updated = ?4, doc = ?5 WHERE seq = ?1",
@@ -274,6 +281,34 @@ impl<'a> Change<'a> {
             self.touch(&object)?;
         }
         Ok(())
+    }
+}
+
+/// A document as it is stored.
+fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Failure> {
+    if is_too_deep(kind, doc) {
+        let noun = kind.noun();
+        return Err(Failure::invalid(format!(
+            "The {noun} is nested more than {LEVELS} levels deep."
+        )));
+    }
+    Ok(serde_json::to_string(doc)?)
+}
+
+/// Whether what would be stored of a document is nested too deeply for it.
+pub(crate) fn is_too_deep(kind: Kind, doc: &Map<String, Value>) -> bool {
+    let kept = |key: &str| !kind.derived().contains(&key);
+    doc.iter()
+        .any(|(key, value)| kept(key) && is_deeper(value, LEVELS - 1))
+}
+
+/// Whether there are more than `levels` arrays and objects in each other.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let deeper = |value| is_deeper(value, levels.saturating_sub(1));
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(deeper),
+        Value::Object(fields) => levels == 0 || fields.values().any(deeper),
+        _ => false,
     }
 }
 

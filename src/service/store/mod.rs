@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast};
 use uuid::Uuid;
 
-pub(crate) use change::{Change, Link, New};
+pub(crate) use change::{Change, Link, New, is_too_deep};
 pub(crate) use kind::Kind;
 pub(crate) use open::readable;
 pub(crate) use query::{
