@@ -5,80 +5,44 @@
 
 mod support;
 
-use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
-use std::time::Duration;
-use support::editor::Editor;
+use support::loading::{Receiver, load};
 use support::service::Service;
-use support::{BINARY, Timings, process, report, time};
+use support::{Timings, report, time};
 
 const CONVERSATIONS: usize = 100_000;
 const ROUNDS: usize = 15;
 
-/// Resident memory in kB.
-struct Memory {
-    /// Before anything is loaded.
-    empty: u64,
-    /// Once everything is.
-    loaded: u64,
-    /// In between.
-    peak: u64,
-}
-
 fn main() {
     let service = Service::start(CONVERSATIONS);
-    let empty = Service::start(0);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}/conversations", service.url());
-
+    let nothing = Service::start(0);
+    let receiver = Receiver::new();
     let (mut socket, mut discard, mut live) = (Vec::new(), Vec::new(), Vec::new());
-    let mut memory = Vec::new();
+    let (mut empty, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         socket.push(time(|| receive_from_socket(&service)));
-        service.listed();
-        // Spawned, as the language server does: `block_on` would pin it to this thread.
-        let (client, url) = (client.clone(), url.clone());
-        discard.push(time(|| {
-            let receiving = runtime.spawn(async move {
-                let mut received = 0;
-                let mut response = client.get(&url).send().await.unwrap();
-                while let Some(chunk) = response.chunk().await.unwrap() {
-                    received += chunk.len();
-                }
-                received
-            });
-            assert_eq!(runtime.block_on(receiving).unwrap(), service.list_length());
-        }));
-        service.listed();
-        let (took, used) = load(&empty, &service);
-        live.push(took);
-        memory.push(used);
+        discard.push(receiver.receive(&service));
+        empty.push(load(&nothing).loaded);
+        let loaded = load(&service);
+        live.push(loaded.took);
+        memory.push((loaded.loaded, loaded.peak));
     }
-    memory.sort_by_key(|used| used.loaded);
-    let typical = &memory[ROUNDS / 2];
-    let peak = memory
-        .iter()
-        .map(|used| used.peak - used.loaded)
-        .max()
-        .unwrap();
+    empty.sort_unstable();
+    memory.sort_unstable();
+    let empty = empty[ROUNDS / 2];
+    let (loaded, _) = memory[ROUNDS / 2];
+    let peak = memory.iter().map(|(loaded, peak)| peak - loaded).max();
 
     report::title(&format!(
         "{CONVERSATIONS} conversations, {} MB, {ROUNDS} rounds, median",
         service.list_length() / 1_000_000
     ));
-    let discard = Timings::new(discard).median();
     report::ratio(
         "GET to live / received and thrown away",
         1.5,
         Timings::new(live).median(),
-        discard,
+        Timings::new(discard).median(),
     );
     report::plain(
         "the same from a bare socket",
@@ -86,7 +50,7 @@ fn main() {
         "",
         "",
     );
-    let each = (typical.loaded.saturating_sub(typical.empty) * 1024) as f64 / CONVERSATIONS as f64;
+    let each = (loaded.saturating_sub(empty) * 1024) as f64 / CONVERSATIONS as f64;
     report::amount(
         "resident memory per conversation",
         200.0,
@@ -95,50 +59,20 @@ fn main() {
         None,
     );
     report::amount(
-        "peak while loading, above that",
+        "peak while loading, above that, worst round",
         64.0,
         "MB",
-        peak as f64 / 1e3,
+        peak.unwrap() as f64 / 1e3,
         None,
     );
-    report::plain(
-        "resident, live and empty",
-        &format!("{:.1} MB", typical.empty as f64 / 1e3),
-        "",
-        "",
-    );
-    report::plain(
-        "resident, live and loaded",
-        &format!("{:.1} MB", typical.loaded as f64 / 1e3),
-        "",
-        "",
-    );
-}
-
-/// A server that loads everything anew, and what one without conversations needs.
-fn load(empty: &Service, service: &Service) -> (Duration, Memory) {
-    let open = |service: &Service| {
-        let mut command = Command::new(BINARY);
-        command.args(["--backend", "pieces-os", "--url", &service.url()]);
-        Editor::open(&mut command, json!({"liveUpdates": true}))
-    };
-    let editor = open(empty);
-    editor.live();
-    let empty = process::memory(editor.pid(), "VmRSS");
-    drop(editor);
-
-    let mut editor = open(service);
-    let took = editor.live() - service.listed();
-    // What is freed after the load may be given back a moment later.
-    std::thread::sleep(Duration::from_millis(300));
-    let page = editor.execute("pieces.conversations.list", json!({"limit": 1}));
-    assert_eq!(page["total"], CONVERSATIONS);
-    let memory = Memory {
-        empty,
-        loaded: process::memory(editor.pid(), "VmRSS"),
-        peak: process::memory(editor.pid(), "VmHWM"),
-    };
-    (took, memory)
+    for (what, resident) in [("empty", empty), ("loaded", loaded)] {
+        report::plain(
+            &format!("resident, live and {what}"),
+            &format!("{:.1} MB", resident as f64 / 1e3),
+            "",
+            "",
+        );
+    }
 }
 
 /// The least anyone can do: no HTTP, no parsing, one buffer.

@@ -5,16 +5,25 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use support::editor::Editor;
-use support::service::{Service, ids, name};
+use support::loading::open;
+use support::service::{Service, ids, name, read_head};
 use support::{BINARY, Timings, process, report, time};
+use tokio_tungstenite::tungstenite::{self, Message};
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{InitializeParams, InitializeResult};
+use tower_lsp::lsp_types::{
+    CodeActionParams, CodeActionResponse, InitializeParams, InitializeResult,
+};
 use tower_lsp::{LanguageServer, LspService, Server};
 
 const CONVERSATIONS: usize = 100_000;
+/// Longer than the window in which changes are gathered.
+const APART: Duration = Duration::from_millis(60);
 const EMPTY_SERVER: &str = "--empty-server";
 
 /// The least that tower-lsp can be.
@@ -24,6 +33,10 @@ struct Empty;
 impl LanguageServer for Empty {
     async fn initialize(&self, _: InitializeParams) -> Result<InitializeResult> {
         Ok(InitializeResult::default())
+    }
+
+    async fn code_action(&self, _: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        Ok(None)
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -48,18 +61,12 @@ fn main() {
     report::title("At rest");
     rest();
     let service = Service::start(CONVERSATIONS);
-    let mut editor = Editor::open(&mut server(&service), json!({"liveUpdates": true}));
+    let mut editor = open(&service);
     editor.live();
     report::title(&format!("With {CONVERSATIONS} conversations"));
     changes(&service, &mut editor);
     searches(&mut editor);
     code_actions(&mut editor);
-}
-
-fn server(service: &Service) -> Command {
-    let mut command = Command::new(BINARY);
-    command.args(["--backend", "pieces-os", "--url", &service.url()]);
-    command
 }
 
 fn empty_server() -> Command {
@@ -90,29 +97,27 @@ fn start() {
 
 fn rest() {
     let service = Service::start(0);
-    let editor = Editor::open(&mut server(&service), json!({"liveUpdates": true}));
+    let editor = open(&service);
     editor.live();
     let mut baseline = Editor::start(&mut empty_server());
     baseline.initialize(Value::Null);
     std::thread::sleep(Duration::from_secs(1));
-    let resident = |pid| process::memory(pid, "VmRSS") as f64 / 1024.0;
-    let (ours, empty) = (resident(editor.pid()), resident(baseline.pid()));
+    let both = [editor.pid(), baseline.pid()];
+    let [ours, empty] = both.map(|pid| process::memory(pid, "VmRSS") as f64 / 1024.0);
     report::amount("resident, live and empty", 6.0, "MiB", ours, Some(empty));
-    let before = process::wake_ups(editor.pid());
+    let before = both.map(process::wake_ups);
     std::thread::sleep(Duration::from_secs(15));
-    // A thread that has ended in the meantime did so for good.
-    let after = process::wake_ups(editor.pid());
-    let woken: u64 = after
-        .iter()
-        .map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0))
-        .sum();
-    report::amount(
-        "wake-ups in 15 s without a ping",
-        0.0,
-        "",
-        woken as f64,
-        None,
-    );
+    let after = both.map(process::wake_ups);
+    let [ours, empty] = [0, 1].map(|at| {
+        // A thread that has ended in the meantime did so for good.
+        let counts = after[at].iter();
+        let woken: u64 = counts
+            .map(|(thread, count)| count - before[at].get(thread).copied().unwrap_or(0))
+            .sum();
+        woken as f64
+    });
+    let what = "wake-ups in 15 s without a ping";
+    report::amount(what, 0.0, "", ours, Some(empty));
 }
 
 /// From the first byte of a frame to the notification, the fetch included.
@@ -125,34 +130,55 @@ fn changes(service: &Service, editor: &mut Editor) {
             })
             .0
     };
-    let mut took = Vec::new();
-    let mut round_trips = Vec::new();
+    let other = Service::start(1);
+    let fetched = follow(&other);
+    let (mut ours, mut least) = (Vec::new(), Vec::new());
     for round in 0..500 {
         let n = round * 7;
         let began = service.announce(n, false);
-        took.push(changed(editor, &ids(n, 0)) - began);
-        round_trips.push(time(|| {
-            editor.execute("pieces.status", Value::Null);
-        }));
-        // The window in which changes are gathered has to be over.
-        std::thread::sleep(Duration::from_millis(60));
+        ours.push(changed(editor, &ids(n, 0)) - began);
+        std::thread::sleep(APART);
+        let began = other.announce(0, false);
+        least.push(fetched.recv().unwrap() - began);
     }
-    let (took, trips) = (Timings::new(took), Timings::new(round_trips));
-    let row = |what, budget, percent| {
-        let budget = Duration::from_millis(budget);
+    let (ours, least) = (Timings::new(ours), Timings::new(least));
+    for (budget, percent) in [(1, 50), (5, 99)] {
         report::limit(
-            what,
-            budget,
-            took.percentile(percent),
-            Some(trips.percentile(percent)),
+            &format!("change to notification, p{percent} (baseline: fetched)"),
+            Duration::from_millis(budget),
+            ours.percentile(percent),
+            Some(least.percentile(percent)),
         );
-    };
-    row(
-        "change to notification, p50 (baseline: pieces.status)",
-        1,
-        50,
+    }
+}
+
+/// The least that following changes takes: reads a frame, fetches what it names, and says when that was there.
+fn follow(service: &Service) -> Receiver<Instant> {
+    let url = format!(
+        "ws://127.0.0.1:{}/conversations/stream/identifiers",
+        service.port()
     );
-    row("change to notification, p99", 5, 99);
+    let (mut stream, _) = tungstenite::connect(url).unwrap();
+    let mut connection = TcpStream::connect(("127.0.0.1", service.port())).unwrap();
+    let mut answers = BufReader::new(connection.try_clone().unwrap());
+    // The first frame names everything.
+    stream.read().unwrap();
+    let (sender, fetched) = channel();
+    std::thread::spawn(move || {
+        while let Ok(Message::Text(frame)) = stream.read() {
+            let frame: Value = serde_json::from_str(&frame).unwrap();
+            let id = frame["iterable"][0]["conversation"]["id"].as_str().unwrap();
+            let request = format!("GET /conversation/{id} HTTP/1.1\r\n\r\n");
+            connection.write_all(request.as_bytes()).unwrap();
+            let (_, length) = read_head(&mut answers).unwrap();
+            let mut body = vec![0; length];
+            answers.read_exact(&mut body).unwrap();
+            if sender.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    fetched
 }
 
 fn searches(editor: &mut Editor) {
@@ -216,21 +242,27 @@ fn code_actions(editor: &mut Editor) {
     let document =
         json!({"uri": uri, "languageId": "rust", "version": 1, "text": lines.join("\n")});
     editor.notify("textDocument/didOpen", json!({"textDocument": document}));
+    let mut baseline = Editor::start(&mut empty_server());
+    baseline.initialize(Value::Null);
+    let ask = |editor: &mut Editor, round: u32, kind: u8| {
+        let place = json!({"line": round * 7 % 10_000, "character": 12});
+        let params = json!({
+            "textDocument": {"uri": uri},
+            "range": {"start": place, "end": place},
+            "context": {"diagnostics": [], "triggerKind": kind},
+        });
+        time(|| {
+            editor.request("textDocument/codeAction", params);
+        })
+    };
     let mut measure = |what: &str, kind: u8| {
-        let mut took = Vec::new();
-        for round in 0..1_000_u32 {
-            let place = json!({"line": round * 7 % 10_000, "character": 12});
-            let params = json!({
-                "textDocument": {"uri": uri},
-                "range": {"start": place, "end": place},
-                "context": {"diagnostics": [], "triggerKind": kind},
-            });
-            took.push(time(|| {
-                editor.request("textDocument/codeAction", params);
-            }));
+        let (mut ours, mut empty) = (Vec::new(), Vec::new());
+        for round in 0..1_000 {
+            ours.push(ask(editor, round, kind));
+            empty.push(ask(&mut baseline, round, kind));
         }
-        let took = Timings::new(took).percentile(99);
-        report::limit(what, Duration::from_millis(1), took, None);
+        let [ours, empty] = [ours, empty].map(|took| Timings::new(took).percentile(99));
+        report::limit(what, Duration::from_millis(1), ours, Some(empty));
     };
     measure("code actions as the cursor moves, 10,000 lines, p99", 2);
     measure("code actions when asked for, 10,000 lines, p99", 1);

@@ -1,10 +1,12 @@
-//! What the benches share: a service to talk to, an editor that talks to the binary, and a table.
+//! What the benches share: a service to talk to, an editor that talks to the binary, a table and a plot.
 //!
 //! Every bench is a program of its own that measures a budget and, in the same run, something
 //! comparable that does only the unavoidable part. `docs/performance.md` has the results.
 #![allow(dead_code, reason = "no bench uses everything")]
 
 pub mod editor;
+pub mod loading;
+pub mod plot;
 pub mod process;
 pub mod report;
 pub mod service;
@@ -18,6 +20,11 @@ pub fn time(run: impl FnOnce()) -> Duration {
     let start = Instant::now();
     run();
     start.elapsed()
+}
+
+/// Waits for the allocator: what a load has freed may be given back a moment later.
+pub fn settle() {
+    std::thread::sleep(Duration::from_millis(300));
 }
 
 /// Timings of one thing, in order of size.

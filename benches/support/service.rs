@@ -1,15 +1,20 @@
 //! A Pieces service that has its answers ready.
 
 use serde_json::{Map, Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 use uuid::Uuid;
 
 /// Serves as many conversations of about 2 kB as asked for, from memory, with blocking writes.
+///
+/// It is as fast as a service can be, so that clients are compared and not services. The published clients find what
+/// they insist on; of everything but conversations there is nothing.
 pub struct Service {
     port: u16,
     shared: Arc<Shared>,
@@ -17,27 +22,44 @@ pub struct Service {
 
 struct Shared {
     conversations: usize,
-    list: Vec<u8>,
+    /// In parts, because a million conversations are two gigabytes.
+    list: Vec<Vec<u8>>,
     first_frame: String,
-    listed: Mutex<Option<Instant>>,
+    seen: Mutex<Seen>,
     streams: Mutex<Vec<WebSocket<TcpStream>>>,
+    /// Streams that are open and have nothing to say.
+    quiet: Mutex<Vec<WebSocket<TcpStream>>>,
+}
+
+/// What clients did.
+#[derive(Default)]
+pub struct Seen {
+    /// When the first connection was made.
+    pub connected: Option<Instant>,
+    /// When the list was first asked for.
+    pub listed: Option<Instant>,
+    /// How many requests there were, streams included.
+    pub requests: usize,
 }
 
 impl Service {
     pub fn start(conversations: usize) -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let items: Vec<_> = (0..conversations).map(|n| item(n, false)).collect();
         let shared = Arc::new(Shared {
             conversations,
             list: list(conversations),
-            first_frame: json!({"iterable": items}).to_string(),
-            listed: Mutex::default(),
+            first_frame: first_frame(conversations),
+            seen: Mutex::default(),
             streams: Mutex::default(),
+            quiet: Mutex::default(),
         });
         let server = Arc::clone(&shared);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
+                let mut seen = server.seen.lock().unwrap();
+                seen.connected.get_or_insert_with(Instant::now);
+                drop(seen);
                 let shared = Arc::clone(&server);
                 thread::spawn(move || shared.serve(connection));
             }
@@ -53,23 +75,26 @@ impl Service {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How long the body of the list is.
-    pub fn list_length(&self) -> usize {
-        self.shared.list.len()
+    pub fn conversations(&self) -> usize {
+        self.shared.conversations
     }
 
-    /// When the list was first asked for since this was last called.
-    pub fn listed(&self) -> Instant {
-        self.shared.listed.lock().unwrap().take().unwrap()
+    /// How long the body of the list is.
+    pub fn list_length(&self) -> usize {
+        self.shared.list.iter().map(Vec::len).sum()
+    }
+
+    /// What clients did since this was last called.
+    pub fn seen(&self) -> Seen {
+        std::mem::take(&mut self.shared.seen.lock().unwrap())
     }
 
     /// Says that a conversation changed (or went); returns when it began to.
     pub fn announce(&self, n: usize, deleted: bool) -> Instant {
         let frame = json!({"iterable": [item(n, deleted)]}).to_string();
+        let mut streams = self.shared.streams.lock().unwrap();
         let began = Instant::now();
-        for stream in self.shared.streams.lock().unwrap().iter_mut() {
-            let _ = stream.send(Message::text(frame.clone()));
-        }
+        streams.retain_mut(|stream| stream.send(Message::text(frame.clone())).is_ok());
         began
     }
 }
@@ -77,57 +102,115 @@ impl Service {
 impl Shared {
     fn serve(&self, connection: TcpStream) -> Option<()> {
         connection.set_nodelay(true).ok()?;
-        let mut start = [0; 64];
+        let mut start = [0; 128];
         let length = connection.peek(&mut start).ok()?;
-        if start[..length].starts_with(b"GET /conversations/stream/identifiers") {
-            let mut stream = tungstenite::accept(connection).ok()?;
-            stream.send(Message::text(self.first_frame.clone())).ok()?;
-            self.streams.lock().ok()?.push(stream);
-            return Some(());
+        let start = String::from_utf8_lossy(&start[..length]).into_owned();
+        let path = start.split(' ').nth(1)?;
+        if path.contains("/stream") {
+            self.seen.lock().ok()?.requests += 1;
+            return self.stream(path, connection);
         }
-        let mut requests = BufReader::new(connection.try_clone().ok()?).lines();
+        let mut reader = BufReader::new(connection.try_clone().ok()?);
+        let mut connection = &connection;
         loop {
-            let request = requests.next()?.ok()?;
-            while !requests.next()?.ok()?.is_empty() {}
-            let path = request.split(' ').nth(1)?;
-            let path = path.split('?').next()?;
-            let one = path.strip_prefix("/conversation/");
-            let answer: &[u8] = match path {
-                "/conversations" => {
-                    self.listed.lock().ok()?.get_or_insert_with(Instant::now);
-                    &self.list
-                }
-                "/.well-known/health" => b"ok",
-                "/.well-known/version" => b"12.3.10",
-                _ => match one.and_then(|id| (0..self.conversations).find(|n| ids(*n, 0) == id)) {
-                    Some(n) => &{
-                        let mut one = conversation(n);
-                        // Different each time.
-                        one["name"] = Uuid::new_v4().to_string().into();
-                        one.to_string().into_bytes()
-                    },
-                    None => b"",
-                },
-            };
-            let status = if answer.is_empty() {
-                "404 Not Found"
-            } else {
-                "200 OK"
-            };
-            let mut head = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
-                answer.len()
-            );
-            let mut connection = &connection;
-            if answer.len() < 1 << 16 {
-                head.push_str(std::str::from_utf8(answer).ok()?);
-                connection.write_all(head.as_bytes()).ok()?;
-            } else {
-                connection.write_all(head.as_bytes()).ok()?;
-                connection.write_all(answer).ok()?;
+            let (path, body) = read_head(&mut reader)?;
+            std::io::copy(&mut reader.by_ref().take(body as u64), &mut std::io::sink()).ok()?;
+            let mut seen = self.seen.lock().ok()?;
+            seen.requests += 1;
+            if path == "/conversations" {
+                seen.listed.get_or_insert_with(Instant::now);
             }
+            drop(seen);
+            if path == "/conversations" {
+                let length: usize = self.list.iter().map(Vec::len).sum();
+                connection
+                    .write_all(head("200 OK", length).as_bytes())
+                    .ok()?;
+                for part in &self.list {
+                    connection.write_all(part).ok()?;
+                }
+                continue;
+            }
+            let (status, answer) = match self.small(&path) {
+                Some(answer) => ("200 OK", answer),
+                None => ("404 Not Found", "Route not found".to_owned()),
+            };
+            let answer = head(status, answer.len()) + &answer;
+            connection.write_all(answer.as_bytes()).ok()?;
         }
     }
+
+    fn stream(&self, path: &str, connection: TcpStream) -> Option<()> {
+        let from_client = connection.try_clone().ok()?;
+        let mut stream = tungstenite::accept(connection).ok()?;
+        let (first_frame, streams) = match path {
+            "/conversations/stream/identifiers" => (self.first_frame.as_str(), &self.streams),
+            _ => (NOTHING, &self.quiet),
+        };
+        if path.ends_with("/identifiers") {
+            stream.send(Message::text(first_frame)).ok()?;
+        }
+        streams.lock().ok()?.push(stream);
+        // Pings have to be answered, or the client thinks that nobody is here.
+        let mut pings = WebSocket::from_raw_socket(from_client, Role::Server, None);
+        while pings.read().is_ok() {}
+        Some(())
+    }
+
+    /// The answer to anything but the list.
+    fn small(&self, path: &str) -> Option<String> {
+        let answer = match path {
+            "/.well-known/health" => return Some("ok".to_owned()),
+            "/.well-known/version" => return Some("12.3.10".to_owned()),
+            "/user" => json!({"user": user()}),
+            "/connect" => json!({
+                "os": ids(0, 1),
+                "application": application(0),
+                "health": {"os": {"id": ids(0, 1), "version": "12.3.10"}},
+                "user": user(),
+            }),
+            // Without a model of this name the Python client does not start.
+            "/models" => json!({"iterable": [{
+                "id": ids(0, 8), "version": "1", "created": {"value": CREATED}, "name": "GPT-3.5-turbo Chat Model",
+                "cloud": true, "type": "SPEED", "usage": "CODE_GENERATION",
+            }]}),
+            "/anchors" | "/assets" => return Some(NOTHING.to_owned()),
+            _ => {
+                let n = number(path.strip_prefix("/conversation/")?)?;
+                let mut one = (n < self.conversations).then(|| conversation(n))?;
+                // Different each time.
+                one["name"] = Uuid::new_v4().to_string().into();
+                one
+            }
+        };
+        Some(answer.to_string())
+    }
+}
+
+const NOTHING: &str = r#"{"iterable":[]}"#;
+
+/// What the second word of a request or an answer is (a path without its query, or a status), and how long the body is
+/// that follows.
+pub fn read_head(reader: &mut impl BufRead) -> Option<(String, usize)> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let word = line.split(' ').nth(1)?.split('?').next()?.to_owned();
+    let mut body = 0;
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                body = value.parse().ok()?;
+            }
+            Some(_) => {}
+            None => return Some((word, body)),
+        }
+    }
+}
+
+fn head(status: &str, length: usize) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n")
 }
 
 fn item(n: usize, deleted: bool) -> Value {
@@ -138,21 +221,47 @@ fn item(n: usize, deleted: bool) -> Value {
     item
 }
 
-/// A list shaped like the documented one.
-fn list(conversations: usize) -> Vec<u8> {
-    let mut body = b"{\"iterable\":[".to_vec();
-    let mut indices = Map::new();
+/// Every id in one frame, as at the start of a stream.
+fn first_frame(conversations: usize) -> String {
+    let mut frame = "{\"iterable\":[".to_owned();
     for n in 0..conversations {
-        if n > 0 {
-            body.push(b',');
-        }
-        indices.insert(ids(n, 0), n.into());
-        serde_json::to_writer(&mut body, &conversation(n)).unwrap();
+        frame.push_str(if n > 0 { "," } else { "" });
+        frame.push_str(&item(n, false).to_string());
     }
-    body.extend(b"],\"indices\":");
-    serde_json::to_writer(&mut body, &indices).unwrap();
-    body.push(b'}');
-    body
+    frame + "]}"
+}
+
+/// A list shaped like the documented one, in parts.
+fn list(conversations: usize) -> Vec<Vec<u8>> {
+    // A million are half a minute's work for one core.
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let each = conversations.div_ceil(workers);
+    let share = |worker: usize| each * worker..(each * (worker + 1)).min(conversations);
+    let mut parts = vec![b"{\"iterable\":[".to_vec()];
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers)
+            .map(|worker| scope.spawn(move || items(share(worker))))
+            .collect();
+        parts.extend(workers.into_iter().map(|worker| worker.join().unwrap()));
+    });
+    let mut end = "],\"indices\":{".to_owned();
+    for n in 0..conversations {
+        end.push_str(if n > 0 { "," } else { "" });
+        end.push_str(&format!("\"{}\":{n}", ids(n, 0)));
+    }
+    parts.push((end + "}}").into_bytes());
+    parts
+}
+
+fn items(numbers: Range<usize>) -> Vec<u8> {
+    let mut items = Vec::new();
+    for n in numbers {
+        if n > 0 {
+            items.push(b',');
+        }
+        serde_json::to_writer(&mut items, &conversation(n)).unwrap();
+    }
+    items
 }
 
 /// The words of the names: enough for every name to be another.
@@ -188,13 +297,11 @@ fn conversation(n: usize) -> Value {
         "id": ids(n, 0),
         "name": name(n),
         "type": "COPILOT",
-        "created": {"value": "2026-11-20T09:14:02.118243Z", "readable": "3 days ago"},
+        "created": {"value": CREATED, "readable": "3 days ago"},
         "updated": {"value": format!("2026-11-20T09:{:02}:{:02}.900Z", n / 60 % 60, n % 60), "readable": "3 days ago"},
         "favorited": false,
         "demo": false,
-        "application": {"id": ids(n % 3, 9), "name": "OPEN_SOURCE", "version": "0.1.0", "platform": "LINUX",
-            "onboarded": false, "privacy": "OPEN", "capabilities": "BLENDED", "mechanism": "MANUAL",
-            "automaticUnload": false},
+        "application": application(n % 3),
         "messages": plural(1, 8),
         "annotations": plural(2, 2),
         "assets": plural(3, 1),
@@ -206,8 +313,40 @@ fn conversation(n: usize) -> Value {
     })
 }
 
+fn application(n: usize) -> Value {
+    json!({
+        "id": ids(n, 9), "name": "OPEN_SOURCE", "version": "0.1.0", "platform": "LINUX", "onboarded": false,
+        "privacy": "OPEN", "capabilities": "BLENDED", "mechanism": "MANUAL", "automaticUnload": false,
+    })
+}
+
+/// The least of a user that the Python client takes.
+fn user() -> Value {
+    json!({"id": ids(0, 2), "aesthetics": {"theme": {"dark": true}, "font": {"size": 14}}})
+}
+
 /// The id of a conversation (`kind` 0) or of something in it. Looks random and is the same in every run.
 pub fn ids(n: usize, kind: usize) -> String {
-    let seed = (n as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    let seed = (n as u128 + 1).wrapping_mul(SPREAD);
     Uuid::from_u128(seed.rotate_left(kind as u32).wrapping_add(kind as u128)).to_string()
 }
+
+/// Which conversation has this id, without looking through them.
+fn number(id: &str) -> Option<usize> {
+    let id = Uuid::parse_str(id).ok()?.as_u128();
+    usize::try_from(id.wrapping_mul(UNSPREAD).checked_sub(1)?).ok()
+}
+
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+/// Its inverse: each round doubles the bits that are right, of which an odd number's own are the first three.
+const UNSPREAD: u128 = {
+    let (mut inverse, mut round) = (SPREAD, 0);
+    while round < 6 {
+        inverse = inverse.wrapping_mul(2_u128.wrapping_sub(SPREAD.wrapping_mul(inverse)));
+        round += 1;
+    }
+    inverse
+};
+
+const CREATED: &str = "2026-11-20T09:14:02.118243Z";

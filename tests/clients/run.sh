@@ -20,23 +20,7 @@ failed=0
 ok() { echo "ok $1"; }
 fail() { echo "FAIL $1: $2"; failed=1; }
 
-venv() { # NAME PACKAGE...
-    name=$1 && shift
-    test -e "$cache/$name/.installed" && return
-    rm -rf "${cache:?}/$name"
-    python3 -m venv "$cache/$name" && "$cache/$name/bin/pip" -q install "$@" \
-        && touch "$cache/$name/.installed"
-}
-
-{
-    venv sdk-5.0.1 pieces_os_client==5.0.1 websocket-client
-    venv sdk-4.4.1 pieces_os_client==4.4.1
-    venv cli-1.20.1 pieces-cli==1.20.1
-    if ! test -e "$cache/npm-4.1.0/.installed"; then
-        npm install --silent --prefix "$cache/npm-4.1.0" @pieces.app/pieces-os-client@4.1.0 \
-            && touch "$cache/npm-4.1.0/.installed"
-    fi
-} >&2
+"$here/install.sh" "$cache" sdk-5.0.1 sdk-4.4.1 cli-1.20.1 npm-4.1.0
 
 # A port may be taken by anybody's outgoing connection, and be free again a moment later: try them all.
 start() { # PORT
