@@ -1,8 +1,10 @@
 //! A Pieces service that has its answers ready.
 
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
@@ -20,6 +22,10 @@ struct Shared {
     list: Vec<u8>,
     first_frame: String,
     listed: Mutex<Option<Instant>>,
+    /// How often the list was asked for.
+    lists: AtomicUsize,
+    /// What is gone.
+    deleted: Mutex<HashSet<usize>>,
     streams: Mutex<Vec<WebSocket<TcpStream>>>,
 }
 
@@ -33,6 +39,8 @@ impl Service {
             list: list(conversations),
             first_frame: json!({"iterable": items}).to_string(),
             listed: Mutex::default(),
+            lists: AtomicUsize::new(0),
+            deleted: Mutex::default(),
             streams: Mutex::default(),
         });
         let server = Arc::clone(&shared);
@@ -61,6 +69,17 @@ impl Service {
     /// When the list was first asked for since this was last called.
     pub fn listed(&self) -> Instant {
         self.shared.listed.lock().unwrap().take().unwrap()
+    }
+
+    /// How often the list was asked for so far.
+    pub fn lists(&self) -> usize {
+        self.shared.lists.load(Ordering::Relaxed)
+    }
+
+    /// Deletes a conversation, but for the list, and says so.
+    pub fn delete(&self, n: usize) {
+        self.shared.deleted.lock().unwrap().insert(n);
+        self.announce(n, true);
     }
 
     /// Says that a conversation changed (or went); returns when it began to.
@@ -95,11 +114,13 @@ impl Shared {
             let answer: &[u8] = match path {
                 "/conversations" => {
                     self.listed.lock().ok()?.get_or_insert_with(Instant::now);
+                    self.lists.fetch_add(1, Ordering::Relaxed);
                     &self.list
                 }
                 "/.well-known/health" => b"ok",
                 "/.well-known/version" => b"12.3.10",
                 _ => match one.and_then(|id| (0..self.conversations).find(|n| ids(*n, 0) == id)) {
+                    Some(n) if self.deleted.lock().ok()?.contains(&n) => b"",
                     Some(n) => &{
                         let mut one = conversation(n);
                         // Different each time.
