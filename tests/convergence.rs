@@ -23,10 +23,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use support::client::{Client, eventually};
 use support::process::Spawn;
+use support::replica::{CHANGED, Replica, list};
 use support::standin::{Fault, FirstFrame, StandIn};
 use support::world::capabilities;
 
-const CHANGED: &str = "pieces/didChangeConversations";
 /// By default; some ten seconds, most of which the servers wait out one beside another.
 const SEEDS: u64 = 48;
 const AT_ONCE: u64 = 8;
@@ -180,13 +180,6 @@ struct World {
     /// Something hangs or is half open, which would take its deadline of many seconds.
     stuck: bool,
     unanswered: Vec<i64>,
-}
-
-/// What a client has that follows the notifications.
-#[derive(Default)]
-struct Replica {
-    items: BTreeMap<String, Value>,
-    revision: u64,
 }
 
 impl World {
@@ -420,40 +413,6 @@ impl World {
             self.replica.apply(&change, &mut self.client);
         }
     }
-}
-
-impl Replica {
-    fn apply(&mut self, change: &Value, client: &mut Client) {
-        let revision = change["revision"].as_u64().unwrap();
-        assert!(
-            revision > self.revision,
-            "{revision} after {}",
-            self.revision
-        );
-        self.revision = revision;
-        if change["reset"] == true {
-            self.items = list(client).1;
-        }
-        for id in change["removed"].as_array().unwrap() {
-            self.items.remove(id.as_str().unwrap());
-        }
-        for item in change["upserted"].as_array().unwrap() {
-            let id = item["id"].as_str().unwrap().to_owned();
-            self.items.insert(id, item.clone());
-        }
-    }
-}
-
-/// The revision of the list, and its items by id.
-fn list(client: &mut Client) -> (Value, BTreeMap<String, Value>) {
-    let command = "pieces.conversations.list";
-    let list = client
-        .command(command, json!({"limit": 1_000_000}))
-        .unwrap();
-    let id = |item: &Value| item["id"].as_str().unwrap().to_owned();
-    let items = list["items"].as_array().unwrap().iter();
-    let items = items.map(|item| (id(item), item.clone())).collect();
-    (list["revision"].clone(), items)
 }
 
 fn names(items: &BTreeMap<String, Value>) -> BTreeMap<String, String> {

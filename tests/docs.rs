@@ -189,7 +189,10 @@ fn the_boundaries_that_the_page_promises() {
         "SystemTime",
     ];
     check(sources(&source.join("index")), &no_io);
-    check(sources(&source.join("sync/machine")), &no_io);
+    // But for its tests, whose clock has to begin somewhere.
+    let machine = sources(&source.join("sync/machine")).into_iter();
+    let machine = machine.filter(|file| !file.ends_with("tests.rs"));
+    check(machine.collect(), &no_io);
 }
 
 /// The help of a command; the options it lists, and their environment variables.

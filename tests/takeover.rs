@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::DEADLINE;
 use support::client::{Client, eventually};
-use support::local::{Local, Method, at, wrapper};
+use support::local::{Local, Method, at, check_integrity, holder, wrapper};
 use support::process::{Process, Spawn};
 use support::standin::{Fault, StandIn};
-use support::world::{local, wait_live};
+use support::world::{names, wait_live, window};
 use tempfile::TempDir;
 
 /// What people wait for at most on a machine with nothing else to do is two seconds.
@@ -36,30 +36,6 @@ fn service(dir: &Path) -> (Process, Local) {
     let local = Local::of(dir).expect("service.json is there");
     assert_eq!(local.url, url.trim());
     (process, local)
-}
-
-/// The process that serves the store in `dir`, as `service.json` says.
-fn holder(dir: &Path) -> Option<u32> {
-    let info = fs::read(dir.join("service.json")).ok()?;
-    let info: Value = serde_json::from_slice(&info).ok()?;
-    u32::try_from(info["pid"].as_u64()?).ok()
-}
-
-/// SQLite's own opinion of a store that nobody serves.
-fn check_integrity(dir: &Path) {
-    let db = rusqlite::Connection::open(dir.join("store.db")).unwrap();
-    let verdict: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(verdict, "ok");
-    let dangling: i64 = db
-        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert_eq!(dangling, 0);
-    db.execute("INSERT INTO search (search) VALUES ('integrity-check')", [])
-        .unwrap();
 }
 
 /// What one writer knows of one of its conversations.
@@ -270,31 +246,6 @@ async fn thousands_of_acknowledged_writes_survive_many_kills() {
     }
     assert!(acknowledged.into_inner() >= ROUNDS * WRITES);
     check_integrity(dir.path());
-}
-
-/// An editor window on a store in `dir`.
-fn window(dir: &Path) -> Client {
-    let options = json!({"liveUpdates": true});
-    let (mut client, _) = Client::connect(local(dir), json!({}), options);
-    client.allow("pieces/didChangeConversations");
-    client.allow("pieces/didChangeStatus");
-    client.allow("window/logMessage");
-    client.allow("window/showMessage");
-    wait_live(&mut client);
-    client
-}
-
-fn names(client: &mut Client) -> BTreeMap<String, usize> {
-    let listed = client
-        .command("pieces.conversations.list", json!({"limit": 1_000_000}))
-        .unwrap();
-    let mut names = BTreeMap::new();
-    for item in listed["items"].as_array().unwrap() {
-        *names
-            .entry(item["name"].as_str().unwrap().to_owned())
-            .or_default() += 1;
-    }
-    names
 }
 
 #[test]

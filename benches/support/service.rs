@@ -1,6 +1,7 @@
 //! A Pieces service that has its answers ready.
 
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -26,6 +27,8 @@ struct Shared {
     list: Vec<Vec<u8>>,
     first_frame: String,
     seen: Mutex<Seen>,
+    /// What is gone, but for the list.
+    deleted: Mutex<HashSet<usize>>,
     streams: Mutex<Vec<WebSocket<TcpStream>>>,
     /// Streams that are open and have nothing to say.
     quiet: Mutex<Vec<WebSocket<TcpStream>>>,
@@ -38,6 +41,8 @@ pub struct Seen {
     pub connected: Option<Instant>,
     /// When the list was first asked for.
     pub listed: Option<Instant>,
+    /// How often the list was asked for.
+    pub lists: usize,
     /// How many requests there were, streams included.
     pub requests: usize,
 }
@@ -51,6 +56,7 @@ impl Service {
             list: list(conversations),
             first_frame: first_frame(conversations),
             seen: Mutex::default(),
+            deleted: Mutex::default(),
             streams: Mutex::default(),
             quiet: Mutex::default(),
         });
@@ -89,6 +95,17 @@ impl Service {
         std::mem::take(&mut self.shared.seen.lock().unwrap())
     }
 
+    /// How often the list was asked for since [`seen`](Self::seen) was last called.
+    pub fn lists(&self) -> usize {
+        self.shared.seen.lock().unwrap().lists
+    }
+
+    /// Deletes a conversation, but for the list, and says so.
+    pub fn delete(&self, n: usize) {
+        self.shared.deleted.lock().unwrap().insert(n);
+        self.announce(n, true);
+    }
+
     /// Says that a conversation changed (or went); returns when it began to.
     pub fn announce(&self, n: usize, deleted: bool) -> Instant {
         let frame = json!({"iterable": [item(n, deleted)]}).to_string();
@@ -119,6 +136,7 @@ impl Shared {
             seen.requests += 1;
             if path == "/conversations" {
                 seen.listed.get_or_insert_with(Instant::now);
+                seen.lists += 1;
             }
             drop(seen);
             if path == "/conversations" {
@@ -177,7 +195,10 @@ impl Shared {
             "/anchors" | "/assets" => return Some(NOTHING.to_owned()),
             _ => {
                 let n = number(path.strip_prefix("/conversation/")?)?;
-                let mut one = (n < self.conversations).then(|| conversation(n))?;
+                if n >= self.conversations || self.deleted.lock().ok()?.contains(&n) {
+                    return None;
+                }
+                let mut one = conversation(n);
                 // Different each time.
                 one["name"] = Uuid::new_v4().to_string().into();
                 one

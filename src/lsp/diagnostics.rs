@@ -27,7 +27,9 @@ const NAME: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Published(DashMap<Url, Vec<Diagnostic>>);
 
-/// Brings the diagnostics of all open documents up to date.
+/// Brings the diagnostics of all open documents up to date, and takes back those of documents that were
+/// closed. To be called by one task only: two would overtake each other, and what one of them
+/// publishes for a document that has just been closed would stay.
 pub(super) async fn publish(server: &Server) {
     for uri in server.documents.uris() {
         let Some(document) = server.documents.get(&uri) else {
@@ -44,17 +46,20 @@ pub(super) async fn publish(server: &Server) {
                 .await;
         }
     }
-}
-
-/// Takes back what was published for a document that was closed.
-pub(super) async fn withdraw(server: &Server, uri: Url) {
-    if let Some((uri, before)) = server.published.0.remove(&uri)
-        && !before.is_empty()
-    {
-        server
-            .client
-            .publish_diagnostics(uri, Vec::new(), None)
-            .await;
+    let published = server.published.0.iter();
+    let published: Vec<Url> = published.map(|entry| entry.key().clone()).collect();
+    for uri in published {
+        if server.documents.get(&uri).is_some() {
+            continue;
+        }
+        if let Some((uri, before)) = server.published.0.remove(&uri)
+            && !before.is_empty()
+        {
+            server
+                .client
+                .publish_diagnostics(uri, Vec::new(), None)
+                .await;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -26,6 +26,10 @@ use tower_service::Service;
 
 #[cfg(test)]
 mod tests;
+
+/// Most of our requests that the client may leave unanswered. Each holds a task, so the oldest is
+/// taken for refused when there are more.
+const ASKED: usize = 1_024;
 
 /// What the server wants of the messages beyond what tower-lsp's types can carry.
 #[derive(Debug, Clone)]
@@ -69,7 +73,7 @@ pub async fn serve<S: LanguageServer>(
         output,
         finished,
         running: HashMap::new(),
-        asked: HashSet::new(),
+        asked: VecDeque::new(),
         next_ticket: 0,
         phase: Phase::New,
         shutdown_seen: false,
@@ -128,8 +132,8 @@ struct Session<S> {
     finished: mpsc::UnboundedSender<Finished>,
     /// Requests whose handler is waiting, by the client's id.
     running: HashMap<Id, Running>,
-    /// Our requests that the client has not answered.
-    asked: HashSet<jsonrpc::Id>,
+    /// Our requests that the client has not answered, oldest first.
+    asked: VecDeque<jsonrpc::Id>,
     /// The id under which tower-lsp will see the next request. Ours, because a client may use an
     /// id again after cancelling, and tower-lsp remembers the ids of handlers that never ended.
     next_ticket: i32,
@@ -361,11 +365,15 @@ impl<S: LanguageServer> Session<S> {
             Id::String(string) => Some(jsonrpc::Id::String(string)),
             Id::Null => None,
         };
-        let Some(id) = id.filter(|id| self.asked.remove(id)) else {
+        let at = id.and_then(|id| self.asked.iter().position(|asked| *asked == id));
+        let Some(id) = at.and_then(|at| self.asked.remove(at)) else {
             tracing::debug!("an answer that nobody asked for");
             return;
         };
-        let response = Response::from_parts(id, outcome.map_err(client_error));
+        self.pass_on(Response::from_parts(id, outcome.map_err(client_error)));
+    }
+
+    fn pass_on(&mut self, response: Response) {
         // The asker may have given up meanwhile (see `ask`), which tower-lsp takes for a bug.
         let passed = catch_unwind(AssertUnwindSafe(|| {
             self.socket.send(response).now_or_never()
@@ -420,6 +428,11 @@ impl<S: LanguageServer> Session<S> {
     fn forward(&mut self, request: &Request) {
         self.asked.extend(request.id().cloned());
         self.output.send(to_bytes(request));
+        if self.asked.len() > ASKED
+            && let Some(oldest) = self.asked.pop_front()
+        {
+            self.pass_on(Response::from_error(oldest, Error::request_cancelled()));
+        }
     }
 }
 

@@ -113,6 +113,11 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
     .custom_method(content::METHOD, LanguageService::text_document_content)
     .finish();
     let code = serve::serve(service, socket, input, output.clone(), hooks).await;
+    // After any session about as many as after any other: what grows with its length is a leak.
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    tracing::info!(tasks, "the editor has left");
     if let Some(server) = inside {
         server.posts.finish().await;
         server.session.shutdown().await;
@@ -353,7 +358,7 @@ impl LanguageServer for LanguageService {
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         self.0.documents.close(&params.text_document.uri);
-        diagnostics::withdraw(&self.0, params.text_document.uri).await;
+        self.0.stale.notify_one();
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {

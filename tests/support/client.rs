@@ -187,12 +187,9 @@ impl Client {
         })
     }
 
-    /// Takes every message of this method that has come in by now. A round trip first makes sure
-    /// that what the server sent before it is here.
+    /// Takes every message of this method that has come in by now.
     pub fn drain(&mut self, method: &str) -> Vec<Value> {
-        // Any request is a barrier; an unknown one touches nothing.
-        let barrier = self.request("test/barrier", Value::Null).unwrap_err();
-        assert_eq!(barrier.code, -32601, "{barrier:?}");
+        self.barrier();
         let messages = self.inbox.drain(..);
         let (taken, rest): (VecDeque<_>, _) = messages.partition(|m| m["method"] == method);
         self.inbox = rest;
@@ -200,6 +197,22 @@ impl Client {
             .into_iter()
             .map(|mut message: Value| message["params"].take())
             .collect()
+    }
+
+    /// Takes every message that has come in by now, each of which has to be expected.
+    pub fn drain_all(&mut self) -> Vec<Value> {
+        self.barrier();
+        let messages = std::mem::take(&mut self.inbox);
+        let surprise = messages.iter().find(|message| !self.is_expected(message));
+        assert!(surprise.is_none(), "nobody expected {surprise:?}");
+        messages.into()
+    }
+
+    /// A round trip: what the server sent before it is here.
+    fn barrier(&mut self) {
+        // Any request will do; an unknown one touches nothing.
+        let barrier = self.request("test/barrier", Value::Null).unwrap_err();
+        assert_eq!(barrier.code, -32601, "{barrier:?}");
     }
 
     /// Reads and sorts messages until `done` finds what it looks for.

@@ -163,3 +163,27 @@ pub fn wrapper<'a>(ids: impl IntoIterator<Item = &'a str>) -> Value {
     let items: Vec<_> = ids.iter().map(|id| json!({"id": id})).collect();
     json!({"iterable": items, "indices": indices})
 }
+
+/// The process that serves the store in `dir`, as `service.json` says.
+pub fn holder(dir: &Path) -> Option<u32> {
+    let info = std::fs::read(dir.join("service.json")).ok()?;
+    let info: Value = serde_json::from_slice(&info).ok()?;
+    u32::try_from(info["pid"].as_u64()?).ok()
+}
+
+/// SQLite's own opinion of a store that nobody serves.
+pub fn check_integrity(dir: &Path) {
+    let db = rusqlite::Connection::open(dir.join("store.db")).unwrap();
+    let verdict: String = db
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(verdict, "ok");
+    let dangling: i64 = db
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(dangling, 0);
+    db.execute("INSERT INTO search (search) VALUES ('integrity-check')", [])
+        .unwrap();
+}

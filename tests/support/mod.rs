@@ -4,6 +4,7 @@
 pub mod client;
 pub mod local;
 pub mod process;
+pub mod replica;
 pub mod standin;
 pub mod world;
 

@@ -18,6 +18,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
+/// What streams are about, as their items call it.
+const CONVERSATION: &str = "conversation";
+const ANCHOR: &str = "anchor";
+const ASSET: &str = "asset";
+
 /// What can go wrong with the answer to one request.
 #[derive(Debug, Clone)]
 pub enum Fault {
@@ -72,6 +77,8 @@ pub struct State {
     pub six_endpoints_only: bool,
     /// Routes that answer 404 `Route not found`, for example `GET /conversation/{id}`.
     pub switched_off: Vec<String>,
+    /// Anchors and assets have identifier streams as well.
+    pub tie_streams: bool,
     pub first_frame: FirstFrame,
     /// Frames of changes are sent twice.
     pub frames_twice: bool,
@@ -88,9 +95,11 @@ pub struct State {
     requests: Vec<Request>,
     in_flight: usize,
     max_in_flight: usize,
+    max_connections: usize,
     held_replies: usize,
     websockets: usize,
     websockets_opened: usize,
+    tie_websockets: usize,
     connections: HashMap<SocketAddr, Connection>,
     ticks: i64,
 }
@@ -113,7 +122,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     changes: watch::Sender<()>,
-    frames: broadcast::Sender<String>,
+    /// Beside each frame, what its stream is about.
+    frames: broadcast::Sender<(&'static str, String)>,
     /// Sends off the replies that are held.
     released: watch::Sender<()>,
 }
@@ -263,6 +273,7 @@ impl StandIn {
             let asset = state.new_asset(&seed);
             let id = id_of(&asset);
             state.assets.insert(id.clone(), asset);
+            self.shared.announce_tie(ASSET, &id);
             id
         })
     }
@@ -278,8 +289,20 @@ impl StandIn {
                     add_reference(&mut conversation["anchors"], &id);
                 }
             }
+            self.shared.announce_tie(ANCHOR, &id);
             id
         })
+    }
+
+    /// Points an anchor at another file, and announces it.
+    pub fn move_anchor(&self, id: &str, path: &str) {
+        self.with(|state| {
+            let mut anchor = state.anchors[id].clone();
+            anchor["points"]["iterable"][0]["reference"]["fullpath"] = path.into();
+            state.stamp(&mut anchor);
+            state.anchors.insert(id.to_owned(), anchor);
+            self.shared.announce_tie(ANCHOR, id);
+        });
     }
 
     // The stream.
@@ -292,7 +315,7 @@ impl StandIn {
     /// The same with text that need not be JSON.
     pub fn push_text(&self, frame: impl Into<String>) {
         // Nobody may be listening.
-        let _ = self.shared.frames.send(frame.into());
+        let _ = self.shared.frames.send((CONVERSATION, frame.into()));
     }
 
     /// From now on announcements are held back.
@@ -392,11 +415,17 @@ impl StandIn {
         self.with(|state| state.max_in_flight)
     }
 
-    /// Forgets the requests and their maximum.
+    /// The most TCP connections that were open at the same time.
+    pub fn max_connections(&self) -> usize {
+        self.with(|state| state.max_connections)
+    }
+
+    /// Forgets the requests, and what was most of them and of connections.
     pub fn forget_requests(&self) {
         self.with(|state| {
             state.requests.clear();
             state.max_in_flight = state.in_flight;
+            state.max_connections = state.connections.len();
         });
     }
 }
@@ -441,6 +470,13 @@ impl Shared {
         existed
     }
 
+    /// Tells the streams of anchors or assets, if there are any.
+    fn announce_tie(&self, about: &'static str, id: &str) {
+        let frame = json!({"iterable": [{about: {"id": id}}]}).to_string();
+        // Nobody may be listening.
+        let _ = self.frames.send((about, frame));
+    }
+
     fn announce(&self, state: &mut State, item: Value) {
         if state.silent {
             return;
@@ -449,7 +485,7 @@ impl Shared {
         for _ in 0..=usize::from(state.frames_twice) {
             match &mut state.held {
                 Some(held) => held.push(frame.clone()),
-                None => drop(self.frames.send(frame.clone())),
+                None => drop(self.frames.send((CONVERSATION, frame.clone()))),
             }
         }
     }
@@ -467,6 +503,11 @@ impl State {
     /// Streams that are open.
     pub fn websockets(&self) -> usize {
         self.websockets
+    }
+
+    /// Streams of anchors and assets that are open.
+    pub fn tie_websockets(&self) -> usize {
+        self.tie_websockets
     }
 
     /// Streams that have ever been opened.

@@ -4,6 +4,7 @@ use super::client::{Client, RpcError, eventually};
 use super::process::Spawn;
 use super::standin::StandIn;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -194,6 +195,32 @@ pub fn local(dir: &Path) -> Spawn {
         .arg("local")
         .arg("--data-dir")
         .arg(dir)
+}
+
+/// An editor window on a store in `dir`.
+pub fn window(dir: &Path) -> Client {
+    let options = json!({"liveUpdates": true});
+    let (mut client, _) = Client::connect(local(dir), json!({}), options);
+    client.allow("pieces/didChangeConversations");
+    client.allow("pieces/didChangeStatus");
+    client.allow("window/logMessage");
+    client.allow("window/showMessage");
+    wait_live(&mut client);
+    client
+}
+
+/// How often each name is in the list.
+pub fn names(client: &mut Client) -> BTreeMap<String, usize> {
+    let listed = client
+        .command("pieces.conversations.list", json!({"limit": 1_000_000}))
+        .unwrap();
+    let mut names = BTreeMap::new();
+    for item in listed["items"].as_array().unwrap() {
+        *names
+            .entry(item["name"].as_str().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    names
 }
 
 /// `serve` on Pieces OS at `url`.

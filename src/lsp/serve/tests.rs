@@ -3,6 +3,7 @@
 use super::*;
 use crate::lsp::{Unanswered, ask};
 use crate::transport::FrameReader;
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -435,6 +436,39 @@ async fn answers_that_nobody_waits_for_are_harmless() {
         session.reply(&question, Value::Null).await;
     }
     assert_eq!(session.next().await["id"], 2);
+    assert_eq!(session.call("test/ping").await, "pong");
+}
+
+#[tokio::test]
+async fn questions_that_nobody_answers_do_not_pile_up() {
+    let mut session = Session::ready().await;
+    let (mut questions, mut given_up) = (Vec::new(), Vec::new());
+    for id in 0..ASKED + 3 {
+        session
+            .request(id as u64, "test/askForEver", Value::Null)
+            .await;
+        loop {
+            let message = session.next().await;
+            if message["method"].is_null() {
+                assert_eq!(message["error"]["code"], -32800, "{message}");
+                given_up.push(message["id"].clone());
+            } else {
+                questions.push(message["id"].clone());
+                break;
+            }
+        }
+    }
+    while given_up.len() < 3 {
+        given_up.push(session.next().await["id"].clone());
+    }
+    assert_eq!(given_up, [0, 1, 2]);
+    // The answers to these are late, the others reach who asked.
+    for question in &questions {
+        session.reply(question, Value::Null).await;
+    }
+    for _ in 0..ASKED {
+        assert_eq!(session.next().await["result"], true);
+    }
     assert_eq!(session.call("test/ping").await, "pong");
 }
 

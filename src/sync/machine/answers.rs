@@ -216,11 +216,11 @@ impl Machine {
                 self.anchors.done(now - request.left);
                 self.anchored = ticket;
                 let delta = self.index.replace_anchors(anchors);
-                let unknown = self.unknown_anchors();
-                let (obscure, suspects): (HashSet<_>, HashSet<_>) = unknown
-                    .into_iter()
-                    .partition(|anchor| self.suspects.contains(anchor));
-                self.obscure.extend(obscure);
+                // Of the obscure ones only those stay that some conversation still has.
+                let (obscure, suspects) = self.unread_anchors().into_iter().partition(|anchor| {
+                    self.suspects.contains(anchor) || self.obscure.contains(anchor)
+                });
+                self.obscure = obscure;
                 self.suspects = suspects;
                 if !self.suspects.is_empty() {
                     // They may have been made while this was under way.
@@ -246,14 +246,20 @@ impl Machine {
         }
     }
 
-    /// The anchors of conversations that we know nothing else of.
+    /// The anchors of conversations that we know nothing else of, but for the obscure ones.
     fn unknown_anchors(&self) -> HashSet<Uuid> {
-        let snapshot = self.index.reader().snapshot();
+        let mut unknown = self.unread_anchors();
+        unknown.retain(|anchor| !self.obscure.contains(anchor));
+        unknown
+    }
+
+    /// The anchors of conversations that we know nothing else of.
+    fn unread_anchors(&self) -> HashSet<Uuid> {
+        let reader = self.index.reader();
+        let snapshot = reader.snapshot();
         let anchors = snapshot.iter().flat_map(|one| one.anchors);
-        anchors
-            .filter(|anchor| self.is_unknown(**anchor))
-            .copied()
-            .collect()
+        let unread = anchors.filter(|anchor| reader.ties().anchor(**anchor).is_none());
+        unread.copied().collect()
     }
 
     pub(super) fn on_assets(&mut self, now: Instant, ticket: Ticket, assets: Answer<Vec<Uuid>>) {

@@ -9,6 +9,8 @@
 mod answers;
 mod plan;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use crate::index::{Anchor, Builder, Conversation, Delta, Index, Mutation};
 use schedule::Schedule;
@@ -212,6 +214,8 @@ pub struct Machine {
     requests: BTreeMap<Ticket, Request>,
     /// The number of what is known of an id, where a request under way is older.
     touched: HashMap<Uuid, Ticket>,
+    /// The oldest request under way when old touches were last forgotten.
+    oldest: Option<Ticket>,
     list: Schedule,
     identify: Schedule,
     anchors: Schedule,
@@ -246,6 +250,7 @@ impl Machine {
             needs: BTreeMap::new(),
             requests: BTreeMap::new(),
             touched: HashMap::new(),
+            oldest: None,
             list: Schedule::default(),
             identify: Schedule::default(),
             anchors: Schedule::default(),
@@ -520,8 +525,13 @@ impl Machine {
 
     /// A touch matters only to requests that left before it.
     fn forget_old_touches(&mut self) {
-        match self.requests.first_key_value() {
-            Some((oldest, _)) => self.touched.retain(|_, touched| *touched > *oldest),
+        let oldest = self.requests.first_key_value().map(|(oldest, _)| *oldest);
+        // While the oldest is the same there is nothing to forget, however many touches come.
+        if std::mem::replace(&mut self.oldest, oldest) == oldest && oldest.is_some() {
+            return;
+        }
+        match oldest {
+            Some(oldest) => self.touched.retain(|_, touched| *touched > oldest),
             None => self.touched.clear(),
         }
     }

@@ -151,7 +151,10 @@ async fn relay(
         task: task.abort_handle(),
         frozen: false,
     };
-    shared.with(|state| state.connections.insert(address, connection));
+    shared.with(|state| {
+        state.connections.insert(address, connection);
+        state.max_connections = state.max_connections.max(state.connections.len());
+    });
     let _ = go.send(());
 }
 

@@ -1,7 +1,8 @@
 //! The HTTP side: what Pieces OS answers, and the faults in it.
 
 use super::{
-    Fault, FirstFrame, Request as Logged, Shared, State, add_reference, id_of, references,
+    ANCHOR, ASSET, CONVERSATION, Fault, FirstFrame, Request as Logged, Shared, State,
+    add_reference, id_of, references,
 };
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -79,7 +80,15 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
         let missing = state.six_endpoints_only && !SIX.contains(&route.as_str());
         missing || state.switched_off.contains(&route)
     });
-    let in_flight = (route != STREAM).then(|| InFlight::new(&shared));
+    let about = match route.as_str() {
+        STREAM => Some(CONVERSATION),
+        "GET /anchors/stream/identifiers" => Some(ANCHOR),
+        "GET /assets/stream/identifiers" => Some(ASSET),
+        _ => None,
+    };
+    let tied = about.filter(|about| *about != CONVERSATION);
+    let about = about.filter(|_| tied.is_none() || shared.with(|state| state.tie_streams));
+    let in_flight = about.is_none().then(|| InFlight::new(&shared));
     let cut = || {
         let connection = peer.and_then(|peer| shared.with(|state| state.connections.remove(&peer)));
         connection.inspect(|connection| connection.task.abort());
@@ -99,9 +108,9 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
     }
     let reply = if off {
         Reply::Failure(404, "Route not found")
-    } else if route == STREAM {
+    } else if let Some(about) = about {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-            Ok(upgrade) => upgrade.on_upgrade(move |socket| stream(shared, socket)),
+            Ok(upgrade) => upgrade.on_upgrade(move |socket| stream(shared, about, socket)),
             Err(refusal) => refusal.into_response(),
         };
     } else {
@@ -382,28 +391,26 @@ fn collection(objects: &BTreeMap<String, Value>, item: impl Fn(&Value) -> Value)
 }
 
 /// One identifier stream, until one side ends it.
-async fn stream(shared: Arc<Shared>, mut socket: WebSocket) {
-    struct Open(Arc<Shared>);
+async fn stream(shared: Arc<Shared>, about: &'static str, mut socket: WebSocket) {
+    struct Open(Arc<Shared>, fn(&mut State) -> &mut usize);
     impl Drop for Open {
         fn drop(&mut self) {
-            self.0.with(|state| state.websockets -= 1);
+            self.0.with(|state| *self.1(state) -= 1);
         }
     }
     // Subscribed and listed in one step: no change falls between the two.
     let (mut frames, first) = shared.with(|state| {
-        let updated = !state.frames_without_updated;
-        let items = state.conversations.values().map(|conversation| match updated {
-            true => json!({"conversation": only_id(conversation), "updated": conversation["updated"]}),
-            false => json!({"conversation": only_id(conversation)}),
-        });
-        let items: Vec<Value> = items.collect();
-        let first: Vec<String> = match state.first_frame {
-            FirstFrame::Whole => vec![json!({"iterable": items}).to_string()],
-            FirstFrame::Split(size) => {
-                let parts = items.chunks(size.max(1));
-                parts.map(|part| json!({"iterable": part}).to_string()).collect()
+        let first = match about {
+            CONVERSATION => first_frames(state),
+            about => {
+                let objects = if about == ANCHOR {
+                    &state.anchors
+                } else {
+                    &state.assets
+                };
+                let items = objects.keys().map(|id| json!({about: {"id": id}}));
+                vec![json!({"iterable": items.collect::<Vec<_>>()}).to_string()]
             }
-            FirstFrame::Missing => Vec::new(),
         };
         (shared.frames.subscribe(), first)
     });
@@ -412,15 +419,20 @@ async fn stream(shared: Arc<Shared>, mut socket: WebSocket) {
             return;
         }
     }
+    let count: fn(&mut State) -> &mut usize = match about {
+        CONVERSATION => |state| &mut state.websockets,
+        _ => |state| &mut state.tie_websockets,
+    };
     shared.with(|state| {
-        state.websockets += 1;
-        state.websockets_opened += 1;
+        *count(state) += 1;
+        state.websockets_opened += usize::from(about == CONVERSATION);
     });
-    let _open = Open(Arc::clone(&shared));
+    let _open = Open(Arc::clone(&shared), count);
     loop {
         tokio::select! {
             frame = frames.recv() => match frame {
-                Ok(frame) => {
+                Ok((of, _)) if of != about => {}
+                Ok((_, frame)) => {
                     if socket.send(Message::text(frame)).await.is_err() {
                         return;
                     }
@@ -434,5 +446,30 @@ async fn stream(shared: Arc<Shared>, mut socket: WebSocket) {
                 Some(Ok(_)) => {}
             },
         }
+    }
+}
+
+/// What a stream of conversations begins with.
+fn first_frames(state: &State) -> Vec<String> {
+    let updated = !state.frames_without_updated;
+    let items = state
+        .conversations
+        .values()
+        .map(|conversation| match updated {
+            true => {
+                json!({"conversation": only_id(conversation), "updated": conversation["updated"]})
+            }
+            false => json!({"conversation": only_id(conversation)}),
+        });
+    let items: Vec<Value> = items.collect();
+    match state.first_frame {
+        FirstFrame::Whole => vec![json!({"iterable": items}).to_string()],
+        FirstFrame::Split(size) => {
+            let parts = items.chunks(size.max(1));
+            parts
+                .map(|part| json!({"iterable": part}).to_string())
+                .collect()
+        }
+        FirstFrame::Missing => Vec::new(),
     }
 }
