@@ -444,7 +444,8 @@ try {
     // A drop that comes before VS Code has seen Shift or the drag goes nowhere: again, as a person would.
     for (let tries = 0; ; tries++) {
       const from = await row("Deeds in local").boundingBox();
-      const to = await text("Jitter keeps").boundingBox();
+      // A part of the line that stays whole when an earlier drop comes late.
+      const to = await text("keeps clients").boundingBox();
       await page.mouse.move(from.x + 60, from.y + 10);
       await page.mouse.down();
       await page.mouse.move(to.x + 40, to.y + 20, { steps: 10 });
