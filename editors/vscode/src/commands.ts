@@ -1,9 +1,10 @@
 // The commands of the palette. Their ids differ from the server's, which languageclient registers.
 
 import * as vscode from "vscode";
+import { conversationOf, show } from "./documents";
 import type { ConversationItem, Deleted, Imported, Page, SearchHit, Started, Status } from "./protocol";
 import { Missing, type Server } from "./server";
-import { ago, line, link } from "./text";
+import { ago, count, line, link, past } from "./text";
 import type { Conversations } from "./view";
 
 interface Target {
@@ -38,20 +39,20 @@ export function register(server: Server, view: Conversations): vscode.Disposable
         ? { uri: document.toString(), range: { start: plain(range.start), end: plain(range.end) } }
         : { uri: document.toString() };
       const started = await server.run<Started>("pieces.conversations.startFromDocument", argument);
-      await show(started.conversation);
+      await show(started.conversation, started.name);
     }),
     command("new", async () => {
       const name = await vscode.window.showInputBox({ title: "New Conversation", prompt: "Its name" });
       if (name !== undefined) {
         const seed = { type: "COPILOT", ...(name.trim() === "" ? {} : { name: name.trim() }) };
-        const made = await server.run<{ id: string }>("pieces.conversations.create", { seededConversation: seed });
-        await show(made.id);
+        const made = await server.run<{ id: string; name?: string }>("pieces.conversations.create", { seededConversation: seed });
+        await show(made.id, made.name);
       }
     }),
     command("search", async () => {
       const item = await pick(server, "Search Conversations");
       if (item) {
-        await show(item.id);
+        await show(item.id, item.name);
       }
     }),
     command("searchMessages", async () => {
@@ -69,13 +70,13 @@ export function register(server: Server, view: Conversations): vscode.Disposable
         title: choices.length > 0 ? `Messages with “${query}”` : `No message with “${query}”`,
       });
       if (choice) {
-        await show(choice.item.id);
+        await show(choice.item.id, choice.item.name);
       }
     }),
     command("open", async (target?: Target) => {
       const item = target?.item ?? (await pick(server, "Open Conversation"));
       if (item) {
-        await show(item.id);
+        await show(item.id, item.name);
       }
     }),
     command("rename", async (target?: Target) => {
@@ -95,7 +96,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       const { items } = await server.run<{ items: Deleted[] }>("pieces.conversations.trash");
       const choices = items.map((one) => ({
         label: line(one.name),
-        description: `${one.messages} messages · deleted ${ago(one.deleted)} ago`,
+        description: `${count(one.messages, "message")} · deleted ${past(one.deleted)}`,
         one,
       }));
       const title = choices.length > 0 ? "Restore Conversation" : "The trash is empty";
@@ -103,7 +104,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       if (choice) {
         const argument = { conversation: choice.one.conversation };
         const restored = await server.run<Started>("pieces.conversations.restore", argument);
-        await show(restored.conversation);
+        await show(restored.conversation, restored.name);
       }
     }),
     command("copyLink", async (target?: Target) => {
@@ -138,7 +139,7 @@ export function register(server: Server, view: Conversations): vscode.Disposable
     command("status", async () => {
       const status = await server.run<Status>("pieces.status");
       const where = status.url ?? "nowhere yet";
-      const text = `${status.backend}, ${status.state}, ${status.conversations} conversations, at ${where}`;
+      const text = `${status.backend}, ${status.state}, ${count(status.conversations, "conversation")}, at ${where}`;
       const answer = await vscode.window.showInformationMessage(
         status.error ? `${text}: ${line(status.error)}` : text,
         "Switch Backend",
@@ -169,14 +170,6 @@ function plain(position: vscode.Position): { line: number; character: number } {
   return { line: position.line, character: position.character };
 }
 
-async function show(id: string): Promise<void> {
-  const uri = vscode.Uri.parse(`pieces-conversation:/${id}.md`);
-  const document = await vscode.workspace.openTextDocument(uri);
-  await vscode.window.showTextDocument(await vscode.languages.setTextDocumentLanguage(document, "markdown"), {
-    preview: true,
-  });
-}
-
 /** The file of the active tab: a tab that has just opened is there before its editor. */
 function tabbed(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
@@ -185,12 +178,13 @@ function tabbed(): vscode.Uri | undefined {
 
 /** The conversation whose document is active. */
 async function shown(server: Server): Promise<ConversationItem | undefined> {
-  const uri = vscode.window.activeTextEditor?.document.uri;
-  if (uri?.scheme !== "pieces-conversation") {
+  const editor = vscode.window.activeTextEditor;
+  const id = editor && conversationOf(editor.document.uri);
+  if (id === undefined) {
     return undefined;
   }
-  const { items } = await server.run<Page>("pieces.conversations.list", { uri: uri.toString() });
-  return items.find((item) => item.uri === uri.toString());
+  const { items } = await server.run<Page>("pieces.conversations.list", { uri: `pieces-conversation:/${id}.md` });
+  return items.find((item) => item.id === id);
 }
 
 /** Searches as one types; the server filters and ranks. */
@@ -212,7 +206,7 @@ function pick(server: Server, title: string): Promise<ConversationItem | undefin
         // The order is the server's, and what it found is shown whatever VS Code's own filter says.
         input.items = page.items.map((item) => ({
           label: line(item.name),
-          description: `${item.messages} messages · ${ago(item.updated)}`,
+          description: `${count(item.messages, "message")} · ${ago(item.updated)}`,
           alwaysShow: true,
           item,
         }));

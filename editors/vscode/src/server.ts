@@ -11,10 +11,14 @@ import {
   RevealOutputChannelOn,
   State as ClientState,
 } from "vscode-languageclient/node";
-import type { Changes, Status } from "./protocol";
+import { converters, learn, openTwice, show } from "./documents";
+import type { Changes, Started, Status } from "./protocol";
 
 const SECTION = "piecesLsp";
 const SETTINGS = ["backend", "url", "confirmDelete", "codeLens", "inlayHints", "diagnostics"] as const;
+
+/** The server's commands that start a conversation from something. */
+const STARTING = new Set(["pieces.conversations.createFromAsset", "pieces.conversations.startFromDocument"]);
 
 export class Missing extends Error {}
 
@@ -25,6 +29,8 @@ export class Server implements vscode.Disposable {
   readonly log = vscode.window.createOutputChannel("Pieces Conversations", { log: true });
   private client: LanguageClient | undefined;
   private starting: Promise<LanguageClient> | undefined;
+  /** Whether anybody has asked for it, found or not. */
+  private wanted = false;
   private readonly changed = new vscode.EventEmitter<Changes>();
   private readonly statusChanged = new vscode.EventEmitter<Shown>();
   private readonly subscriptions: { dispose(): unknown }[] = [];
@@ -38,7 +44,7 @@ export class Server implements vscode.Disposable {
       this.statusChanged,
       vscode.workspace.onDidChangeConfiguration((event) => {
         const restart = ["server.path", "dataDir", "logLevel"];
-        if (restart.some((key) => event.affectsConfiguration(`${SECTION}.${key}`)) && this.client) {
+        if (restart.some((key) => event.affectsConfiguration(`${SECTION}.${key}`)) && this.wanted) {
           this.restart().catch((error: unknown) => {
             this.log.error(String(error));
           });
@@ -65,6 +71,7 @@ export class Server implements vscode.Disposable {
   }
 
   start(): Promise<LanguageClient> {
+    this.wanted = true;
     this.starting ??= this.launch().catch((error: unknown) => {
       this.starting = undefined;
       this.statusChanged.fire(error instanceof Missing ? "missing" : "stopped");
@@ -114,6 +121,7 @@ export class Server implements vscode.Disposable {
           { scheme: "pieces-asset" },
         ],
         initializationOptions: { ...settings(), liveUpdates: true },
+        uriConverters: converters,
         outputChannel: this.log,
         revealOutputChannelOn: RevealOutputChannelOn.Never,
         // As usual, but it is shown when the client gives up on a server that crashes again and again.
@@ -129,6 +137,27 @@ export class Server implements vscode.Disposable {
           },
         },
         middleware: {
+          // From code actions and lenses: what they start is shown, as it is from the palette.
+          executeCommand: async (name, args, next) => {
+            const result = (await next(name, args)) as unknown;
+            // Nothing, where it was cancelled.
+            const started = STARTING.has(name) ? (result as Started | null | undefined) : undefined;
+            if (started) {
+              await show(started.conversation, started.name);
+            }
+            return result;
+          },
+          // For the server it is one document.
+          didOpen: async (document, next) => {
+            if (!openTwice(document)) {
+              await next(document);
+            }
+          },
+          didClose: async (document, next) => {
+            if (!openTwice(document)) {
+              await next(document);
+            }
+          },
           workspace: {
             configuration: (params) => params.items.map(() => ({ ...settings(), liveUpdates: true })),
           },
@@ -136,6 +165,7 @@ export class Server implements vscode.Disposable {
       },
     );
     client.onNotification("pieces/didChangeConversations", (changes: Changes) => {
+      learn(changes.upserted);
       this.changed.fire(changes);
     });
     client.onNotification("pieces/didChangeStatus", (status: Status) => {

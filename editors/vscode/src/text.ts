@@ -12,6 +12,11 @@ export function line(text: string): string {
   return clean.replace(/\p{Cc}/gu, "").replace(/\$\(/g, "$ (").trim().slice(0, 200);
 }
 
+/** `1 message`, `3 messages`. */
+export function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
 /** How long ago that was, for people: `now`, `5 min`, `2 d`. */
 export function ago(time: string): string {
   const seconds = (Date.now() - Date.parse(time)) / 1000;
@@ -24,4 +29,10 @@ export function ago(time: string): string {
   ];
   const unit = units.find(([length]) => seconds >= length);
   return unit === undefined ? "now" : `${Math.floor(seconds / unit[0])} ${unit[1]}`;
+}
+
+/** The same in a sentence: `just now`, `5 min ago`. */
+export function past(time: string): string {
+  const age = ago(time);
+  return age === "now" ? "just now" : `${age} ago`;
 }

@@ -1,9 +1,10 @@
 // The Conversations view: paged, live, grouped by this file and recent.
 
 import * as vscode from "vscode";
+import { learn } from "./documents";
 import type { ConversationItem, Page } from "./protocol";
 import type { Server, Shown } from "./server";
-import { ago, line, link } from "./text";
+import { ago, count, line, link } from "./text";
 
 const PAGE = 100;
 /** What is dragged out of the view, as the drop into an editor reads it: JSON of `{name, uri}`s. */
@@ -144,7 +145,7 @@ export class Conversations
   private onStatus(shown: Shown): void {
     const offline = typeof shown !== "string" && shown.state === "offline" && shown.conversations > 0;
     this.view.message = offline ? "Nothing answers at the moment. This is what was last read." : "";
-    if (shown === "stopped") {
+    if (shown === "stopped" || shown === "missing") {
       // An empty view says what to do.
       this.lists = { file: [], recent: [] };
       this.total = 0;
@@ -216,6 +217,7 @@ export class Conversations
       list({ limit: this.limit }),
       uri === undefined ? undefined : list({ uri, limit: 20 }),
     ]);
+    learn(recent.items);
     this.total = recent.total;
     this.lists = {
       file: leaves("file", ofFile?.items ?? [], this.lists.file),
@@ -225,7 +227,7 @@ export class Conversations
   }
 
   private badge(total: number): void {
-    this.view.badge = total > 0 ? { value: total, tooltip: `${total} conversations` } : undefined;
+    this.view.badge = total > 0 ? { value: total, tooltip: count(total, "conversation") } : undefined;
   }
 }
 
@@ -268,7 +270,7 @@ function leaves(group: GroupId, items: readonly ConversationItem[], before: read
 
 function treeItem({ item: one, group }: Leaf): vscode.TreeItem {
   const name = line(one.name);
-  const messages = one.messages === 1 ? "1 message" : `${one.messages} messages`;
+  const messages = count(one.messages, "message");
   const item = new vscode.TreeItem(name);
   item.id = `${group}/${one.id}`;
   item.contextValue = "conversation";

@@ -3,7 +3,7 @@
 #
 #   tests/editors/nvim/run.sh BINARY [CASE...]
 #
-# Neovim 0.12 and what else is missing is installed beside the system the first time (see
+# Neovim 0.12, 0.10 (which is too old) and what else is missing is installed beside the system the first time (see
 # ../lib.sh); NVIM in the environment is used instead where it is set. Prints `ok NAME` or
 # `FAIL NAME: why` per case. Every case has a Neovim, a store and a home of its own.
 set -u
@@ -16,6 +16,7 @@ contain
 install() {
     need curl luacheck=lua-check tmux npm
     test -n "${NVIM-}" || unpack forky neovim 1 usr/bin/nvim || return 1
+    unpack trixie neovim 0.10 usr/bin/nvim || return 1
     test -e "$cache/npm-stylua-2.5.2.ok" && return
     npm install --silent --prefix "$cache/npm-stylua-2.5.2" @johnnymorganz/stylua@2.5.2 \
         && touch "$cache/npm-stylua-2.5.2.ok"
@@ -44,7 +45,7 @@ run_case() { # FILE [PLACE]: a case in Lua, or screen.sh; on the local service, 
     if TEST_PLACE=$place TEST_SITE=$scratch/site TEST_BINARY=$binary TEST_DATA=$dir/data TEST_SCRATCH=$dir/tmp \
         TEST_HERE=$here TEST_CASE=$file HOME=$dir/home XDG_CONFIG_HOME=$dir/home/config \
         XDG_DATA_HOME=$dir/home/share XDG_STATE_HOME=$dir/home/state XDG_CACHE_HOME=$dir/home/cache \
-        NVIM=$NVIM guarded timeout -k 10 180 "$@" >"$dir/out" 2>&1 </dev/null; then
+        NVIM=$NVIM TEST_OLD=$cache/neovim-0.10 guarded timeout -k 10 180 "$@" >"$dir/out" 2>&1 </dev/null; then
         ok "$name"
     else
         fail "$name" "$(tr '\r\n' '  ' <"$dir/out" | cut -c 1-1500)"
@@ -53,7 +54,7 @@ run_case() { # FILE [PLACE]: a case in Lua, or screen.sh; on the local service, 
 
 if test $# -gt 0; then
     for one; do
-        if test "$one" = screen; then run_case "$here/screen.sh"; else run_case "$here/cases/$one.lua"; fi
+        if test -e "$here/$one.sh"; then run_case "$here/$one.sh"; else run_case "$here/cases/$one.lua"; fi
     done
     exit "$failed"
 fi
@@ -72,7 +73,7 @@ for part in "plugin $plugin" "tests $here"; do
         fail "$name" "$(tr '\n' ' ' <"$scratch/lint")"
     fi
 done
-for one in "$here"/cases/*.lua "$here/screen.sh"; do run_case "$one"; done
+for one in "$here"/cases/*.lua "$here/screen.sh" "$here/too_old.sh"; do run_case "$one"; done
 for one in "$here"/cases/0[2-9]*.lua; do run_case "$one" pieces-os; done
 nothing_left nvim-nothing-is-left-running
 exit "$failed"

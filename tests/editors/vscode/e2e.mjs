@@ -19,6 +19,22 @@ for (const name of ["retry", "pool"])
   fs.writeFileSync(path.join(work, `${name}.rs`), `//! Retries with backoff.\n\npub fn ${name}() {}\n`);
 for (const name of ["notes", "plan"])
   fs.writeFileSync(path.join(work, `${name}.md`), "# Notes\n\nJitter keeps clients apart.\n");
+fs.writeFileSync(path.join(work, "part.rs"), "fn left_out() {}\nfn chosen() {}\n");
+for (const name of ["whole", "shelf"]) fs.writeFileSync(path.join(work, `${name}.rs`), `fn ${name}() {}\n`);
+// What somebody else's repository would like to decide.
+const trap = path.join(SCRATCH, "trap");
+fs.writeFileSync(path.join(SCRATCH, "evil"), `#!/bin/sh\ntouch '${trap}'\n`, { mode: 0o755 });
+fs.mkdirSync(path.join(work, ".vscode"));
+fs.writeFileSync(
+  path.join(work, ".vscode", "settings.json"),
+  JSON.stringify({
+    "piecesLsp.server.path": path.join(SCRATCH, "evil"),
+    "piecesLsp.dataDir": trap,
+    "piecesLsp.backend": "pieces-os",
+    "piecesLsp.url": "http://127.0.0.1:9",
+    "piecesLsp.confirmDelete": false,
+  }),
+);
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -33,7 +49,8 @@ const farPort = await freePort();
 fs.writeFileSync(
   path.join(user, "User", "settings.json"),
   JSON.stringify({
-      "security.workspace.trust.enabled": false,
+      "security.workspace.trust.startupPrompt": "never",
+      "security.workspace.trust.banner": "never",
       "workbench.startupEditor": "none",
       "workbench.tips.enabled": false,
       "workbench.secondarySideBar.defaultVisibility": "hidden",
@@ -51,8 +68,9 @@ fs.writeFileSync(
 );
 // Settings of the machine that the extension runs on: VS Code takes them from there only.
 fs.mkdirSync(path.join(user, "Machine"), { recursive: true });
+const machine = path.join(user, "Machine", "settings.json");
 fs.writeFileSync(
-  path.join(user, "Machine", "settings.json"),
+  machine,
   JSON.stringify({
     "piecesLsp.dataDir": store,
     "piecesLsp.logLevel": "info",
@@ -62,7 +80,7 @@ fs.writeFileSync(
 );
 
 /** Until it is so, or the deadline has passed. */
-async function until(what, condition, deadline = 60_000) {
+async function until(what, condition, deadline = 180_000) {
   const end = Date.now() + deadline;
   for (;;) {
     try {
@@ -98,8 +116,7 @@ const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: path.join(home, "conf
 for (const name of Object.keys(env)) if (name.startsWith("PIECES_LSP_")) delete env[name];
 fs.writeFileSync(path.join(SCRATCH, "config.yaml"), `bind-addr: 127.0.0.1:${port}\nauth: none\ncert: false\n`);
 const base = [CODE_SERVER, "--config", path.join(SCRATCH, "config.yaml"), "--user-data-dir", user, "--extensions-dir", path.join(SCRATCH, "extensions")];
-const node = CODE_SERVER_NODE || process.execPath;
-const installed = spawnSync(node, [...base, "--install-extension", VSIX], { env, encoding: "utf8" });
+const installed = spawnSync(CODE_SERVER_NODE, [...base, "--install-extension", VSIX], { env, encoding: "utf8" });
 if (installed.status !== 0) {
   console.log(`FAIL vscode-install-vsix: ${(installed.stdout + installed.stderr).replaceAll("\n", " ")}`);
   process.exit(1);
@@ -107,10 +124,10 @@ if (installed.status !== 0) {
 console.log("ok vscode-install-vsix");
 
 const log = fs.openSync(path.join(SCRATCH, "code-server.log"), "w");
-const flags = ["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust", "--disable-getting-started-override"];
+const flags = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
 /** A child that ends with us, however we end. */
 const child = (command, args, options) => spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { env, ...options });
-const server = child(node, [...base, ...flags], { stdio: ["ignore", log, log], detached: true });
+const server = child(CODE_SERVER_NODE, [...base, ...flags], { stdio: ["ignore", log, log], detached: true });
 let service;
 let browser;
 let failed = 0;
@@ -144,7 +161,7 @@ try {
   });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(180_000);
   await page.goto(`http://127.0.0.1:${port}/?folder=${work}`);
   await page.waitForSelector(".monaco-workbench");
 
@@ -173,6 +190,8 @@ try {
     const row = page.locator(".quick-input-list .monaco-list-row", { hasText: `${category}: ${command}` }).first();
     await row.hover();
     await row.click();
+    // The next one must not find this one's input, which is about to go.
+    await row.waitFor({ state: "hidden" });
   };
   const option = (name) => page.getByRole("option", { name }).first();
   const says = (what) => page.locator(".statusbar-item", { hasText: what }).first().waitFor();
@@ -180,9 +199,23 @@ try {
     await palette("Close All Editors", "View");
     await page.locator(".tabs-container .tab").first().waitFor({ state: "detached" });
   };
+  const menu = async (where, name) => {
+    await where.click({ button: "right" });
+    const entry = page.getByRole("menuitem", { name }).first();
+    await entry.waitFor();
+    // The menu takes no click that comes right after the one that opened it.
+    await until("the menu to close", async () => {
+      if (await entry.isVisible()) await entry.click({ timeout: 1_000 }).catch(() => {});
+      return !(await entry.isVisible());
+    });
+  };
   const titled = (title) => page.locator(".quick-input-title", { hasText: title }).first().waitFor();
+  const files = async () => {
+    // A click on what is already shown would hide it.
+    if (!(await page.locator(".explorer-folders-view").isVisible())) await page.getByRole("tab", { name: /^Explorer/ }).first().click();
+  };
   const explorer = async (file) => {
-    await page.getByRole("tab", { name: /^Explorer/ }).first().click();
+    await files();
     await page.getByRole("treeitem", { name: file }).first().dblclick();
     await tab(file).waitFor();
     await page.locator(`.editor-instance .view-line`).first().waitFor();
@@ -193,7 +226,7 @@ try {
   };
   /** When servers were killed: what the client says about it then is as it should be. */
   const rough = [];
-  const killing = /kill|crash|restart|away|nothing-answers/;
+  const killing = /kill|crash|restart|away|nothing-answers|missing/;
   const step = async (name, run) => {
     if (failed) return;
     const begin = Date.now();
@@ -205,7 +238,7 @@ try {
       failed++;
       fs.cpSync(path.join(user, "logs"), path.join(shots, "logs"), { recursive: true });
       await shot(`FAILED-${name}`).catch(() => {});
-      const shown = await page.locator(".notification-list-item, .quick-input-widget").allInnerTexts().catch(() => []);
+      const shown = await page.locator(".notification-list-item-message, .quick-input-title, .quick-input-list .label-name").allInnerTexts().catch(() => []);
       console.log(`FAIL vscode-${name}: ${`${error} | ${shown.join(" | ")}`.replaceAll("\n", " ").slice(0, 1200)}`);
     }
   };
@@ -262,6 +295,7 @@ try {
       await menu.getByText("Save as asset and start conversation").click({ force: true });
       await conversations();
       await row(notes).waitFor();
+      await tab(`${notes}.md`).waitFor();
     });
     await step(`${place}-search-as-one-types`, async () => {
       await palette("Search Conversations");
@@ -287,7 +321,7 @@ try {
       await input.fill(`Plans in ${place}`);
       await page.keyboard.press("Enter");
       await row(`Plans in ${place}`).waitFor();
-      await tab(/^[0-9a-f-]{36}/).first().waitFor();
+      await tab(`Plans in ${place}.md`).waitFor();
       await text(`# Plans in ${place}`).waitFor();
       await palette("Rename Conversation");
       await titled("Rename Conversation");
@@ -319,21 +353,86 @@ try {
     });
   };
 
+  await step("an-untrusted-folder-decides-nothing", async () => {
+    await page.locator(".statusbar-item", { hasText: "Restricted Mode" }).waitFor();
+    await conversations();
+    await page.getByText("No conversations yet.").waitFor();
+    await palette("Manage Workspace Trust", "Workspaces");
+    await page.getByRole("button", { name: "Trust", exact: true }).click();
+    await page.locator(".statusbar-item", { hasText: "Restricted Mode" }).waitFor({ state: "detached" });
+    await closeAll();
+  });
   await step("an-empty-view-says-what-to-do", async () => {
     await conversations();
     await page.getByText("No conversations yet.").waitFor();
     await says("Pieces local");
   });
   await day("local", local, "retry.rs", "notes.md");
+  await step("start-from-a-selection-and-from-the-menus", async () => {
+    const title = "Start Conversation from File or Selection";
+    const newest = async () => {
+      const { iterable } = await local.rest("GET", "/assets");
+      return JSON.stringify(iterable.toSorted((a, b) => Date.parse(b.created.value) - Date.parse(a.created.value))[0]);
+    };
+    const started = async (file, part, not) => {
+      await until(`what was started has ${part}`, async () => {
+        const asset = await newest();
+        return asset.includes(part) && !asset.includes(not);
+      });
+      await tab(`${file}.md`).waitFor();
+    };
+    await explorer("part.rs");
+    await text("chosen").click();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("Shift+End");
+    await palette(title);
+    await started("part.rs", "fn chosen() {}", "left_out");
+    await explorer("whole.rs");
+    await menu(text("fn whole"), title);
+    await started("whole.rs", "fn whole() {}", "fn chosen");
+    await files();
+    await menu(page.getByRole("treeitem", { name: "shelf.rs" }).first(), title);
+    await started("shelf.rs", "fn shelf() {}", "fn whole");
+  });
+  await step("what-the-row-and-the-palette-do-to-one", async () => {
+    await local.create("Opened in place", message("USER", "Words of the one opened in place."));
+    await conversations();
+    await row("Opened in place").hover();
+    await row("Opened in place").getByRole("button", { name: /Open Conversation/ }).click();
+    await text("Words of the one opened in place.").waitFor();
+    await closeAll();
+    await palette("Open Conversation");
+    await titled("Open Conversation");
+    await input.pressSequentially("in place");
+    await option(/^Opened in place/).click();
+    await text("Words of the one opened in place.").waitFor();
+    await palette("Delete Conversation");
+    const question = notification("Delete “Opened in place” with 1 message?");
+    await question.locator(".monaco-button", { hasText: "Delete" }).click();
+    await gone("Opened in place");
+    await palette("Refresh Conversations");
+    await page.getByRole("tab", { name: /^Pieces - \d+ conversations?/ }).first().waitFor();
+    await palette("Show Log");
+    await page.locator(".panel option:checked", { hasText: "Pieces Conversations" }).first().waitFor({ state: "attached" });
+    // The log takes the focus when it is ready, and with it closes a palette that was opened before.
+    await until("the log's focus", () => page.evaluate(() => document.activeElement?.closest(".panel") !== null));
+    await palette("Toggle Panel Visibility", "View");
+  });
+  await step("names-are-shown-as-text", async () => {
+    await local.create(`$(trash) <b>x</b> **y**\u202e evil\n${"long ".repeat(100)}`);
+    await row("\\$ \\(trash\\) <b>x</b> \\*\\*y\\*\\* evil long").waitFor();
+    await shot("names");
+  });
+  await step("the-walkthrough-has-three-steps", async () => {
+    await palette("Open Walkthrough...", "Welcome");
+    await option(/Conversations in your editor/).click();
+    for (const name of ["See your conversations", "Start one from a file", "Keep what Pieces OS has"])
+      await page.locator(".getting-started-step, .step-list-container").getByText(name).first().waitFor();
+    await shot("walkthrough");
+    await closeAll();
+  });
   await step("a-copied-link", async () => {
-    await row("Deeds in local").click({ button: "right" });
-    const entry = page.getByRole("menuitem", { name: "Copy Link to Conversation" }).first();
-    await entry.waitFor();
-    // The menu takes no click that comes right after the one that opened it.
-    await until("the menu to close", async () => {
-      if (await entry.isVisible()) await entry.click({ timeout: 1_000 }).catch(() => {});
-      return !(await entry.isVisible());
-    });
+    await menu(row("Deeds in local"), "Copy Link to Conversation");
     const link = /^\[Deeds in local\]\(pieces-conversation:\/[0-9a-f-]{36}\.md\)$/;
     await until("the link", async () => link.test(await page.evaluate(() => navigator.clipboard.readText())));
   });
@@ -345,7 +444,8 @@ try {
     // A drop that comes before VS Code has seen Shift or the drag goes nowhere: again, as a person would.
     for (let tries = 0; ; tries++) {
       const from = await row("Deeds in local").boundingBox();
-      const to = await text("Jitter keeps").boundingBox();
+      // A part of the line that stays whole when an earlier drop comes late.
+      const to = await text("keeps clients").boundingBox();
       await page.mouse.move(from.x + 60, from.y + 10);
       await page.mouse.down();
       await page.mouse.move(to.x + 40, to.y + 20, { steps: 10 });
@@ -361,8 +461,15 @@ try {
         if (tries === 5) throw error;
       }
     }
+    // The link leads to the document, under its name.
+    await dropped.click();
+    await page.keyboard.press("F12");
+    await text("# Deeds in local").waitFor();
+    await tab(/(Plans|Deeds) in local\.md/).waitFor();
+    await explorer("plan.md");
     await palette("Revert File", "File");
     await text("[Deeds in local](pieces-conversation:/").waitFor({ state: "detached" });
+    await conversations();
   });
   await step("a-conversation-previews-as-markdown", async () => {
     await row("retry.rs").click();
@@ -372,6 +479,17 @@ try {
     await preview.getByRole("heading", { name: "retry.rs" }).first().waitFor();
     await shot("preview");
     await closeAll();
+  });
+  await step("a-program-that-is-not-there-is-named-missing-with-a-way-out", async () => {
+    const settings = JSON.parse(fs.readFileSync(machine, "utf8"));
+    fs.writeFileSync(machine, JSON.stringify({ ...settings, "piecesLsp.server.path": path.join(SCRATCH, "nowhere") }));
+    await page.getByText("was not found").first().waitFor();
+    await page.getByRole("button", { name: "Set Its Path" }).waitFor();
+    await says("Pieces offline");
+    await shot("missing");
+    fs.writeFileSync(machine, JSON.stringify(settings));
+    await row("Deeds in local").waitFor();
+    await says("Pieces local");
   });
   await step("a-killed-server-comes-back", async () => {
     const { pid } = ours();
@@ -447,6 +565,28 @@ try {
     await row("After the restart").waitFor();
     await shot("imported");
   });
+  await step("a-long-list-is-paged-and-keeps-its-place", async () => {
+    const made = [];
+    for (let n = 0; n < 130; n++) made.push(await local.create(`Entry ${n}`));
+    // Scrolled by the wheel: keys go to the document as soon as one is opened.
+    await row("Entry 129").hover();
+    const more = view.getByRole("treeitem", { name: /^Load more \(\d+ left\)/ });
+    const end = async (what) => {
+      await page.mouse.wheel(0, 100_000);
+      return what.isVisible();
+    };
+    await until("the last row of the first page", () => end(more));
+    await more.click();
+    await until("the oldest", () => end(row("Entry 0,")));
+    await row("Entry 0,").click();
+    await local.rest("POST", `/conversations/${made[64].id}/delete`);
+    await page.getByRole("tab", { name: /^Pieces - \d+ conversations?/ }).first().waitFor();
+    await until("still there, still selected", async () => (await row("Entry 0,").getAttribute("aria-selected")) === "true");
+    await shot("paged");
+  });
+  await step("the-workspace-decided-nothing", async () => {
+    if (fs.existsSync(trap)) throw new Error("a setting of the workspace was used");
+  });
   await step("no-errors-in-the-logs", async () => {
     const read = (pattern) =>
       fs.readdirSync(path.join(user, "logs"), { recursive: true }).filter((file) => pattern.test(file)).map((file) => fs.readFileSync(path.join(user, "logs", file), "utf8").split("\n"));
@@ -456,8 +596,9 @@ try {
       const at = Date.parse(line.slice(0, 23).replace(" ", "T"));
       return !rough.some(([begin, end]) => at >= begin && at <= end);
     };
-    const errors = channel.flat().filter((line) => / \[error\] /.test(line) && calm(line));
-    errors.push(...host.flat().filter((line) => / \[(error|warning)\] .*pieces/i.test(line) && calm(line)));
+    // What the server says on a busy machine is no error.
+    const errors = channel.flat().filter((line) => / \[error\] /.test(line) && !/ WARN .*slow handler/.test(line) && calm(line));
+    errors.push(...host.flat().filter((line) => / \[(error|warning)\] .*(piecesLsp|pieces-lsp\.pieces-lsp)/.test(line) && calm(line)));
     if (errors.length > 0) throw new Error(errors.join(" | "));
   });
 } catch (error) {

@@ -40,6 +40,7 @@ local function check_program()
     health.ok('Neovim ' .. tostring(vim.version()))
   else
     health.error('Neovim 0.11 or newer is needed')
+    return false
   end
   local client = require('pieces.client')
   if not client.installed() then
