@@ -38,7 +38,7 @@ MUTANTS = [
     ("requests of a lost connection are waited for", MACHINE, "        self.requests.clear();\n", ""),
     ("a later change of the same id does not count", MACHINE, "need.since = need.since.max(since);\n", ""),
     ("a refresh spares the ids", MACHINE, "self.identify.at_once(now);", ""),
-    ("touches are forgotten at once", MACHINE, "self.touched.retain(|_, touched| *touched > *oldest)", "drop((oldest, self.touched.clear()))"),
+    ("touches are forgotten at once", MACHINE, "self.touched.retain(|_, touched| *touched > oldest)", "drop((oldest, self.touched.clear()))"),
     ("anchors that came with new conversations are not looked for", MACHINE, "self.look_for_unknown_anchors(now, delta);", "let _ = delta;"),
     ("a list overrules what is newer", ANSWERS, ".filter(|(_, touched)| **touched > ticket)", ".filter(|_| false)"),
     ("a list answers what was asked for after it left", ANSWERS, "self.needs.retain(|_, need| need.since > ticket);", "self.needs.clear();"),
