@@ -268,7 +268,8 @@ try {
       const one = all.iterable.find(({ name }) => name === code);
       await rest("POST", "/messages/create", { ...message("USER", "How long is the longest pause?"), conversation: { id: one.id } });
       await text("How long is the longest pause").waitFor();
-      await row(`${code}, 2 messages`).waitFor();
+      // In both groups: of this file, and recent.
+      await view.getByRole("treeitem", { name: `${code}, 2 messages` }).nth(1).waitFor();
       await shot(`${place}-conversation`);
       // Nobody can type into it.
       await text("This summary is extractive").click();
