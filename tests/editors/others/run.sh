@@ -12,18 +12,22 @@ here=$(cd "$(dirname "$0")" && pwd)
 contain
 for name in $(env | sed -n 's/^\(PIECES_LSP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
-backports() { # Emacs with eglot inside; Debian's own is a major version too old for that
-    command -v emacs >/dev/null && emacs -Q --batch --eval '(kill-emacs (if (< emacs-major-version 29) 1 0))' && return
+backports() { # PACKAGE...
     list=/etc/apt/sources.list.d/bookworm-backports.list
     test -e "$list" || echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) bookworm-backports main" >"$list"
-    apt-get update -qq >/dev/null && apt_get -t bookworm-backports emacs-nox
+    apt-get update -qq >/dev/null && apt_get -t bookworm-backports "$@"
 }
 
 install_helix() { need tmux curl && unpack forky hx 1 usr/lib/hx/hx; }
-install_emacs() { need curl && backports; }
+install_emacs() { # with eglot inside; Debian's own is a major version too old for that
+    need curl
+    command -v emacs >/dev/null && emacs -Q --batch --eval '(kill-emacs (if (< emacs-major-version 29) 1 0))' && return
+    backports emacs-nox
+}
 install_lsp_mode() {
     install_emacs || return 1
-    test -e /usr/share/doc/elpa-lsp-mode || { apt-get update -qq >/dev/null && apt_get elpa-lsp-mode; }
+    # Debian's own helper would push out the Emacs of backports.
+    test -e /usr/share/doc/elpa-lsp-mode || backports elpa-lsp-mode dh-elpa-helper
 }
 install_vim() {
     need curl vim
