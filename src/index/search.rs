@@ -37,14 +37,62 @@ impl Snapshot {
         let found = share(&self.chunks, self.len(), |first, chunks| {
             look(chunks, first, &words, wanted)
         });
-        let mut hits: Vec<Hit> = found.into_iter().flatten().collect();
-        hits.sort_unstable();
-        hits.into_iter().map(|(Reverse(score), number, at)| Match {
+        let hits = BestFirst::new(found.into_iter().flatten().collect());
+        hits.map(|(Reverse(score), number, at)| Match {
             conversation: self.chunks[number as usize].get(at as usize, &self.applications),
             score,
         })
     }
 }
+
+/// Hits in order. A common word has very many, of which nobody looks at more than a page: they are put
+/// in order as far as they are asked for.
+struct BestFirst {
+    hits: Vec<Hit>,
+    at: usize,
+    /// So many are in their place.
+    placed: usize,
+}
+
+impl BestFirst {
+    /// At least so many are put in their place at a time.
+    const PAGE: usize = 256;
+
+    fn new(hits: Vec<Hit>) -> Self {
+        BestFirst {
+            hits,
+            at: 0,
+            placed: 0,
+        }
+    }
+}
+
+impl Iterator for BestFirst {
+    type Item = Hit;
+
+    fn next(&mut self) -> Option<Hit> {
+        if self.at == self.placed {
+            let rest = &mut self.hits[self.placed..];
+            // Twice as many each time, for those who want all.
+            let page = Self::PAGE.max(self.placed).min(rest.len());
+            if page < rest.len() {
+                rest.select_nth_unstable(page);
+            }
+            rest[..page].sort_unstable();
+            self.placed += page;
+        }
+        let hit = self.hits.get(self.at).copied();
+        self.at += usize::from(hit.is_some());
+        hit
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.hits.len() - self.at;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for BestFirst {}
 
 /// A word of a query, as the matcher takes it.
 fn word(text: &str) -> Atom {
@@ -142,8 +190,24 @@ fn ascii_bit(c: u8) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::{Builder, Conversation, Index};
+    use super::*;
     use std::collections::HashSet;
     use uuid::Uuid;
+
+    #[test]
+    fn all_hits_come_in_order() {
+        for count in [0, 1, 255, 256, 257, 511, 512, 513, 5000] {
+            let hit = |n: u32| (Reverse(n.wrapping_mul(0x9e37_79b9) % 1000), n, 0);
+            let mut hits: Vec<Hit> = (0..count).map(hit).collect();
+            let mut found = BestFirst::new(hits.clone());
+            hits.sort_unstable();
+            for (at, hit) in hits.iter().enumerate() {
+                assert_eq!(found.len(), hits.len() - at);
+                assert_eq!(found.next(), Some(*hit), "{at} of {count}");
+            }
+            assert_eq!((found.len(), found.next(), found.next()), (0, None, None));
+        }
+    }
 
     fn check(names: &[&str], query: &str, expected: &[&str]) {
         let mut listing = Builder::default();
