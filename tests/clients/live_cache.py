@@ -34,7 +34,13 @@ def cache():
 
 
 def names():
-    return [chat.name for chat in state["client"].copilot.chats()]
+    found = []
+    for chat in state["client"].copilot.chats():
+        try:
+            found.append(chat.name)
+        except ValueError:  # it went in between
+            pass
+    return found
 
 
 def first_frame():
