@@ -21,15 +21,6 @@ use super::{
 };
 use crate::pieces::check::{list, wire};
 
-/// The kinds that have a list of their own.
-const KINDS: [Kind; 6] = [
-    Kind::Conversation,
-    Kind::Message,
-    Kind::Asset,
-    Kind::Anchor,
-    Kind::Annotation,
-    Kind::Website,
-];
 /// Requests in a row; more of them find nothing else.
 const MOST: usize = 32;
 const PORT: u16 = 39300;
@@ -144,7 +135,7 @@ impl Served {
     /// All there is, as a client sees it, without what depends on when it is read.
     async fn everything(&self) -> Vec<(Kind, Vec<Value>)> {
         let mut all = Vec::new();
-        for kind in KINDS {
+        for kind in Kind::ROUTED {
             let body = self
                 .get(&format!("/{}?transferables=true", kind.plural()))
                 .await;
@@ -198,7 +189,7 @@ impl Served {
 
     /// Whatever an object says it is associated with says so, too.
     async fn is_tied_both_ways(&self, kind: Kind, object: &Value) {
-        for other in KINDS {
+        for other in Kind::ROUTED {
             let ids = object[other.plural()]["indices"].as_object();
             for id in ids.into_iter().flat_map(|ids| ids.keys()) {
                 let path = format!("/{}/{id}", other.noun());

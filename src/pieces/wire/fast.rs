@@ -42,7 +42,8 @@ impl Text {
         let word = |at: usize| Some(u64::from_le_bytes(*text[at..].first_chunk()?));
         let words = [word(0)?, word(8)?, word(16)?, word(24)?];
         let tail = u32::from_le_bytes(*text.last_chunk()?);
-        // Space to `?` or the grave accent to DEL, each but the quote: 0x5f has the bit of neither.
+        // Space to `?` and the grave accent to DEL have this bit, capitals, the backslash, control
+        // characters and all but ASCII do not (or have the highest, too). The tail is filled up with spaces.
         let (mut odd, mut quote) = (0, 0);
         for word in [
             words[0],

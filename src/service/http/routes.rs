@@ -61,14 +61,7 @@ pub(super) fn all() -> Router<App> {
         .merge(search::routes())
         .merge(transfer::routes())
         .merge(model::routes());
-    for kind in [
-        Kind::Conversation,
-        Kind::Message,
-        Kind::Asset,
-        Kind::Anchor,
-        Kind::Annotation,
-        Kind::Website,
-    ] {
+    for kind in Kind::ROUTED {
         router = of_kind(router, kind).merge(batch::route(kind));
     }
     for (a, b) in [

@@ -28,6 +28,16 @@ impl Kind {
         Self::Application,
     ];
 
+    /// Those that have routes of their own, a list among them.
+    pub(crate) const ROUTED: [Self; 6] = [
+        Self::Conversation,
+        Self::Message,
+        Self::Asset,
+        Self::Anchor,
+        Self::Annotation,
+        Self::Website,
+    ];
+
     pub(crate) fn from_number(number: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as i64 == number)
     }
