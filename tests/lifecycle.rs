@@ -1,6 +1,6 @@
 //! How the server starts, survives and ends, proved on the real process.
 //!
-//! What needs handlers that panic or wait is proved in `src/lsp/serve/tests.rs`.
+//! What needs handlers that panic or wait is proved in `src/lsp/rpc/serve/tests.rs`.
 
 #![allow(
     clippy::unwrap_used,

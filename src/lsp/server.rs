@@ -1,20 +1,22 @@
 //! The language server: what it offers, and where each request goes.
 
-use super::assets::AssetNames;
-use super::capabilities::{Encoding, Flags};
-use super::diagnostics::Published;
-use super::document::Documents;
-use super::error::invalid;
-use super::offer::Offers;
-use super::posts::Posts;
-use super::session::{Applied, Launch, Session};
-use super::settings::{Layers, Settings};
-use super::transcripts::Transcripts;
-use super::{
-    ask, code_action, code_lens, commands, completion, content, diagnostics, hover, inlay_hint,
-    item, live, navigation, rename, serve, symbols,
+use crate::lsp::commands;
+use crate::lsp::features::diagnostics::{self, Published};
+use crate::lsp::features::{
+    code_action, code_lens, completion, content, hover, inlay_hint, navigation, rename, symbols,
 };
-use crate::index::Conversation;
+use crate::lsp::rpc::error::invalid;
+use crate::lsp::rpc::{ask, serve};
+use crate::lsp::state::Server;
+use crate::lsp::state::asset_names::AssetNames;
+use crate::lsp::state::capabilities::{Encoding, Flags};
+use crate::lsp::state::document::Documents;
+use crate::lsp::state::in_flight::Posts;
+use crate::lsp::state::session::{Applied, Launch, Session};
+use crate::lsp::state::settings::Layers;
+use crate::lsp::state::transcripts::Transcripts;
+use crate::lsp::upkeep::live;
+use crate::lsp::upkeep::offers::Offers;
 use crate::sync::Backend;
 use crate::transport::{Output, stdin};
 use dashmap::DashMap;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
-use tower_lsp::{Client, LanguageServer, LspService};
+use tower_lsp::{LanguageServer, LspService};
 use uuid::Uuid;
 
 /// How long the client may take to answer what it should know at once.
@@ -35,42 +37,6 @@ const PROMPT: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_millis(200);
 /// The section of the editor's configuration that is ours.
 const SECTION: &str = "pieces";
-
-/// The server behind one editor.
-pub(super) struct Server {
-    /// The editor.
-    pub client: Client,
-    /// The connection to the conversations.
-    pub session: Session,
-    /// The open documents.
-    pub documents: Documents,
-    /// What is being written.
-    pub posts: Posts,
-    /// The conversations that were read.
-    pub transcripts: Transcripts,
-    /// What was offered.
-    pub offers: Offers,
-    /// The names of assets.
-    pub asset_names: AssetNames,
-    /// The diagnostics that the client has.
-    pub published: Published,
-    /// Restored conversations: the id that each had, and the one it has.
-    pub restored: DashMap<Uuid, Uuid>,
-    /// The assets that were saved from documents here.
-    pub saved: DashMap<u64, Uuid>,
-    /// Wakes the task that brings derived things up to date.
-    stale: Notify,
-    /// Lenses and hints are among them.
-    stale_views: AtomicBool,
-    initialize_params: Arc<OnceLock<Value>>,
-    flags: OnceLock<Flags>,
-    layers: Mutex<Layers>,
-    settings: arc_swap::ArcSwap<Settings>,
-    /// Whether the client follows our live updates.
-    live: AtomicBool,
-    /// The newest revision that the client was told of. Held while telling.
-    pub told: tokio::sync::Mutex<u64>,
-}
 
 /// What tower-lsp calls. The tasks of the server hold on to the inside.
 struct LanguageService(Arc<Server>);
@@ -127,32 +93,6 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
 }
 
 impl Server {
-    /// What the client can do.
-    pub fn flags(&self) -> Flags {
-        self.flags.get().copied().unwrap_or_default()
-    }
-
-    /// The settings in force.
-    pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
-    }
-
-    /// The Status of the protocol.
-    pub fn status(&self) -> Value {
-        let total = self.session.reader().snapshot().len();
-        item::status_object(&self.session.status(), total)
-    }
-
-    /// The files that a conversation is tied to.
-    pub fn files_of(&self, one: &Conversation) -> Vec<String> {
-        let index = self.session.reader();
-        let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
-        let mut files: Vec<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
-        files.sort_unstable();
-        files.dedup();
-        files
-    }
-
     /// These conversations changed, or (`all`) anything may have.
     pub fn index_changed(self: &Arc<Self>, changed: &HashSet<Uuid>, all: bool) {
         self.transcripts.forget(changed, all);
@@ -161,12 +101,6 @@ impl Server {
         }
         content::refresh(self, changed, all);
         self.views_changed();
-    }
-
-    /// Lenses, hints and diagnostics may have changed.
-    pub fn views_changed(&self) {
-        self.stale_views.store(true, Ordering::Relaxed);
-        self.stale.notify_one();
     }
 
     /// Brings derived things up to date, a moment after each change.

@@ -1,6 +1,6 @@
 //! Reading the one JSON object that a command gets.
 
-use crate::lsp::error::invalid;
+use crate::lsp::rpc::error::invalid;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_lsp::jsonrpc::Result;

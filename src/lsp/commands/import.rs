@@ -2,9 +2,9 @@
 
 use super::FIND;
 use super::arguments::{flag, text};
-use crate::lsp::error::{failed, failure, invalid};
-use crate::lsp::progress::Progress;
-use crate::lsp::server::Server;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::rpc::progress::Progress;
+use crate::lsp::state::Server;
 use crate::pieces::Kind;
 use crate::sync::Backend;
 use crate::transfer::{self, Counts, Import, Origin};
@@ -37,7 +37,7 @@ pub(super) async fn run(
 
 /// Copies, showing how far it is. Goes on when the request is cancelled only as far as it must: what
 /// was copied stays, and the next import goes on from there.
-pub(in crate::lsp) async fn import(
+pub(crate) async fn import(
     server: &Arc<Server>,
     from: Option<String>,
     dry_run: bool,

@@ -2,10 +2,10 @@
 
 use super::arguments::{number, optional_id, text, uri};
 use crate::index::{ConversationRef, Reader, Snapshot};
-use crate::lsp::item::conversation_item;
-use crate::lsp::reference::{Form, id_of_uri};
-use crate::lsp::server::Server;
-use crate::lsp::subject::FileTies;
+use crate::lsp::state::Server;
+use crate::lsp::text::item::conversation_item;
+use crate::lsp::text::reference::{Form, id_of_uri};
+use crate::lsp::text::subject::FileTies;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use tower_lsp::jsonrpc::Result;

@@ -1,7 +1,7 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
-pub(super) mod import;
+pub(crate) mod import;
 mod list;
 mod open;
 mod raw;
@@ -13,9 +13,9 @@ mod write;
 
 pub(super) use rename::rename_to;
 
-use super::error::invalid;
-use super::progress::Progress;
-use super::server::Server;
+use crate::lsp::rpc::error::invalid;
+use crate::lsp::rpc::progress::Progress;
+use crate::lsp::state::Server;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;

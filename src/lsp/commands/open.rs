@@ -1,11 +1,11 @@
 //! `pieces.conversations.open {conversation}`.
 
 use super::arguments::id;
-use crate::lsp::ask;
-use crate::lsp::content;
-use crate::lsp::error::{failure, invalid};
-use crate::lsp::item::conversation_uri;
-use crate::lsp::server::Server;
+use crate::lsp::features::content;
+use crate::lsp::rpc::ask;
+use crate::lsp::rpc::error::{failure, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::text::item::conversation_uri;
 use crate::pieces::Kind;
 use crate::private;
 use serde_json::Value;

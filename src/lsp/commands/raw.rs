@@ -2,8 +2,8 @@
 
 use super::FIND;
 use super::arguments::flag;
-use crate::lsp::error::{failed, failure};
-use crate::lsp::server::Server;
+use crate::lsp::rpc::error::{failed, failure};
+use crate::lsp::state::Server;
 use crate::pieces::{self, Kind};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

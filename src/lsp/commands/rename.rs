@@ -3,9 +3,9 @@
 use super::FIND;
 use super::arguments::{id, text};
 use super::write::learned;
-use crate::lsp::error::{failed, failure, invalid};
-use crate::lsp::item::conversation_item;
-use crate::lsp::server::Server;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::text::item::conversation_item;
 use crate::pieces::{self, Client, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
@@ -25,7 +25,7 @@ pub(super) async fn rename(server: &Arc<Server>, argument: &Value) -> Result<Val
 }
 
 /// Renames a conversation unless somebody else renamed it since we last looked.
-pub(in crate::lsp) async fn rename_to(server: &Arc<Server>, id: Uuid, name: &str) -> Result<Value> {
+pub(crate) async fn rename_to(server: &Arc<Server>, id: Uuid, name: &str) -> Result<Value> {
     let name = name.trim().to_owned();
     if name.is_empty() || name.chars().count() > LONGEST || name.contains(char::is_control) {
         return Err(invalid("`name` must be one line of 1 to 1000 characters."));

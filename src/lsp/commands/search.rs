@@ -2,9 +2,9 @@
 
 use super::FIND;
 use super::arguments::{number, text};
-use crate::lsp::error::{failed, failure, invalid};
-use crate::lsp::item::conversation_item;
-use crate::lsp::server::Server;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::text::item::conversation_item;
 use crate::markdown::label;
 use crate::pieces::{Client, Kind, SearchHit};
 use futures_util::{StreamExt, stream};

@@ -3,13 +3,13 @@
 use super::arguments::{field, flag, id};
 use super::restore::in_trash;
 use super::{DECIDE, FIND};
-use crate::lsp::ask;
-use crate::lsp::error::{failed, invalid};
-use crate::lsp::item::counted;
-use crate::lsp::item::label;
-use crate::lsp::offer;
-use crate::lsp::server::Server;
-use crate::lsp::transcripts::transcript;
+use crate::lsp::rpc::ask;
+use crate::lsp::rpc::error::{failed, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::state::transcripts::transcript;
+use crate::lsp::text::item::counted;
+use crate::lsp::text::item::label;
+use crate::lsp::upkeep::offers;
 use crate::pieces::{self, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
@@ -44,7 +44,7 @@ pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Val
                 Ok(answer)
             }
             Err(error) => {
-                offer::create_failed(&inside, &error);
+                offers::create_failed(&inside, &error);
                 Err(learned(&inside, &handle, error).await)
             }
         }
@@ -137,7 +137,7 @@ fn unread(kind: pieces::Kind) -> pieces::Error {
 /// After a POST that failed: where it may have been carried out, or what it was about is not there any
 /// more, the index looks again.
 pub(super) async fn learned(server: &Arc<Server>, handle: &Handle, error: pieces::Error) -> Error {
-    offer::write_failed(server, &error);
+    offers::write_failed(server, &error);
     if error.outcome_unknown || error.kind == Kind::NotFound {
         handle.wrote(Write::Unknown).await;
     }

@@ -1,0 +1,66 @@
+//! `textDocument/codeLens`: the conversations of a file, at its top.
+
+use crate::lsp::state::Server;
+use crate::lsp::text::item::counted;
+use crate::lsp::text::reference::CONVERSATION;
+use crate::lsp::text::subject::FileTies;
+use serde_json::{Value, json};
+use tower_lsp::lsp_types::{CodeLens, Command, Range, Url};
+
+/// Answers the request. Files without conversations and assets have none.
+pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
+    if !server.settings().code_lens || uri.scheme() == CONVERSATION {
+        return Vec::new();
+    }
+    let index = server.session.reader();
+    let ties = FileTies::of(uri, &index).await;
+    let conversations = ties.conversations(&index);
+    let assets = ties.assets();
+    if conversations.is_empty() && assets.is_empty() {
+        return Vec::new();
+    }
+    let mut lenses = Vec::new();
+    if let Some(newest) = conversations.first() {
+        let title = format!(
+            "{} · open the newest",
+            counted(conversations.len(), "conversation")
+        );
+        let argument = json!({ "conversation": newest.id });
+        lenses.push(lens(title, "pieces.conversations.open", argument));
+    }
+    let title = match conversations.is_empty() {
+        true => "Start a conversation",
+        false => "Start another",
+    };
+    lenses.push(match assets.first() {
+        Some(asset) => {
+            let argument = json!({ "asset": asset });
+            lens(
+                title.into(),
+                "pieces.conversations.createFromAsset",
+                argument,
+            )
+        }
+        None => {
+            let argument = json!({ "uri": uri });
+            lens(
+                title.into(),
+                "pieces.conversations.startFromDocument",
+                argument,
+            )
+        }
+    });
+    lenses
+}
+
+fn lens(title: String, command: &str, argument: Value) -> CodeLens {
+    CodeLens {
+        range: Range::default(),
+        command: Some(Command {
+            title,
+            command: command.to_owned(),
+            arguments: Some(vec![argument]),
+        }),
+        data: None,
+    }
+}

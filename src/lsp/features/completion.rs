@@ -1,0 +1,167 @@
+//! `textDocument/completion`: links to conversations by name, after `pieces-conversation:` or `[[pieces:`.
+
+use crate::index::ConversationRef;
+use crate::lsp::state::Server;
+use crate::lsp::state::document::Document;
+use crate::lsp::text::item::label;
+use crate::lsp::text::item::{ago, conversation_uri, counted};
+use crate::lsp::text::reference::CONVERSATION;
+use crate::markdown::{inline, within_code};
+use std::borrow::Cow;
+use std::ops::Range;
+use tower_lsp::lsp_types::{
+    CompletionItem, CompletionItemKind, CompletionList, CompletionParams, CompletionResponse,
+    CompletionTextEdit, Position, Range as LspRange, TextEdit,
+};
+
+/// Characters after which completion is asked for.
+pub(crate) const TRIGGERS: [&str; 1] = [":"];
+/// Most items.
+const MOST: usize = 50;
+/// Most characters of a name.
+const NAME: usize = 100;
+/// Longest query that is still one, in characters: who has typed more writes something else.
+const QUERY: usize = 100;
+
+/// What is being typed.
+#[derive(Debug, PartialEq, Eq)]
+struct Typed<'a> {
+    /// The bytes of the line that an item replaces.
+    span: Range<usize>,
+    /// What to look for.
+    query: &'a str,
+    /// A whole Markdown link is wanted, not just the URI.
+    link: bool,
+}
+
+/// Answers the request.
+pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<CompletionResponse> {
+    let place = &params.text_document_position;
+    let document = server.documents.get(&place.text_document.uri)?;
+    let number = place.position.line as usize;
+    if number >= document.text.len_lines() {
+        return None;
+    }
+    let line = Cow::from(document.line(number));
+    let cursor = LspRange::new(place.position, place.position);
+    let typed = typed(&line, document.bytes_in_line(number, cursor).start)?;
+    let snapshot = server.session.reader().snapshot();
+    let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
+        "" => snapshot.iter().take(MOST).collect(),
+        query => snapshot
+            .search(query)
+            .take(MOST)
+            .map(|hit| hit.conversation)
+            .collect(),
+    };
+    let items = found
+        .iter()
+        .enumerate()
+        .map(|(rank, one)| item(&document, number, &line, &typed, rank, one));
+    Some(CompletionResponse::List(CompletionList {
+        // The list is what fits the query: another query, another list.
+        is_incomplete: true,
+        items: items.collect(),
+    }))
+}
+
+fn typed(line: &str, cursor: usize) -> Option<Typed<'_>> {
+    let before = &line[..cursor];
+    let wiki = before
+        .rfind("[[pieces:")
+        .map(|at| (at, at + "[[pieces:".len(), true));
+    let scheme = before.rfind(&format!("{CONVERSATION}:"));
+    let scheme = scheme.map(|at| (at, at + CONVERSATION.len() + 1, false));
+    let (start, name, link) = wiki.max(scheme)?;
+    let query = before[name..].trim_start_matches('/');
+    let ends = |c: char| {
+        if link {
+            c == ']'
+        } else {
+            c.is_whitespace() || c == ')' || c == '>'
+        }
+    };
+    if query.contains(ends) || query.chars().count() > QUERY {
+        return None;
+    }
+    // Editors close brackets on their own: what they added goes with the link.
+    let closing = if link && line[cursor..].starts_with("]]") {
+        2
+    } else {
+        0
+    };
+    Some(Typed {
+        span: start..cursor + closing,
+        query,
+        link,
+    })
+}
+
+fn item(
+    document: &Document,
+    number: usize,
+    line: &str,
+    typed: &Typed<'_>,
+    rank: usize,
+    one: &ConversationRef<'_>,
+) -> CompletionItem {
+    let uri = conversation_uri(one.id);
+    let new_text = match typed.link {
+        true if document.is_text => format!("[{}]({uri})", inline(one.title(), NAME)),
+        true => format!("[{}]({uri})", within_code(one.title(), NAME)),
+        false => uri,
+    };
+    let at = |byte| -> Position { document.position(number, byte) };
+    let range = LspRange::new(at(typed.span.start), at(typed.span.end));
+    CompletionItem {
+        label: label(one.title(), NAME),
+        kind: Some(CompletionItemKind::REFERENCE),
+        detail: Some(format!(
+            "{} · {}",
+            counted(one.messages as usize, "message"),
+            ago(one.updated)
+        )),
+        // Clients filter by what the edit replaces; the list is filtered already.
+        filter_text: Some(line[typed.span.clone()].to_owned()),
+        sort_text: Some(format!("{rank:03}")),
+        text_edit: Some(CompletionTextEdit::Edit(TextEdit::new(range, new_text))),
+        ..CompletionItem::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_typed() {
+        // `|` is the cursor.
+        let check = |line: &str, expected: Option<(&str, &str, bool)>| {
+            let cursor = line.find('|').unwrap();
+            let line = line.replace('|', "");
+            let typed = typed(&line, cursor);
+            let typed = typed.map(|typed| (&line[typed.span.clone()], typed.query, typed.link));
+            assert_eq!(typed, expected, "{line}");
+        };
+        check("|", None);
+        check("pieces|", None);
+        check(
+            "// pieces-conversation:|",
+            Some(("pieces-conversation:", "", false)),
+        );
+        check(
+            "(pieces-conversation:/ret|)",
+            Some(("pieces-conversation:/ret", "ret", false)),
+        );
+        check("pieces-conversation:x y|", None);
+        check(
+            "see [[pieces:retry with|]] x",
+            Some(("[[pieces:retry with]]", "retry with", true)),
+        );
+        check("[[pieces:a]] b|", None);
+        check(
+            "pieces-conversation:/a.md [[pieces:b|",
+            Some(("[[pieces:b", "b", true)),
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! `workspace/textDocumentContent` (LSP 3.18): conversations and assets as documents.
+
+use crate::index::Conversation;
+use crate::lsp::rpc::ask;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::state::asset_names::learn_names;
+use crate::lsp::state::transcripts::transcript;
+use crate::lsp::text::item::minute;
+use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
+use crate::markdown::{Part, Tie, Transcript};
+use crate::pieces::{self, Kind, Message, Role};
+use crate::sync::State;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::lsp_types::request::Request;
+use tower_lsp::lsp_types::{Registration, Url};
+use uuid::Uuid;
+
+/// The method, as a plain request and as the one of LSP 3.18.
+pub(crate) const METHOD: &str = "workspace/textDocumentContent";
+/// How long the client may take to note that a document changed.
+const PROMPT: Duration = Duration::from_secs(5);
+/// How long finding the service may take.
+const FIND: Duration = Duration::from_secs(3);
+
+/// How long a document waits for the names of its assets.
+const NAMES: Duration = Duration::from_millis(500);
+
+/// Parameters of the request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Params {
+    uri: Url,
+}
+
+/// Result of the request.
+#[derive(Debug, Serialize)]
+pub(crate) struct Content {
+    text: String,
+}
+
+enum Refresh {}
+
+impl Request for Refresh {
+    type Params = Value;
+    type Result = Value;
+    const METHOD: &'static str = "workspace/textDocumentContent/refresh";
+}
+
+/// What to register where the client wants registrations.
+pub(crate) fn registration() -> Registration {
+    Registration {
+        id: "pieces-content".into(),
+        method: METHOD.into(),
+        register_options: Some(json!({ "schemes": [CONVERSATION, ASSET] })),
+    }
+}
+
+/// Answers the request.
+pub(crate) async fn content(server: &Arc<Server>, params: Params) -> Result<Content> {
+    let text = match id_of_uri(&params.uri) {
+        Some((Form::ConversationUri, id)) => conversation(server, id).await?,
+        Some((Form::AssetUri, id)) => asset(server, id).await?,
+        _ => {
+            let what = "`uri` must be pieces-conversation:/<id>.md or pieces-asset:/<id>/<name>.";
+            return Err(invalid(what));
+        }
+    };
+    Ok(Content { text })
+}
+
+/// A conversation as a document.
+pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
+    let index = server.session.reader();
+    let (transcript, note) = match transcript(server, id).await {
+        Ok(transcript) => {
+            let note = match transcript.missing {
+                0 => None,
+                1 => Some("1 message could not be read.".to_owned()),
+                many => Some(format!("{many} messages could not be read.")),
+            };
+            (Some(transcript), note)
+        }
+        Err(error) if error.kind == Kind::NotFound && index.contains(id) => (
+            None,
+            Some("This service does not tell the messages of a conversation.".to_owned()),
+        ),
+        Err(error) => return Err(failed(error)),
+    };
+    let one = index.get(id);
+    let raw = transcript.as_ref().map(|all| &all.conversation);
+    let Some(one) = one.or_else(|| raw.and_then(from_raw)) else {
+        return Err(failure(
+            Kind::NotFound,
+            "There is no such conversation (any more).",
+        ));
+    };
+    learn_names(server, &one.assets, NAMES).await;
+    let ties = Ties::of(&one, server);
+    // Rendering takes a while for a long conversation.
+    let rendering = tokio::task::spawn_blocking(move || {
+        let messages = transcript.as_ref().map_or(&[][..], |all| &all.messages);
+        Transcript {
+            title: one.as_ref().title(),
+            created: minute(one.created),
+            updated: minute(one.updated),
+            assets: ties.assets,
+            files: ties.files,
+            messages: messages.iter().map(part).collect(),
+            note,
+        }
+        .render()
+    });
+    rendering
+        .await
+        .map_err(|_| failure(Kind::Protocol, "The conversation cannot be shown."))
+}
+
+/// A conversation that the index does not have (yet).
+fn from_raw(raw: &Value) -> Option<Conversation> {
+    let time = |field: &str| {
+        raw[field]["value"]
+            .as_str()
+            .and_then(pieces::wire::parse_micros)
+    };
+    Some(Conversation {
+        id: Uuid::parse_str(raw["id"].as_str()?).ok()?,
+        name: raw["name"].as_str().unwrap_or_default().to_owned(),
+        created: time("created").unwrap_or_default(),
+        updated: time("updated").unwrap_or_default(),
+        favorited: false,
+        messages: 0,
+        assets: Vec::new(),
+        anchors: Vec::new(),
+        application: String::new(),
+    })
+}
+
+/// What a conversation is tied to, as links.
+struct Ties {
+    assets: Vec<Tie>,
+    files: Vec<Tie>,
+}
+
+impl Ties {
+    fn of(one: &Conversation, server: &Server) -> Self {
+        let index = server.session.reader();
+        let asset = |id: &Uuid| match server.asset_names.get(*id) {
+            Some(name) => Tie {
+                uri: asset_uri(*id, &name),
+                name,
+            },
+            None => Tie {
+                name: format!("asset {id}"),
+                uri: format!("{ASSET}:/{id}"),
+            },
+        };
+        let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
+        let paths: HashSet<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
+        let file = |path: String| {
+            let uri = Url::from_file_path(&path).ok()?;
+            Some(Tie {
+                name: path,
+                uri: uri.into(),
+            })
+        };
+        let mut files: Vec<Tie> = paths.into_iter().filter_map(file).collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ties {
+            assets: one.assets.iter().map(asset).collect(),
+            files,
+        }
+    }
+}
+
+fn part(message: &Message) -> Part<'_> {
+    Part {
+        role: role(&message.role),
+        time: message.created.map(minute).unwrap_or_default(),
+        text: message.text.as_deref(),
+    }
+}
+
+/// The role for people.
+pub(crate) fn role(role: &Role) -> String {
+    match role {
+        Role::User => "User".to_owned(),
+        Role::Assistant => "Assistant".to_owned(),
+        Role::System => "System".to_owned(),
+        Role::Other(other) => other.to_lowercase().replace('_', " "),
+    }
+}
+
+async fn asset(server: &Server, id: Uuid) -> Result<String> {
+    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    let asset = client.asset_text(id).await.map_err(failed)?;
+    asset.text.ok_or_else(|| {
+        let what = "This asset is not a text; open it in Pieces.";
+        failure(Kind::Refused, what)
+    })
+}
+
+/// The URI of an asset's document, with its name so that editors know the language.
+fn asset_uri(id: Uuid, name: &str) -> String {
+    let name = Path::new(name)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("asset");
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let encoded = utf8_percent_encode(name, UNRESERVED);
+    format!("{ASSET}:/{id}/{encoded}")
+}
+
+/// Tells the client which of the open documents changed. What is gone, or cannot be read now, stays as the
+/// reader has it.
+pub(crate) fn refresh(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
+    let readable = matches!(server.session.status().state, State::Live | State::Syncing);
+    if !server.flags().text_document_content || !readable {
+        return;
+    }
+    let index = server.session.reader();
+    for uri in server.documents.uris() {
+        let concerned = |id: Uuid| (all || changed.contains(&id)) && index.contains(id);
+        if id_of_uri(&uri).is_some_and(|(_, id)| concerned(id)) {
+            let server = Arc::clone(server);
+            tokio::spawn(async move {
+                let params = json!({ "uri": uri });
+                let _ = ask::<Refresh>(&server.client, params, PROMPT).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `textDocument/hover` on an id: what the conversation is about.
+
+use crate::index::Conversation;
+use crate::lsp::state::Server;
+use crate::lsp::state::transcripts::transcript_soon;
+use crate::lsp::text::item::{ago, counted};
+use crate::lsp::text::reference::{Form, Located, touched};
+use crate::markdown::{inline, label};
+use crate::pieces::Transcript;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_lsp::lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind, Range};
+
+/// How long a hover waits for messages. Without them it still says the rest.
+const MESSAGES: Duration = Duration::from_millis(250);
+/// Most characters of a name, and of an excerpt.
+const NAME: usize = 120;
+const EXCERPT: usize = 160;
+/// Most files that are named.
+const FILES: usize = 3;
+
+/// Answers the request.
+pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<Hover> {
+    let place = params.text_document_position_params;
+    let document = server.documents.get(&place.text_document.uri)?;
+    let cursor = Range::new(place.position, place.position);
+    let index = server.session.reader();
+    let (found, one) = touched(&document, cursor)
+        .into_iter()
+        .find_map(|found: Located| {
+            let known =
+                (found.reference.form != Form::AssetUri).then(|| index.get(found.reference.id));
+            Some((found, known??))
+        })?;
+    let transcript = transcript_soon(server, one.id, MESSAGES).await;
+    let markdown = server.flags().markdown_hover;
+    let files = server.files_of(&one);
+    let value = describe(&one, &files, transcript.as_deref(), markdown);
+    let kind = if markdown {
+        MarkupKind::Markdown
+    } else {
+        MarkupKind::PlainText
+    };
+    Some(Hover {
+        contents: HoverContents::Markup(MarkupContent { kind, value }),
+        range: Some(found.range(&document)),
+    })
+}
+
+fn describe(
+    one: &Conversation,
+    files: &[String],
+    transcript: Option<&Transcript>,
+    markdown: bool,
+) -> String {
+    let text = |text: &str, most| {
+        if markdown {
+            inline(text, most)
+        } else {
+            label(text, most)
+        }
+    };
+    let name = text(one.as_ref().title(), NAME);
+    let mut lines = vec![if markdown {
+        format!("**{name}**")
+    } else {
+        name
+    }];
+    lines.push(format!(
+        "{} · updated {}",
+        counted(one.messages as usize, "message"),
+        ago(one.updated)
+    ));
+    if !files.is_empty() {
+        let mut named: Vec<String> = files
+            .iter()
+            .take(FILES)
+            .map(|file| text(file, NAME))
+            .collect();
+        if files.len() > FILES {
+            named.push(format!("{} more", files.len() - FILES));
+        }
+        lines.push(named.join(", "));
+    }
+    let messages = transcript.map_or(&[][..], |all| &all.messages);
+    let excerpts: Vec<_> = match messages {
+        [] => vec![],
+        [only] => vec![only],
+        [first, .., last] => vec![first, last],
+    };
+    for message in excerpts {
+        if let Some(said) = message
+            .text
+            .as_deref()
+            .filter(|said| !said.trim().is_empty())
+        {
+            let role = text(&super::content::role(&message.role), 40);
+            lines.push(format!("{role}: {}", text(said, EXCERPT)));
+        }
+    }
+    lines.join(if markdown { "\n\n" } else { "\n" })
+}

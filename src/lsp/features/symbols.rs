@@ -1,0 +1,137 @@
+//! Conversations as workspace symbols, and the inside of a conversation's document.
+
+use crate::index::{ConversationRef, Reader};
+use crate::lsp::state::Server;
+use crate::lsp::text::item::conversation_uri;
+use crate::lsp::text::item::label;
+use crate::lsp::text::item::{ago, counted};
+use crate::lsp::text::reference::CONVERSATION;
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
+use tower_lsp::lsp_types::{
+    DocumentSymbol, DocumentSymbolResponse, FoldingRange, FoldingRangeKind, Location, Position,
+    Range, SymbolInformation, SymbolKind, Url,
+};
+
+/// Most symbols of one answer: encoding them takes longer than finding them.
+const MOST: usize = 128;
+/// Most characters of a name.
+const NAME: usize = 200;
+
+/// `workspace/symbol`: conversations by name, best first; the newest where nothing is asked for.
+pub(crate) async fn workspace_symbols(server: &Server, query: String) -> Vec<SymbolInformation> {
+    let index = server.session.reader();
+    // Off the loop: a keystroke that cancels this is read meanwhile.
+    let searching = tokio::task::spawn_blocking(move || search(&index, query.trim()));
+    searching.await.unwrap_or_default()
+}
+
+fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
+    let snapshot = index.snapshot();
+    if query.is_empty() {
+        return snapshot
+            .iter()
+            .take(MOST)
+            .filter_map(|one| symbol(&one))
+            .collect();
+    }
+    let hits = snapshot.search(query).take(MOST);
+    hits.filter_map(|hit| symbol(&hit.conversation)).collect()
+}
+
+#[expect(deprecated, reason = "the field has to be given")]
+fn symbol(one: &ConversationRef<'_>) -> Option<SymbolInformation> {
+    let uri = Url::parse(&conversation_uri(one.id)).ok()?;
+    Some(SymbolInformation {
+        name: label(one.title(), NAME),
+        kind: SymbolKind::EVENT,
+        tags: None,
+        deprecated: None,
+        location: Location::new(uri, Range::default()),
+        container_name: Some(format!(
+            "{} · {}",
+            counted(one.messages as usize, "message"),
+            ago(one.updated)
+        )),
+    })
+}
+
+/// A heading of a conversation's document and the lines below it.
+struct Section {
+    title: String,
+    lines: std::ops::Range<usize>,
+}
+
+/// One section for each message.
+fn sections(server: &Server, uri: &Url) -> Option<Vec<Section>> {
+    if uri.scheme() != CONVERSATION {
+        return None;
+    }
+    let document = server.documents.get(uri)?;
+    let text = document.text.to_string();
+    let mut sections: Vec<Section> = Vec::new();
+    let mut heading = false;
+    for (event, span) in Parser::new(&text).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Heading {
+                level: HeadingLevel::H2,
+                ..
+            }) => {
+                let line = document.text.byte_to_line(span.start);
+                if let Some(last) = sections.last_mut() {
+                    last.lines.end = line;
+                }
+                sections.push(Section {
+                    title: String::new(),
+                    lines: line..document.text.len_lines(),
+                });
+                heading = true;
+            }
+            Event::End(_) => heading = false,
+            Event::Text(text) if heading => {
+                if let Some(last) = sections.last_mut() {
+                    last.title.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(sections)
+}
+
+/// `textDocument/documentSymbol`: the messages.
+#[expect(deprecated, reason = "the field has to be given")]
+pub(crate) fn document_symbols(server: &Server, uri: &Url) -> Option<DocumentSymbolResponse> {
+    let document = server.documents.get(uri)?;
+    let symbols = sections(server, uri)?.into_iter().map(|section| {
+        let last = section.lines.end.saturating_sub(1).max(section.lines.start);
+        let start = Position::new(section.lines.start as u32, 0);
+        let heading = document.position(section.lines.start, usize::MAX);
+        DocumentSymbol {
+            name: section.title,
+            detail: None,
+            kind: SymbolKind::STRING,
+            tags: None,
+            deprecated: None,
+            range: Range::new(start, document.position(last, usize::MAX)),
+            selection_range: Range::new(start, heading),
+            children: None,
+        }
+    });
+    Some(DocumentSymbolResponse::Nested(symbols.collect()))
+}
+
+/// `textDocument/foldingRange`: the messages.
+pub(crate) fn folding_ranges(server: &Server, uri: &Url) -> Option<Vec<FoldingRange>> {
+    let document = server.documents.get(uri)?;
+    let blank = |line: usize| document.line(line).chars().all(char::is_whitespace);
+    let ranges = sections(server, uri)?.into_iter().filter_map(|section| {
+        let last = section.lines.clone().rev().find(|line| !blank(*line))?;
+        (last > section.lines.start).then(|| FoldingRange {
+            start_line: section.lines.start as u32,
+            end_line: last as u32,
+            kind: Some(FoldingRangeKind::Region),
+            ..FoldingRange::default()
+        })
+    });
+    Some(ranges.collect())
+}

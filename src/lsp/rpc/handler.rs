@@ -1,0 +1,73 @@
+//! One handler at work: nothing it does can take the server down with it.
+
+use super::context::RequestContext;
+use serde_json::Value;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tower_lsp::ExitedError;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Response, Result};
+
+/// A handler that computes for longer than this without a break holds up everything behind it.
+const SLOW: Duration = Duration::from_millis(50);
+/// Most characters of a method name that are logged: the name comes from the client.
+const LOGGED_NAME: usize = 64;
+
+/// What the service answers: nothing to a notification.
+type Answer = std::result::Result<Option<Response>, ExitedError>;
+
+/// A call of the service under way. Yields `None` when there is nothing to answer with.
+pub(crate) struct Handler {
+    method: String,
+    call: Pin<Box<dyn Future<Output = Answer> + Send>>,
+}
+
+impl Handler {
+    /// Wraps `call`; nothing runs before the first poll.
+    pub fn new(
+        method: &str,
+        context: Option<RequestContext>,
+        call: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    ) -> Self {
+        let method: String = method.chars().take(LOGGED_NAME).collect();
+        let call = match context {
+            None => call,
+            Some(context) => Box::pin(context.scope(call)),
+        };
+        Self { method, call }
+    }
+
+    /// Polls once, on the spot. Whoever gets `Pending` polls again from a task.
+    pub fn poll_once(&mut self) -> Poll<Option<Result<Value>>> {
+        Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+impl Future for Handler {
+    type Output = Option<Result<Value>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let started = Instant::now();
+        let polled = catch_unwind(AssertUnwindSafe(|| self.call.as_mut().poll(cx)));
+        let took = started.elapsed();
+        if took > SLOW {
+            tracing::warn!(method = self.method, ?took, "slow handler");
+        }
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(answer)) => {
+                let response = answer.ok().flatten();
+                Poll::Ready(response.map(|response| response.into_parts().1))
+            }
+            Err(_) => {
+                tracing::error!(method = self.method, "a handler panicked");
+                Poll::Ready(Some(Err(Error {
+                    code: ErrorCode::InternalError,
+                    message: "This failed inside pieces-lsp; please report it with its log.".into(),
+                    data: None,
+                })))
+            }
+        }
+    }
+}

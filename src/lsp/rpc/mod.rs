@@ -1,0 +1,11 @@
+//! JSON-RPC between the pipes and the handlers.
+
+pub(crate) mod ask;
+pub(crate) mod context;
+pub(crate) mod error;
+mod handler;
+pub(crate) mod panics;
+pub(crate) mod progress;
+pub(crate) mod serve;
+
+pub(crate) use ask::ask;

@@ -1,0 +1,227 @@
+//! The open documents, and positions in them.
+
+use super::capabilities::Encoding;
+use dashmap::DashMap;
+use ropey::{Rope, RopeSlice};
+use std::ops::Range;
+use tower_lsp::lsp_types::{
+    DidChangeTextDocumentParams, DidOpenTextDocumentParams, Position, Range as LspRange, Url,
+};
+
+/// One document as the editor has it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    /// Its text.
+    pub text: Rope,
+    /// The editor's version of it.
+    pub version: i32,
+    /// It is Markdown or plain text: nothing in it is code.
+    pub is_text: bool,
+    /// How the client counts columns.
+    encoding: Encoding,
+}
+
+/// All open documents. Changes are applied in the order of their notifications: the handlers do it
+/// before their first wait.
+#[derive(Debug, Default)]
+pub(crate) struct Documents(DashMap<Url, Document>);
+
+impl Documents {
+    /// `textDocument/didOpen`.
+    pub fn open(&self, params: DidOpenTextDocumentParams, encoding: Encoding) {
+        let item = params.text_document;
+        let document = Document {
+            text: Rope::from_str(&item.text),
+            version: item.version,
+            is_text: matches!(&*item.language_id, "markdown" | "plaintext" | "text"),
+            encoding,
+        };
+        self.0.insert(item.uri, document);
+    }
+
+    /// `textDocument/didChange`; of a document that is not open, nothing.
+    pub fn change(&self, params: DidChangeTextDocumentParams) {
+        let Some(mut document) = self.0.get_mut(&params.text_document.uri) else {
+            return;
+        };
+        document.version = params.text_document.version;
+        for change in params.content_changes {
+            match change.range {
+                None => document.text = Rope::from_str(&change.text),
+                Some(range) => {
+                    let chars = document.chars(range);
+                    document.text.remove(chars.clone());
+                    document.text.insert(chars.start, &change.text);
+                }
+            }
+        }
+    }
+
+    /// `textDocument/didClose`.
+    pub fn close(&self, uri: &Url) {
+        self.0.remove(uri);
+    }
+
+    /// The document as it is now.
+    pub fn get(&self, uri: &Url) -> Option<Document> {
+        self.0.get(uri).map(|document| document.clone())
+    }
+
+    /// The URIs of all open documents.
+    pub fn uris(&self) -> Vec<Url> {
+        self.0.iter().map(|entry| entry.key().clone()).collect()
+    }
+}
+
+impl Document {
+    /// A document that no editor has open.
+    pub fn detached(text: &str, encoding: Encoding) -> Self {
+        Document {
+            text: Rope::from_str(text),
+            version: 0,
+            is_text: false,
+            encoding,
+        }
+    }
+
+    /// A range in characters of the text. What lies beyond a line or the text ends there, as LSP
+    /// says, and a range that is the wrong way round is turned.
+    pub fn chars(&self, range: LspRange) -> Range<usize> {
+        let (start, end) = (self.char_at(range.start), self.char_at(range.end));
+        start.min(end)..start.max(end)
+    }
+
+    fn char_at(&self, position: Position) -> usize {
+        let line = position.line as usize;
+        if line >= self.text.len_lines() {
+            return self.text.len_chars();
+        }
+        self.text.line_to_char(line) + self.column(self.line(line), position.character as usize)
+    }
+
+    /// The number of characters in `line` before column `column`.
+    fn column(&self, line: RopeSlice<'_>, column: usize) -> usize {
+        match self.encoding {
+            Encoding::Utf8 => line.byte_to_char(column.min(line.len_bytes())),
+            Encoding::Utf16 => line.utf16_cu_to_char(column.min(line.len_utf16_cu())),
+        }
+    }
+
+    /// Line `number` without its line break.
+    pub fn line(&self, number: usize) -> RopeSlice<'_> {
+        let line = self.text.line(number);
+        let breaks = line.chars_at(line.len_chars()).reversed().take(2);
+        let breaks = breaks.take_while(|c| matches!(c, '\n' | '\r')).count();
+        line.slice(..line.len_chars() - breaks)
+    }
+
+    /// The lines that a range touches, the last one included.
+    pub fn lines(&self, range: LspRange) -> Range<usize> {
+        let last = self.text.len_lines().saturating_sub(1);
+        let (start, end) = (range.start.line as usize, range.end.line as usize);
+        start.min(end).min(last)..start.max(end).min(last) + 1
+    }
+
+    /// The column of byte `byte` of line `number`, as the client counts.
+    pub fn position(&self, number: usize, byte: usize) -> Position {
+        let line = self.line(number);
+        let byte = byte.min(line.len_bytes());
+        let column = match self.encoding {
+            Encoding::Utf8 => byte,
+            Encoding::Utf16 => line.char_to_utf16_cu(line.byte_to_char(byte)),
+        };
+        Position::new(number as u32, column as u32)
+    }
+
+    /// The bytes of line `number` that `range` touches.
+    pub fn bytes_in_line(&self, number: usize, range: LspRange) -> Range<usize> {
+        let line = self.line(number);
+        let chars = self.chars(range);
+        let first = self.text.line_to_char(number);
+        let byte = |at: usize| line.char_to_byte(at.saturating_sub(first).min(line.len_chars()));
+        byte(chars.start)..byte(chars.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn documents(text: &str, encoding: Encoding) -> (Documents, Url) {
+        let uri = Url::parse("file:///a.rs").unwrap();
+        let documents = Documents::default();
+        let params = json!({"textDocument":
+            {"uri": uri, "languageId": "rust", "version": 1, "text": text}});
+        documents.open(serde_json::from_value(params).unwrap(), encoding);
+        (documents, uri)
+    }
+
+    /// Applies changes `(start line, column, end line, column, text)`.
+    fn check(encoding: Encoding, text: &str, changes: &[(u32, u32, u32, u32, &str)], after: &str) {
+        let (documents, uri) = documents(text, encoding);
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(line, column, to_line, to_column, text)| {
+                json!({"text": text, "range": {
+                    "start": {"line": line, "character": column},
+                    "end": {"line": to_line, "character": to_column}}})
+            })
+            .collect();
+        let params = json!({"textDocument": {"uri": uri, "version": 2}, "contentChanges": changes});
+        documents.change(serde_json::from_value(params).unwrap());
+        let document = documents.get(&uri).unwrap();
+        assert_eq!(
+            (document.text.to_string().as_str(), document.version),
+            (after, 2)
+        );
+    }
+
+    #[test]
+    fn changes() {
+        use Encoding::{Utf8, Utf16};
+        check(Utf16, "", &[(0, 0, 0, 0, "a\nb")], "a\nb");
+        check(Utf16, "a😀b", &[(0, 3, 0, 4, "x")], "a😀x");
+        check(Utf8, "a😀b", &[(0, 5, 0, 6, "x")], "a😀x");
+        check(Utf16, "ab\r\ncd\rq", &[(1, 1, 2, 0, "")], "ab\r\ncq");
+        check(
+            Utf16,
+            "one\ntwo",
+            &[(0, 99, 0, 99, "!"), (9, 9, 9, 9, "?")],
+            "one!\ntwo?",
+        );
+        check(Utf16, "one\ntwo", &[(1, 2, 0, 1, "")], "oo");
+        check(Utf16, "ab", &[(0, 1, 0, 1, "x"), (0, 2, 0, 3, "")], "ax");
+    }
+
+    #[test]
+    fn a_change_without_range_replaces_everything() {
+        let (documents, uri) = documents("old", Encoding::Utf16);
+        let params = json!({"textDocument": {"uri": uri, "version": 5},
+            "contentChanges": [{"text": "new"}]});
+        documents.change(serde_json::from_value(params).unwrap());
+        assert_eq!(documents.get(&uri).unwrap().text, "new");
+        documents.close(&uri);
+        assert!(documents.get(&uri).is_none());
+    }
+
+    #[test]
+    fn positions_go_there_and_back() {
+        let text = "fn 😀é() {}\r\nsecond\n\nlast";
+        for encoding in [Encoding::Utf8, Encoding::Utf16] {
+            let document = Document::detached(text, encoding);
+            for number in 0..document.text.len_lines() {
+                let line = document.line(number).to_string();
+                for (byte, _) in line.char_indices().chain([(line.len(), ' ')]) {
+                    let position = document.position(number, byte);
+                    let range = LspRange::new(position, position);
+                    assert_eq!(
+                        document.bytes_in_line(number, range),
+                        byte..byte,
+                        "{position:?}"
+                    );
+                }
+            }
+        }
+    }
+}

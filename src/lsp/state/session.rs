@@ -1,0 +1,257 @@
+//! The connection to one backend, and the switch to another.
+
+use super::settings::Settings;
+use crate::index::{Delta, Index, Reader};
+use crate::pieces::{BaseUrl, Client, Error, Kind};
+use crate::service;
+use crate::sync::{self, Backend, Handle, Source, State, Status};
+use crate::trash::Trash;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
+
+/// How long stopping the local service may take.
+const STOP: Duration = Duration::from_secs(3);
+
+/// What the command line and the environment say. It wins over the editor's settings.
+#[derive(Debug, Clone, Default)]
+pub struct Launch {
+    /// `auto`, `pieces-os` or `local`, as written.
+    pub backend: Option<String>,
+    /// Base URL of Pieces OS, as written.
+    pub url: Option<String>,
+    /// Where the local service keeps its data.
+    pub data_dir: Option<PathBuf>,
+    /// Whether a URL may point to another machine.
+    pub allow_remote: bool,
+}
+
+/// What decides where to connect. Another choice is another connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Choice {
+    backend: Result<Backend, String>,
+    url: Option<String>,
+}
+
+/// A running connection, or the reason why there is none.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    /// Synchronising.
+    Running(Handle),
+    /// What was asked for is refused; the sentence says why.
+    Refused {
+        /// The status that says so.
+        status: Box<Status>,
+        /// Empty.
+        index: Reader,
+    },
+}
+
+/// The current connection.
+pub(crate) struct Session {
+    launch: Launch,
+    /// What the person chose when asked.
+    chosen: std::sync::Mutex<Option<Backend>>,
+    connection: watch::Sender<Option<Connection>>,
+    /// Held while switching.
+    active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
+}
+
+/// A new connection: its handle, and the changes of its index.
+pub(crate) struct Started {
+    /// Reads and writes.
+    pub handle: Handle,
+    /// Every change of its index, in order.
+    pub deltas: mpsc::UnboundedReceiver<Delta>,
+}
+
+/// What came of applying settings.
+pub(crate) enum Applied {
+    /// Nothing that matters here has changed.
+    Unchanged,
+    /// There is a new connection.
+    Started(Started),
+    /// There is none any more.
+    Refused,
+}
+
+impl Session {
+    pub fn new(launch: Launch) -> Self {
+        Session {
+            launch,
+            chosen: std::sync::Mutex::default(),
+            connection: watch::Sender::new(None),
+            active: Mutex::new(None),
+        }
+    }
+
+    /// Connects to what the settings say, unless that is where we are.
+    pub async fn apply(&self, settings: impl Fn() -> Arc<Settings>) -> Applied {
+        let mut active = self.active.lock().await;
+        // Read under the lock: of two changes at once the later one has the last word.
+        let choice = self.choice(&settings());
+        if active
+            .as_ref()
+            .is_some_and(|(current, _)| *current == choice)
+        {
+            return Applied::Unchanged;
+        }
+        let old = self.connection.borrow().clone();
+        if let Some(Connection::Running(old)) = old {
+            // Otherwise it would go on telling about the old service, and look for it again.
+            old.stop().await;
+        }
+        if let Some((_, Some(old))) = active.take() {
+            // The old service lets go of the store before the new one looks for it.
+            let _ = timeout(STOP, old.shutdown()).await;
+        }
+        // Clients rely on revisions that only grow, across a switch as well.
+        let revision = self.reader().snapshot().revision();
+        let first = if revision == 0 { 0 } else { revision + 1 };
+        match self.source(&choice) {
+            Ok(source) => {
+                let source = Arc::new(source);
+                let (sender, deltas) = mpsc::unbounded_channel();
+                let handle = sync::start(Arc::clone(&source), sender, first);
+                *active = Some((choice, Some(source)));
+                let running = Connection::Running(handle.clone());
+                self.connection.send_replace(Some(running));
+                Applied::Started(Started { handle, deltas })
+            }
+            Err(reason) => {
+                let status = Box::new(Status {
+                    state: State::Offline,
+                    backend: choice.backend.clone().unwrap_or(Backend::Auto),
+                    url: None,
+                    version: None,
+                    since: SystemTime::now(),
+                    error: Some(reason),
+                });
+                *active = Some((choice, None));
+                let index = Index::after(first).reader();
+                let refused = Connection::Refused { status, index };
+                self.connection.send_replace(Some(refused));
+                Applied::Refused
+            }
+        }
+    }
+
+    fn choice(&self, settings: &Settings) -> Choice {
+        let wrong = || "The backend must be `auto`, `pieces-os` or `local`.".to_owned();
+        let chosen = *self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = match (chosen, &self.launch.backend) {
+            (Some(backend), _) => Ok(backend),
+            (None, None) => Ok(settings.backend),
+            (None, Some(name)) => Backend::parse(name).ok_or_else(wrong),
+        };
+        let url = self.launch.url.clone().or_else(|| settings.url.clone());
+        Choice { backend, url }
+    }
+
+    fn source(&self, choice: &Choice) -> Result<Source, String> {
+        let backend = choice.backend.clone()?;
+        let parse = |url: &String| BaseUrl::parse(url, self.launch.allow_remote);
+        let url = choice.url.as_ref().map(parse).transpose();
+        let url = url.map_err(|refusal| refusal.to_string())?;
+        Ok(Source::new(backend, url, self.launch.data_dir.clone()))
+    }
+
+    /// The index; an empty one where there is no connection.
+    pub fn reader(&self) -> Reader {
+        match &*self.connection.borrow() {
+            Some(Connection::Running(handle)) => handle.index.clone(),
+            Some(Connection::Refused { index, .. }) => index.clone(),
+            None => Reader::default(),
+        }
+    }
+
+    /// Where the local service and the trash are; `None` where there is no place for data.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match &self.launch.data_dir {
+            Some(dir) => Some(dir.clone()),
+            None => service::default_data_dir().ok(),
+        }
+    }
+
+    /// Where what is deleted is kept.
+    pub fn trash(&self) -> Option<Trash> {
+        Some(Trash::new(self.data_dir()?))
+    }
+
+    /// Whether a URL may point to another machine.
+    pub fn allow_remote(&self) -> bool {
+        self.launch.allow_remote
+    }
+
+    /// The Pieces OS that is in use.
+    pub fn pieces_os(&self) -> Option<BaseUrl> {
+        let status = self.status();
+        let url = status.url.filter(|_| status.backend == Backend::PiecesOs)?;
+        BaseUrl::parse(&url, self.launch.allow_remote).ok()
+    }
+
+    /// From now on this backend, whatever the settings say: the person chose it when asked.
+    pub fn choose(&self, backend: Backend) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        *chosen = Some(backend);
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        match &*self.connection.borrow() {
+            Some(Connection::Running(handle)) => handle.status.borrow().clone(),
+            Some(Connection::Refused { status, .. }) => (**status).clone(),
+            None => Status {
+                state: State::Connecting,
+                backend: Backend::Auto,
+                url: None,
+                version: None,
+                since: SystemTime::now(),
+                error: None,
+            },
+        }
+    }
+
+    /// The connection and its client, waiting at most `within` for both.
+    ///
+    /// # Errors
+    /// `offline` with what to do.
+    pub async fn client(&self, within: Duration) -> Result<(Handle, Client), Error> {
+        match self.started(within).await {
+            Some(Connection::Running(handle)) => {
+                let client = handle.client(within).await?;
+                Ok((handle, client))
+            }
+            Some(Connection::Refused { status, .. }) => {
+                Err(offline(status.error.unwrap_or_default()))
+            }
+            None => Err(offline("Not started yet; try again in a moment.".into())),
+        }
+    }
+
+    /// The connection, waiting at most `within` for it to be started.
+    async fn started(&self, within: Duration) -> Option<Connection> {
+        let mut connections = self.connection.subscribe();
+        let started = timeout(within, connections.wait_for(Option::is_some)).await;
+        started.ok()?.ok()?.clone()
+    }
+
+    /// Ends the connection, and the local service if this process serves it.
+    pub async fn shutdown(&self) {
+        if let Some((_, Some(source))) = self.active.lock().await.take() {
+            let _ = timeout(STOP, source.shutdown()).await;
+        }
+    }
+}
+
+fn offline(message: String) -> Error {
+    Error {
+        kind: Kind::Offline,
+        message,
+        status: None,
+        detail: None,
+        outcome_unknown: false,
+    }
+}

@@ -1,0 +1,272 @@
+//! The settings, wherever they come from.
+
+use crate::lsp::text::item::label;
+use crate::sync::Backend;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Where the conversations are.
+    pub backend: Backend,
+    /// Base URL of Pieces OS as written; `None` discovers it.
+    pub url: Option<String>,
+    /// Send the `pieces/…` notifications.
+    pub live_updates: bool,
+    /// Ask before deleting.
+    pub confirm_delete: bool,
+    /// Show code lenses.
+    pub code_lens: bool,
+    /// Show inlay hints.
+    pub inlay_hints: bool,
+    /// Publish diagnostics.
+    pub diagnostics: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            backend: Backend::Auto,
+            url: None,
+            live_updates: false,
+            confirm_delete: true,
+            code_lens: true,
+            inlay_hints: true,
+            diagnostics: true,
+        }
+    }
+}
+
+/// The settings by source. A key of the workspace wins over the same key of the initialization
+/// options; where neither has it, the default holds.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    initialization: Map<String, Value>,
+    workspace: Map<String, Value>,
+    /// Configurations that were announced, and the newest of them that was taken.
+    announced: u64,
+    taken: u64,
+    /// Names that were reported: each is reported once.
+    reported: BTreeSet<String>,
+}
+
+impl Layers {
+    /// Takes the `initializationOptions`. Returns what is wrong with them, a sentence each.
+    pub fn initialize(&mut self, options: &Value) -> Vec<String> {
+        let (object, problems) = self.check(options, "initializationOptions");
+        self.initialization = object;
+        problems
+    }
+
+    /// A configuration is on its way, perhaps to be asked for. Returns its number.
+    pub fn announce(&mut self) -> u64 {
+        self.announced += 1;
+        self.announced
+    }
+
+    /// Takes the `pieces` section of the configuration with that number: all of it, each time, but not
+    /// when a newer one was faster.
+    pub fn configure(&mut self, number: u64, section: &Value) -> Vec<String> {
+        if number < self.taken {
+            return Vec::new();
+        }
+        self.taken = number;
+        let (object, problems) = self.check(section, "pieces");
+        self.workspace = object;
+        problems
+    }
+
+    /// What is in force.
+    pub fn effective(&self) -> Settings {
+        let mut settings = Settings::default();
+        for (key, value) in self.initialization.iter().chain(&self.workspace) {
+            set(&mut settings, key, value);
+        }
+        settings
+    }
+
+    /// The usable part of `object`, and sentences about the rest that were not said before.
+    fn check(&mut self, object: &Value, source: &str) -> (Map<String, Value>, Vec<String>) {
+        let mut usable = Map::new();
+        let mut problems = Vec::new();
+        let mut report = |name: &str, sentence: String| {
+            if self.reported.insert(name.to_owned()) {
+                problems.push(sentence);
+            }
+        };
+        match object {
+            Value::Object(object) => {
+                for (key, value) in object {
+                    // The scratch settings only say whether the value can be used.
+                    match set(&mut Settings::default(), key, value) {
+                        Verdict::Taken => {
+                            usable.insert(key.clone(), value.clone());
+                        }
+                        Verdict::Unknown => {
+                            let key = label(key, 64);
+                            report(
+                                &key,
+                                format!("There is no setting `pieces.{key}`; it is ignored."),
+                            );
+                        }
+                        Verdict::Expected(what) => {
+                            report(
+                                key,
+                                format!(
+                                    "The setting `pieces.{key}` must be {what}; it is ignored."
+                                ),
+                            );
+                        }
+                    }
+                }
+            }
+            Value::Null => {}
+            _ => report(
+                source,
+                format!("`{source}` must be an object of settings; it is ignored."),
+            ),
+        }
+        (usable, problems)
+    }
+}
+
+enum Verdict {
+    Taken,
+    Unknown,
+    /// Ill-typed; this is what it should be.
+    Expected(&'static str),
+}
+
+/// Sets one setting. Null is its default.
+fn set(settings: &mut Settings, key: &str, value: &Value) -> Verdict {
+    let default = Settings::default();
+    let flag = |field: &mut bool, default: bool| match value {
+        Value::Bool(value) => {
+            *field = *value;
+            Verdict::Taken
+        }
+        Value::Null => {
+            *field = default;
+            Verdict::Taken
+        }
+        _ => Verdict::Expected("true or false"),
+    };
+    match key {
+        "backend" => match value.as_str().map(Backend::parse) {
+            Some(Some(backend)) => {
+                settings.backend = backend;
+                Verdict::Taken
+            }
+            None if value.is_null() => {
+                settings.backend = default.backend;
+                Verdict::Taken
+            }
+            _ => Verdict::Expected("\"auto\", \"pieces-os\" or \"local\""),
+        },
+        "url" => match value {
+            Value::String(url) => {
+                settings.url = Some(url.trim().to_owned()).filter(|url| !url.is_empty());
+                Verdict::Taken
+            }
+            Value::Null => {
+                settings.url = None;
+                Verdict::Taken
+            }
+            _ => Verdict::Expected("a URL such as \"http://127.0.0.1:39300\", or null"),
+        },
+        "liveUpdates" => flag(&mut settings.live_updates, default.live_updates),
+        "confirmDelete" => flag(&mut settings.confirm_delete, default.confirm_delete),
+        "codeLens" => flag(&mut settings.code_lens, default.code_lens),
+        "inlayHints" => flag(&mut settings.inlay_hints, default.inlay_hints),
+        "diagnostics" => flag(&mut settings.diagnostics, default.diagnostics),
+        _ => Verdict::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(initialization: Value, workspace: Value, expected: Settings, named: &[&str]) {
+        let mut layers = Layers::default();
+        let mut problems = layers.initialize(&initialization);
+        let number = layers.announce();
+        problems.extend(layers.configure(number, &workspace));
+        assert_eq!(layers.effective(), expected, "{initialization} {workspace}");
+        assert_eq!(problems.len(), named.len(), "{problems:?}");
+        for (problem, name) in problems.iter().zip(named) {
+            assert!(problem.contains(&format!("`{name}`")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn layers() {
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings
+        };
+        let local = with(|s| s.backend = Backend::Local);
+        check(Value::Null, Value::Null, Settings::default(), &[]);
+        check(json!({"backend": "local"}), json!({}), local.clone(), &[]);
+        check(
+            json!({"backend": "pieces-os"}),
+            json!({"backend": "local"}),
+            local,
+            &[],
+        );
+        check(
+            json!({"liveUpdates": true}),
+            json!({"liveUpdates": null}),
+            Settings::default(),
+            &[],
+        );
+        check(
+            json!({"url": " http://127.0.0.1:1 ", "codeLens": false}),
+            Value::Null,
+            with(|s| {
+                s.url = Some("http://127.0.0.1:1".into());
+                s.code_lens = false;
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_reported_once_and_ignored() {
+        check(
+            json!({"backend": "cloud", "liveUpdates": 1, "colour": "red", "url": 5}),
+            json!({"backend": 7, "colour": "blue", "confirmDelete": false}),
+            Settings {
+                confirm_delete: false,
+                ..Settings::default()
+            },
+            &[
+                "pieces.backend",
+                "pieces.colour",
+                "pieces.liveUpdates",
+                "pieces.url",
+            ],
+        );
+        check(
+            json!([1]),
+            json!("x"),
+            Settings::default(),
+            &["initializationOptions", "pieces"],
+        );
+    }
+
+    #[test]
+    fn the_newest_configuration_wins_however_late_an_older_one_comes() {
+        let mut layers = Layers::default();
+        let (older, newer) = (layers.announce(), layers.announce());
+        layers.configure(newer, &json!({"backend": "local"}));
+        layers.configure(older, &json!({"backend": "pieces-os"}));
+        assert_eq!(layers.effective().backend, Backend::Local);
+        let next = layers.announce();
+        layers.configure(next, &Value::Null);
+        assert_eq!(layers.effective().backend, Backend::Auto);
+    }
+}

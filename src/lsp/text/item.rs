@@ -1,0 +1,130 @@
+//! Conversations and the status as clients see them.
+
+use super::reference::CONVERSATION;
+use crate::index::{ConversationRef, Ties, UNNAMED};
+use crate::markdown;
+use crate::sync::{State, Status};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A ConversationItem of the protocol.
+pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value {
+    let anchors = one.anchors.iter().filter_map(|id| ties.anchor(*id));
+    let paths = anchors.flat_map(|anchor| anchor.paths.clone());
+    let mut files: Vec<String> = paths
+        .filter_map(|path| url::Url::from_file_path(path).ok())
+        .map(String::from)
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    json!({
+        "id": one.id,
+        "name": one.title(),
+        "created": rfc3339(one.created),
+        "updated": rfc3339(one.updated),
+        "favorited": one.favorited,
+        "messages": one.messages,
+        "assets": one.assets,
+        "files": files,
+        "application": one.application,
+        "uri": conversation_uri(one.id),
+    })
+}
+
+/// The URI of a conversation's document.
+pub(crate) fn conversation_uri(id: Uuid) -> String {
+    format!("{CONVERSATION}:/{id}.md")
+}
+
+/// Microseconds since the Unix epoch as RFC 3339 in UTC.
+pub(crate) fn rfc3339(micros: i64) -> String {
+    Timestamp::from_microsecond(micros)
+        .unwrap_or_default()
+        .to_string()
+}
+
+/// A Status of the protocol.
+pub(crate) fn status_object(status: &Status, conversations: usize) -> Value {
+    let state = match status.state {
+        State::Connecting => "connecting",
+        State::Syncing => "syncing",
+        State::Live => "live",
+        State::Offline => "offline",
+    };
+    let since = Timestamp::try_from(status.since).unwrap_or_default();
+    let mut object = json!({
+        "state": state,
+        "backend": status.backend.as_str(),
+        "url": status.url,
+        "version": status.version,
+        "conversations": conversations,
+        "since": since.to_string(),
+    });
+    if let Some(error) = &status.error {
+        object["error"] = error.as_str().into();
+    }
+    object
+}
+
+/// Microseconds since the Unix epoch for people, to the minute.
+pub(crate) fn minute(micros: i64) -> String {
+    let time = Timestamp::from_microsecond(micros).unwrap_or_default();
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A name for a line of plain text: see [`markdown::label`]. Never empty, and without `](`: VS Code makes
+/// links, of commands even, out of that in its messages.
+pub(crate) fn label(name: &str, most: usize) -> String {
+    let text = markdown::label(name, most).replace("](", "] (");
+    match text.trim() {
+        "" => UNNAMED.to_owned(),
+        _ => text,
+    }
+}
+
+/// How long ago that was, roughly: `just now`, `5 minutes ago`, `3 days ago`.
+pub(crate) fn ago(micros: i64) -> String {
+    let now = Timestamp::now().as_microsecond();
+    age(now.saturating_sub(micros) / 1_000_000)
+}
+
+fn age(seconds: i64) -> String {
+    let units = [
+        (365 * 86_400, "year"),
+        (30 * 86_400, "month"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+    ];
+    let unit = units.iter().find(|(length, _)| seconds >= *length);
+    match unit.map(|(length, name)| (seconds / length, name)) {
+        None => "just now".to_owned(),
+        Some((1, name)) => format!("1 {name} ago"),
+        Some((count, name)) => format!("{count} {name}s ago"),
+    }
+}
+
+/// `0 messages`, `1 message`, `2 messages`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        let check = |seconds: i64, expected: &str| assert_eq!(age(seconds), expected);
+        check(-5, "just now");
+        check(59, "just now");
+        check(60, "1 minute ago");
+        check(7_199, "1 hour ago");
+        check(3 * 86_400, "3 days ago");
+        check(800 * 86_400, "2 years ago");
+    }
+}

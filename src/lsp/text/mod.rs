@@ -1,0 +1,5 @@
+//! Conversations and links to them as a person reads and writes them.
+
+pub(crate) mod item;
+pub(crate) mod reference;
+pub(crate) mod subject;

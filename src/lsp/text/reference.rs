@@ -1,0 +1,238 @@
+//! Ids and links of ours in any text.
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod check;
+
+use crate::lsp::state::document::Document;
+use std::ops::Range;
+use tower_lsp::lsp_types::Range as LspRange;
+use uuid::Uuid;
+
+/// The scheme of conversation documents.
+pub(crate) const CONVERSATION: &str = "pieces-conversation";
+/// The scheme of asset documents.
+pub(crate) const ASSET: &str = "pieces-asset";
+
+/// What a reference says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An id and nothing else.
+    Bare,
+    /// `pieces-conversation:/<id>` with or without `.md`.
+    ConversationUri,
+    /// `pieces-asset:/<id>` with or without a name.
+    AssetUri,
+}
+
+/// An id in a text. Whether it is one of ours is for the index to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// The id.
+    pub id: Uuid,
+    /// Where the id or the whole URI is, in bytes.
+    pub span: Range<usize>,
+    /// Which of the two.
+    pub form: Form,
+}
+
+/// A reference in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// What it refers to; its span is in bytes of the line.
+    pub reference: Reference,
+    /// The number of the line.
+    pub line: usize,
+}
+
+impl Located {
+    /// Its place, as the client counts.
+    pub fn range(&self, document: &Document) -> LspRange {
+        let at = |byte| document.position(self.line, byte);
+        LspRange::new(at(self.reference.span.start), at(self.reference.span.end))
+    }
+}
+
+/// The id that the URI of one of our own documents names.
+pub(crate) fn id_of_uri(uri: &url::Url) -> Option<(Form, Uuid)> {
+    let form = match uri.scheme() {
+        CONVERSATION => Form::ConversationUri,
+        ASSET => Form::AssetUri,
+        _ => return None,
+    };
+    let first = uri.path().trim_start_matches('/').split('/').next()?;
+    let id = first.strip_suffix(".md").unwrap_or(first);
+    Some((form, Uuid::parse_str(id).ok()?))
+}
+
+/// All ids in `text`, in order.
+pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    text.match_indices('-').filter_map(move |(hyphen, _)| {
+        let start = hyphen.checked_sub(8).filter(|start| *start >= from)?;
+        let end = start + 36;
+        let id = hyphenated(bytes.get(start..end)?)?;
+        let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if bytes[..start].last().is_some_and(joins) || bytes.get(end).is_some_and(joins) {
+            return None;
+        }
+        from = end;
+        let (form, span) = whole(text, start..end);
+        Some(Reference { id, span, form })
+    })
+}
+
+/// The id, if these 36 bytes are one.
+fn hyphenated(bytes: &[u8]) -> Option<Uuid> {
+    let hyphens = [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
+    let text = std::str::from_utf8(bytes).ok().filter(|_| hyphens)?;
+    Uuid::try_parse(text).ok()
+}
+
+/// The URI around the id at `id`, or just the id.
+fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
+    let before = text[..id.start].trim_end_matches('/');
+    let slashes = id.start - before.len();
+    let scheme = |name: &str| {
+        let start = before.strip_suffix(':')?.strip_suffix(name)?.len();
+        let joined = text[..start].ends_with(|c: char| c.is_alphanumeric() || c == '-');
+        ((1..=3).contains(&slashes) && !joined).then_some(start)
+    };
+    let after = &text[id.end..];
+    if let Some(start) = scheme(CONVERSATION) {
+        let suffix = if after.starts_with(".md") { 3 } else { 0 };
+        return (Form::ConversationUri, start..id.end + suffix);
+    }
+    if let Some(start) = scheme(ASSET) {
+        let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c);
+        let length = match after.strip_prefix('/') {
+            // A sentence may go on behind it.
+            Some(_) => {
+                let name = &after[..after.find(ends).unwrap_or(after.len())];
+                name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
+            }
+            None => 0,
+        };
+        return (Form::AssetUri, start..id.end + length);
+    }
+    (Form::Bare, id)
+}
+
+/// The references that `range` touches; a cursor right behind one touches it.
+pub(crate) fn touched(document: &Document, range: LspRange) -> Vec<Located> {
+    let mut found = Vec::new();
+    for line in document.lines(range) {
+        let text = std::borrow::Cow::from(document.line(line));
+        let selected = document.bytes_in_line(line, range);
+        let touches = |reference: &Reference| {
+            reference.span.start <= selected.end && selected.start <= reference.span.end
+        };
+        let references = scan(&text).filter(touches);
+        found.extend(references.map(|reference| Located { reference, line }));
+    }
+    found
+}
+
+/// All references in these lines.
+pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> Vec<Located> {
+    let mut found = Vec::new();
+    for line in lines {
+        let text = std::borrow::Cow::from(document.line(line));
+        found.extend(scan(&text).map(|reference| Located { reference, line }));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check::*;
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
+
+    /// Where the references are: the text is given with each one in guillemets.
+    fn check(marked: &str, forms: &[Form]) {
+        let marked = marked.replace("ID", ID);
+        let text = marked.replace(['«', '»'], "");
+        let found: Vec<Reference> = scan(&text).collect();
+        let mut shown = text.clone();
+        for reference in found.iter().rev() {
+            shown.insert(reference.span.end, '»');
+            shown.insert(reference.span.start, '«');
+        }
+        assert_eq!(shown, marked);
+        assert_eq!(found.iter().map(|one| one.form).collect::<Vec<_>>(), forms);
+    }
+
+    #[test]
+    fn references_in_text() {
+        use Form::{AssetUri, Bare, ConversationUri};
+        check("", &[]);
+        check("// see «ID», and («ID»)", &[Bare, Bare]);
+        check("«ID»", &[Bare]);
+        check("0ID ID0 -ID ID- _ID IDx", &[]);
+        check("é«ID»é", &[Bare]);
+        check("[x](«pieces-conversation:/ID.md»)", &[ConversationUri]);
+        check("<«pieces-conversation:///ID»>", &[ConversationUri]);
+        check("«pieces-conversation:/ID.md».", &[ConversationUri]);
+        check("xpieces-conversation:/«ID».md", &[Bare]);
+        check(
+            "«pieces-asset:/ID/retry.rs», «pieces-asset:/ID»",
+            &[AssetUri, AssetUri],
+        );
+        check("(«pieces-asset:/ID/a%20b.rs»)", &[AssetUri]);
+        check("https://example.org/«ID»/x", &[Bare]);
+        check("------------------------------------", &[]);
+        check("0b9f6f0e-7d0b-4d4e-9d5e2f7f3c1f4a10-1", &[]);
+    }
+
+    #[test]
+    fn uris_of_documents() {
+        let check = |uri: &str, expected: Option<Form>| {
+            let uri = url::Url::parse(&uri.replace("ID", ID)).unwrap();
+            assert_eq!(id_of_uri(&uri).map(|(form, _)| form), expected, "{uri}");
+        };
+        check("pieces-conversation:/ID.md", Some(Form::ConversationUri));
+        check("pieces-conversation:///ID.md", Some(Form::ConversationUri));
+        check("pieces-asset:/ID/retry.rs", Some(Form::AssetUri));
+        check("pieces-asset:/ID", Some(Form::AssetUri));
+        check("file:///ID.md", None);
+        check("pieces-asset:/x/ID", None);
+    }
+
+    /// Text that is mostly made of what references are made of.
+    fn any_text() -> impl Strategy<Value = String> {
+        let id = "[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+        let part = prop_oneof![
+            6 => id,
+            1 => id.prop_map(|id: String| id[..35].to_owned()),
+            1 => id.prop_map(|id| id.replacen('-', "g", 1)),
+            4 => "(pieces-conversation|pieces-asset|x-pieces-asset):/{0,4}",
+            2 => "(\\.md|/a%20b\\.rs|/é\\.)?[ -.:;_]?",
+            1 => "[-0-9a-f]{1,40}",
+            1 => "\r\n|\n|[ \u{2028}\té😀]",
+            1 => ".{0,5}",
+        ];
+        prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    fn any_position() -> impl Strategy<Value = (u32, u32)> {
+        let number = || prop_oneof![8 => 0u32..120, 1 => Just(u32::MAX), 1 => any::<u32>()];
+        (number(), number()).prop_map(|(line, column)| (line % 9, column))
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_slow_scan(text in any_text()) {
+            agrees_with_the_reference(&text);
+        }
+
+        #[test]
+        fn a_cursor_at_either_end_touches_it(
+            text in any_text(), utf8 in any::<bool>(), start in any_position(), end in any_position(),
+        ) {
+            cursors_touch(&text, utf8, start, end);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Tells the client what changed, as it changes.
+
+use super::offers;
+use crate::index::{Delta, RESET_ABOVE, Reader};
+use crate::lsp::state::Server;
+use crate::lsp::state::session::Started;
+use crate::lsp::text::item::conversation_item;
+use crate::sync::{Handle, State};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use tower_lsp::lsp_types::notification::Notification;
+use uuid::Uuid;
+
+/// The first change goes out at once; what follows within this time goes out together.
+const WINDOW: Duration = Duration::from_millis(50);
+
+enum DidChangeConversations {}
+
+impl Notification for DidChangeConversations {
+    type Params = Value;
+    const METHOD: &'static str = "pieces/didChangeConversations";
+}
+
+enum DidChangeStatus {}
+
+impl Notification for DidChangeStatus {
+    type Params = Value;
+    const METHOD: &'static str = "pieces/didChangeStatus";
+}
+
+/// Changes that were not sent yet.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Batch {
+    revision: u64,
+    total: usize,
+    changed: HashSet<Uuid>,
+    reset: bool,
+}
+
+impl Batch {
+    fn add(&mut self, delta: Delta) {
+        self.revision = delta.revision;
+        self.total = delta.total;
+        self.reset |= delta.reset;
+        self.changed.extend(delta.upserted);
+        self.changed.extend(delta.removed);
+        if self.reset || self.changed.len() > RESET_ABOVE {
+            self.reset = true;
+            self.changed.clear();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && !self.reset
+    }
+
+    /// The parameters of `pieces/didChangeConversations`, from the index as it is now.
+    fn into_params(self, index: &Reader) -> Value {
+        let (mut upserted, mut removed) = (Vec::new(), Vec::new());
+        for id in self.changed {
+            match index.get(id) {
+                Some(one) => upserted.push(conversation_item(&one.as_ref(), index.ties())),
+                None => removed.push(id),
+            }
+        }
+        let mut params = json!({
+            "revision": self.revision,
+            "total": self.total,
+            "upserted": upserted,
+            "removed": removed,
+        });
+        if self.reset {
+            params["reset"] = true.into();
+        }
+        params
+    }
+}
+
+/// Follows one connection until it ends.
+pub(crate) async fn follow(server: Arc<Server>, started: Started) {
+    let Started { handle, mut deltas } = started;
+    let mut statuses = handle.status.clone();
+    let mut appeared = handle.pieces_os_appeared.clone();
+    // Looked at before it is told: what changes in between is told again rather than never.
+    let mut stood = stands(&handle);
+    send_status(&server).await;
+    let mut batch = Batch::default();
+    let mut window: Option<Instant> = None;
+    loop {
+        let closes = async {
+            match window {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            delta = deltas.recv() => match delta {
+                Some(delta) => batch.add(delta),
+                None => return,
+            },
+            Ok(()) = appeared.changed() => offers::pieces_os_appeared(&server),
+            changed = statuses.changed() => match changed {
+                Ok(()) => {
+                    let now = stands(&handle);
+                    if now != stood {
+                        stood = now;
+                        server.views_changed();
+                        send_status(&server).await;
+                    }
+                }
+                Err(_) => return,
+            },
+            () = closes => window = None,
+        }
+        if window.is_none() && !batch.is_empty() {
+            while let Ok(delta) = deltas.try_recv() {
+                batch.add(delta);
+            }
+            let batch = std::mem::take(&mut batch);
+            server.index_changed(&batch.changed, batch.reset);
+            send_changes(&server, batch, &handle.index).await;
+            window = Some(Instant::now() + WINDOW);
+        }
+    }
+}
+
+/// What of the status is worth a notification: its version and times are not.
+fn stands(handle: &Handle) -> (State, Option<String>) {
+    let status = handle.status.borrow();
+    (status.state, status.error.clone())
+}
+
+/// Sends what changed, if the client wants live updates. After a reset it reads everything again, so
+/// what is older than that, such as the last words of another connection, is not for it.
+async fn send_changes(server: &Server, batch: Batch, index: &Reader) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let mut told = server.told.lock().await;
+    if batch.revision <= *told {
+        return;
+    }
+    *told = batch.revision;
+    let params = batch.into_params(index);
+    server
+        .client
+        .send_notification::<DidChangeConversations>(params)
+        .await;
+}
+
+/// Sends the status, if the client wants live updates.
+pub(crate) async fn send_status(server: &Server) {
+    if server.settings().live_updates {
+        let params = server.status();
+        server
+            .client
+            .send_notification::<DidChangeStatus>(params)
+            .await;
+    }
+}
+
+/// Tells the client to read everything again: live updates begin, or the connection is another one.
+pub(crate) async fn send_reset(server: &Server) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let mut told = server.told.lock().await;
+    let snapshot = server.session.reader().snapshot();
+    *told = snapshot.revision().max(*told);
+    let params = json!({
+        "revision": *told,
+        "total": snapshot.len(),
+        "upserted": [],
+        "removed": [],
+        "reset": true,
+    });
+    server
+        .client
+        .send_notification::<DidChangeConversations>(params)
+        .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches() {
+        let delta = |revision, upserted: &[u128], removed: &[u128]| Delta {
+            revision,
+            total: 1,
+            upserted: upserted.iter().copied().map(Uuid::from_u128).collect(),
+            removed: removed.iter().copied().map(Uuid::from_u128).collect(),
+            reset: false,
+        };
+        let check = |deltas: Vec<Delta>, changed: usize, reset: bool| {
+            let mut batch = Batch::default();
+            let revision = deltas.last().map_or(0, |delta| delta.revision);
+            deltas.into_iter().for_each(|delta| batch.add(delta));
+            assert_eq!(
+                (batch.revision, batch.changed.len(), batch.reset),
+                (revision, changed, reset)
+            );
+        };
+        check(vec![], 0, false);
+        check(
+            vec![
+                delta(1, &[1], &[]),
+                delta(2, &[1], &[2]),
+                delta(3, &[], &[1]),
+            ],
+            2,
+            false,
+        );
+        let many: Vec<u128> = (0..1000).collect();
+        check(vec![delta(1, &many, &[])], 1000, false);
+        check(vec![delta(1, &many, &[]), delta(2, &[1000], &[])], 0, true);
+        check(
+            vec![
+                delta(1, &many, &[]),
+                delta(2, &[1000], &[]),
+                delta(3, &[7], &[]),
+            ],
+            0,
+            true,
+        );
+    }
+}
