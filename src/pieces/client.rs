@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::error::{Error, Kind};
+use super::error::Error;
 use super::limits;
 use super::list::{ListParser, Unreadable};
 use super::loopback::BaseUrl;
@@ -81,19 +81,15 @@ impl Client {
     /// A client for the service at `base`. `token` is sent as a bearer token (local service only).
     ///
     /// # Errors
-    /// [`Kind::Protocol`] when the token cannot be sent, or no client can be set up at all.
+    /// [`Kind::Protocol`](super::Kind::Protocol) when the token cannot be sent, or no client can be set up at all.
     pub fn new(base: BaseUrl, token: Option<String>) -> Result<Client, Error> {
         let call = Call {
             base: &base,
             local: token.is_some(),
             post: false,
         };
-        let token = token.map(|token| bearer(&token)).transpose().map_err(|_| Error {
-            kind: Kind::Protocol,
-            message: "The token of the local service is damaged; delete the file it is in and reload the editor window.".into(),
-            status: None,
-            detail: None,
-            outcome_unknown: false,
+        let token = token.map(|token| bearer(&token)).transpose().map_err(|_| {
+            Error::protocol("The token of the local service is damaged; delete the file it is in and reload the editor window.")
         })?;
         let mut headers = HeaderMap::new();
         headers.extend(token.clone().map(|token| (AUTHORIZATION, token)));
@@ -138,7 +134,7 @@ impl Client {
     /// `GET /.well-known/version`: something like `12.5.0`, `12.6.29-staging` or `debug`.
     ///
     /// # Errors
-    /// [`Kind::Protocol`] for anything else, such as the HTML page of another program.
+    /// [`Kind::Protocol`](super::Kind::Protocol) for anything else, such as the HTML page of another program.
     pub async fn version(&self) -> Result<String, Error> {
         let version = self.text("/.well-known/version").await?;
         if is_version(&version) {

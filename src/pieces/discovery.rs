@@ -9,7 +9,7 @@ use reqwest::{StatusCode, redirect, retry};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::error::{Error, Kind};
+use super::error::Error;
 use super::limits;
 use super::loopback::BaseUrl;
 
@@ -75,7 +75,7 @@ impl Discovery {
     /// Looks for a service. Sends nothing but `GET /.well-known/health`.
     ///
     /// # Errors
-    /// [`Kind::Offline`] when none answers, and when several do: which one is meant is not ours to guess.
+    /// [`Kind::Offline`](super::Kind::Offline) when none answers, and when several do: which one is meant is not ours to guess.
     pub async fn find(&self) -> Result<Found, Error> {
         let client = prober()?;
         let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
@@ -85,14 +85,16 @@ impl Discovery {
                 return Ok(found);
             }
         }
-        Err(offline("Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.".into()))
+        Err(Error::offline(
+            "Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.",
+        ))
     }
 
     /// Looks at every place, for people who want to know why nothing is found. Sends nothing but
     /// `GET /.well-known/health`.
     ///
     /// # Errors
-    /// [`Kind::Offline`] when this machine cannot even ask.
+    /// [`Kind::Offline`](super::Kind::Offline) when this machine cannot even ask.
     pub async fn survey(&self) -> Result<Vec<(Place, Seen)>, Error> {
         let client = &prober()?;
         let files = self.port_files.iter().map(async |path| {
@@ -122,7 +124,7 @@ fn prober() -> Result<reqwest::Client, Error> {
         .pool_max_idle_per_host(0)
         .connect_timeout(limits::PROBE_CONNECT)
         .build();
-    client.map_err(|_| offline("No HTTP client can be set up on this machine; report this.".into()))
+    client.map_err(|_| Error::offline("No HTTP client can be set up on this machine; report this."))
 }
 
 /// The only service that answered, if any did.
@@ -132,7 +134,7 @@ fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<Found>, Error>
             .keys()
             .map(|port| BaseUrl::loopback(*port).to_string())
             .collect();
-        return Err(offline(format!(
+        return Err(Error::offline(format!(
             "Several Pieces services are running ({}); set `pieces.url` to the one to use.",
             urls.join(", ")
         )));
@@ -242,20 +244,11 @@ fn port_files(home: Option<PathBuf>, local_app_data: Option<PathBuf>) -> Vec<Pat
     roots.iter().map(file).collect()
 }
 
-fn offline(message: String) -> Error {
-    Error {
-        kind: Kind::Offline,
-        message,
-        status: None,
-        detail: None,
-        outcome_unknown: false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use super::super::error::Kind;
     use super::*;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;

@@ -1,4 +1,7 @@
 //! What can go wrong between us and a Pieces service, in the terms a person can act on.
+//!
+//! Every [`Error`] is made by a constructor here. What happened on the wire comes through
+//! `outcome.rs`, which knows the sentences for it.
 
 /// The closed set of failure kinds that clients of the language server see as `data.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,4 +51,73 @@ pub struct Error {
     pub detail: Option<String>,
     /// A POST left and its outcome is not known: it may have been carried out.
     pub outcome_unknown: bool,
+}
+
+impl Error {
+    /// An error of that kind without status or detail, whose outcome is known.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error {
+            kind,
+            message: message.into(),
+            status: None,
+            detail: None,
+            outcome_unknown: false,
+        }
+    }
+
+    /// [`Kind::Offline`].
+    pub fn offline(message: impl Into<String>) -> Error {
+        Error::new(Kind::Offline, message)
+    }
+
+    /// [`Kind::Timeout`].
+    pub fn timeout(message: impl Into<String>) -> Error {
+        Error::new(Kind::Timeout, message)
+    }
+
+    /// [`Kind::Protocol`].
+    pub fn protocol(message: impl Into<String>) -> Error {
+        Error::new(Kind::Protocol, message)
+    }
+
+    /// [`Kind::Offline`] where no connection was made so far and nothing is known of why.
+    pub fn not_connected() -> Error {
+        Error::offline("Not connected yet; start Pieces OS, or set `pieces.backend` to `local`.")
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Error {
+        let message = message.into();
+        Error { message, ..self }
+    }
+
+    /// The HTTP status it came with, and the start of its text.
+    #[must_use]
+    pub fn with_status(self, status: u16, detail: Option<String>) -> Error {
+        let status = Some(status);
+        Error {
+            status,
+            detail,
+            ..self
+        }
+    }
+
+    /// A POST left, and it is not known whether it was carried out.
+    #[must_use]
+    pub fn with_unknown_outcome(self) -> Error {
+        Error {
+            outcome_unknown: true,
+            ..self
+        }
+    }
+
+    /// Repeating the request does no harm, so its outcome does not matter.
+    #[must_use]
+    pub fn repeatable(self) -> Error {
+        Error {
+            outcome_unknown: false,
+            ..self
+        }
+    }
 }

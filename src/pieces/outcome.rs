@@ -1,4 +1,4 @@
-//! The one place where what happened on the wire becomes an [`Error`].
+//! Turns what happened on the wire into an [`Error`], with the sentence for it.
 
 use std::time::Duration;
 
@@ -28,39 +28,30 @@ impl Call<'_> {
         }
     }
 
-    fn error(&self, kind: Kind, message: String) -> Error {
-        Error {
-            kind,
-            message,
-            status: None,
-            detail: None,
-            outcome_unknown: false,
-        }
-    }
-
     /// The request left, and what became of it cannot be told.
     fn sent(&self, kind: Kind, message: String) -> Error {
         if !self.post {
-            return self.error(kind, message);
+            return Error::new(kind, message);
         }
         let message = format!(
             "{message}; it may have been carried out all the same, so look before you repeat it"
         );
-        Error {
-            outcome_unknown: true,
-            ..self.error(kind, message)
-        }
+        Error::new(kind, message).with_unknown_outcome()
     }
 
     /// Nothing accepts connections.
     pub(super) fn offline(&self) -> Error {
         let base = self.base;
-        self.error(
+        Error::new(
             Kind::Offline,
             if self.local {
-                format!("The local service is not running at {base}; reload the editor window to start it again.")
+                format!(
+                    "The local service is not running at {base}; reload the editor window to start it again."
+                )
             } else {
-                format!("Pieces OS is not running at {base}; start it, or set `pieces.backend` to `local`.")
+                format!(
+                    "Pieces OS is not running at {base}; start it, or set `pieces.backend` to `local`."
+                )
             },
         )
     }
@@ -82,7 +73,7 @@ impl Call<'_> {
             "{peer} at {base} has been silent for {} s; check that it still runs.",
             silence.as_secs()
         );
-        self.error(Kind::Offline, message)
+        Error::new(Kind::Offline, message)
     }
 
     /// No answer by the deadline.
@@ -98,7 +89,7 @@ impl Call<'_> {
 
     /// Our own requests keep each other waiting; nothing was sent.
     pub(super) fn queue_timeout(&self) -> Error {
-        self.error(
+        Error::new(
             Kind::Timeout,
             format!(
                 "{} is still busy with earlier requests; try again.",
@@ -127,7 +118,7 @@ impl Call<'_> {
             return self.offline();
         }
         if error.is_builder() {
-            return self.error(
+            return Error::new(
                 Kind::Protocol,
                 format!(
                     "{} is not an address that can be called; check `pieces.url`.",
@@ -157,29 +148,42 @@ impl Call<'_> {
         let detail = detail(text);
         let code = status.as_u16();
         let peer = capitalised(self.peer());
-        let plain = |kind, message| self.error(kind, message);
         let error = match code {
-            401 if self.local => plain(
+            401 if self.local => Error::new(
                 Kind::SignedOut,
-                "The local service does not accept our token; reload the editor window to read the current one.".into(),
+                "The local service does not accept our token; reload the editor window to read the current one.",
             ),
-            401 => plain(Kind::SignedOut, "Nobody is signed in to Pieces OS; sign in there and try again.".into()),
-            593 => plain(Kind::UpdateRequired, "Pieces OS wants to be updated first; update it and try again.".into()),
-            404 | 410 => plain(Kind::NotFound, format!("{peer} does not have what was asked for (any more); refresh the list.")),
-            300..=399 => plain(
+            401 => Error::new(
+                Kind::SignedOut,
+                "Nobody is signed in to Pieces OS; sign in there and try again.",
+            ),
+            593 => Error::new(
+                Kind::UpdateRequired,
+                "Pieces OS wants to be updated first; update it and try again.",
+            ),
+            404 | 410 => Error::new(
+                Kind::NotFound,
+                format!("{peer} does not have what was asked for (any more); refresh the list."),
+            ),
+            300..=399 => Error::new(
                 Kind::Refused,
-                format!("{} answered with a redirect (HTTP {code}), which is never followed; check `pieces.url`.", self.base),
+                format!(
+                    "{} answered with a redirect (HTTP {code}), which is never followed; check `pieces.url`.",
+                    self.base
+                ),
             ),
-            500..=599 if !matches!(code, 501 | 503) => {
-                self.sent(Kind::Refused, format!("{peer} failed (HTTP {code}); try again later, or restart it")).finished()
-            }
-            _ => plain(Kind::Refused, format!("{peer} refused the request (HTTP {code}); its answer says why.")),
+            500..=599 if !matches!(code, 501 | 503) => self
+                .sent(
+                    Kind::Refused,
+                    format!("{peer} failed (HTTP {code}); try again later, or restart it"),
+                )
+                .finished(),
+            _ => Error::new(
+                Kind::Refused,
+                format!("{peer} refused the request (HTTP {code}); its answer says why."),
+            ),
         };
-        Error {
-            status: Some(code),
-            detail,
-            ..error
-        }
+        error.with_status(code, detail)
     }
 
     /// [`status`](Self::status) of an answer whose text still has to be read.

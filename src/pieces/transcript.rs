@@ -211,11 +211,7 @@ impl Client {
         let input =
             json!({"engines": {"iterable": [{"query": query, "full_text": {"exact": false}}]}});
         let body = self.post(path, Some(&input), limits::SMALL_GET).await;
-        // It only reads.
-        let body = body.map_err(|error| Error {
-            outcome_unknown: false,
-            ..error
-        })?;
+        let body = body.map_err(Error::repeatable)?;
         self.decode(self.call(), wire::from_slice(&body))
     }
 }

@@ -133,11 +133,13 @@ impl Source {
     async fn local(&self) -> Result<Resolved, Error> {
         let data_dir = match &self.data_dir {
             Some(dir) => dir.clone(),
-            None => service::default_data_dir().map_err(|error| offline(error.to_string()))?,
+            None => {
+                service::default_data_dir().map_err(|error| Error::offline(error.to_string()))?
+            }
         };
         let mut held = self.attached.lock().await;
         if *self.shut.borrow() {
-            return Err(offline("This connection was ended.".into()));
+            return Err(Error::offline("This connection was ended."));
         }
         let serving = |one: &Attached| one.role == service::Role::Serving;
         if !held.as_ref().is_some_and(serving) {
@@ -148,29 +150,20 @@ impl Source {
             };
             let attached = service::attach(&options)
                 .await
-                .map_err(|error| offline(error.to_string()))?;
+                .map_err(|error| Error::offline(error.to_string()))?;
             *held = Some(attached);
         }
         let Some(attached) = held.as_mut() else {
-            return Err(offline(
-                "The local service did not start; try again.".into(),
+            return Err(Error::offline(
+                "The local service did not start; try again.",
             ));
         };
-        let base = BaseUrl::parse(&attached.url, false).map_err(|e| offline(e.to_string()))?;
+        let base =
+            BaseUrl::parse(&attached.url, false).map_err(|e| Error::offline(e.to_string()))?;
         Ok(Resolved {
             client: Client::new(base, attached.token.clone())?,
             backend: Backend::Local,
             notice: attached.notice.take(),
         })
-    }
-}
-
-fn offline(message: String) -> Error {
-    Error {
-        kind: Kind::Offline,
-        message,
-        status: None,
-        detail: None,
-        outcome_unknown: false,
     }
 }

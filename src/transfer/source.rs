@@ -494,15 +494,11 @@ async fn collection(
         Ok(body) => body,
         Err(error) => return Ok(Err(error)),
     };
-    Ok(listed(&body).ok_or_else(|| pieces::Error {
-        kind: Fault::Protocol,
-        message: format!(
+    Ok(listed(&body).ok_or_else(|| {
+        pieces::Error::protocol(format!(
             "The answer from {} is not what the Pieces API says (not a list); update Pieces OS.",
             client.base()
-        ),
-        status: None,
-        detail: None,
-        outcome_unknown: false,
+        ))
     }))
 }
 

@@ -25,16 +25,10 @@ async fn timed<T>(
 ) -> (Result<T, Error>, Duration) {
     let started = Instant::now();
     let outcome = tokio::time::timeout(within, call).await.unwrap_or_else(|_| {
-        Err(Error {
-            kind: Kind::Timeout,
-            message: format!(
-                "The service did not answer within {} s; restart it, then run `pieces-lsp doctor` again.",
-                within.as_secs()
-            ),
-            status: None,
-            detail: None,
-            outcome_unknown: false,
-        })
+        Err(Error::timeout(format!(
+            "The service did not answer within {} s; restart it, then run `pieces-lsp doctor` again.",
+            within.as_secs()
+        )))
     });
     (outcome, started.elapsed())
 }

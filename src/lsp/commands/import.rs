@@ -72,12 +72,8 @@ pub(crate) async fn import(
     let report = transfer::import(&import, shown)
         .await
         .map_err(|error| match error.cause {
-            Some(cause) => failed(crate::pieces::Error {
-                message: error.message,
-                // What was copied stays, and copying it again changes nothing.
-                outcome_unknown: false,
-                ..cause
-            }),
+            // What was copied stays, and copying it again changes nothing.
+            Some(cause) => failed(cause.with_message(error.message).repeatable()),
             None => failure(Kind::Refused, error.message),
         })?;
     if let Some(notice) = report.notice {

@@ -6,7 +6,7 @@ use super::write::learned;
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::text::item::conversation_item;
-use crate::pieces::{self, Client, Kind};
+use crate::pieces::{Client, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
 use serde_json::Value;
@@ -48,9 +48,8 @@ async fn replace_name(
     let mut fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {
-            let message =
-                "This service cannot rename conversations; rename it in Pieces itself.".into();
-            return Err(failed(pieces::Error { message, ..error }));
+            let message = "This service cannot rename conversations; rename it in Pieces itself.";
+            return Err(failed(error.with_message(message)));
         }
         Err(error) => return Err(failed(error)),
     };

@@ -8,7 +8,7 @@ use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::subject;
-use crate::pieces::{self, Client, Kind};
+use crate::pieces::{Client, Kind};
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -155,9 +155,8 @@ async fn save(
         Ok(id) => Ok(id),
         Err(error) if error.status == Some(404) => {
             let message =
-                "This service cannot save assets; save it in Pieces itself, then start from there."
-                    .into();
-            Err(failed(pieces::Error { message, ..error }))
+                "This service cannot save assets; save it in Pieces itself, then start from there.";
+            Err(failed(error.with_message(message)))
         }
         Err(error) => Err(learned(server, handle, error).await),
     }

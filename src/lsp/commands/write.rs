@@ -125,13 +125,7 @@ async fn copy(server: &Server, id: Uuid) -> std::result::Result<Deleted, pieces:
 }
 
 fn unread(kind: pieces::Kind) -> pieces::Error {
-    pieces::Error {
-        kind,
-        message: "Its messages could not be read.".into(),
-        status: None,
-        detail: None,
-        outcome_unknown: false,
-    }
+    pieces::Error::new(kind, "Its messages could not be read.")
 }
 
 /// After a POST that failed: where it may have been carried out, or what it was about is not there any

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::index::{Delta, Index, Reader};
-use crate::pieces::{BaseUrl, Client, Error, Kind};
+use crate::pieces::{BaseUrl, Client, Error};
 use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
 use crate::trash::Trash;
@@ -225,9 +225,9 @@ impl Session {
                 Ok((handle, client))
             }
             Some(Connection::Refused { status, .. }) => {
-                Err(offline(status.error.unwrap_or_default()))
+                Err(Error::offline(status.error.unwrap_or_default()))
             }
-            None => Err(offline("Not started yet; try again in a moment.".into())),
+            None => Err(Error::offline("Not started yet; try again in a moment.")),
         }
     }
 
@@ -243,15 +243,5 @@ impl Session {
         if let Some((_, Some(source))) = self.active.lock().await.take() {
             let _ = timeout(STOP, source.shutdown()).await;
         }
-    }
-}
-
-fn offline(message: String) -> Error {
-    Error {
-        kind: Kind::Offline,
-        message,
-        status: None,
-        detail: None,
-        outcome_unknown: false,
     }
 }

@@ -1,7 +1,7 @@
 //! What the rest of the program holds of a running synchroniser.
 
 use crate::index::{self, Reader};
-use crate::pieces::{Client, Error, Kind};
+use crate::pieces::{Client, Error};
 use crate::sync::Backend;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -138,20 +138,9 @@ impl Handle {
         total.await.unwrap_or_else(|_| Err(self.offline()))
     }
 
+    /// There is no connection, for the reason that the status has.
     fn offline(&self) -> Error {
-        offline(self.status.borrow().error.clone())
-    }
-}
-
-/// There is no connection.
-pub(super) fn offline(reason: Option<String>) -> Error {
-    Error {
-        kind: Kind::Offline,
-        message: reason.unwrap_or_else(|| {
-            "Not connected yet; start Pieces OS, or set `pieces.backend` to `local`.".into()
-        }),
-        status: None,
-        detail: None,
-        outcome_unknown: false,
+        let reason = self.status.borrow().error.clone();
+        reason.map_or_else(Error::not_connected, Error::offline)
     }
 }

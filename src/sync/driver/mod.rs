@@ -12,7 +12,7 @@ pub use super::service::from_wire;
 use super::service::{Finder, Service, Stream as _};
 use crate::index::Delta;
 use crate::pieces::{Client, Error, Kind, Watched};
-use handle::{Command, offline};
+use handle::Command;
 pub use handle::{Handle, State, Status, Write};
 use requests::Done;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl<F: Finder> Driver<F> {
             () = self.connect_for_ever() => {}
             () = finder.closed() => {}
         }
-        let ended = offline(Some("This connection was ended.".into()));
+        let ended = Error::offline("This connection was ended.");
         self.waiting.lost(&ended);
     }
 
@@ -309,7 +309,8 @@ impl<F: Finder> Driver<F> {
             Command::Refresh(done) => {
                 if self.service.is_none() {
                     let reason = self.status.borrow().error.clone();
-                    let _ = done.send(Err(offline(reason)));
+                    let reason = reason.map_or_else(Error::not_connected, Error::offline);
+                    let _ = done.send(Err(reason));
                     return;
                 }
                 self.waiting.for_refresh(self.machine.clock() + 1, done);
@@ -364,7 +365,7 @@ impl<F: Finder> Driver<F> {
             Err(failed) => {
                 // The machine would wait for its answer for ever.
                 tracing::error!(%failed, "a request ended without an answer");
-                return Err(End::Lost(offline(None)));
+                return Err(End::Lost(Error::not_connected()));
             }
         }
         Ok(())
@@ -386,7 +387,7 @@ impl<F: Finder> Driver<F> {
         self.tasks.spawn(async move {
             match service {
                 Some(service) => requests::carry_out(service, action).await,
-                None => requests::failed(action, offline(None)),
+                None => requests::failed(action, Error::not_connected()),
             }
         });
     }

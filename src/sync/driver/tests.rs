@@ -41,17 +41,12 @@ struct Fake {
 }
 
 fn error(status: u16) -> Error {
-    Error {
-        kind: match status {
-            0 => Kind::Offline,
-            404 | 410 => Kind::NotFound,
-            _ => Kind::Refused,
-        },
-        message: format!("failed with {status}"),
-        status: Some(status),
-        detail: None,
-        outcome_unknown: false,
-    }
+    let kind = match status {
+        0 => Kind::Offline,
+        404 | 410 => Kind::NotFound,
+        _ => Kind::Refused,
+    };
+    Error::new(kind, format!("failed with {status}")).with_status(status, None)
 }
 
 impl Fake {
