@@ -1,44 +1,27 @@
-//! Plain text for people: amounts, and colour where a terminal shows it.
+//! Plain text for people: amounts, and styles for `anstream::stdout()`, which drops them where no terminal shows
+//! them.
 
-use std::io::{self, IsTerminal};
+use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 
-/// Colours, or none.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Paint(bool);
+pub(super) fn good(text: &str) -> String {
+    styled(AnsiColor::Green.on_default(), text)
+}
 
-impl Paint {
-    /// Colours if stdout is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
-    pub(super) fn stdout() -> Self {
-        let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        // Older Windows consoles would show the codes.
-        Paint(io::stdout().is_terminal() && !objection && cfg!(not(windows)))
-    }
+pub(super) fn bad(text: &str) -> String {
+    styled(AnsiColor::Red.on_default().bold(), text)
+}
 
-    pub(super) fn good(self, text: &str) -> String {
-        self.coded(text, "32")
-    }
+pub(super) fn dim(text: &str) -> String {
+    styled(Style::new().dimmed(), text)
+}
 
-    pub(super) fn bad(self, text: &str) -> String {
-        self.coded(text, "1;31")
-    }
+pub(super) fn strong(text: &str) -> String {
+    styled(Style::new().bold(), text)
+}
 
-    pub(super) fn dim(self, text: &str) -> String {
-        self.coded(text, "2")
-    }
-
-    pub(super) fn strong(self, text: &str) -> String {
-        self.coded(text, "1")
-    }
-
-    fn coded(self, text: &str, code: &str) -> String {
-        if self.0 {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
+fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
 }
 
 /// `0.42 ms`, `12.3 ms`, `1.23 s`.

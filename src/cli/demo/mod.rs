@@ -8,7 +8,6 @@ mod editor;
 mod print;
 mod stage;
 
-use super::terminal::Paint;
 use crate::pieces::Client;
 use editor::{Editor, PATIENCE};
 use print::Printer;
@@ -53,7 +52,7 @@ const QUIET: Duration = Duration::from_millis(100);
 type Outcome<T> = Result<T, String>;
 
 pub(super) async fn run() -> ExitCode {
-    let mut printer = Printer::start(Paint::stdout());
+    let mut printer = Printer::start();
     let played = tokio::select! {
         played = play(&mut printer) => played,
         _ = tokio::signal::ctrl_c() => Err("It was interrupted".into()),

@@ -1,8 +1,8 @@
 //! The demo as it is read: numbered steps, what went there, what came back, and how long it took.
 
-use crate::cli::terminal::{Paint, count, time};
+use crate::cli::terminal::{bad, count, dim, good, strong, time};
 use serde_json::Value;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Most characters of a message that are shown.
@@ -10,7 +10,6 @@ const SHOWN: usize = 150;
 
 /// Prints the steps as they happen.
 pub(super) struct Printer {
-    paint: Paint,
     started: Instant,
     steps: usize,
     /// The title of the step under way.
@@ -18,15 +17,14 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn start(paint: Paint) -> Self {
+    pub(super) fn start() -> Self {
         let printer = Printer {
-            paint,
             started: Instant::now(),
             steps: 0,
             title: "",
         };
         let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"), " demo");
-        printer.line(&paint.strong(title));
+        printer.line(&strong(title));
         printer
             .line("An editor, the language server and the local service, on a store of their own.");
         printer
@@ -38,7 +36,7 @@ impl Printer {
         self.title = title;
         self.line("");
         let heading = format!("{}. {title}", self.steps);
-        self.line(&self.paint.strong(&heading));
+        self.line(&strong(&heading));
     }
 
     /// Something that is so.
@@ -53,7 +51,7 @@ impl Printer {
 
     /// What came back, and after how long.
     pub(super) fn came(&self, what: &str, with: &Value, after: Duration) {
-        let time = self.paint.dim(&format!("[{}]", time(after)));
+        let time = dim(&format!("[{}]", time(after)));
         self.line(&format!("   <- {} {time}", message(what, with)));
     }
 
@@ -63,7 +61,7 @@ impl Printer {
         let took = time(self.started.elapsed());
         self.line("");
         let done = format!("All {steps} did what they say, in {took}.");
-        self.line(&self.paint.good(&done));
+        self.line(&good(&done));
         self.line("Next: point your editor's LSP client at the command `pieces-lsp`.");
     }
 
@@ -71,14 +69,14 @@ impl Printer {
     pub(super) fn failed(&self, why: &str) {
         self.line("");
         let failed = format!("Step {} failed: {}.", self.steps, self.title);
-        self.line(&self.paint.bad(&failed));
+        self.line(&bad(&failed));
         self.line(&format!("{}.", why.trim_end_matches('.')));
         self.line("If that does not help, see what `pieces-lsp doctor --backend local` finds.");
     }
 
     fn line(&self, text: &str) {
         // Nobody may be reading any more; the exit code still tells.
-        let _ = writeln!(io::stdout(), "{text}");
+        let _ = writeln!(anstream::stdout(), "{text}");
     }
 }
 

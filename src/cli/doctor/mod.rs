@@ -10,7 +10,7 @@ mod store;
 
 use super::args::DoctorOptions;
 use super::common::Wanted;
-use super::terminal::Paint;
+use super::terminal::{bad, dim, good, strong};
 use crate::pieces::Client;
 use crate::sync::{Backend, Source};
 use report::{Check, Report, Used, Verdict};
@@ -28,22 +28,21 @@ const CALLS: [&str; 6] = [
 ];
 
 pub(super) async fn run(wanted: Wanted, options: DoctorOptions) -> ExitCode {
-    let paint = Paint::stdout();
-    let mut stdout = io::stdout();
     // Whoever reads it may have seen enough, as in `| head`: the exit code still tells.
     let report = if options.json {
         let report = examine(&wanted, &mut |_| ()).await;
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
-        let _ = writeln!(stdout, "{json}");
+        let _ = writeln!(io::stdout(), "{json}");
         report
     } else {
+        let mut stdout = anstream::stdout();
         let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"));
-        let _ = writeln!(stdout, "{}\n", paint.strong(title));
+        let _ = writeln!(stdout, "{}\n", strong(title));
         let report = examine(&wanted, &mut |check| {
-            let _ = show(&mut stdout, paint, check);
+            let _ = show(&mut stdout, check);
         })
         .await;
-        let _ = writeln!(stdout, "\n{}", conclusion(&report, paint));
+        let _ = writeln!(stdout, "\n{}", conclusion(&report));
         report
     };
     match report.healthy {
@@ -132,16 +131,16 @@ async fn call(client: &Client, name: &'static str) -> Check {
     }
 }
 
-fn show(out: &mut impl Write, paint: Paint, check: &Check) -> io::Result<()> {
+fn show(out: &mut impl Write, check: &Check) -> io::Result<()> {
     let mark = match check.result {
-        Verdict::Ok => paint.good("ok  "),
-        Verdict::Note => paint.strong("note"),
-        Verdict::Failed => paint.bad("FAIL"),
-        Verdict::Skipped => paint.dim("skip"),
+        Verdict::Ok => good("ok  "),
+        Verdict::Note => strong("note"),
+        Verdict::Failed => bad("FAIL"),
+        Verdict::Skipped => dim("skip"),
     };
     writeln!(out, "{mark}  {:<12} {}", check.name, check.summary)?;
     for detail in &check.details {
-        writeln!(out, "{:19}{}", "", paint.dim(detail))?;
+        writeln!(out, "{:19}{}", "", dim(detail))?;
     }
     if let Some(next) = check
         .next
@@ -153,18 +152,18 @@ fn show(out: &mut impl Write, paint: Paint, check: &Check) -> io::Result<()> {
     out.flush()
 }
 
-fn conclusion(report: &Report, paint: Paint) -> String {
+fn conclusion(report: &Report) -> String {
     match (&report.next, &report.used) {
-        (Some(next), _) => format!("{} {next}", paint.bad("Not healthy.")),
+        (Some(next), _) => format!("{} {next}", bad("Not healthy.")),
         (None, Some(used)) => format!(
             "{} The language server will use {} at {}.",
-            paint.good("Healthy."),
+            good("Healthy."),
             match used.backend {
                 Backend::Local => "the local service",
                 _ => "Pieces OS",
             },
             used.url
         ),
-        (None, None) => paint.good("Healthy."),
+        (None, None) => good("Healthy."),
     }
 }
