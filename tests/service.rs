@@ -239,7 +239,7 @@ async fn a_conversation_from_an_asset_is_tied_to_it_and_says_what_it_is() {
         "Rust",
         "2 lines",
         "> Retries.",
-        "`fn retry()`",
+        "```rs\nfn retry() {}\n```",
     ] {
         assert!(raw.contains(part), "{part} in {raw}");
     }
