@@ -3,10 +3,10 @@
 #
 #   tests/openapi.sh BINARY [EXAMPLES [SEED]]
 #
-# EXAMPLES per route (10). Never a 5xx, nothing but the statuses, types and shapes on that page, and the
+# EXAMPLES per route (10). With INSTALL_ONLY=1 it only installs schemathesis. Never a 5xx, nothing but the statuses, types and shapes on that page, and the
 # service still answers afterwards. Prints `ok NAME` or `FAIL NAME: why` per check.
 set -u
-binary=$(realpath "${1:?usage: openapi.sh BINARY [EXAMPLES [SEED]]}")
+binary=$(realpath -m "${1:?usage: openapi.sh BINARY [EXAMPLES [SEED]]}")
 examples=${2:-10} seed=${3:-1}
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=$root/tests/.cache/schemathesis-4.32.5
@@ -19,6 +19,7 @@ if ! test -e "$venv/.installed"; then
     rm -rf "$venv" && python3 -m venv "$venv" && "$venv/bin/pip" -q install schemathesis==4.32.5 \
         && touch "$venv/.installed"
 fi >&2
+test -z "${INSTALL_ONLY-}" || exit 0
 
 "$binary" service --no-token --data-dir "$scratch/data" >"$scratch/url" 2>"$scratch/log" &
 server=$!

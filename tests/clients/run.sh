@@ -5,9 +5,9 @@
 #
 # BINARY is started as `BINARY service --port N --no-token --data-dir DIR`. Pinned packages are
 # installed below CACHE_DIR (tests/.cache) once. Needs python3 with venv, node and npm, and a free
-# port in 39300-39333, where the `pieces` CLI looks. Prints `ok NAME` or `FAIL NAME: why` per check.
+# port in 39300-39333, where the `pieces` CLI looks. With INSTALL_ONLY=1 it only installs. Prints `ok NAME` or `FAIL NAME: why` per check.
 set -u
-binary=$(realpath "${1:?usage: run.sh BINARY [CACHE_DIR]}")
+binary=$(realpath -m "${1:?usage: run.sh BINARY [CACHE_DIR]}")
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${2:-$here/../.cache}
 mkdir -p "$cache" && cache=$(realpath "$cache")
@@ -21,6 +21,7 @@ ok() { echo "ok $1"; }
 fail() { echo "FAIL $1: $2"; failed=1; }
 
 "$here/install.sh" "$cache" sdk-5.0.1 sdk-4.4.1 cli-1.20.1 npm-4.1.0
+test -z "${INSTALL_ONLY-}" || exit 0
 
 # A port may be taken by anybody's outgoing connection, and be free again a moment later: try them all.
 start() { # PORT

@@ -3,6 +3,7 @@
 #
 # Editors come from Debian packages, unpacked beside the system into $cache (a folder outside the
 # clone) and patched to use the libraries they were unpacked with. Needs root and apt the first time.
+# With INSTALL_ONLY=1 in the environment a suite only installs.
 cache=${PIECES_LSP_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pieces-lsp-tests}
 mkdir -p "$cache" && cache=$(realpath "$cache")
 failed=0

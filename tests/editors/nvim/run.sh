@@ -7,7 +7,7 @@
 # ../lib.sh); NVIM in the environment is used instead where it is set. Prints `ok NAME` or
 # `FAIL NAME: why` per case. Every case has a Neovim, a store and a home of its own.
 set -u
-binary=$(realpath "${1:?usage: run.sh BINARY [CASE...]}") && shift
+binary=$(realpath -m "${1:?usage: run.sh BINARY [CASE...]}") && shift
 here=$(cd "$(dirname "$0")" && pwd)
 plugin=$(realpath "$here/../../../editors/nvim")
 . "$here/../lib.sh"
@@ -22,6 +22,7 @@ install() {
         && touch "$cache/npm-stylua-2.5.2.ok"
 }
 locked install >&2 || { fail install "see above"; exit 1; }
+test -z "${INSTALL_ONLY-}" || exit 0
 if test -z "${NVIM-}"; then
     NVIM=$cache/neovim-1/usr/bin/nvim
     export VIMRUNTIME="$cache/neovim-1/usr/share/nvim/runtime"

@@ -6,7 +6,7 @@
 #
 # What is missing is installed the first time, see ../lib.sh. Prints `ok NAME` or `FAIL NAME: why`.
 set -u
-binary=$(realpath "${1:?usage: run.sh BINARY [EDITOR...]}") && shift
+binary=$(realpath -m "${1:?usage: run.sh BINARY [EDITOR...]}") && shift
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 contain
@@ -56,6 +56,10 @@ run_editor() { # NAME
     test "$code" = 0 || fail "$1" "exit $code: $(grep -av "^ok " "$dir/out" | tail -n 40 | tr '\n' ' ')"
 }
 
+if test -n "${INSTALL_ONLY-}"; then
+    for editor in ${*:-helix emacs lsp_mode vim}; do locked "install_$editor" >&2 || failed=1; done
+    exit "$failed"
+fi
 for editor in ${*:-helix emacs lsp_mode vim}; do run_editor "$editor"; done
 nothing_left editors-nothing-is-left-running
 exit "$failed"

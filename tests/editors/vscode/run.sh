@@ -7,7 +7,7 @@
 # Prints `ok NAME` or `FAIL NAME: why`. Screenshots go to SCREENSHOTS, if given. With OLDEST=1 in the environment
 # it is the oldest VS Code that the extension supports, installed in another minute.
 set -u
-binary=$(realpath "${1:?usage: run.sh BINARY [SCREENSHOTS]}")
+binary=$(realpath -m "${1:?usage: run.sh BINARY [SCREENSHOTS]}")
 here=$(cd "$(dirname "$0")" && pwd)
 extension=$(realpath "$here/../../../editors/vscode")
 shots=${2:+$(realpath -m "$2")}
@@ -73,6 +73,7 @@ install() {
     (cd "$extension" && npm ci --no-audit --no-fund --loglevel=error)
 }
 locked install >&2 || { fail vscode-install "see above"; exit 1; }
+test -z "${INSTALL_ONLY-}" || exit 0
 PATH=$root/node24/bin:$PATH
 if (cd "$extension" && node scripts/package.mjs --target linux-x64 --binary "$binary" --out "$scratch/pieces.vsix") >"$scratch/package.log" 2>&1; then
     ok vscode-package
