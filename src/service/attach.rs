@@ -236,13 +236,14 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
     .await?;
 
     let (stop, stopped) = watch::channel(false);
-    let router = http::router(
+    let (router, upkeep) = http::router(
         opened.store.clone(),
         port,
         token.as_deref(),
         stopped.clone(),
     );
     let task = tokio::spawn(http::run(listener, router, stopped));
+    tokio::spawn(upkeep);
     Ok(Attached {
         url,
         token,

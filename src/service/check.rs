@@ -47,7 +47,7 @@ impl Served {
         };
         assert_eq!(opened.notice, None);
         let (stop, stopped) = watch::channel(false);
-        let router = http::router(opened.store.clone(), PORT, None, stopped);
+        let (router, _) = http::router(opened.store.clone(), PORT, None, stopped);
         Self {
             store: opened.store,
             router,

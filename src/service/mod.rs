@@ -13,6 +13,7 @@ mod failure;
 mod http;
 mod look;
 mod objects;
+mod old_trash;
 mod store;
 mod time;
 mod view;

@@ -10,6 +10,7 @@ mod routes;
 mod search;
 mod stream;
 mod transfer;
+mod trash;
 mod wellknown;
 
 use std::{sync::Arc, time::Duration};
@@ -33,30 +34,40 @@ use super::store::Store;
 pub(super) struct App {
     store: Arc<Store>,
     stopped: watch::Receiver<bool>,
+    trash: Arc<trash::Trash>,
 }
 
+/// The version of the API that we speak: published clients ask for 12.x.
+const VERSION: &str = "12.3.1";
 /// Largest request body.
 const BODY: usize = 32 << 20;
 /// How long a request may take, its body included; opening a stream counts, staying open does not.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// All routes behind the guard.
+/// All routes behind the guard, and what keeps the trash in order until the service stops.
 pub(super) fn router(
     store: Arc<Store>,
     port: u16,
     token: Option<&str>,
     stopped: watch::Receiver<bool>,
-) -> Router {
+) -> (Router, impl Future<Output = ()> + Send + 'static) {
     let guard = Guard::new(port, token);
-    routes::all()
-        .with_state(App { store, stopped })
+    let app = App {
+        trash: trash::Trash::new(store.dir().to_owned()),
+        store,
+        stopped,
+    };
+    let upkeep = trash::upkeep(app.clone());
+    let router = routes::all()
+        .with_state(app)
         .fallback(|| async { (StatusCode::NOT_FOUND, "Route not found") })
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn(deadline))
         .layer(middleware::from_fn_with_state(
             Arc::new(guard),
             guard::check,
-        ))
+        ));
+    (router, upkeep)
 }
 
 async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Response {

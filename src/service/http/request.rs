@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::BODY;
+use super::{BODY, VERSION};
 use crate::service::{
     Failure,
     objects::anchor::PLATFORM,
@@ -155,7 +155,7 @@ pub(super) fn ourselves(store: Uuid) -> Map<String, Value> {
     let ourselves = json!({
         "id": store.to_string(),
         "name": "OS_SERVER",
-        "version": super::wellknown::VERSION,
+        "version": VERSION,
         "platform": PLATFORM,
         "onboarded": true,
         "privacy": "OPEN",

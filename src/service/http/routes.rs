@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     App, batch, json as json_text, list, model,
     request::{Asking, Body, Id, Ids, Params, ourselves},
-    search, stream, transfer, wellknown,
+    search, stream, transfer, trash, wellknown,
 };
 use crate::service::{
     Failure,
@@ -60,6 +60,7 @@ pub(super) fn all() -> Router<App> {
         )
         .merge(search::routes())
         .merge(transfer::routes())
+        .merge(trash::routes())
         .merge(model::routes());
     for kind in Kind::ROUTED {
         router = of_kind(router, kind).merge(batch::route(kind));

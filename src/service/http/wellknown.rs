@@ -7,7 +7,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    App, json as json_text,
+    App, VERSION, json as json_text,
     request::{Body, ourselves},
     stream,
 };
@@ -16,9 +16,6 @@ use crate::service::{
     objects::{anchor::PLATFORM, seed::Seed},
     store::{self, Change, Kind, New, Store},
 };
-
-/// The version of the API that we speak: published clients ask for 12.x.
-pub(super) const VERSION: &str = "12.3.1";
 
 pub(super) async fn health(State(app): State<App>) -> String {
     format!("ok:{}", app.store.id())

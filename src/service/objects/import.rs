@@ -14,7 +14,7 @@ use super::{annotation, asset, seed::set_default, text};
 use crate::pieces::wire::live_ids;
 use crate::service::{
     Failure,
-    store::{self, Change, Kind, Link, New, Row},
+    store::{self, Change, Kind, Link, New, Row, trash::Part},
     time,
 };
 
@@ -130,6 +130,50 @@ pub(crate) fn take_over(
         }
     }
     Ok(outcomes)
+}
+
+/// One object that came in, for the trash.
+pub(super) struct Kept {
+    pub(super) part: Part,
+    /// What it says it is associated with.
+    pub(super) links: Vec<(Kind, String)>,
+    /// Makes it again, if it is an anchor or a website.
+    pub(super) seed: Option<Value>,
+}
+
+/// Reads `{"KIND": {…}}` for the trash.
+pub(super) fn kept(object: Value) -> Result<Kept, Failure> {
+    let read = Wire::read(object).and_then(|mut wire| {
+        wire.complete()?;
+        Ok(wire)
+    });
+    let wire = read.map_err(|why| Failure::invalid(format!("An object cannot be kept: {why}.")))?;
+    let seed = match wire.kind {
+        Kind::Anchor => {
+            let path = wire.points().into_iter().next();
+            let path = path.and_then(|mut point| point.as_object_mut()?.remove("fullpath"));
+            path.map(|path| json!({"type": wire.doc.get("type"), "fullpath": path}))
+        }
+        Kind::Website => {
+            let field = |key: &str| wire.doc.get(key).cloned();
+            Some(json!({"url": field("url"), "name": field("name")}))
+        }
+        _ => None,
+    };
+    let links = wire.links();
+    let owner = match wire.kind {
+        Kind::Annotation => {
+            let conversation = links.iter().find(|(kind, _)| *kind == Kind::Conversation);
+            conversation.map(|(_, id)| id.clone())
+        }
+        _ => wire.owner,
+    };
+    let created = time::grouped(wire.doc.get("created")).unwrap_or(wire.updated);
+    Ok(Kept {
+        part: Part::new(wire.kind, wire.id, owner, (created, wire.updated), wire.doc)?,
+        links,
+        seed,
+    })
 }
 
 /// One object that came in.

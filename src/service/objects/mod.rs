@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod language;
 pub(crate) mod message;
 pub(crate) mod seed;
+pub(crate) mod trash;
 pub(crate) mod website;
 
 use serde_json::{Map, Value};
@@ -55,7 +56,7 @@ fn needed(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// Deletes an object with what it owns.
+/// Deletes an object with what it owns; a conversation moves to the trash.
 pub(crate) fn delete(change: &mut Change<'_>, kind: Kind, id: &str) -> Result<(), Failure> {
     let row = store::get(change.db, kind, id)?;
     change.delete(&row)

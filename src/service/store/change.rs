@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::{
     hub::Event,
-    kind::Kind,
+    kind::{Kind, Link},
     query::{self, Row},
+    trash,
 };
 use crate::service::{Failure, time};
 
@@ -23,24 +24,6 @@ pub(crate) struct Change<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) now: i64,
     events: Vec<Event>,
-}
-
-/// One end of an association.
-#[derive(Debug, Clone)]
-pub(crate) struct Link {
-    pub(crate) kind: Kind,
-    pub(crate) seq: i64,
-    pub(crate) id: String,
-}
-
-impl From<&Row> for Link {
-    fn from(row: &Row) -> Self {
-        Self {
-            kind: row.kind,
-            seq: row.seq,
-            id: row.id.clone(),
-        }
-    }
 }
 
 /// A new object.
@@ -182,6 +165,49 @@ impl<'a> Change<'a> {
         self.index_text(moved, text)
     }
 
+    /// Puts an object of the trash back as it was.
+    pub(crate) fn put_back(
+        &mut self,
+        part: &trash::Part,
+        owner: Option<i64>,
+    ) -> Result<Link, Failure> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO entity (kind, id, owner, created, updated, doc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+        )?;
+        let mut id = part.id.clone();
+        let mut put = |id: &str| {
+            let values = params![
+                part.kind as i64,
+                id,
+                owner,
+                part.created,
+                part.updated,
+                part.doc
+            ];
+            insert.execute(values)
+        };
+        if put(&id)? == 0 {
+            // Something else has its id by now.
+            if part.kind == Kind::Conversation {
+                return Err(Failure::Exists(id));
+            }
+            id = Uuid::new_v4().to_string();
+            put(&id)?;
+        }
+        let seq = self.db.last_insert_rowid();
+        self.events.push(Event::Upsert {
+            kind: part.kind,
+            id: id.clone(),
+            updated: part.updated,
+        });
+        Ok(Link {
+            kind: part.kind,
+            seq,
+            id,
+        })
+    }
+
     /// Deletes a part of an object (a format, a path), which alone is no change of the object.
     pub(crate) fn remove_part(&mut self, row: &Row) -> Result<(), Failure> {
         for sql in [
@@ -250,9 +276,13 @@ impl<'a> Change<'a> {
         Ok(removed > 0)
     }
 
-    /// Deletes an object with all that it owns; what was associated with it counts as changed.
+    /// Deletes an object with all that it owns; what was associated with it counts as changed. A
+    /// conversation moves to the trash.
     pub(crate) fn delete(&mut self, row: &Row) -> Result<(), Failure> {
         let doomed = query::with_owned(self.db, row.seq)?;
+        if row.kind == Kind::Conversation {
+            trash::keep(self.db, row, self.now)?;
+        }
         let mut touched = HashMap::new();
         for object in &doomed {
             for other in query::neighbours(self.db, object.seq)? {
@@ -285,7 +315,7 @@ impl<'a> Change<'a> {
 }
 
 /// A document as it is stored.
-fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Failure> {
+pub(super) fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Failure> {
     if is_too_deep(kind, doc) {
         let noun = kind.noun();
         return Err(Failure::invalid(format!(
@@ -313,7 +343,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// The document less what is kept in columns or worked out.
-fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Value> {
     for key in ["id", "created", "updated"].iter().chain(kind.derived()) {
         doc.remove(*key);
     }

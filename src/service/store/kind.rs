@@ -110,3 +110,11 @@ impl Kind {
         }
     }
 }
+
+/// One end of an association.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) kind: Kind,
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+}

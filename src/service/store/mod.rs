@@ -9,6 +9,7 @@ mod kind;
 mod open;
 mod query;
 mod schema;
+pub(crate) mod trash;
 mod writer;
 
 use std::{
@@ -23,8 +24,8 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast};
 use uuid::Uuid;
 
-pub(crate) use change::{Change, Link, New, is_too_deep};
-pub(crate) use kind::Kind;
+pub(crate) use change::{Change, New, is_too_deep};
+pub(crate) use kind::{Kind, Link};
 pub(crate) use open::readable;
 pub(crate) use query::{
     Found, Row, by_seq, find, find_any, find_by_key, get, identifiers, linked, list, neighbours,
@@ -87,6 +88,11 @@ impl Store {
             turns: Semaphore::new(READERS),
         });
         Ok(Opened { store, notice })
+    }
+
+    /// The data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// The store's own id, stable for its life.

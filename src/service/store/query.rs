@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
-use super::{change::Link, hub, kind::Kind};
+use super::{
+    hub,
+    kind::{Kind, Link},
+};
 use crate::service::Failure;
 
 /// One stored object.
@@ -40,9 +43,19 @@ impl Row {
     }
 }
 
+impl From<&Row> for Link {
+    fn from(row: &Row) -> Self {
+        Self {
+            kind: row.kind,
+            seq: row.seq,
+            id: row.id.clone(),
+        }
+    }
+}
+
 const ROW: &str = "SELECT kind, seq, id, owner, created, updated, doc FROM entity";
 
-fn kind(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Kind> {
+pub(super) fn kind(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Kind> {
     let number = row.get(at)?;
     Kind::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(at, number))
 }

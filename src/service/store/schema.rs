@@ -40,6 +40,54 @@ CREATE INDEX link_b ON link (b);
 CREATE VIRTUAL TABLE search USING fts5 (
   text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
 );
+", "
+-- Deleted conversations, one line each. What they are made of is in the two tables below, so that a
+-- list reads no texts.
+CREATE TABLE trash (
+  entry    INTEGER PRIMARY KEY AUTOINCREMENT,
+  id       TEXT    NOT NULL,  -- of the conversation
+  name     TEXT    NOT NULL,
+  messages INTEGER NOT NULL,
+  origin   TEXT    NOT NULL,  -- empty: deleted here; else the service that it is a copy of
+  state    INTEGER NOT NULL,  -- 0 being copied, 1 copied, 2 deleted
+  deleted  INTEGER NOT NULL,  -- microseconds since 1970
+  day      INTEGER NOT NULL   -- how many dates the store had seen by then
+) STRICT;
+CREATE INDEX trash_id ON trash (id);
+
+-- The objects of an entry, each as in `entity`.
+CREATE TABLE trash_part (
+  part    INTEGER PRIMARY KEY,
+  entry   INTEGER NOT NULL REFERENCES trash (entry) ON DELETE CASCADE,
+  kind    INTEGER NOT NULL,
+  id      TEXT    NOT NULL,
+  owner   TEXT,               -- id of the part it dies with
+  created INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
+  doc     TEXT    NOT NULL
+) STRICT;
+CREATE INDEX trash_part_entry ON trash_part (entry, kind, part);
+CREATE INDEX trash_part_id    ON trash_part (id);
+
+-- What the parts were associated with.
+CREATE TABLE trash_link (
+  entry INTEGER NOT NULL REFERENCES trash (entry) ON DELETE CASCADE,
+  id    TEXT    NOT NULL,     -- of the part
+  kind  INTEGER NOT NULL,     -- of the other object
+  other TEXT    NOT NULL,     -- its id
+  seed  TEXT                  -- makes the other object again where it is gone
+) STRICT;
+CREATE INDEX trash_link_entry ON trash_link (entry, other);
+
+-- The dates (days since 1970, UTC) on which the store was in use. Entries of the trash expire by their
+-- number, so that a clock that is wrong for once costs nothing.
+CREATE TABLE day (date INTEGER PRIMARY KEY) STRICT;
+
+-- Conversations of another service that were restored there under a new id.
+CREATE TABLE restored (
+  old TEXT PRIMARY KEY,
+  new TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 "];
 
 /// The newest format this program reads and writes.
@@ -81,6 +129,28 @@ mod tests {
             })
             .unwrap();
         assert_eq!((version(&db).unwrap(), kept.as_str()), (NEWEST, "x"));
+    }
+
+    #[test]
+    fn a_store_of_the_first_format_keeps_what_is_in_it() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(MIGRATIONS[0]).unwrap();
+        db.execute_batch(
+            "INSERT INTO entity (kind, id, created, updated, doc) VALUES (1, 'c', 1, 2, '{}');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        migrate(&mut db).unwrap();
+        let kept: (String, i64) = db
+            .query_row("SELECT id, updated FROM entity", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(kept, ("c".to_owned(), 2));
+        let trash: i64 = db
+            .query_row("SELECT count(*) FROM trash", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!((version(&db).unwrap(), trash), (NEWEST, 0));
     }
 
     #[test]

@@ -1,0 +1,438 @@
+//! What is deleted is in the trash, as it was, and comes back once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use support::local::{Local, Method, assert_same, check_integrity, serve};
+
+const C: &str = "c0000000-0000-4000-8000-000000000001";
+const D: &str = "c0000000-0000-4000-8000-000000000002";
+const A: &str = "a0000000-0000-4000-8000-000000000001";
+
+async fn trash(local: &Local) -> Vec<Value> {
+    let listed = local.get("/pieces-lsp/trash").await;
+    listed["items"].as_array().unwrap().clone()
+}
+
+/// The names of what can be restored here.
+async fn names(local: &Local) -> Vec<String> {
+    let listed = trash(local).await.into_iter();
+    let deleted = listed.filter(|one| one["exists"] == false && one["staged"] == false);
+    deleted
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn delete(local: &Local, id: &str) -> u16 {
+    let path = format!("/conversations/{id}/delete");
+    let answer = local.try_send(Method::Post(String::new()), &path).await;
+    answer.unwrap().0
+}
+
+async fn restore(local: &Local, id: &str) -> (u16, Value) {
+    let path = format!("/pieces-lsp/restore/{id}");
+    let answer = local.try_send(Method::Post(String::new()), &path).await;
+    let (status, text) = answer.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+fn text(text: &str) -> Value {
+    json!({"string": {"raw": text}})
+}
+
+/// A conversation with everything that one can have, and its id.
+async fn whole(local: &Local) -> String {
+    let website = local
+        .post(
+            "/websites/create",
+            json!({"url": "https://a.example", "name": "A"}),
+        )
+        .await;
+    let asset = local
+        .post(
+            "/assets/create",
+            json!({"type": "SEEDED_ASSET", "asset": {"format": {"fragment": text("fn a() {}")}}}),
+        )
+        .await;
+    let created = json!({"value": "2020-01-02T03:04:05.678901Z"});
+    let seed = json!({
+        "id": C, "type": "COPILOT", "name": "Whole", "favorited": true, "created": created, "updated": created,
+        "later": {"unknown": [1, null, {"deep": true}]},
+        "messages": [
+            {"role": "USER", "fragment": text("One"), "created": created, "updated": created, "odd": 1},
+            {"role": "ASSISTANT", "fragment": text("Two"), "created": created}],
+        "anchors": [{"type": "DIRECTORY", "fullpath": "/a/b"}],
+        "annotations": [{"type": "SUMMARY", "text": "A note"}],
+        "assets": {"iterable": [{"id": asset["id"]}]},
+        "websites": {"iterable": [{"id": website["id"]}]},
+    });
+    let made = local.post("/conversations/create", seed).await;
+    let message = made["messages"]["iterable"][0]["id"].clone();
+    let about = json!({"type": "COMMENTATION", "text": "On a message", "messages": {"iterable": [{"id": message}]}});
+    local.post("/annotations/create", about).await;
+    C.to_owned()
+}
+
+/// Without the times of what was only associated with the conversation, which move.
+fn settled(mut all: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    fn forget_updated(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.remove("updated");
+                map.values_mut().for_each(forget_updated);
+            }
+            Value::Array(items) => items.iter_mut().for_each(forget_updated),
+            _ => {}
+        }
+    }
+    for (key, object) in &mut all {
+        let other = ["anchors", "assets", "websites"]
+            .iter()
+            .any(|kind| key.starts_with(kind));
+        forget_updated(if other {
+            object
+        } else {
+            &mut object["anchors"]
+        });
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_deleted_conversation_comes_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let id = whole(&local).await;
+    let before = settled(local.everything().await);
+    assert_eq!(delete(&local, &id).await, 204);
+    let listed = trash(&local).await;
+    let told = |one: &Value| {
+        ["conversation", "name", "messages", "exists", "staged"].map(|key| one[key].clone())
+    };
+    assert_eq!(
+        listed.iter().map(told).collect::<Vec<_>>(),
+        [[
+            json!(id),
+            json!("Whole"),
+            json!(2),
+            json!(false),
+            json!(false)
+        ]]
+    );
+    let gone = local.everything().await;
+    let left: Vec<_> = gone.keys().filter(|key| key.starts_with("mess")).collect();
+    assert_eq!(left, [""; 0]);
+
+    let answer = restore(&local, &id).await;
+    assert_eq!(answer, (200, json!({"conversation": id, "name": "Whole"})));
+    assert_same(&settled(local.everything().await), &before);
+    // It is found by its words, too.
+    let query = json!({"engines": {"iterable": [{"query": "Two"}]}});
+    let found = local.post("/conversations/search", query).await;
+    assert_eq!(found["iterable"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(names(&local).await, [""; 0]);
+    attached.shutdown().await;
+    check_integrity(dir.path());
+}
+
+#[tokio::test]
+async fn anchors_that_are_gone_are_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let id = whole(&local).await;
+    let anchors = local.get("/anchors").await;
+    let anchor = anchors["iterable"][0]["id"].as_str().unwrap();
+    delete(&local, &id).await;
+    local
+        .post(&format!("/anchors/{anchor}/delete"), Value::Null)
+        .await;
+    assert_eq!(restore(&local, &id).await.0, 200);
+    let anchors = local.get("/anchors").await;
+    let point = &anchors["iterable"][0]["points"]["iterable"][0]["reference"];
+    assert_eq!(point["fullpath"], "/a/b");
+    assert_eq!(anchors["iterable"][0]["type"], "DIRECTORY");
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn restoring_at_once_gives_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let id = whole(&local).await;
+    delete(&local, &id).await;
+    let both = tokio::join!(restore(&local, &id), restore(&local, &id));
+    let expected = (200, json!({"conversation": id, "name": "Whole"}));
+    assert_eq!(both, (expected.clone(), expected.clone()));
+    assert_eq!(restore(&local, &id).await, expected);
+    let all = local.get("/conversations").await;
+    assert_eq!(all["iterable"].as_array().unwrap().len(), 1);
+    assert_eq!(restore(&local, D).await.0, 410);
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_refused_delete_takes_nothing_out_of_the_trash() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let id = whole(&local).await;
+    let both = tokio::join!(delete(&local, &id), delete(&local, &id));
+    assert!(matches!(both, (204, 410) | (410, 204)), "{both:?}");
+    assert_eq!(names(&local).await, ["Whole"]);
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_that_shared_an_annotation_share_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    for (first, second) in [(C, D), (D, C)] {
+        let id = whole(&local).await;
+        let other = json!({"type": "COPILOT", "id": D, "name": "Other"});
+        local.post("/conversations/create", other).await;
+        let all = local.get("/annotations").await;
+        let notes = all["iterable"].as_array().unwrap();
+        let note = notes.iter().find(|one| one["text"] == "A note").unwrap();
+        let note = note["id"].as_str().unwrap();
+        let tie = format!("/conversation/{D}/annotations/associate/{note}");
+        local.post(&tie, Value::Null).await;
+        delete(&local, &id).await;
+        delete(&local, D).await;
+        for id in [first, second] {
+            assert_eq!(restore(&local, id).await.0, 200);
+        }
+        let other = local.get(&format!("/conversation/{D}")).await;
+        assert_eq!(other["annotations"]["iterable"], json!([{"id": note}]));
+        for id in [C, D] {
+            delete(&local, id).await;
+        }
+    }
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_conversation_larger_than_a_request_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let made = local
+        .post(
+            "/conversations/create",
+            json!({"type": "COPILOT", "name": "Large"}),
+        )
+        .await;
+    let id = made["id"].as_str().unwrap();
+    let line = "x".repeat(1023) + "\n";
+    for number in 0..40 {
+        let raw = format!("{number}\n{}", line.repeat(1024));
+        let message = json!({"role": "USER", "conversation": {"id": id}, "fragment": text(&raw)});
+        local
+            .post("/messages/create?transferables=false", message)
+            .await;
+    }
+    assert_eq!(delete(&local, id).await, 204);
+    assert_eq!(trash(&local).await[0]["messages"], 40);
+    assert_eq!(restore(&local, id).await.0, 200);
+    let path = format!("/conversation/{id}/messages?transferables=true");
+    let back = local.get(&path).await;
+    for (number, message) in back["iterable"].as_array().unwrap().iter().enumerate() {
+        let raw = message["fragment"]["string"]["raw"].as_str().unwrap();
+        assert!(raw.starts_with(&format!("{number}\n")) && raw.len() > 1 << 20);
+    }
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_came_back_by_an_import_is_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let id = whole(&local).await;
+    let kept = local.get(&format!("/conversation/{id}")).await;
+    delete(&local, &id).await;
+    local.plant(vec![json!({"conversation": kept})]).await;
+    assert_eq!(names(&local).await, [""; 0]);
+    let answer = restore(&local, &id).await;
+    assert_eq!(answer, (200, json!({"conversation": id, "name": "Whole"})));
+    attached.shutdown().await;
+}
+
+/// What the version before left for each deleted conversation.
+fn old_file(dir: &Path, number: u32, name: &str) {
+    let id = format!("c0000000-0000-4000-8000-0000000000{number:02}");
+    let message = |role: &str, raw: &str| {
+        json!({"id": uuid::Uuid::new_v4(), "role": role, "fragment": text(raw), "extra": 1,
+            "created": {"value": "2020-01-01T00:00:00Z"}, "conversation": {"id": id}})
+    };
+    let old = json!({
+        "conversation": id, "name": name, "deleted": 1_700_000_000_000_000_i64 + i64::from(number),
+        "raw": {"id": id, "name": name, "type": "COPILOT", "unknown": "kept",
+            "created": {"value": "2020-01-01T00:00:00Z"}, "updated": {"value": "2021-01-01T00:00:00Z"}},
+        "messages": [message("USER", "One"), message("ASSISTANT", "Two")],
+        "assets": [A], "files": ["/a/b.rs"],
+    });
+    let deleted = old["deleted"].as_i64().unwrap();
+    let path = dir.join(format!("{deleted:020}-{id}.json"));
+    std::fs::write(path, old.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn the_trash_of_an_older_version_is_taken_over_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("trash");
+    std::fs::create_dir(&old).unwrap();
+    old_file(&old, 1, "First");
+    old_file(&old, 2, "Second");
+    let kept = std::fs::read_dir(&old).unwrap().next().unwrap().unwrap();
+    let (name, bytes) = (kept.file_name(), std::fs::read(kept.path()).unwrap());
+    for _ in 0..2 {
+        let (attached, local) = serve(dir.path(), true).await;
+        assert_eq!(names(&local).await, ["Second", "First"]);
+        assert!(!old.exists());
+        attached.shutdown().await;
+        // As if it had been killed before the file was removed.
+        std::fs::create_dir(&old).unwrap();
+        std::fs::write(old.join(&name), &bytes).unwrap();
+    }
+    let (attached, local) = serve(dir.path(), true).await;
+    assert_eq!(names(&local).await, ["Second", "First"]);
+    assert_eq!(restore(&local, C).await.0, 200);
+    let back = local.get(&format!("/conversation/{C}")).await;
+    assert_eq!(back["unknown"], "kept");
+    assert_eq!(back["updated"]["value"], "2021-01-01T00:00:00.000000Z");
+    let anchor = &back["anchors"]["iterable"][0]["reference"];
+    assert_eq!(
+        anchor["points"]["iterable"][0]["reference"]["fullpath"],
+        "/a/b.rs"
+    );
+    let messages = local.get(&format!("/conversation/{C}/messages")).await;
+    let said = messages["iterable"].as_array().unwrap().iter();
+    let said: Vec<_> = said
+        .map(|one| one["fragment"]["string"]["raw"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["One", "Two"]);
+    attached.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_in_the_old_trash_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("trash");
+    std::fs::create_dir(&old).unwrap();
+    old_file(&old, 1, "First");
+    let path = |name: &str| old.join(name);
+    let name = |number: u32, ending: &str| {
+        format!("{number:020}-c0000000-0000-4000-8000-000000000009.{ending}")
+    };
+    std::fs::write(path(&name(3, "json")), "{").unwrap();
+    let pipe = path(&name(4, "json"));
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    std::fs::write(path(&name(5, "tmp")), "half").unwrap();
+    std::fs::write(path("note.txt"), "mine").unwrap();
+    std::fs::write(path("my.tmp"), "mine").unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let listed = local.get("/pieces-lsp/trash").await;
+    assert_eq!(listed["unreadable"], 2);
+    assert_eq!(names(&local).await, ["First"]);
+    let mut left: Vec<_> = std::fs::read_dir(&old)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            name(3, "json"),
+            name(4, "json"),
+            "my.tmp".into(),
+            "note.txt".into()
+        ]
+    );
+    attached.shutdown().await;
+}
+
+/// A copy of a conversation elsewhere, in two parts.
+async fn staged(local: &Local, name: &str, whole: bool) -> i64 {
+    let conversation = json!({"id": C, "name": name, "assets": {"iterable": [{"id": A}]}});
+    let first = json!({"origin": "elsewhere", "objects": [{"conversation": conversation}]});
+    let entry = local.post("/pieces-lsp/trash", first).await["entry"]
+        .as_i64()
+        .unwrap();
+    let message = json!({"id": uuid::Uuid::new_v4(), "role": "USER", "conversation": {"id": C}, "fragment": text("One")});
+    let rest = json!({"whole": whole, "objects": [{"message": message}]});
+    local
+        .post(&format!("/pieces-lsp/trash/{entry}/add"), rest)
+        .await;
+    entry
+}
+
+async fn settle(local: &Local, entry: i64, how: &str) -> u16 {
+    let path = format!("/pieces-lsp/trash/{entry}/{how}");
+    let answer = local.try_send(Method::Post(String::new()), &path).await;
+    answer.unwrap().0
+}
+
+#[tokio::test]
+async fn a_copy_is_listed_when_it_is_whole_and_restorable_when_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let partial = staged(&local, "Partial", false).await;
+    let refused = staged(&local, "Refused", true).await;
+    let done = staged(&local, "Done", true).await;
+    assert_eq!(settle(&local, partial, "commit").await, 410);
+    assert_eq!(settle(&local, refused, "drop").await, 204);
+    assert_eq!(restore(&local, C).await.0, 410);
+    assert_eq!(settle(&local, done, "commit").await, 204);
+    let unknown = staged(&local, "Unknown", true).await;
+    let states = |items: Vec<Value>| -> Vec<(Value, Value)> {
+        let one = |one: &Value| (one["entry"].clone(), one["staged"].clone());
+        items.iter().map(one).collect()
+    };
+    let expected = [(json!(unknown), json!(true)), (json!(done), json!(false))];
+    assert_eq!(states(trash(&local).await), expected);
+    attached.shutdown().await;
+
+    // The next start removes what was never finished, and nothing else.
+    let (attached, local) = serve(dir.path(), true).await;
+    assert_eq!(states(trash(&local).await), expected);
+    assert_eq!(restore(&local, C).await.1["name"], "Done");
+    attached.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_copy_is_restored_elsewhere_by_one_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let entry = staged(&local, "Done", true).await;
+    settle(&local, entry, "commit").await;
+    let take = format!("/pieces-lsp/trash/{entry}/take");
+    let seed = local.post(&take, Value::Null).await;
+    assert_eq!(seed["name"], "Done");
+    assert_eq!(seed["messages"][0]["fragment"], text("One"));
+    assert_eq!(seed["assets"], json!({"iterable": [{"id": A}]}));
+    assert_eq!(settle(&local, entry, "take").await, 503);
+    assert_eq!(settle(&local, entry, "release").await, 204);
+    assert_eq!(settle(&local, entry, "take").await, 200);
+    let done = format!("/pieces-lsp/trash/{entry}/restored");
+    local.post(&done, json!({"conversation": D})).await;
+    attached.shutdown().await;
+    let (attached, local) = serve(dir.path(), true).await;
+    assert_eq!(trash(&local).await, [Value::Null; 0]);
+    let ids = local.get("/pieces-lsp/restored").await;
+    assert_eq!(ids, json!({"items": {C: D}}));
+    attached.shutdown().await;
+}
