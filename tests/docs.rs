@@ -121,46 +121,227 @@ fn the_tests_that_hold_the_claims_exist() {
     }
 }
 
-#[test]
-fn the_rooms_and_their_arrows() {
+/// A table of layers on the architecture page: each with those it may use, top to bottom.
+fn layers(heading: &str) -> Vec<(&'static str, BTreeSet<&'static str>)> {
     let section = ARCHITECTURE
         .split("\n## ")
-        .find(|part| part.starts_with("The rooms\n"))
+        .find(|part| part.starts_with(&format!("{heading}\n")))
         .unwrap();
-    let documented: BTreeMap<&str, BTreeSet<&str>> = rows(section)
-        .into_iter()
-        .skip(1)
-        .map(|cells| {
-            (
-                in_code(cells[0])[0],
-                in_code(cells[1]).into_iter().collect(),
-            )
-        })
-        .collect();
-    let source = root().join("src");
-    let rooms = fs::read_dir(&source)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let rooms: Vec<PathBuf> = rooms.filter(|path| path.is_dir()).collect();
-    let names = rooms
+    let rows = rows(section).into_iter().skip(1);
+    rows.map(|cells| {
+        let uses = in_code(cells[1]).into_iter().collect();
+        (in_code(cells[0])[0], uses)
+    })
+    .collect()
+}
+
+/// The name of a module that a file or directory is.
+fn module_name(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The modules directly in a directory, each with its files; not the module that declares them.
+fn modules(directory: &Path) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = module_name(&path);
+        if !["lib", "main", "mod"].contains(&&*name) {
+            let files = match path.is_dir() {
+                true => sources(&path),
+                false => vec![path],
+            };
+            found.entry(name).or_default().extend(files);
+        }
+    }
+    found
+}
+
+/// The code of a file by module: its own, and each that is written out within it.
+fn code_by_module(file: &Path) -> Vec<(Vec<String>, String)> {
+    let relative = file.strip_prefix(root().join("src")).unwrap();
+    let names = relative.iter().map(|part| module_name(Path::new(part)));
+    let own: Vec<String> = names.filter(|name| name != "mod").collect();
+    let mut modules = vec![(own.clone(), String::new())];
+    let mut within = 0;
+    let text = fs::read_to_string(file).unwrap();
+    for line in text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+    {
+        // As rustfmt writes them: they end where a brace stands at the start of a line.
+        let declared = line.trim_start_matches("pub").trim_start_matches("(crate)");
+        let declared = declared.trim_start().strip_prefix("mod ");
+        let name = declared.and_then(|rest| rest.strip_suffix(" {"));
+        if let Some(name) = name.filter(|_| !line.starts_with(' ')) {
+            within = modules.len();
+            modules.push(([&*own, &[name.to_owned()]].concat(), String::new()));
+        } else if line == "}" {
+            within = 0;
+        }
+        modules[within].1.push_str(line);
+        modules[within].1.push('\n');
+    }
+    modules
+}
+
+/// The paths that a file names from the root of the crate or with `super`, as lists of names from the
+/// root.
+fn named_paths(file: &Path) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (module, code) in code_by_module(file) {
+        let keywords = code
+            .match_indices("crate::")
+            .chain(code.match_indices("super::"));
+        for (start, keyword) in keywords {
+            let before = code[..start].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || "_:".contains(c)) {
+                continue;
+            }
+            let mut rest = &code[start..];
+            let mut base = match keyword {
+                "crate::" => Vec::new(),
+                _ => module.clone(),
+            };
+            while let Some(after) = rest.strip_prefix("super::") {
+                base.pop();
+                rest = after;
+            }
+            expand(
+                base,
+                rest.strip_prefix("crate::").unwrap_or(rest),
+                &mut found,
+            );
+        }
+    }
+    found
+}
+
+/// Adds `base` with the path that `rest` begins with, once for each member of a group.
+fn expand(mut base: Vec<String>, mut rest: &str, found: &mut Vec<Vec<String>>) {
+    loop {
+        if let Some(group) = rest.strip_prefix('{') {
+            let (mut depth, mut from) = (0, 0);
+            for (at, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    ',' | '}' if depth == 0 => {
+                        expand(base.clone(), group[from..at].trim(), found);
+                        from = at + 1;
+                        if c == '}' {
+                            return;
+                        }
+                    }
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+            }
+            return;
+        }
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        if end > 0 && &rest[..end] != "self" {
+            base.push(rest[..end].to_owned());
+        }
+        match rest[end..].strip_prefix("::") {
+            Some(after) => rest = after,
+            None => return found.push(base),
+        }
+    }
+}
+
+#[test]
+fn paths_are_read_from_code() {
+    let check = |code: &str, expected: &[&str]| {
+        let mut found = Vec::new();
+        expand(vec!["a".into()], code, &mut found);
+        let found: Vec<String> = found.iter().map(|path| path.join("::")).collect();
+        assert_eq!(found, expected, "{code}");
+    };
+    check("b::C;", &["a::b::C"]);
+    check("*;", &["a"]);
+    check(
+        "{self, b::{C, d}, e::*};",
+        &["a", "a::b::C", "a::b::d", "a::e"],
+    );
+}
+
+/// Checks that the modules in a directory are those of the table and use what it says; returns the
+/// number of uses seen.
+fn check_layers(directory: &str, heading: &str) -> usize {
+    let documented = layers(heading);
+    let source = root().join("src").join(directory);
+    let prefix: Vec<String> = Path::new(directory)
         .iter()
-        .map(|room| room.file_name().unwrap().to_str().unwrap());
-    let names: BTreeSet<&str> = names.collect();
-    assert_eq!(names, documented.keys().copied().collect());
-    for room in &rooms {
-        let name = room.file_name().unwrap().to_str().unwrap();
-        let mut used = BTreeSet::new();
-        for file in sources(room) {
-            let text = fs::read_to_string(&file).unwrap();
-            for after in text.split("crate::").skip(1) {
-                let end = after
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap();
-                used.extend(names.get(&after[..end]));
+        .map(|part| module_name(Path::new(part)))
+        .collect();
+    let modules = modules(&source);
+    let names: BTreeSet<&str> = modules.keys().map(String::as_str).collect();
+    assert_eq!(names, documented.iter().map(|(name, _)| *name).collect());
+    let mut seen = 0;
+    for (at, (name, may_use)) in documented.iter().enumerate() {
+        let below: BTreeSet<&str> = documented[at + 1..].iter().map(|(name, _)| *name).collect();
+        assert!(
+            may_use.is_subset(&below),
+            "the table lets `{name}` use {may_use:?}"
+        );
+        for file in &modules[*name] {
+            for path in named_paths(file) {
+                let Some(used) = path.strip_prefix(&*prefix).and_then(|rest| rest.first()) else {
+                    continue;
+                };
+                let file = file.display();
+                assert!(
+                    names.contains(&**used),
+                    "{file}: `{used}` is none of {names:?}"
+                );
+                let allowed = used == name || may_use.contains(&**used);
+                assert!(allowed, "`{name}` must not use `{used}`: {file}");
+                seen += 1;
             }
         }
-        used.remove(name);
-        assert!(used.is_subset(&documented[name]), "`{name}` uses {used:?}");
+    }
+    seen
+}
+
+#[test]
+fn the_rooms_and_their_arrows() {
+    assert!(check_layers("", "The rooms") > 200);
+}
+
+#[test]
+fn the_floors_of_the_language_server() {
+    assert!(check_layers("lsp", "The floors of `src/lsp`") > 100);
+}
+
+#[test]
+fn no_circles_within_a_floor() {
+    for (floor, _) in layers("The floors of `src/lsp`") {
+        let directory = root().join("src/lsp").join(floor);
+        if !directory.is_dir() {
+            continue;
+        }
+        let modules = modules(&directory);
+        let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (name, files) in &modules {
+            for path in files.iter().flat_map(|file| named_paths(file)) {
+                if path.len() > 2 && path[0] == "lsp" && path[1] == floor && path[2] != *name {
+                    // What is in `mod.rs` itself is above its modules.
+                    assert!(
+                        modules.contains_key(&path[2]),
+                        "{floor}/{name}.rs uses {path:?}"
+                    );
+                    uses.entry(name).or_default().insert(path[2].clone());
+                }
+            }
+        }
+        while !uses.is_empty() {
+            let before = uses.len();
+            let users: BTreeSet<String> = uses.keys().map(|name| (*name).to_owned()).collect();
+            uses.retain(|_, used| !used.is_disjoint(&users));
+            assert!(uses.len() < before, "a circle within `{floor}`: {uses:?}");
+        }
     }
 }
 

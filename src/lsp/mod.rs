@@ -3,6 +3,7 @@
 
 mod commands;
 mod features;
+mod limits;
 mod rpc;
 pub mod server;
 mod state;

@@ -2,6 +2,7 @@
 
 use super::arguments::{number, optional_id, text, uri};
 use crate::index::{ConversationRef, Reader, Snapshot};
+use crate::lsp::limits::DEFAULT_LISTED;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::conversation_item;
 use crate::lsp::text::reference::{Form, id_of_uri};
@@ -12,12 +13,9 @@ use tower_lsp::jsonrpc::Result;
 use url::Url;
 use uuid::Uuid;
 
-/// How many items are listed where nothing else is asked for.
-const LIMIT: usize = 100;
-
 /// Runs the command.
 pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
-    let limit = number(argument, "limit", LIMIT)?;
+    let limit = number(argument, "limit", DEFAULT_LISTED)?;
     let offset = number(argument, "offset", 0)?;
     let query = text(argument, "query")?.unwrap_or_default().trim();
     let asset = optional_id(argument, "asset")?;

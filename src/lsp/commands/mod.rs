@@ -1,7 +1,9 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
-pub(crate) mod import;
+mod create;
+mod delete;
+mod import;
 mod list;
 mod open;
 mod raw;
@@ -9,21 +11,19 @@ mod rename;
 mod restore;
 mod search;
 mod start;
-mod write;
-
-pub(super) use rename::rename_to;
+mod trash;
 
 use crate::lsp::rpc::error::invalid;
 use crate::lsp::rpc::progress::Progress;
 use crate::lsp::state::Server;
+use crate::lsp::text::item::status_object;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// Every command that is advertised.
-pub(super) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 15] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -41,13 +41,8 @@ pub(super) const NAMES: [&str; 15] = [
     "pieces.status",
 ];
 
-/// How long a command waits for a service to be found.
-const FIND: Duration = Duration::from_secs(3);
-/// How long a person may think about a question.
-const DECIDE: Duration = Duration::from_secs(300);
-
 /// Runs a command; `argument` is null where none was given.
-pub(super) async fn execute(
+pub(crate) async fn execute(
     server: &Arc<Server>,
     name: &str,
     argument: Value,
@@ -66,8 +61,8 @@ pub(super) async fn execute(
             let _progress = progress("Starting a conversation");
             start::from_document(server, &argument).await
         }
-        "pieces.conversations.create" => write::create(server, &argument).await,
-        "pieces.conversations.delete" => write::delete(server, &argument).await,
+        "pieces.conversations.create" => create::create(server, &argument).await,
+        "pieces.conversations.delete" => delete::delete(server, &argument).await,
         "pieces.conversations.identifiers" => raw::identifiers(server).await,
         "pieces.conversations.snapshot" => {
             let _progress = progress("Reading all conversations");
@@ -81,10 +76,10 @@ pub(super) async fn execute(
         "pieces.conversations.open" => open::open(server, &argument).await,
         "pieces.conversations.rename" => rename::rename(server, &argument).await,
         "pieces.conversations.search" => search::search(server, &argument).await,
-        "pieces.conversations.trash" => restore::trash(server).await,
+        "pieces.conversations.trash" => trash::trash(server).await,
         "pieces.conversations.restore" => restore::restore(server, &argument).await,
         "pieces.import" => import::run(server, &argument, token).await,
-        "pieces.status" => Ok(server.status()),
+        "pieces.status" => Ok(status_object(&server.session)),
         _ => Err(invalid("There is no such command in pieces-lsp.")),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::arguments::id;
 use crate::lsp::features::content;
+use crate::lsp::limits::{OPENED_FILE_AGE, SHOW_TIMEOUT};
 use crate::lsp::rpc::ask;
 use crate::lsp::rpc::error::{failure, invalid};
 use crate::lsp::state::Server;
@@ -11,16 +12,9 @@ use crate::private;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{ShowDocumentParams, Url, request};
 use uuid::Uuid;
-
-/// How long the client may take to show a document.
-const SHOW: Duration = Duration::from_secs(10);
-
-/// How long a conversation stays as a file after it was opened as one.
-const KEPT: Duration = Duration::from_secs(86_400);
 
 /// Runs the command.
 pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
@@ -55,7 +49,7 @@ async fn shown(server: &Server, uri: Url) -> bool {
         take_focus: Some(true),
         selection: None,
     };
-    let answer = ask::<request::ShowDocument>(&server.client, params, SHOW).await;
+    let answer = ask::<request::ShowDocument>(&server.client, params, SHOW_TIMEOUT).await;
     answer.is_ok_and(|answer| answer.success)
 }
 
@@ -83,7 +77,7 @@ fn forget_old(dir: &Path) {
         }
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         let age = written.ok().and_then(|written| written.elapsed().ok());
-        if age.is_some_and(|age| age > KEPT) {
+        if age.is_some_and(|age| age > OPENED_FILE_AGE) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -98,7 +92,7 @@ mod tests {
     #[test]
     fn what_was_opened_long_ago_goes_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let long_ago = SystemTime::now() - 2 * KEPT;
+        let long_ago = SystemTime::now() - 2 * OPENED_FILE_AGE;
         let id = Uuid::nil();
         let names = [format!("{id}.md"), format!("{id}.txt"), "notes.md".into()];
         for name in &names {

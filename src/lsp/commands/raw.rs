@@ -1,6 +1,5 @@
 //! What the service says, passed on as it was answered.
 
-use super::FIND;
 use super::arguments::flag;
 use crate::lsp::rpc::error::{failed, failure};
 use crate::lsp::state::Server;
@@ -11,20 +10,20 @@ use tower_lsp::jsonrpc::Result;
 
 /// `pieces.conversations.identifiers`.
 pub(super) async fn identifiers(server: &Server) -> Result<Value> {
-    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (_, client) = server.session.client().await.map_err(failed)?;
     as_answered(client.identifiers().await)
 }
 
 /// `pieces.conversations.snapshot {transferables?}`.
 pub(super) async fn snapshot(server: &Server, argument: &Value) -> Result<Value> {
     let transferables = flag(argument, "transferables")?;
-    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (_, client) = server.session.client().await.map_err(failed)?;
     as_answered(client.snapshot(transferables).await)
 }
 
 /// `pieces.conversations.refresh`: everything is read again and compared.
 pub(super) async fn refresh(server: &Server) -> Result<Value> {
-    let (handle, _) = server.session.client(FIND).await.map_err(failed)?;
+    let (handle, _) = server.session.client().await.map_err(failed)?;
     let total = handle.refresh().await.map_err(failed)?;
     Ok(json!({ "total": total }))
 }

@@ -1,71 +1,48 @@
-//! `pieces.conversations.trash` and `pieces.conversations.restore {conversation}`.
+//! `pieces.conversations.restore {conversation}`.
 
-use super::FIND;
 use super::arguments::id;
-use super::write::learned;
-use crate::index::UNNAMED;
+use super::trash::in_trash;
 use crate::lsp::rpc::error::{failed, failure};
+use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
-use crate::lsp::text::item::rfc3339;
 use crate::pieces::Kind;
 use crate::sync::Write;
 use crate::sync::driver::from_wire;
-use crate::trash::{Deleted, Trash};
+use crate::trash::Deleted;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
 
-/// Runs `pieces.conversations.trash`.
-pub(super) async fn trash(server: &Server) -> Result<Value> {
-    let deleted = in_trash(server, |trash| trash.list()).await?;
-    let item = |one: &Deleted| {
-        let name = if one.name.trim().is_empty() {
-            UNNAMED
-        } else {
-            &one.name
-        };
-        json!({
-            "conversation": one.conversation,
-            "name": name,
-            "deleted": rfc3339(one.deleted),
-            "messages": one.messages.len(),
-        })
-    };
-    Ok(json!({ "items": deleted.iter().map(item).collect::<Vec<_>>() }))
-}
-
-/// Runs `pieces.conversations.restore`: creates it again, under a new id.
+/// Creates the conversation again, under a new id.
 pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let Some(deleted) = in_trash(server, move |trash| trash.get(id)).await? else {
         let what = "This conversation is not in the trash (any more); `pieces.conversations.trash` lists what is.";
         return Err(failure(Kind::NotFound, what));
     };
-    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (handle, client) = server.session.client().await.map_err(failed)?;
     let known = |asset: &Uuid| handle.index.knows_asset(*asset);
     let assets: Vec<Uuid> = deleted.assets.iter().copied().filter(known).collect();
     let seed = seed(&deleted, &assets);
     let inside = Arc::clone(server);
-    server
-        .posts
-        .run(async move {
-            match client.create(&seed, None).await {
-                Ok((_, one)) => {
-                    let one = from_wire(&one);
-                    let answer = json!({ "conversation": one.id, "name": one.as_ref().title() });
-                    inside.restored.insert(id, one.id);
-                    handle.wrote(Write::Conversation(one)).await;
-                    let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
-                    Ok(answer)
-                }
-                Err(error) => Err(learned(&inside, &handle, error).await),
+    let restoring = async move {
+        match client.create(&seed, None).await {
+            Ok((_, one)) => {
+                let one = from_wire(&one);
+                let answer = json!({ "conversation": one.id, "name": one.as_ref().title() });
+                inside.restored.insert(id, one.id);
+                handle.wrote(Write::Conversation(one)).await;
+                let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
+                Ok(answer)
             }
-        })
-        .await
+            Err(error) => Err(report_failed_write(&inside, &handle, error).await),
+        }
+    };
+    send_write(server, restoring).await
 }
 
-/// What creates it again.
+/// The body of the create.
 fn seed(deleted: &Deleted, assets: &[Uuid]) -> Value {
     let message = |raw: &Value| {
         let mut message = json!({ "role": raw["role"], "fragment": raw["fragment"] });
@@ -99,17 +76,4 @@ fn seed(deleted: &Deleted, assets: &[Uuid]) -> Value {
         seed["assets"] = json!({ "iterable": references });
     }
     seed
-}
-
-/// Does something with the trash, off the loop.
-pub(super) async fn in_trash<T: Send + 'static>(
-    server: &Server,
-    work: impl FnOnce(&Trash) -> T + Send + 'static,
-) -> Result<T> {
-    let Some(trash) = server.session.trash() else {
-        let what = "There is no directory for the trash; set `--data-dir` to one.";
-        return Err(failure(Kind::Refused, what));
-    };
-    let working = tokio::task::spawn_blocking(move || work(&trash));
-    working.await.map_err(|_| Error::internal_error())
 }

@@ -1,7 +1,7 @@
 //! `pieces.conversations.search {query, limit?}`: full text over messages, by the service.
 
-use super::FIND;
 use super::arguments::{number, text};
+use crate::lsp::limits::{DEFAULT_SEARCH_HITS, EXCERPT_CHARS, MAX_SEARCH_HITS, SEARCHES_AT_ONCE};
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::text::item::conversation_item;
@@ -11,14 +11,6 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
-
-/// How many conversations are listed where nothing else is asked for, and at most.
-const LIMIT: usize = 20;
-const MOST: usize = 100;
-/// Characters of an excerpt.
-const EXCERPT: usize = 160;
-/// Conversations looked into at once.
-const AT_ONCE: usize = 2;
 
 /// Runs the command.
 pub(super) async fn search(server: &Server, argument: &Value) -> Result<Value> {
@@ -30,8 +22,8 @@ pub(super) async fn search(server: &Server, argument: &Value) -> Result<Value> {
     if query.is_empty() {
         return Err(invalid("`query` must be some words to look for."));
     }
-    let limit = number(argument, "limit", LIMIT)?.min(MOST);
-    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    let limit = number(argument, "limit", DEFAULT_SEARCH_HITS)?.min(MAX_SEARCH_HITS);
+    let (_, client) = server.session.client().await.map_err(failed)?;
     let hits = match client.search(query).await {
         Ok(hits) => hits,
         Err(error) if error.kind == Kind::NotFound => {
@@ -53,7 +45,7 @@ pub(super) async fn search(server: &Server, argument: &Value) -> Result<Value> {
                 json!({ "conversation": item, "message": message, "excerpt": excerpt })
             }
         })
-        .buffered(AT_ONCE)
+        .buffered(SEARCHES_AT_ONCE)
         .collect::<Vec<Value>>()
         .await;
     Ok(json!({ "items": items }))
@@ -85,9 +77,12 @@ fn around(text: &str, query: &str) -> String {
         .min()
         .unwrap_or(0);
     // Lower case may be longer or shorter; near enough is good enough, but on a character.
-    let before = lower[..at].chars().count().saturating_sub(EXCERPT / 3);
-    let part: String = text.chars().skip(before).take(EXCERPT * 2).collect();
-    let cut = label(&part, EXCERPT);
+    let before = lower[..at]
+        .chars()
+        .count()
+        .saturating_sub(EXCERPT_CHARS / 3);
+    let part: String = text.chars().skip(before).take(EXCERPT_CHARS * 2).collect();
+    let cut = label(&part, EXCERPT_CHARS);
     if before > 0 { format!("…{cut}") } else { cut }
 }
 

@@ -1,10 +1,10 @@
 //! Starting a conversation from an asset, or from what is in a document.
 
-use super::FIND;
 use super::arguments::{id, structure, uri};
-use super::write::learned;
 use crate::index::UNNAMED;
+use crate::lsp::limits::{INDEX_TIMEOUT, MAX_SAVED_BYTES, READ_FILE_TIMEOUT};
 use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::subject;
@@ -14,29 +14,19 @@ use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{Range, Url};
 use uuid::Uuid;
 
-/// How long the index may take to learn of a write.
-const LEARN: Duration = Duration::from_secs(5);
-/// How long reading a file may take.
-const READ: Duration = Duration::from_secs(5);
-/// Largest text that is saved as an asset, in bytes.
-const LARGEST: usize = 8 << 20;
-
 /// `pieces.conversations.createFromAsset {asset}`.
 pub(super) async fn from_asset(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let asset = id(argument, "asset")?;
-    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (handle, client) = server.session.client().await.map_err(failed)?;
     let inside = Arc::clone(server);
-    server
-        .posts
-        .run(async move { start(&inside, &handle, &client, asset).await })
-        .await
+    let starting = async move { start(&inside, &handle, &client, asset).await };
+    send_write(server, starting).await
 }
 
 /// `pieces.conversations.startFromDocument {uri, range?}`.
@@ -49,10 +39,10 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
     let index = server.session.reader();
     let assets = subject::current_assets(&uri, document.as_ref(), range, &index).await;
     if let Some(asset) = assets.first().copied() {
-        let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+        let (handle, client) = server.session.client().await.map_err(failed)?;
         let inside = Arc::clone(server);
         let starting = async move { start(&inside, &handle, &client, asset).await };
-        return server.posts.run(starting).await;
+        return send_write(server, starting).await;
     }
     let document = match document {
         Some(document) => document,
@@ -64,36 +54,34 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
             "`uri` names an empty document; write or select something first.",
         ));
     }
-    if text.len() > LARGEST {
+    if text.len() > MAX_SAVED_BYTES {
         return Err(invalid(
             "`uri` names a document of more than 8 MiB; select the part that matters.",
         ));
     }
-    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (handle, client) = server.session.client().await.map_err(failed)?;
     let inside = Arc::clone(server);
-    server
-        .posts
-        .run(async move {
-            let key = saved_key(&uri, &text);
-            let known = inside.saved.get(&key).map(|asset| *asset);
-            let known = known.filter(|asset| handle.index.knows_asset(*asset));
-            let asset = match known {
-                Some(asset) => asset,
-                None => save(&inside, &handle, &client, &uri, &text).await?,
-            };
-            inside.saved.insert(key, asset);
-            let known = timeout(LEARN, handle.wrote(Write::Asset(asset)));
-            let (_, started) = tokio::join!(known, start(&inside, &handle, &client, asset));
-            started.map_err(|error| Error {
-                message: format!(
-                    "The text was saved as an asset, but no conversation was started: {}",
-                    error.message
-                )
-                .into(),
-                ..error
-            })
+    let starting = async move {
+        let key = saved_key(&uri, &text);
+        let known = inside.saved.get(&key).map(|asset| *asset);
+        let known = known.filter(|asset| handle.index.knows_asset(*asset));
+        let asset = match known {
+            Some(asset) => asset,
+            None => save(&inside, &handle, &client, &uri, &text).await?,
+        };
+        inside.saved.insert(key, asset);
+        let known = timeout(INDEX_TIMEOUT, handle.wrote(Write::Asset(asset)));
+        let (_, started) = tokio::join!(known, start(&inside, &handle, &client, asset));
+        started.map_err(|error| Error {
+            message: format!(
+                "The text was saved as an asset, but no conversation was started: {}",
+                error.message
+            )
+            .into(),
+            ..error
         })
-        .await
+    };
+    send_write(server, starting).await
 }
 
 /// What was saved from where: the same text is not saved twice while its anchor is on its way.
@@ -112,12 +100,12 @@ async fn start(
 ) -> Result<Value> {
     match client.create_from_asset(asset).await {
         Ok(id) => {
-            let _ = timeout(LEARN, handle.wrote(Write::Id(id))).await;
+            let _ = timeout(INDEX_TIMEOUT, handle.wrote(Write::Id(id))).await;
             let one = handle.index.get(id);
             let name = one.as_ref().map_or(UNNAMED, |one| one.as_ref().title());
             Ok(json!({ "conversation": id, "name": name }))
         }
-        Err(error) => Err(learned(server, handle, error).await),
+        Err(error) => Err(report_failed_write(server, handle, error).await),
     }
 }
 
@@ -158,7 +146,7 @@ async fn save(
                 "This service cannot save assets; save it in Pieces itself, then start from there.";
             Err(failed(error.with_message(message)))
         }
-        Err(error) => Err(learned(server, handle, error).await),
+        Err(error) => Err(report_failed_write(server, handle, error).await),
     }
 }
 
@@ -188,12 +176,12 @@ async fn read(uri: &Url, server: &Server) -> Result<Document> {
         }
         let file = tokio::fs::File::open(path).await?;
         let mut text = String::new();
-        file.take(LARGEST as u64 + 1)
+        file.take(MAX_SAVED_BYTES as u64 + 1)
             .read_to_string(&mut text)
             .await?;
         std::io::Result::Ok(text)
     };
-    match timeout(READ, reading).await {
+    match timeout(READ_FILE_TIMEOUT, reading).await {
         Ok(Ok(text)) => Ok(Document::detached(&text, server.flags().encoding)),
         _ => Err(missing("is not open and cannot be read as text")),
     }

@@ -2,6 +2,7 @@
 
 use super::diagnostics::{self, Fix};
 use crate::index::{Conversation, Reader};
+use crate::lsp::limits::{ACTION_CHARS, MAX_ACTIONS};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::label;
@@ -20,11 +21,6 @@ const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
 
 /// What is advertised.
 pub(crate) const KINDS: [CodeActionKind; 4] = [START, OPEN, DELETE, CodeActionKind::QUICKFIX];
-
-/// Most actions of one kind.
-const MOST: usize = 5;
-/// Most characters of a name in a title.
-const NAME: usize = 60;
 
 /// One action before it takes the form that the client understands.
 struct Action {
@@ -126,7 +122,7 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
             .any(|action| action.argument["conversation"] == json!(one.id))
     };
     conversations.retain(|one| !offered(one));
-    conversations.truncate(MOST);
+    conversations.truncate(MAX_ACTIONS);
     let mut others = open_and_delete(&conversations);
     if !others.is_empty() {
         // Going on comes before starting another.
@@ -160,7 +156,7 @@ fn start_from(assets: &[Uuid]) -> Vec<Action> {
         command: "pieces.conversations.createFromAsset",
         argument: json!({ "asset": asset }),
     };
-    assets.iter().take(MOST).map(action).collect()
+    assets.iter().take(MAX_ACTIONS).map(action).collect()
 }
 
 fn save_and_start(uri: &Url, range: Range) -> Action {
@@ -177,8 +173,8 @@ fn save_and_start(uri: &Url, range: Range) -> Action {
 }
 
 fn open_and_delete(conversations: &[Conversation]) -> Vec<Action> {
-    let shown = &conversations[..conversations.len().min(MOST)];
-    let name = |one: &Conversation| label(one.as_ref().title(), NAME);
+    let shown = &conversations[..conversations.len().min(MAX_ACTIONS)];
+    let name = |one: &Conversation| label(one.as_ref().title(), ACTION_CHARS);
     let open = |one: &Conversation| Action {
         kind: OPEN,
         title: format!("Open conversation “{}”", name(one)),

@@ -1,6 +1,7 @@
 //! `textDocument/completion`: links to conversations by name, after `pieces-conversation:` or `[[pieces:`.
 
 use crate::index::ConversationRef;
+use crate::lsp::limits::{COMPLETION_CHARS, MAX_COMPLETIONS, QUERY_CHARS};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::label;
@@ -16,13 +17,6 @@ use tower_lsp::lsp_types::{
 
 /// Characters after which completion is asked for.
 pub(crate) const TRIGGERS: [&str; 1] = [":"];
-/// Most items.
-const MOST: usize = 50;
-/// Most characters of a name.
-const NAME: usize = 100;
-/// Longest query that is still one, in characters: who has typed more writes something else.
-const QUERY: usize = 100;
-
 /// What is being typed.
 #[derive(Debug, PartialEq, Eq)]
 struct Typed<'a> {
@@ -47,10 +41,10 @@ pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<C
     let typed = typed(&line, document.bytes_in_line(number, cursor).start)?;
     let snapshot = server.session.reader().snapshot();
     let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
-        "" => snapshot.iter().take(MOST).collect(),
+        "" => snapshot.iter().take(MAX_COMPLETIONS).collect(),
         query => snapshot
             .search(query)
-            .take(MOST)
+            .take(MAX_COMPLETIONS)
             .map(|hit| hit.conversation)
             .collect(),
     };
@@ -81,7 +75,7 @@ fn typed(line: &str, cursor: usize) -> Option<Typed<'_>> {
             c.is_whitespace() || c == ')' || c == '>'
         }
     };
-    if query.contains(ends) || query.chars().count() > QUERY {
+    if query.contains(ends) || query.chars().count() > QUERY_CHARS {
         return None;
     }
     // Editors close brackets on their own: what they added goes with the link.
@@ -107,14 +101,14 @@ fn item(
 ) -> CompletionItem {
     let uri = conversation_uri(one.id);
     let new_text = match typed.link {
-        true if document.is_text => format!("[{}]({uri})", inline(one.title(), NAME)),
-        true => format!("[{}]({uri})", within_code(one.title(), NAME)),
+        true if document.is_text => format!("[{}]({uri})", inline(one.title(), COMPLETION_CHARS)),
+        true => format!("[{}]({uri})", within_code(one.title(), COMPLETION_CHARS)),
         false => uri,
     };
     let at = |byte| -> Position { document.position(number, byte) };
     let range = LspRange::new(at(typed.span.start), at(typed.span.end));
     CompletionItem {
-        label: label(one.title(), NAME),
+        label: label(one.title(), COMPLETION_CHARS),
         kind: Some(CompletionItemKind::REFERENCE),
         detail: Some(format!(
             "{} · {}",

@@ -1,38 +1,24 @@
 //! `workspace/textDocumentContent` (LSP 3.18): conversations and assets as documents.
 
 use crate::index::Conversation;
-use crate::lsp::rpc::ask;
+use crate::lsp::limits::ASSET_NAMES_TIMEOUT;
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
-use crate::lsp::state::asset_names::learn_names;
-use crate::lsp::state::transcripts::transcript;
-use crate::lsp::text::item::minute;
+use crate::lsp::text::item::{files_of, minute, role};
 use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
 use crate::markdown::{Part, Tie, Transcript};
-use crate::pieces::{self, Kind, Message, Role};
-use crate::sync::State;
+use crate::pieces::{self, Kind, Message};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::request::Request;
 use tower_lsp::lsp_types::{Registration, Url};
 use uuid::Uuid;
 
 /// The method, as a plain request and as the one of LSP 3.18.
 pub(crate) const METHOD: &str = "workspace/textDocumentContent";
-/// How long the client may take to note that a document changed.
-const PROMPT: Duration = Duration::from_secs(5);
-/// How long finding the service may take.
-const FIND: Duration = Duration::from_secs(3);
-
-/// How long a document waits for the names of its assets.
-const NAMES: Duration = Duration::from_millis(500);
-
 /// Parameters of the request.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Params {
@@ -43,14 +29,6 @@ pub(crate) struct Params {
 #[derive(Debug, Serialize)]
 pub(crate) struct Content {
     text: String,
-}
-
-enum Refresh {}
-
-impl Request for Refresh {
-    type Params = Value;
-    type Result = Value;
-    const METHOD: &'static str = "workspace/textDocumentContent/refresh";
 }
 
 /// What to register where the client wants registrations.
@@ -78,7 +56,7 @@ pub(crate) async fn content(server: &Arc<Server>, params: Params) -> Result<Cont
 /// A conversation as a document.
 pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
     let index = server.session.reader();
-    let (transcript, note) = match transcript(server, id).await {
+    let (transcript, note) = match server.transcripts.read(&server.session, id).await {
         Ok(transcript) => {
             let note = match transcript.missing {
                 0 => None,
@@ -101,7 +79,10 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
             "There is no such conversation (any more).",
         ));
     };
-    learn_names(server, &one.assets, NAMES).await;
+    let names = &server.asset_names;
+    names
+        .learn(&server.session, &one.assets, ASSET_NAMES_TIMEOUT)
+        .await;
     let ties = Ties::of(&one, server);
     // Rendering takes a while for a long conversation.
     let rendering = tokio::task::spawn_blocking(move || {
@@ -161,8 +142,6 @@ impl Ties {
                 uri: format!("{ASSET}:/{id}"),
             },
         };
-        let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
-        let paths: HashSet<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
         let file = |path: String| {
             let uri = Url::from_file_path(&path).ok()?;
             Some(Tie {
@@ -170,11 +149,10 @@ impl Ties {
                 uri: uri.into(),
             })
         };
-        let mut files: Vec<Tie> = paths.into_iter().filter_map(file).collect();
-        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let files = files_of(&one.anchors, index.ties());
         Ties {
             assets: one.assets.iter().map(asset).collect(),
-            files,
+            files: files.into_iter().filter_map(file).collect(),
         }
     }
 }
@@ -187,18 +165,8 @@ fn part(message: &Message) -> Part<'_> {
     }
 }
 
-/// The role for people.
-pub(crate) fn role(role: &Role) -> String {
-    match role {
-        Role::User => "User".to_owned(),
-        Role::Assistant => "Assistant".to_owned(),
-        Role::System => "System".to_owned(),
-        Role::Other(other) => other.to_lowercase().replace('_', " "),
-    }
-}
-
 async fn asset(server: &Server, id: Uuid) -> Result<String> {
-    let (_, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (_, client) = server.session.client().await.map_err(failed)?;
     let asset = client.asset_text(id).await.map_err(failed)?;
     asset.text.ok_or_else(|| {
         let what = "This asset is not a text; open it in Pieces.";
@@ -219,24 +187,4 @@ fn asset_uri(id: Uuid, name: &str) -> String {
         .remove(b'~');
     let encoded = utf8_percent_encode(name, UNRESERVED);
     format!("{ASSET}:/{id}/{encoded}")
-}
-
-/// Tells the client which of the open documents changed. What is gone, or cannot be read now, stays as the
-/// reader has it.
-pub(crate) fn refresh(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
-    let readable = matches!(server.session.status().state, State::Live | State::Syncing);
-    if !server.flags().text_document_content || !readable {
-        return;
-    }
-    let index = server.session.reader();
-    for uri in server.documents.uris() {
-        let concerned = |id: Uuid| (all || changed.contains(&id)) && index.contains(id);
-        if id_of_uri(&uri).is_some_and(|(_, id)| concerned(id)) {
-            let server = Arc::clone(server);
-            tokio::spawn(async move {
-                let params = json!({ "uri": uri });
-                let _ = ask::<Refresh>(&server.client, params, PROMPT).await;
-            });
-        }
-    }
 }

@@ -1,12 +1,12 @@
 //! Diagnostics for links whose conversation is gone, and what to do about them.
 
+use crate::lsp::limits::{ACTION_CHARS, MAX_REPLACEMENTS};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
 use crate::lsp::text::reference::{Form, Located, in_lines, touched};
 use crate::sync::State;
-use dashmap::DashMap;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,52 +18,8 @@ use tower_lsp::lsp_types::{
 const SOURCE: &str = "pieces";
 /// The `code` of a link whose conversation is gone.
 const GONE: &str = "gone";
-/// Most conversations that a broken link could be pointed to.
-const CANDIDATES: usize = 3;
-/// Most characters of a name.
-const NAME: usize = 60;
-
-/// What was published.
-#[derive(Debug, Default)]
-pub(crate) struct Published(DashMap<Url, Vec<Diagnostic>>);
-
-/// Brings the diagnostics of all open documents up to date, and takes back those of documents that were
-/// closed. To be called by one task only: two would overtake each other, and what one of them
-/// publishes for a document that has just been closed would stay.
-pub(crate) async fn publish(server: &Server) {
-    for uri in server.documents.uris() {
-        let Some(document) = server.documents.get(&uri) else {
-            continue;
-        };
-        let diagnostics = diagnose(server, &document);
-        let before = server.published.0.get(&uri).map(|before| before.clone());
-        if diagnostics != before.unwrap_or_default() {
-            server.published.0.insert(uri.clone(), diagnostics.clone());
-            let version = Some(document.version);
-            server
-                .client
-                .publish_diagnostics(uri, diagnostics, version)
-                .await;
-        }
-    }
-    let published = server.published.0.iter();
-    let published: Vec<Url> = published.map(|entry| entry.key().clone()).collect();
-    for uri in published {
-        if server.documents.get(&uri).is_some() {
-            continue;
-        }
-        if let Some((uri, before)) = server.published.0.remove(&uri)
-            && !before.is_empty()
-        {
-            server
-                .client
-                .publish_diagnostics(uri, Vec::new(), None)
-                .await;
-        }
-    }
-}
-
-fn diagnose(server: &Server, document: &Document) -> Vec<Diagnostic> {
+/// The diagnostics of a document.
+pub(crate) fn diagnose(server: &Server, document: &Document) -> Vec<Diagnostic> {
     if !server.settings().diagnostics {
         return Vec::new();
     }
@@ -121,14 +77,14 @@ pub(crate) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspR
         let alike = Some(text.trim()).filter(|text| !text.is_empty());
         let alike = alike
             .into_iter()
-            .flat_map(|text| snapshot.search(text).take(CANDIDATES));
+            .flat_map(|text| snapshot.search(text).take(MAX_REPLACEMENTS));
         let alike = alike.map(|hit| hit.conversation.to_owned());
         let candidates = restored
             .and_then(|id| index.get(id))
             .into_iter()
             .chain(alike);
-        for one in candidates.take(CANDIDATES) {
-            let title = label(one.as_ref().title(), NAME);
+        for one in candidates.take(MAX_REPLACEMENTS) {
+            let title = label(one.as_ref().title(), ACTION_CHARS);
             let target = conversation_uri(one.id);
             fix(
                 format!("Point the link to “{title}”"),

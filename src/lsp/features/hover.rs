@@ -1,23 +1,14 @@
 //! `textDocument/hover` on an id: what the conversation is about.
 
 use crate::index::Conversation;
+use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FILES, ROLE_CHARS};
 use crate::lsp::state::Server;
-use crate::lsp::state::transcripts::transcript_soon;
-use crate::lsp::text::item::{ago, counted};
+use crate::lsp::text::item::{ago, counted, files_of, role};
 use crate::lsp::text::reference::{Form, Located, touched};
 use crate::markdown::{inline, label};
 use crate::pieces::Transcript;
 use std::sync::Arc;
-use std::time::Duration;
 use tower_lsp::lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind, Range};
-
-/// How long a hover waits for messages. Without them it still says the rest.
-const MESSAGES: Duration = Duration::from_millis(250);
-/// Most characters of a name, and of an excerpt.
-const NAME: usize = 120;
-const EXCERPT: usize = 160;
-/// Most files that are named.
-const FILES: usize = 3;
 
 /// Answers the request.
 pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<Hover> {
@@ -32,9 +23,12 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
                 (found.reference.form != Form::AssetUri).then(|| index.get(found.reference.id));
             Some((found, known??))
         })?;
-    let transcript = transcript_soon(server, one.id, MESSAGES).await;
+    let transcript = server
+        .transcripts
+        .read_soon(&server.session, one.id, HOVER_TIMEOUT);
+    let transcript = transcript.await;
     let markdown = server.flags().markdown_hover;
-    let files = server.files_of(&one);
+    let files = files_of(&one.anchors, index.ties());
     let value = describe(&one, &files, transcript.as_deref(), markdown);
     let kind = if markdown {
         MarkupKind::Markdown
@@ -60,7 +54,7 @@ fn describe(
             label(text, most)
         }
     };
-    let name = text(one.as_ref().title(), NAME);
+    let name = text(one.as_ref().title(), HOVER_CHARS);
     let mut lines = vec![if markdown {
         format!("**{name}**")
     } else {
@@ -74,11 +68,11 @@ fn describe(
     if !files.is_empty() {
         let mut named: Vec<String> = files
             .iter()
-            .take(FILES)
-            .map(|file| text(file, NAME))
+            .take(MAX_HOVER_FILES)
+            .map(|file| text(file, HOVER_CHARS))
             .collect();
-        if files.len() > FILES {
-            named.push(format!("{} more", files.len() - FILES));
+        if files.len() > MAX_HOVER_FILES {
+            named.push(format!("{} more", files.len() - MAX_HOVER_FILES));
         }
         lines.push(named.join(", "));
     }
@@ -94,8 +88,8 @@ fn describe(
             .as_deref()
             .filter(|said| !said.trim().is_empty())
         {
-            let role = text(&super::content::role(&message.role), 40);
-            lines.push(format!("{role}: {}", text(said, EXCERPT)));
+            let role = text(&role(&message.role), ROLE_CHARS);
+            lines.push(format!("{role}: {}", text(said, EXCERPT_CHARS)));
         }
     }
     lines.join(if markdown { "\n\n" } else { "\n" })

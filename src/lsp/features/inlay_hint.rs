@@ -1,12 +1,10 @@
 //! `textDocument/inlayHint`: the name of a conversation behind its bare id.
 
+use crate::lsp::limits::HINT_CHARS;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::label;
 use crate::lsp::text::reference::{Form, in_lines};
 use tower_lsp::lsp_types::{InlayHint, InlayHintKind, InlayHintLabel, InlayHintParams};
-
-/// Most characters of a name.
-const NAME: usize = 40;
 
 /// Answers the request.
 pub(crate) fn inlay_hints(server: &Server, params: &InlayHintParams) -> Option<Vec<InlayHint>> {
@@ -22,7 +20,7 @@ pub(crate) fn inlay_hints(server: &Server, params: &InlayHintParams) -> Option<V
             let one = index.get(found.reference.id)?;
             Some(InlayHint {
                 position: found.range(&document).end,
-                label: InlayHintLabel::String(label(one.as_ref().title(), NAME)),
+                label: InlayHintLabel::String(label(one.as_ref().title(), HINT_CHARS)),
                 kind: Some(InlayHintKind::TYPE),
                 text_edits: None,
                 tooltip: None,

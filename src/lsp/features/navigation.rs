@@ -1,6 +1,7 @@
 //! Links, definitions and references: from an id in any text to its conversation.
 
 use crate::index::Reader;
+use crate::lsp::limits::QUESTION_CHARS;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
@@ -10,9 +11,6 @@ use tower_lsp::lsp_types::{
     Position, Range, ReferenceParams, TextDocumentPositionParams, Url,
 };
 use uuid::Uuid;
-
-/// Most characters of a name in a tooltip.
-const NAME: usize = 80;
 
 /// `textDocument/documentLink`: every known id.
 pub(crate) fn links(server: &Server, params: &DocumentLinkParams) -> Option<Vec<DocumentLink>> {
@@ -81,7 +79,7 @@ fn target(found: &Located, index: &Reader) -> Option<(Url, Option<String>)> {
         && let Some(one) = index.get(id)
     {
         let uri = Url::parse(&conversation_uri(id)).ok()?;
-        return Some((uri, Some(label(one.as_ref().title(), NAME))));
+        return Some((uri, Some(label(one.as_ref().title(), QUESTION_CHARS))));
     }
     if found.reference.form != Form::ConversationUri && index.knows_asset(id) {
         let uri = Url::parse(&format!("{}:/{id}", crate::lsp::text::reference::ASSET)).ok()?;

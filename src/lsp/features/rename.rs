@@ -1,10 +1,16 @@
 //! `textDocument/rename` on a reference, or on the title of a conversation's document.
 
-use crate::lsp::commands::rename_to;
-use crate::lsp::rpc::error::invalid;
+use crate::lsp::limits::MAX_NAME_CHARS;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
+use crate::lsp::text::item::conversation_item;
 use crate::lsp::text::reference::{Form, id_of_uri, touched};
+use crate::pieces::{Client, Kind};
+use crate::sync::driver::from_wire;
+use crate::sync::{Handle, Write};
+use serde_json::Value;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{
@@ -42,7 +48,7 @@ pub(crate) async fn rename(
             "`position` is not on a conversation that can be renamed.",
         ));
     };
-    rename_to(server, id, &params.new_name).await?;
+    rename_conversation(server, id, &params.new_name).await?;
     Ok(Some(WorkspaceEdit::default()))
 }
 
@@ -66,4 +72,58 @@ fn subject(
         })
         .map(|found| (found.reference.id, found.range(document)))
         .next()
+}
+
+/// Renames a conversation unless it was renamed elsewhere since the index last saw it.
+///
+/// # Errors
+/// Those of the service; `refused` if the index has another name.
+pub(crate) async fn rename_conversation(
+    server: &Arc<Server>,
+    id: Uuid,
+    name: &str,
+) -> Result<Value> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.contains(char::is_control) {
+        return Err(invalid("`name` must be one line of 1 to 1000 characters."));
+    }
+    let (handle, client) = server.session.client().await.map_err(failed)?;
+    let inside = Arc::clone(server);
+    let renaming = async move { replace_name(&inside, &handle, &client, id, name).await };
+    send_write(server, renaming).await
+}
+
+async fn replace_name(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    id: Uuid,
+    name: String,
+) -> Result<Value> {
+    let known = handle.index.get(id);
+    // The whole object is written back, so it is fetched now and keeps every field we do not know.
+    let mut fresh = match client.conversation_raw(id, false).await {
+        Ok(fresh) => fresh,
+        Err(error) if error.status == Some(404) && known.is_some() => {
+            let message = "This service cannot rename conversations; rename it in Pieces itself.";
+            return Err(failed(error.with_message(message)));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let current = fresh["name"].as_str().unwrap_or_default();
+    if known.is_some_and(|known| known.name != current) {
+        handle.wrote(Write::Unknown).await;
+        let what = "The conversation was renamed elsewhere in the meantime; look at its new name and try again.";
+        return Err(failure(Kind::Refused, what));
+    }
+    fresh["name"] = name.into();
+    match client.update(&fresh).await {
+        Ok(one) => {
+            let one = from_wire(&one);
+            let item = conversation_item(&one.as_ref(), handle.index.ties());
+            handle.wrote(Write::Conversation(one)).await;
+            Ok(item)
+        }
+        Err(error) => Err(report_failed_write(server, handle, error).await),
+    }
 }

@@ -1,6 +1,7 @@
 //! Conversations as workspace symbols, and the inside of a conversation's document.
 
 use crate::index::{ConversationRef, Reader};
+use crate::lsp::limits::{MAX_SYMBOLS, SYMBOL_CHARS};
 use crate::lsp::state::Server;
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
@@ -11,11 +12,6 @@ use tower_lsp::lsp_types::{
     DocumentSymbol, DocumentSymbolResponse, FoldingRange, FoldingRangeKind, Location, Position,
     Range, SymbolInformation, SymbolKind, Url,
 };
-
-/// Most symbols of one answer: encoding them takes longer than finding them.
-const MOST: usize = 128;
-/// Most characters of a name.
-const NAME: usize = 200;
 
 /// `workspace/symbol`: conversations by name, best first; the newest where nothing is asked for.
 pub(crate) async fn workspace_symbols(server: &Server, query: String) -> Vec<SymbolInformation> {
@@ -30,11 +26,11 @@ fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
     if query.is_empty() {
         return snapshot
             .iter()
-            .take(MOST)
+            .take(MAX_SYMBOLS)
             .filter_map(|one| symbol(&one))
             .collect();
     }
-    let hits = snapshot.search(query).take(MOST);
+    let hits = snapshot.search(query).take(MAX_SYMBOLS);
     hits.filter_map(|hit| symbol(&hit.conversation)).collect()
 }
 
@@ -42,7 +38,7 @@ fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
 fn symbol(one: &ConversationRef<'_>) -> Option<SymbolInformation> {
     let uri = Url::parse(&conversation_uri(one.id)).ok()?;
     Some(SymbolInformation {
-        name: label(one.title(), NAME),
+        name: label(one.title(), SYMBOL_CHARS),
         kind: SymbolKind::EVENT,
         tags: None,
         deprecated: None,

@@ -1,18 +1,14 @@
 //! One handler at work: nothing it does can take the server down with it.
 
 use super::context::RequestContext;
+use crate::lsp::limits::{FOREIGN_NAME_CHARS, SLOW_HANDLER};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tower_lsp::ExitedError;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Response, Result};
-
-/// A handler that computes for longer than this without a break holds up everything behind it.
-const SLOW: Duration = Duration::from_millis(50);
-/// Most characters of a method name that are logged: the name comes from the client.
-const LOGGED_NAME: usize = 64;
 
 /// What the service answers: nothing to a notification.
 type Answer = std::result::Result<Option<Response>, ExitedError>;
@@ -30,7 +26,7 @@ impl Handler {
         context: Option<RequestContext>,
         call: Pin<Box<dyn Future<Output = Answer> + Send>>,
     ) -> Self {
-        let method: String = method.chars().take(LOGGED_NAME).collect();
+        let method: String = method.chars().take(FOREIGN_NAME_CHARS).collect();
         let call = match context {
             None => call,
             Some(context) => Box::pin(context.scope(call)),
@@ -51,7 +47,7 @@ impl Future for Handler {
         let started = Instant::now();
         let polled = catch_unwind(AssertUnwindSafe(|| self.call.as_mut().poll(cx)));
         let took = started.elapsed();
-        if took > SLOW {
+        if took > SLOW_HANDLER {
             tracing::warn!(method = self.method, ?took, "slow handler");
         }
         match polled {

@@ -7,5 +7,6 @@ mod handler;
 pub(crate) mod panics;
 pub(crate) mod progress;
 pub(crate) mod serve;
+pub(crate) mod write;
 
 pub(crate) use ask::ask;

@@ -1,21 +1,16 @@
 //! `window/workDoneProgress` around what takes long.
 
 use super::ask;
+use crate::lsp::limits::{EDITOR_TIMEOUT, PROGRESS_DELAY};
 use crate::lsp::state::Server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tower_lsp::lsp_types::notification::Progress as ProgressNotification;
 use tower_lsp::lsp_types::{
     ProgressParams, ProgressParamsValue, ProgressToken, WorkDoneProgress, WorkDoneProgressBegin,
     WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport, request,
 };
-
-/// What is done by then shows no progress: a flash helps nobody.
-const QUIET: Duration = Duration::from_millis(300);
-/// How long the client may take to set up its side.
-const PROMPT: Duration = Duration::from_secs(2);
 
 /// Something that takes long, for as long as it lives.
 pub(crate) struct Progress(Option<mpsc::UnboundedSender<Report>>);
@@ -59,7 +54,7 @@ async fn show(
         Some(token) => token,
         None => {
             let wait = async { while reports.recv().await.is_some() {} };
-            if tokio::time::timeout(QUIET, wait).await.is_ok() {
+            if tokio::time::timeout(PROGRESS_DELAY, wait).await.is_ok() {
                 return;
             }
             static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +63,8 @@ async fn show(
             let params = WorkDoneProgressCreateParams {
                 token: token.clone(),
             };
-            let created = ask::<request::WorkDoneProgressCreate>(&server.client, params, PROMPT);
+            let created =
+                ask::<request::WorkDoneProgressCreate>(&server.client, params, EDITOR_TIMEOUT);
             if created.await.is_err() {
                 return;
             }

@@ -7,6 +7,7 @@
 
 use super::context::RequestContext;
 use super::handler::Handler;
+use crate::lsp::limits::MAX_UNANSWERED;
 use crate::transport::{End, Fault, Id, Inbound, Output, parent};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -27,29 +28,13 @@ use tower_service::Service;
 #[cfg(test)]
 mod tests;
 
-/// Most of our requests that the client may leave unanswered. Each holds a task, so the oldest is
-/// taken for refused when there are more.
-const ASKED: usize = 1_024;
-
 /// What the server wants of the messages beyond what tower-lsp's types can carry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Hooks {
     /// Receives the parameters of `initialize` as they came, before its handler runs.
     pub initialize_params: Arc<OnceLock<Value>>,
-    /// Edits the result of `initialize` on its way out.
-    pub patch_initialize_result: fn(&mut Value),
     /// A process to die with, besides the `processId` of `initialize`.
     pub parent: Option<i64>,
-}
-
-impl Default for Hooks {
-    fn default() -> Self {
-        Self {
-            initialize_params: Arc::default(),
-            patch_initialize_result: |_| (),
-            parent: None,
-        }
-    }
 }
 
 /// Serves until the client leaves, and returns the exit code: 0 after a `shutdown`, else 1.
@@ -79,7 +64,6 @@ pub async fn serve<S: LanguageServer>(
         shutdown_seen: false,
         parents: FuturesUnordered::new(),
         initialize_params: hooks.initialize_params,
-        patch_initialize_result: hooks.patch_initialize_result,
     };
     session.parents.extend(hooks.parent.map(watched));
 
@@ -142,7 +126,6 @@ struct Session<S> {
     /// Resolves when a process ends that we must not outlive.
     parents: FuturesUnordered<BoxFuture<'static, ()>>,
     initialize_params: Arc<OnceLock<Value>>,
-    patch_initialize_result: fn(&mut Value),
 }
 
 /// A request whose handler is waiting.
@@ -216,10 +199,9 @@ impl<S: LanguageServer> Session<S> {
         let context = RequestContext::default();
         let request = Request::build(method.clone()).id(i64::from(ticket));
         let mut handler = self.call(request, &method, params, Some(context.clone()));
-        let patch = (stage == Stage::Initialize).then_some(self.patch_initialize_result);
         match handler.poll_once() {
             Poll::Ready(outcome) => {
-                let finished = Finished::new(id, ticket, outcome, patch);
+                let finished = Finished::new(id, ticket, outcome);
                 self.advance(stage, finished.succeeded);
                 self.answer(finished.body);
             }
@@ -228,7 +210,7 @@ impl<S: LanguageServer> Session<S> {
                 let task = tokio::spawn(async move {
                     let outcome = handler.await;
                     // Nobody listens any more only when the process is about to end.
-                    let _ = sender.send(Finished::new(id, ticket, outcome, patch));
+                    let _ = sender.send(Finished::new(id, ticket, outcome));
                 });
                 let running = Running {
                     ticket,
@@ -428,7 +410,7 @@ impl<S: LanguageServer> Session<S> {
     fn forward(&mut self, request: &Request) {
         self.asked.extend(request.id().cloned());
         self.output.send(to_bytes(request));
-        if self.asked.len() > ASKED
+        if self.asked.len() > MAX_UNANSWERED
             && let Some(oldest) = self.asked.pop_front()
         {
             self.pass_on(Response::from_error(oldest, Error::request_cancelled()));
@@ -438,17 +420,9 @@ impl<S: LanguageServer> Session<S> {
 
 impl Finished {
     /// Encodes the answer, in the task of the handler where there is one.
-    fn new(
-        id: Id,
-        ticket: i32,
-        outcome: Option<jsonrpc::Result<Value>>,
-        patch: Option<fn(&mut Value)>,
-    ) -> Self {
+    fn new(id: Id, ticket: i32, outcome: Option<jsonrpc::Result<Value>>) -> Self {
         // The service stays silent on unknown `$/` requests; a request needs an answer.
-        let mut outcome = outcome.unwrap_or_else(|| Err(Error::method_not_found()));
-        if let (Ok(result), Some(patch)) = (&mut outcome, patch) {
-            patch(result);
-        }
+        let outcome = outcome.unwrap_or_else(|| Err(Error::method_not_found()));
         let succeeded = outcome.is_ok();
         let body = encode(&id, outcome);
         Self {

@@ -1,16 +1,12 @@
 //! The names of assets, asked for when they are first shown.
 
-use crate::lsp::state::Server;
+use super::session::Session;
+use crate::lsp::limits::MAX_ASSET_NAMES;
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
-
-/// How long finding the service may take.
-const FIND: Duration = Duration::from_secs(3);
-/// Most names that are remembered.
-const MOST: usize = 4096;
 
 /// The names that were asked for; `None`: there is none, or nobody told.
 #[derive(Debug, Default)]
@@ -26,28 +22,27 @@ impl AssetNames {
     pub fn clear(&self) {
         self.0.clear();
     }
-}
-
-/// Asks for the names of these assets that are not known, and waits at most `within` for them. What comes
-/// later is there the next time.
-pub(crate) async fn learn_names(server: &Arc<Server>, ids: &[Uuid], within: Duration) {
-    let new = |id: &Uuid| !server.asset_names.0.contains_key(id);
-    let wanted: Vec<Uuid> = ids.iter().copied().filter(new).collect();
-    if wanted.is_empty() {
-        return;
-    }
-    let inside = Arc::clone(server);
-    let asking = tokio::spawn(async move {
-        let Ok((_, client)) = inside.session.client(FIND).await else {
+    /// Asks for the names that are not known yet, and waits for them at most `within`. Those that come
+    /// later are there the next time.
+    pub async fn learn(self: &Arc<Self>, session: &Arc<Session>, ids: &[Uuid], within: Duration) {
+        let new = |id: &Uuid| !self.0.contains_key(id);
+        let wanted: Vec<Uuid> = ids.iter().copied().filter(new).collect();
+        if wanted.is_empty() {
             return;
-        };
-        if inside.asset_names.0.len() > MOST {
-            inside.asset_names.clear();
         }
-        for id in wanted {
-            let name = client.asset_name(id).await.ok().flatten();
-            inside.asset_names.0.insert(id, name);
-        }
-    });
-    let _ = timeout(within, asking).await;
+        let (names, session) = (Arc::clone(self), Arc::clone(session));
+        let asking = tokio::spawn(async move {
+            let Ok((_, client)) = session.client().await else {
+                return;
+            };
+            if names.0.len() > MAX_ASSET_NAMES {
+                names.clear();
+            }
+            for id in wanted {
+                let name = client.asset_name(id).await.ok().flatten();
+                names.0.insert(id, name);
+            }
+        });
+        let _ = timeout(within, asking).await;
+    }
 }

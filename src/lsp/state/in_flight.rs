@@ -1,57 +1,49 @@
-//! Requests that change something: each is sent at most once and is not cut off.
+//! Requests that change something: what has been sent is not cut off.
 
-use crate::lsp::rpc::context::RequestContext;
-use std::time::Duration;
+use crate::lsp::limits::WRITE_GRACE;
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio::time::timeout;
-use tower_lsp::jsonrpc::{Error, Result};
 
-/// How long what is under way may take when the editor leaves. Editors kill after two seconds.
-const GRACE: Duration = Duration::from_millis(1500);
-
-/// The POSTs under way.
+/// Counts the writes that are in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Posts(watch::Sender<usize>);
+pub(crate) struct InFlightWrites(watch::Sender<usize>);
 
-/// Counts one POST for as long as it lives.
-struct Under(watch::Sender<usize>);
+/// Counts one write for as long as it lives.
+struct InFlightGuard(watch::Sender<usize>);
 
-impl Drop for Under {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }
 }
 
-impl Posts {
-    /// Runs `work`, which posts, in a task of its own: cancelling the request stops the waiting, not
-    /// the work. A request that was cancelled before is not carried out at all.
+impl InFlightWrites {
+    /// Runs `write` in a task of its own: dropping this future stops the waiting, not the write.
     ///
     /// # Errors
-    /// Those of `work`, or "cancelled".
+    /// If `write` panicked.
     pub async fn run<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        if RequestContext::current().is_some_and(|context| !context.post_left()) {
-            return Err(Error::request_cancelled());
-        }
+        write: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
         self.0.send_modify(|count| *count += 1);
-        let under = Under(self.0.clone());
+        let guard = InFlightGuard(self.0.clone());
         let task = tokio::spawn(async move {
-            let _under = under;
-            work.await
+            let _guard = guard;
+            write.await
         });
-        task.await.map_err(|_| Error::internal_error())?
+        task.await
     }
 
-    /// Waits for what is under way, for a moment.
+    /// Waits for the writes in flight, for [`WRITE_GRACE`] at most.
     pub async fn finish(&self) {
         let mut count = self.0.subscribe();
-        if timeout(GRACE, count.wait_for(|count| *count == 0))
+        if timeout(WRITE_GRACE, count.wait_for(|count| *count == 0))
             .await
             .is_err()
         {
-            tracing::warn!("leaving before every request was answered");
+            tracing::warn!("leaving with writes in flight");
         }
     }
 }

@@ -1,98 +1,106 @@
-//! What the session with one editor shares: its state, which the floors above read and change.
+//! The state of a session with one editor. The floors above read and change it.
 
 pub(crate) mod asset_names;
 pub(crate) mod capabilities;
 pub(crate) mod document;
+pub(crate) mod event;
 pub(crate) mod in_flight;
 pub(crate) mod session;
 pub(crate) mod settings;
+pub(crate) mod stale;
 pub(crate) mod transcripts;
 
-use crate::index::Conversation;
-use crate::lsp::features::diagnostics::Published;
-use crate::lsp::text::item;
-use crate::lsp::upkeep::offers::Offers;
 use asset_names::AssetNames;
 use capabilities::Flags;
 use dashmap::DashMap;
 use document::Documents;
-use in_flight::Posts;
+use event::Event;
+use in_flight::InFlightWrites;
 use serde_json::Value;
-use session::Session;
-use settings::{Layers, Settings};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use tokio::sync::Notify;
+use session::{Launch, Session};
+use settings::{Configuration, Settings};
+use stale::Stale;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Mutex, mpsc};
 use tower_lsp::Client;
 use transcripts::Transcripts;
 use uuid::Uuid;
 
-/// The server behind one editor.
+/// Everything that the handlers and tasks of one session share.
 pub(crate) struct Server {
     /// The editor.
     pub client: Client,
-    /// The connection to the conversations.
-    pub session: Session,
-    /// The open documents.
+    pub session: Arc<Session>,
     pub documents: Documents,
-    /// What is being written.
-    pub posts: Posts,
-    /// The conversations that were read.
-    pub transcripts: Transcripts,
-    /// What was offered.
-    pub offers: Offers,
-    /// The names of assets.
-    pub asset_names: AssetNames,
-    /// The diagnostics that the client has.
-    pub published: Published,
-    /// Restored conversations: the id that each had, and the one it has.
+    pub writes: InFlightWrites,
+    pub transcripts: Arc<Transcripts>,
+    pub asset_names: Arc<AssetNames>,
+    /// Restored conversations: the old id, and the new one.
     pub restored: DashMap<Uuid, Uuid>,
-    /// The assets that were saved from documents here.
+    /// Assets that were saved from documents, by a hash of the URI and the text.
     pub saved: DashMap<u64, Uuid>,
-    /// Wakes the task that brings derived things up to date.
-    pub stale: Notify,
-    /// Lenses and hints are among them.
-    pub stale_views: AtomicBool,
-    pub initialize_params: Arc<OnceLock<Value>>,
-    pub flags: OnceLock<Flags>,
-    pub layers: Mutex<Layers>,
-    pub settings: arc_swap::ArcSwap<Settings>,
-    /// Whether the client follows our live updates.
+    pub configuration: Configuration,
+    pub stale: Stale,
+    /// Whether `liveUpdates` was on when the settings were last put in force.
     pub live: AtomicBool,
-    /// The newest revision that the client was told of. Held while telling.
-    pub told: tokio::sync::Mutex<u64>,
+    /// Of `pieces/didChangeConversations`. Locked while sending, so that revisions stay in order.
+    pub last_sent_revision: Mutex<u64>,
+    events: mpsc::UnboundedSender<Event>,
+    /// The parameters of `initialize`, once they have come.
+    initialize_params: Arc<OnceLock<Value>>,
+    flags: OnceLock<Flags>,
 }
 
 impl Server {
-    /// What the client can do.
+    pub fn new(
+        client: Client,
+        launch: Launch,
+        initialize_params: Arc<OnceLock<Value>>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Server {
+            client,
+            session: Arc::new(Session::new(launch)),
+            documents: Documents::default(),
+            writes: InFlightWrites::default(),
+            transcripts: Arc::default(),
+            asset_names: Arc::default(),
+            restored: DashMap::new(),
+            saved: DashMap::new(),
+            configuration: Configuration::default(),
+            stale: Stale::default(),
+            live: AtomicBool::new(false),
+            last_sent_revision: Mutex::default(),
+            events,
+            initialize_params,
+            flags: OnceLock::new(),
+        }
+    }
+
+    /// What the editor can do; before `initialize`, nothing.
     pub fn flags(&self) -> Flags {
-        self.flags.get().copied().unwrap_or_default()
+        let params = self.initialize_params.get();
+        let read = |params| *self.flags.get_or_init(|| Flags::read(params));
+        params.map(read).unwrap_or_default()
+    }
+
+    /// The `initializationOptions`, or null.
+    pub fn initialization_options(&self) -> Value {
+        let params = self.initialize_params.get();
+        params.map_or(Value::Null, |params| {
+            params["initializationOptions"].clone()
+        })
     }
 
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.load_full()
+        self.configuration.settings()
     }
 
-    /// The Status of the protocol.
-    pub fn status(&self) -> Value {
-        let total = self.session.reader().snapshot().len();
-        item::status_object(&self.session.status(), total)
-    }
-
-    /// The files that a conversation is tied to.
-    pub fn files_of(&self, one: &Conversation) -> Vec<String> {
-        let index = self.session.reader();
-        let anchors = one.anchors.iter().filter_map(|id| index.ties().anchor(*id));
-        let mut files: Vec<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
-        files.sort_unstable();
-        files.dedup();
-        files
-    }
-
-    /// Lenses, hints and diagnostics may have changed.
-    pub fn views_changed(&self) {
-        self.stale_views.store(true, Ordering::Relaxed);
-        self.stale.notify_one();
+    /// Reports something to upkeep.
+    pub fn report(&self, event: Event) {
+        // Upkeep listens for as long as the process runs.
+        let _ = self.events.send(event);
     }
 }

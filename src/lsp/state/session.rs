@@ -2,18 +2,16 @@
 
 use super::settings::Settings;
 use crate::index::{Delta, Index, Reader};
+use crate::lsp::limits::{CONNECT_TIMEOUT, STOP_TIMEOUT, SWITCH_TIMEOUT};
 use crate::pieces::{BaseUrl, Client, Error};
 use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
 use crate::trash::Trash;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
-
-/// How long stopping the local service may take.
-const STOP: Duration = Duration::from_secs(3);
 
 /// What the command line and the environment say. It wins over the editor's settings.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +73,8 @@ pub(crate) enum Applied {
     Started(Started),
     /// There is none any more.
     Refused,
+    /// Another switch did not end in time; nothing was changed.
+    Busy,
 }
 
 impl Session {
@@ -89,7 +89,9 @@ impl Session {
 
     /// Connects to what the settings say, unless that is where we are.
     pub async fn apply(&self, settings: impl Fn() -> Arc<Settings>) -> Applied {
-        let mut active = self.active.lock().await;
+        let Ok(mut active) = timeout(SWITCH_TIMEOUT, self.active.lock()).await else {
+            return Applied::Busy;
+        };
         // Read under the lock: of two changes at once the later one has the last word.
         let choice = self.choice(&settings());
         if active
@@ -101,11 +103,11 @@ impl Session {
         let old = self.connection.borrow().clone();
         if let Some(Connection::Running(old)) = old {
             // Otherwise it would go on telling about the old service, and look for it again.
-            old.stop().await;
+            let _ = timeout(STOP_TIMEOUT, old.stop()).await;
         }
         if let Some((_, Some(old))) = active.take() {
             // The old service lets go of the store before the new one looks for it.
-            let _ = timeout(STOP, old.shutdown()).await;
+            let _ = timeout(STOP_TIMEOUT, old.shutdown()).await;
         }
         // Clients rely on revisions that only grow, across a switch as well.
         let revision = self.reader().snapshot().revision();
@@ -214,14 +216,14 @@ impl Session {
         }
     }
 
-    /// The connection and its client, waiting at most `within` for both.
+    /// The connection and its client, waiting for each for [`CONNECT_TIMEOUT`] at most.
     ///
     /// # Errors
     /// `offline` with what to do.
-    pub async fn client(&self, within: Duration) -> Result<(Handle, Client), Error> {
-        match self.started(within).await {
+    pub async fn client(&self) -> Result<(Handle, Client), Error> {
+        match self.started().await {
             Some(Connection::Running(handle)) => {
-                let client = handle.client(within).await?;
+                let client = handle.client(CONNECT_TIMEOUT).await?;
                 Ok((handle, client))
             }
             Some(Connection::Refused { status, .. }) => {
@@ -231,17 +233,22 @@ impl Session {
         }
     }
 
-    /// The connection, waiting at most `within` for it to be started.
-    async fn started(&self, within: Duration) -> Option<Connection> {
+    /// The connection, once it has been started.
+    async fn started(&self) -> Option<Connection> {
         let mut connections = self.connection.subscribe();
-        let started = timeout(within, connections.wait_for(Option::is_some)).await;
+        let started = timeout(CONNECT_TIMEOUT, connections.wait_for(Option::is_some)).await;
         started.ok()?.ok()?.clone()
     }
 
     /// Ends the connection, and the local service if this process serves it.
     pub async fn shutdown(&self) {
-        if let Some((_, Some(source))) = self.active.lock().await.take() {
-            let _ = timeout(STOP, source.shutdown()).await;
+        let stopping = async {
+            if let Some((_, Some(source))) = self.active.lock().await.take() {
+                source.shutdown().await;
+            }
+        };
+        if timeout(STOP_TIMEOUT, stopping).await.is_err() {
+            tracing::warn!("leaving before the local service has stopped");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The settings, wherever they come from.
 
-use crate::lsp::text::item::label;
+use crate::lsp::limits::FOREIGN_NAME_CHARS;
+use crate::markdown::label;
 use crate::sync::Backend;
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,28 @@ impl Default for Settings {
             inlay_hints: true,
             diagnostics: true,
         }
+    }
+}
+
+/// The settings by source, and those in force.
+#[derive(Debug, Default)]
+pub(crate) struct Configuration {
+    layers: Mutex<Layers>,
+    in_force: ArcSwap<Settings>,
+}
+
+impl Configuration {
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.in_force.load_full()
+    }
+
+    /// Changes the layers, and with them the settings in force.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Layers) -> T) -> T {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut layers);
+        self.in_force.store(Arc::new(layers.effective()));
+        result
     }
 }
 
@@ -104,7 +129,7 @@ impl Layers {
                             usable.insert(key.clone(), value.clone());
                         }
                         Verdict::Unknown => {
-                            let key = label(key, 64);
+                            let key = label(key, FOREIGN_NAME_CHARS);
                             report(
                                 &key,
                                 format!("There is no setting `pieces.{key}`; it is ignored."),

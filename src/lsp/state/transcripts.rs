@@ -1,6 +1,7 @@
 //! Conversations with their messages, fetched on demand and kept until they change.
 
-use crate::lsp::state::Server;
+use super::session::Session;
+use crate::lsp::limits::MAX_TRANSCRIPTS;
 use crate::pieces::{Error, Transcript};
 use dashmap::DashMap;
 use std::collections::HashSet;
@@ -8,11 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
-
-/// How long finding the service may take.
-const FIND: Duration = Duration::from_secs(3);
-/// Most conversations that are kept.
-const KEPT: usize = 32;
 
 /// The conversations that were read.
 #[derive(Debug, Default)]
@@ -53,7 +49,7 @@ impl Transcripts {
             transcript: Arc::clone(transcript),
         };
         self.kept.insert(id, kept);
-        if self.kept.len() > KEPT {
+        if self.kept.len() > MAX_TRANSCRIPTS {
             let oldest = self
                 .kept
                 .iter()
@@ -62,37 +58,37 @@ impl Transcripts {
             oldest.and_then(|id| self.kept.remove(&id));
         }
     }
-}
-
-/// The conversation with its messages.
-///
-/// # Errors
-/// Those of the service; `not-found` also where it only has the six documented endpoints.
-pub(crate) async fn transcript(server: &Server, id: Uuid) -> Result<Arc<Transcript>, Error> {
-    let state = |server: &Server| {
-        let one = server.session.reader().get(id);
-        one.map_or((i64::MIN, 0), |one| (one.updated, one.messages))
-    };
-    let before = state(server);
-    if let Some(kept) = server.transcripts.get(id, before) {
-        return Ok(kept);
+    /// The conversation with its messages.
+    ///
+    /// # Errors
+    /// Those of the service; `not-found` also where it only has the six documented endpoints.
+    pub async fn read(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
+        let state = || {
+            let one = session.reader().get(id);
+            one.map_or((i64::MIN, 0), |one| (one.updated, one.messages))
+        };
+        let before = state();
+        if let Some(kept) = self.get(id, before) {
+            return Ok(kept);
+        }
+        let (_, client) = session.client().await?;
+        let transcript = Arc::new(client.transcript(id).await?);
+        // A change during the read may or may not be in the transcript: do not cache it.
+        if state() == before {
+            self.put(id, before, &transcript);
+        }
+        Ok(transcript)
     }
-    let (_, client) = server.session.client(FIND).await?;
-    let transcript = Arc::new(client.transcript(id).await?);
-    // What changed while it was being read may be in it or not: not to be kept.
-    if state(server) == before {
-        server.transcripts.put(id, before, &transcript);
-    }
-    Ok(transcript)
-}
 
-/// The same, but only if it is here within `within`; else it goes on being fetched, for the next time.
-pub(crate) async fn transcript_soon(
-    server: &Arc<Server>,
-    id: Uuid,
-    within: Duration,
-) -> Option<Arc<Transcript>> {
-    let fetching = Arc::clone(server);
-    let task = tokio::spawn(async move { transcript(&fetching, id).await.ok() });
-    tokio::time::timeout(within, task).await.ok()?.ok()?
+    /// The same if it arrives `within` that time; otherwise it goes on being fetched for the next call.
+    pub async fn read_soon(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        id: Uuid,
+        within: Duration,
+    ) -> Option<Arc<Transcript>> {
+        let (transcripts, session) = (Arc::clone(self), Arc::clone(session));
+        let task = tokio::spawn(async move { transcripts.read(&session, id).await.ok() });
+        tokio::time::timeout(within, task).await.ok()?.ok()?
+    }
 }

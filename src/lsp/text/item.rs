@@ -2,20 +2,19 @@
 
 use super::reference::CONVERSATION;
 use crate::index::{ConversationRef, Ties, UNNAMED};
+use crate::lsp::state::session::Session;
 use crate::markdown;
-use crate::sync::{State, Status};
+use crate::pieces::Role;
+use crate::sync::State;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// A ConversationItem of the protocol.
 pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value {
-    let anchors = one.anchors.iter().filter_map(|id| ties.anchor(*id));
-    let paths = anchors.flat_map(|anchor| anchor.paths.clone());
-    let mut files: Vec<String> = paths
-        .filter_map(|path| url::Url::from_file_path(path).ok())
-        .map(String::from)
-        .collect();
+    let files = files_of(one.anchors, ties).into_iter();
+    let files = files.filter_map(|path| url::Url::from_file_path(path).ok());
+    let mut files: Vec<String> = files.map(String::from).collect();
     files.sort_unstable();
     files.dedup();
     json!({
@@ -32,6 +31,15 @@ pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value
     })
 }
 
+/// The paths of the files that these anchors name, sorted.
+pub(crate) fn files_of(anchors: &[Uuid], ties: &Ties) -> Vec<String> {
+    let anchors = anchors.iter().filter_map(|id| ties.anchor(*id));
+    let mut files: Vec<String> = anchors.flat_map(|anchor| anchor.paths.clone()).collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
 /// The URI of a conversation's document.
 pub(crate) fn conversation_uri(id: Uuid) -> String {
     format!("{CONVERSATION}:/{id}.md")
@@ -44,8 +52,10 @@ pub(crate) fn rfc3339(micros: i64) -> String {
         .to_string()
 }
 
-/// A Status of the protocol.
-pub(crate) fn status_object(status: &Status, conversations: usize) -> Value {
+/// A Status of the protocol, as it is now.
+pub(crate) fn status_object(session: &Session) -> Value {
+    let status = session.status();
+    let conversations = session.reader().snapshot().len();
     let state = match status.state {
         State::Connecting => "connecting",
         State::Syncing => "syncing",
@@ -110,6 +120,16 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
+    }
+}
+
+/// A role as a person reads it.
+pub(crate) fn role(role: &Role) -> String {
+    match role {
+        Role::User => "User".to_owned(),
+        Role::Assistant => "Assistant".to_owned(),
+        Role::System => "System".to_owned(),
+        Role::Other(other) => other.to_lowercase().replace('_', " "),
     }
 }
 

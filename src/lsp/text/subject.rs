@@ -2,20 +2,14 @@
 
 use super::reference::{self, Form};
 use crate::index::{Anchor, Conversation, Reader};
+use crate::lsp::limits::{MAX_NAMESAKES, REAL_PATH_TIMEOUT};
 use crate::lsp::state::document::Document;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 use tower_lsp::lsp_types::{Range, Url};
 use uuid::Uuid;
-
-/// How long a file system may take to tell the real path of a file. A dead network mount takes for ever.
-const REAL_PATH: Duration = Duration::from_millis(250);
-
-/// Most anchors of files of the same name that are looked at: everybody has a `mod.rs`.
-const ALIKE: usize = 32;
 
 /// A file and what ties it to conversations.
 #[derive(Debug, Default)]
@@ -35,7 +29,7 @@ impl FileTies {
             let path = path.clone();
             tokio::task::spawn_blocking(move || resolve(&path, &alike))
         };
-        let resolved = timeout(REAL_PATH, looking).await;
+        let resolved = timeout(REAL_PATH_TIMEOUT, looking).await;
         let (real, same) = resolved.ok().and_then(Result::ok).unwrap_or_default();
         let paths = [Some(path), real].into_iter().flatten();
         let paths: Vec<PathBuf> = paths.collect();
@@ -96,7 +90,7 @@ fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anch
     };
     let same = alike
         .iter()
-        .take(ALIKE)
+        .take(MAX_NAMESAKES)
         .filter(|anchor| anchor.paths.iter().any(leads));
     let same = same.cloned().collect();
     (Some(real), same)
@@ -119,7 +113,7 @@ pub(crate) fn file_path(uri: &Url) -> Option<PathBuf> {
 /// The path without symlinks, if the file system answers in time.
 pub(crate) async fn real_path(path: PathBuf) -> Option<PathBuf> {
     let resolving = tokio::task::spawn_blocking(move || path.canonicalize().ok());
-    timeout(REAL_PATH, resolving).await.ok()?.ok()?
+    timeout(REAL_PATH_TIMEOUT, resolving).await.ok()?.ok()?
 }
 
 /// The name of the file or document, for people.

@@ -1,21 +1,19 @@
-//! Tells the client what changed, as it changes.
+//! The live notifications: `pieces/didChangeConversations` and `pieces/didChangeStatus`.
 
-use super::offers;
+use super::refresh::index_changed;
 use crate::index::{Delta, RESET_ABOVE, Reader};
+use crate::lsp::limits::LIVE_WINDOW;
 use crate::lsp::state::Server;
+use crate::lsp::state::event::Event;
 use crate::lsp::state::session::Started;
-use crate::lsp::text::item::conversation_item;
+use crate::lsp::text::item::{conversation_item, status_object};
 use crate::sync::{Handle, State};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower_lsp::lsp_types::notification::Notification;
 use uuid::Uuid;
-
-/// The first change goes out at once; what follows within this time goes out together.
-const WINDOW: Duration = Duration::from_millis(50);
 
 enum DidChangeConversations {}
 
@@ -31,7 +29,7 @@ impl Notification for DidChangeStatus {
     const METHOD: &'static str = "pieces/didChangeStatus";
 }
 
-/// Changes that were not sent yet.
+/// Changes that have not been sent yet.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Batch {
     revision: u64,
@@ -84,8 +82,8 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();
     let mut appeared = handle.pieces_os_appeared.clone();
-    // Looked at before it is told: what changes in between is told again rather than never.
-    let mut stood = stands(&handle);
+    // Read before it is sent: a change in between is then sent twice instead of being lost.
+    let mut last_key = status_key(&handle);
     send_status(&server).await;
     let mut batch = Batch::default();
     let mut window: Option<Instant> = None;
@@ -101,13 +99,13 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 Some(delta) => batch.add(delta),
                 None => return,
             },
-            Ok(()) = appeared.changed() => offers::pieces_os_appeared(&server),
+            Ok(()) = appeared.changed() => server.report(Event::PiecesOsAppeared),
             changed = statuses.changed() => match changed {
                 Ok(()) => {
-                    let now = stands(&handle);
-                    if now != stood {
-                        stood = now;
-                        server.views_changed();
+                    let key = status_key(&handle);
+                    if key != last_key {
+                        last_key = key;
+                        server.stale.views_changed();
                         send_status(&server).await;
                     }
                 }
@@ -120,30 +118,30 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 batch.add(delta);
             }
             let batch = std::mem::take(&mut batch);
-            server.index_changed(&batch.changed, batch.reset);
+            index_changed(&server, &batch.changed, batch.reset);
             send_changes(&server, batch, &handle.index).await;
-            window = Some(Instant::now() + WINDOW);
+            window = Some(Instant::now() + LIVE_WINDOW);
         }
     }
 }
 
-/// What of the status is worth a notification: its version and times are not.
-fn stands(handle: &Handle) -> (State, Option<String>) {
+/// The part of the status whose changes are sent: not its version and times.
+fn status_key(handle: &Handle) -> (State, Option<String>) {
     let status = handle.status.borrow();
     (status.state, status.error.clone())
 }
 
-/// Sends what changed, if the client wants live updates. After a reset it reads everything again, so
-/// what is older than that, such as the last words of another connection, is not for it.
+/// Sends the changes, if the client wants live updates. Clients read everything again after a reset, so
+/// changes at or below the last revision sent, such as those of a previous connection, are dropped.
 async fn send_changes(server: &Server, batch: Batch, index: &Reader) {
     if !server.settings().live_updates {
         return;
     }
-    let mut told = server.told.lock().await;
-    if batch.revision <= *told {
+    let mut last_sent = server.last_sent_revision.lock().await;
+    if batch.revision <= *last_sent {
         return;
     }
-    *told = batch.revision;
+    *last_sent = batch.revision;
     let params = batch.into_params(index);
     server
         .client
@@ -154,7 +152,7 @@ async fn send_changes(server: &Server, batch: Batch, index: &Reader) {
 /// Sends the status, if the client wants live updates.
 pub(crate) async fn send_status(server: &Server) {
     if server.settings().live_updates {
-        let params = server.status();
+        let params = status_object(&server.session);
         server
             .client
             .send_notification::<DidChangeStatus>(params)
@@ -162,16 +160,16 @@ pub(crate) async fn send_status(server: &Server) {
     }
 }
 
-/// Tells the client to read everything again: live updates begin, or the connection is another one.
+/// Tells the client to read everything again: live updates begin, or the connection is a new one.
 pub(crate) async fn send_reset(server: &Server) {
     if !server.settings().live_updates {
         return;
     }
-    let mut told = server.told.lock().await;
+    let mut last_sent = server.last_sent_revision.lock().await;
     let snapshot = server.session.reader().snapshot();
-    *told = snapshot.revision().max(*told);
+    *last_sent = snapshot.revision().max(*last_sent);
     let params = json!({
-        "revision": *told,
+        "revision": *last_sent,
         "total": snapshot.len(),
         "upserted": [],
         "removed": [],

@@ -1,4 +1,45 @@
-//! What happens without a request: notifications, refreshes, configuration, offers.
+//! What happens without a request: live notifications, refreshes, configuration, offers.
 
-pub(crate) mod live;
-pub(crate) mod offers;
+mod configuration;
+mod diagnostics;
+pub(crate) mod importing;
+mod live;
+mod offers;
+mod refresh;
+
+use crate::lsp::state::Server;
+use crate::lsp::state::event::Event;
+use offers::Offers;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Starts the tasks of a session, at `initialized`: settings, connection, refreshes, offers.
+pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Event>) {
+    let (announced, mut problems) = configuration::initialize(server);
+    let session = Arc::clone(server);
+    // In tasks of their own, because they wait for the editor.
+    tokio::spawn(async move {
+        problems.extend(configuration::read(&session, announced).await);
+        configuration::put_in_force(&session, problems).await;
+        configuration::register(&session).await;
+        refresh::refresh_views(&session).await;
+    });
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let mut offers = Offers::default();
+        while let Some(event) = events.recv().await {
+            offers.handle(&server, event);
+        }
+    });
+}
+
+/// `workspace/didChangeConfiguration`.
+pub(crate) fn change_configuration(server: &Arc<Server>, settings: &Value) {
+    let announced = configuration::announce(server, settings);
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let problems = configuration::read(&server, announced).await;
+        configuration::put_in_force(&server, problems).await;
+    });
+}

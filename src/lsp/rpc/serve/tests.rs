@@ -324,10 +324,7 @@ async fn exit_codes() {
 
 #[tokio::test]
 async fn hooks_see_the_raw_initialize() {
-    let hooks = Hooks {
-        patch_initialize_result: |result| result["capabilities"]["future"] = json!(true),
-        ..Hooks::default()
-    };
+    let hooks = Hooks::default();
     let mut session = Session::start(hooks.clone());
     // lsp-types refuses the unknown kind; the server starts all the same.
     let params = json!({"capabilities": {
@@ -336,7 +333,7 @@ async fn hooks_see_the_raw_initialize() {
     }});
     session.request(1, "initialize", params.clone()).await;
     let answer = session.next().await;
-    assert_eq!(answer["result"]["capabilities"]["future"], true, "{answer}");
+    assert!(answer["result"]["capabilities"].is_object(), "{answer}");
     assert_eq!(hooks.initialize_params.get(), Some(&params));
 }
 
@@ -443,7 +440,7 @@ async fn answers_that_nobody_waits_for_are_harmless() {
 async fn questions_that_nobody_answers_do_not_pile_up() {
     let mut session = Session::ready().await;
     let (mut questions, mut given_up) = (Vec::new(), Vec::new());
-    for id in 0..ASKED + 3 {
+    for id in 0..MAX_UNANSWERED + 3 {
         session
             .request(id as u64, "test/askForEver", Value::Null)
             .await;
@@ -466,7 +463,7 @@ async fn questions_that_nobody_answers_do_not_pile_up() {
     for question in &questions {
         session.reply(question, Value::Null).await;
     }
-    for _ in 0..ASKED {
+    for _ in 0..MAX_UNANSWERED {
         assert_eq!(session.next().await["result"], true);
     }
     assert_eq!(session.call("test/ping").await, "pong");

@@ -1,63 +1,29 @@
-//! Creating and deleting.
+//! `pieces.conversations.delete {conversation, confirm?}`.
 
-use super::arguments::{field, flag, id};
-use super::restore::in_trash;
-use super::{DECIDE, FIND};
+use super::arguments::{flag, id};
+use super::trash::in_trash;
+use crate::lsp::limits::{CONFIRM_TIMEOUT, COPY_TIMEOUT, QUESTION_CHARS};
 use crate::lsp::rpc::ask;
-use crate::lsp::rpc::error::{failed, invalid};
+use crate::lsp::rpc::error::failed;
+use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
-use crate::lsp::state::transcripts::transcript;
-use crate::lsp::text::item::counted;
-use crate::lsp::text::item::label;
-use crate::lsp::upkeep::offers;
-use crate::pieces::{self, Kind};
-use crate::sync::driver::from_wire;
-use crate::sync::{Handle, Write};
+use crate::lsp::text::item::{counted, label};
+use crate::pieces;
+use crate::sync::Write;
 use crate::trash::{self, Deleted};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
-use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams, request};
 use uuid::Uuid;
-
-/// How long reading a conversation may take before it is deleted without a copy.
-const READ: Duration = Duration::from_secs(5);
-/// Most characters of a name in a question.
-const NAME: usize = 80;
-
-/// `pieces.conversations.create {seededConversation?, transferables?}`.
-pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Value> {
-    let seed = match field(argument, "seededConversation") {
-        None => json!({"type": "COPILOT"}),
-        Some(seed) if seed.is_object() => seed.clone(),
-        Some(_) => return Err(invalid("`seededConversation` must be an object.")),
-    };
-    let transferables = flag(argument, "transferables")?;
-    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
-    let inside = Arc::clone(server);
-    let creating = async move {
-        match client.create(&seed, transferables).await {
-            Ok((answer, one)) => {
-                handle.wrote(Write::Conversation(from_wire(&one))).await;
-                Ok(answer)
-            }
-            Err(error) => {
-                offers::create_failed(&inside, &error);
-                Err(learned(&inside, &handle, error).await)
-            }
-        }
-    };
-    server.posts.run(creating).await
-}
 
 /// `pieces.conversations.delete {conversation, confirm?}`. The conversation goes to the trash first.
 pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let confirm = flag(argument, "confirm")?.unwrap_or(true) && server.settings().confirm_delete;
     let deleted = |deleted: bool| Ok(json!({ "deleted": deleted }));
-    // Read before the question, so that the answer is acted on at once.
+    // Fetched before asking, so that the delete can start as soon as the user confirms.
     let copy = copy(server, id).await;
     if confirm && !confirmed(server, question(server, id, copy.as_ref().err())).await {
         return deleted(false);
@@ -76,7 +42,7 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
             return deleted(false);
         }
     }
-    let (handle, client) = server.session.client(FIND).await.map_err(failed)?;
+    let (handle, client) = server.session.client().await.map_err(failed)?;
     let inside = Arc::clone(server);
     let deleting = async move {
         match client.delete(id).await {
@@ -88,17 +54,18 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
                 if !error.outcome_unknown {
                     let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
                 }
-                Err(learned(&inside, &handle, error).await)
+                Err(report_failed_write(&inside, &handle, error).await)
             }
         }
     };
-    server.posts.run(deleting).await
+    send_write(server, deleting).await
 }
 
 /// Everything that the trash keeps of a conversation.
 async fn copy(server: &Server, id: Uuid) -> std::result::Result<Deleted, pieces::Error> {
     let index = server.session.reader();
-    let transcript = match timeout(READ, transcript(server, id)).await {
+    let transcript = match timeout(COPY_TIMEOUT, server.transcripts.read(&server.session, id)).await
+    {
         Ok(transcript) => transcript?,
         Err(_) => return Err(unread(pieces::Kind::Timeout)),
     };
@@ -128,23 +95,13 @@ fn unread(kind: pieces::Kind) -> pieces::Error {
     pieces::Error::new(kind, "Its messages could not be read.")
 }
 
-/// After a POST that failed: where it may have been carried out, or what it was about is not there any
-/// more, the index looks again.
-pub(super) async fn learned(server: &Arc<Server>, handle: &Handle, error: pieces::Error) -> Error {
-    offers::write_failed(server, &error);
-    if error.outcome_unknown || error.kind == Kind::NotFound {
-        handle.wrote(Write::Unknown).await;
-    }
-    failed(error)
-}
-
-/// What a person is asked before a conversation goes.
+/// The question before a delete.
 fn question(server: &Server, id: Uuid, uncopied: Option<&pieces::Error>) -> String {
     let one = server.session.reader().get(id);
     let what = one.map_or_else(
         || "this conversation".to_owned(),
         |one| {
-            let title = label(one.as_ref().title(), NAME);
+            let title = label(one.as_ref().title(), QUESTION_CHARS);
             let messages = counted(one.messages as usize, "message");
             format!("“{title}” with {messages}")
         },
@@ -157,7 +114,7 @@ fn question(server: &Server, id: Uuid, uncopied: Option<&pieces::Error>) -> Stri
     }
 }
 
-/// Asks the person. No answer is a no.
+/// Asks the user. A missing answer counts as no.
 async fn confirmed(server: &Server, message: String) -> bool {
     const DELETE: &str = "Delete";
     let action = |title: &str| MessageActionItem {
@@ -169,6 +126,6 @@ async fn confirmed(server: &Server, message: String) -> bool {
         message,
         actions: Some(vec![action(DELETE), action("Cancel")]),
     };
-    let answer = ask::<request::ShowMessageRequest>(&server.client, params, DECIDE).await;
+    let answer = ask::<request::ShowMessageRequest>(&server.client, params, CONFIRM_TIMEOUT).await;
     matches!(answer, Ok(Some(chosen)) if chosen.title == DELETE)
 }

@@ -1,0 +1,121 @@
+//! Every deadline and size limit of the language server, each with its reason.
+
+use std::time::Duration;
+
+// The service.
+
+/// Waiting for a connection: discovery finds a running service in under two seconds, and a person
+/// who waits longer wants the error.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Stopping the local service: it writes its last batch to disk.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// Waiting while another task switches the backend: twice what stopping the old one may take.
+pub(crate) const SWITCH_TIMEOUT: Duration = Duration::from_secs(6);
+/// Writes that are in flight when the editor leaves. Editors kill the server after two seconds.
+pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(1500);
+/// Until the index holds a conversation or an asset that was just created.
+pub(crate) const INDEX_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until the index holds what an import copied, which may be a whole account.
+pub(crate) const IMPORT_INDEX_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reading a conversation before it is deleted; later than that, it is deleted without a copy.
+pub(crate) const COPY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Conversations whose messages are searched at once: the client sends two GETs at a time.
+pub(crate) const SEARCHES_AT_ONCE: usize = 2;
+
+// The editor.
+
+/// Requests that the editor can answer immediately.
+pub(crate) const EDITOR_TIMEOUT: Duration = Duration::from_secs(2);
+/// Telling the editor that a document of ours changed: some read it again before they answer.
+pub(crate) const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Showing a document, which the editor has to open first.
+pub(crate) const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
+/// A question of a command: a person decides, but the request should end within minutes.
+pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(300);
+/// An offer that no request waits for; it may stay open over lunch.
+pub(crate) const OFFER_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Two failed creates within this time are more than a coincidence.
+pub(crate) const REPEATED_FAILURE: Duration = Duration::from_secs(600);
+/// Requests that the editor may leave unanswered. Each holds a task; the oldest is dropped.
+pub(crate) const MAX_UNANSWERED: usize = 1_024;
+
+// Pauses and promptness.
+
+/// A handler that computes longer than this without awaiting delays everything behind it.
+pub(crate) const SLOW_HANDLER: Duration = Duration::from_millis(50);
+/// Work that ends sooner shows no progress: it would only flash.
+pub(crate) const PROGRESS_DELAY: Duration = Duration::from_millis(300);
+/// From a change to the refresh of diagnostics, lenses and hints, so that a burst of edits costs one.
+pub(crate) const REFRESH_DELAY: Duration = Duration::from_millis(200);
+/// The first change is sent at once; those that follow within this time are sent together.
+pub(crate) const LIVE_WINDOW: Duration = Duration::from_millis(50);
+/// A hover waits this long for messages and is shown without them otherwise.
+pub(crate) const HOVER_TIMEOUT: Duration = Duration::from_millis(250);
+/// A conversation's document waits this long for the names of its assets.
+pub(crate) const ASSET_NAMES_TIMEOUT: Duration = Duration::from_millis(500);
+
+// Files.
+
+/// Resolving a path: a dead network mount never answers.
+pub(crate) const REAL_PATH_TIMEOUT: Duration = Duration::from_millis(250);
+/// Reading a document that the editor has not opened.
+pub(crate) const READ_FILE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Text that is saved as an asset, in bytes. More is rarely what a person meant to talk about.
+pub(crate) const MAX_SAVED_BYTES: usize = 8 << 20;
+/// Anchors of files of the same name whose paths are resolved: everybody has a `mod.rs`.
+pub(crate) const MAX_NAMESAKES: usize = 32;
+/// How long a conversation that was opened as a file stays on disk.
+pub(crate) const OPENED_FILE_AGE: Duration = Duration::from_secs(86_400);
+
+// Caches.
+
+/// Conversations whose messages are kept: more than a person has open, few enough for any size.
+pub(crate) const MAX_TRANSCRIPTS: usize = 32;
+/// Names of assets that are remembered, at about 100 bytes each.
+pub(crate) const MAX_ASSET_NAMES: usize = 4096;
+
+// Items of an answer.
+
+/// Conversations that `list` returns unless asked for more or fewer.
+pub(crate) const DEFAULT_LISTED: usize = 100;
+/// Conversations that `search` returns unless asked otherwise; each costs up to two GETs.
+pub(crate) const DEFAULT_SEARCH_HITS: usize = 20;
+/// Conversations that `search` returns at most.
+pub(crate) const MAX_SEARCH_HITS: usize = 100;
+/// Workspace symbols: encoding more takes longer than finding them.
+pub(crate) const MAX_SYMBOLS: usize = 128;
+/// Completion items: a longer list is narrowed by typing.
+pub(crate) const MAX_COMPLETIONS: usize = 50;
+/// Code actions of one kind: a menu has to fit on a screen.
+pub(crate) const MAX_ACTIONS: usize = 5;
+/// Conversations that a broken link may be pointed to.
+pub(crate) const MAX_REPLACEMENTS: usize = 3;
+/// Files that a hover names.
+pub(crate) const MAX_HOVER_FILES: usize = 3;
+
+// Characters: as much as the place shows on one line.
+
+/// A name that `rename` accepts.
+pub(crate) const MAX_NAME_CHARS: usize = 1000;
+/// A name in a list of symbols.
+pub(crate) const SYMBOL_CHARS: usize = 200;
+/// A name, or a path, in a hover.
+pub(crate) const HOVER_CHARS: usize = 120;
+/// A role in a hover: a service may send any.
+pub(crate) const ROLE_CHARS: usize = 40;
+/// An excerpt of a message, in a hover or a search result.
+pub(crate) const EXCERPT_CHARS: usize = 160;
+/// A name in a completion item.
+pub(crate) const COMPLETION_CHARS: usize = 100;
+/// A completion query: longer text before the cursor is not a name.
+pub(crate) const QUERY_CHARS: usize = 100;
+/// A name in a question or a tooltip.
+pub(crate) const QUESTION_CHARS: usize = 80;
+/// A name in the title of a code action.
+pub(crate) const ACTION_CHARS: usize = 60;
+/// A name in an inlay hint.
+pub(crate) const HINT_CHARS: usize = 40;
+/// The name of an unknown setting, or of a method in the log: both come from the editor.
+pub(crate) const FOREIGN_NAME_CHARS: usize = 64;
+/// A message of ours that quotes somebody else's text.
+pub(crate) const MESSAGE_CHARS: usize = 500;

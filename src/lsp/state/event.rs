@@ -1,0 +1,24 @@
+//! What features and commands report to upkeep.
+
+use crate::pieces::Kind;
+
+/// Something that upkeep may make an offer about. Sent up instead of calling upkeep from below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A new conversation was created.
+    Created,
+    /// Creating one failed; a [`Event::WriteFailed`] follows.
+    CreateFailed {
+        /// The HTTP status, if there was a response.
+        status: Option<u16>,
+    },
+    /// A write failed.
+    WriteFailed {
+        /// The kind of the error.
+        kind: Kind,
+        /// The HTTP status, if there was a response.
+        status: Option<u16>,
+    },
+    /// Pieces OS started while the local service is in use.
+    PiecesOsAppeared,
+}

@@ -1,0 +1,73 @@
+//! Copying into the local service: on command, or because an offer was accepted.
+
+use crate::lsp::limits::IMPORT_INDEX_TIMEOUT;
+use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::rpc::progress::Progress;
+use crate::lsp::state::Server;
+use crate::pieces::Kind;
+use crate::sync::Backend;
+use crate::transfer::{self, Counts, Import, Origin};
+use std::sync::Arc;
+use tokio::time::timeout;
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::lsp_types::{MessageType, ProgressToken};
+
+/// Imports with progress. Cancelling stops after the current batch; what was copied stays, and the next
+/// import resumes there.
+///
+/// # Errors
+/// If the source cannot be read or the store cannot be written.
+pub(crate) async fn import(
+    server: &Arc<Server>,
+    from: Option<String>,
+    dry_run: bool,
+    token: Option<ProgressToken>,
+) -> Result<Counts> {
+    let from = match from {
+        // The Pieces OS in use is the one that is meant.
+        None => server
+            .session
+            .pieces_os()
+            .map_or(Origin::PiecesOs, Origin::Url),
+        Some(from) => Origin::parse(Some(&from), server.session.allow_remote())
+            .map_err(|refusal| invalid(format!("`from` cannot be used: {refusal}")))?,
+    };
+    let Some(data_dir) = server.session.data_dir() else {
+        let what = "There is no directory for the local service; set `--data-dir` to one.";
+        return Err(failure(Kind::Refused, what));
+    };
+    let import = Import {
+        from,
+        data_dir,
+        dry_run,
+    };
+    let progress = Progress::begin(server, token, "Importing conversations");
+    let shown = |step: transfer::Progress| {
+        let percentage = (step.total > 0).then(|| (step.done * 100 / step.total).min(100) as u32);
+        progress.report(
+            format!("{} of {} {}", step.done, step.total, step.what),
+            percentage,
+        );
+    };
+    let report = transfer::import(&import, shown)
+        .await
+        .map_err(|error| match error.cause {
+            // What was copied stays, and copying it again changes nothing.
+            Some(cause) => failed(cause.with_message(error.message).repeatable()),
+            None => failure(Kind::Refused, error.message),
+        })?;
+    if let Some(notice) = report.notice {
+        server
+            .client
+            .show_message(MessageType::WARNING, notice)
+            .await;
+    }
+    // If the local service is in use, its index holds what was copied when this returns.
+    if !dry_run
+        && server.session.status().backend == Backend::Local
+        && let Ok((handle, _)) = server.session.client().await
+    {
+        let _ = timeout(IMPORT_INDEX_TIMEOUT, handle.refresh()).await;
+    }
+    Ok(report.counts)
+}
