@@ -40,7 +40,40 @@ fn help_says_what_to_do_first() {
     for command in COMMANDS {
         let help = run(&[command, "--help"]);
         assert_eq!(help.code, Some(0), "{command}");
-        assert!(help.stdout.contains("PIECES_LSP_DATA_DIR"), "{command}");
+        let named = help.stdout.contains("PIECES_LSP_DATA_DIR");
+        assert_eq!(
+            named,
+            !["demo", "completions"].contains(&command),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn help_is_wrapped_at_words() {
+    for command in [
+        "serve",
+        "service",
+        "import",
+        "export",
+        "doctor",
+        "demo",
+        "completions",
+    ] {
+        let help = run(&[command, "--help"]).stdout;
+        let lines: Vec<&str> = help.lines().collect();
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 100),
+            "{help}"
+        );
+        for pair in lines.windows(2) {
+            // A paragraph that was wrapped twice has a line that ends long before the next word needed it.
+            let (line, next) = (pair[0], pair[1]);
+            let word = next.split(' ').next().unwrap();
+            let paragraph = !line.starts_with(' ') && !word.is_empty() && !line.ends_with(':');
+            let room = line.chars().count() + 1 + word.chars().count() <= 100;
+            assert!(line.is_empty() || !(paragraph && room), "{line}\n{next}");
+        }
     }
 }
 

@@ -124,7 +124,7 @@ fn a_document_where_the_service_tells_no_messages() {
     let id = seeded(&mut world, "Six", &[("USER", "secret")]);
     let text = content(&mut world, &link(&id));
     assert!(
-        text.starts_with("# Six\n") && text.contains("does not tell the messages"),
+        text.starts_with("# Six\n") && text.contains("does not provide messages"),
         "{text}"
     );
 }

@@ -1,7 +1,7 @@
-//! What can be asked on the command line, in the words of `--help`.
+//! The command line and its `--help`.
 
 use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 const FIRST_STEPS: &str = "\
 First steps:
-  pieces-lsp demo         see what it does, on data of its own that goes away again
+  pieces-lsp demo         see what it does, on temporary data
   pieces-lsp doctor       see what it finds on this machine, and what to do next
   Then point your editor's LSP client at the command `pieces-lsp`.
 
-It uses Pieces OS if that is running, and otherwise a local service of its own that keeps
+It uses Pieces OS if that is running, and otherwise a local service of its own that keeps \
 conversations on this machine. Nothing is sent to any other machine.";
 
 const TEMPLATE: &str = "\
@@ -54,10 +54,41 @@ pub(super) struct Cli {
     pub(super) client_process_id: Option<i64>,
 }
 
+/// The command line. Every command accepts the common options; its help shows those that change what it
+/// does.
+pub(super) fn command() -> clap::Command {
+    let mut command = Cli::command();
+    let common: Vec<Arg> = command.get_arguments().cloned().collect();
+    let names = command
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned());
+    for name in names.collect::<Vec<_>>() {
+        let unused = common.iter().filter(|option| {
+            let id = option.get_id().as_str();
+            option.is_global_set() && used(&name).is_some_and(|used| !used.contains(&id))
+        });
+        // What a command has of its own is not replaced by the option of that name above it.
+        let hidden: Vec<Arg> = unused.map(|option| option.clone().hide(true)).collect();
+        command = command.mut_subcommand(name, |one| one.args(hidden));
+    }
+    command
+}
+
+/// The common options that change what a command does; `None`: all of them.
+fn used(command: &str) -> Option<&'static [&'static str]> {
+    match command {
+        "service" | "export" => Some(&["data_dir", "log_level", "log_file"]),
+        "import" => Some(&["url", "data_dir", "allow_remote", "log_level", "log_file"]),
+        "demo" => Some(&["log_level", "log_file"]),
+        "completions" => Some(&[]),
+        _ => None,
+    }
+}
+
 /// What the commands have in common.
 ///
-/// Text is taken as it is and read later: the language server has to start even if an option is
-/// wrong, so that the editor can show what is wrong with it.
+/// They are validated later: the language server has to start even if an option is wrong, so that the
+/// editor can show what is wrong with it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub(super) struct Common {
@@ -65,11 +96,11 @@ pub(super) struct Common {
     #[arg(long, global = true, value_name = "WHERE", env = "PIECES_LSP_BACKEND")]
     #[arg(value_parser = OneOf(&["auto", "pieces-os", "local"]))]
     pub(super) backend: Option<String>,
-    /// Base URL of Pieces OS, instead of looking for it, such as http://127.0.0.1:39300.
+    /// Base URL of Pieces OS, such as http://127.0.0.1:39300, instead of looking for it.
     #[arg(long, global = true, env = "PIECES_LSP_URL", value_parser = AnyText)]
     #[arg(value_hint = clap::ValueHint::Url)]
     pub(super) url: Option<String>,
-    /// Where the local service keeps its data, instead of your data directory.
+    /// Directory of the local service, instead of your data directory.
     #[arg(
         long,
         global = true,
@@ -88,7 +119,7 @@ pub(super) struct Common {
         value_parser = switched_on
     )]
     pub(super) allow_remote: bool,
-    /// How much to log; `warn` if not given. Names and texts of conversations are logged at `trace` only, if at all.
+    /// How much to log; `warn` by default. Names and texts of conversations appear at `trace` only, if at all.
     #[arg(
         long,
         global = true,
@@ -97,7 +128,7 @@ pub(super) struct Common {
     )]
     #[arg(value_parser = OneOf(&["off", "error", "warn", "info", "debug", "trace"]))]
     pub(super) log_level: Option<String>,
-    /// Append the log to this file, readable by you only, instead of writing it to stderr.
+    /// Append the log to this file, which only you can read, instead of writing it to stderr.
     #[arg(
         long,
         global = true,
@@ -111,22 +142,22 @@ pub(super) struct Common {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// The language server on stdin and stdout; what an editor runs, and the default
+    /// Runs the language server on stdin and stdout: what an editor runs, and the default
     #[command(after_help = "\
-It speaks LSP: start it from an editor, not by hand. Whatever is wrong with the options, it starts
-and tells the editor; the command `pieces.status` has the sentence.")]
+It speaks LSP: start it from an editor, not by hand. It starts even if an option is wrong, and tells \
+the editor; the command `pieces.status` shows the reason.")]
     Serve,
-    /// The local service alone, for other programs; its URL is the first line of stdout
+    /// Runs the local service alone, for other programs; its URL is the first line of stdout
     #[command(after_help = "\
 Examples:
-  pieces-lsp service                            until Ctrl-C; the token lies in service.json
+  pieces-lsp service                            until Ctrl-C; the token is in service.json
   pieces-lsp service --port 39300 --no-token    where other Pieces clients look for Pieces OS")]
     Service(ServiceOptions),
     /// Copies conversations from a running Pieces OS, or from an export, into the local service
     #[command(after_help = "\
-It only reads from Pieces OS, so it works with one that is read-only, too. It may be repeated: what is
-here already is not copied again, what is newer here is kept, nothing is deleted. The exit code is 1 if
-anything could not be read; everything else is kept all the same.
+It only reads from Pieces OS, so it also works with one that is read-only. An import can be \
+interrupted and run again: objects that are already here are not copied again, newer ones here are \
+kept, and nothing is deleted. The exit code is 1 if an object could not be read; all others are copied.
 
 Examples:
   pieces-lsp import --dry-run                   what would be copied
@@ -136,31 +167,31 @@ Examples:
     Import(ImportOptions),
     /// Writes all conversations to a directory: Markdown to read, and one file to import again
     #[command(after_help = "\
-The directory appears when everything is in it, and shows one moment even if editors go on writing.
-One Markdown file per conversation is for people; conversations.jsonl holds everything, for
-`pieces-lsp import --from`.
+The directory appears when it is complete, and is a consistent snapshot even if editors write \
+meanwhile. There is one Markdown file per conversation to read; conversations.jsonl holds everything, \
+for `pieces-lsp import --from`.
 
 Examples:
   pieces-lsp export ~/backup
   pieces-lsp export conversations-$(date +%F)")]
     Export(ExportOptions),
-    /// What was tried and found on this machine, and what to do next; exit code 0 if all is well
+    /// Checks this machine and says what to do next; exit code 0 if all is well
     #[command(after_help = "\
-It looks at what the language server would use, as it would find it, and changes nothing, except that
-the local service makes its store where there is none yet. It prints no names of conversations, so
-what it says can go into a bug report.
+It checks what the language server would use and changes nothing, except that the local service \
+creates its store if there is none yet. It prints no names of conversations, so its report can go into \
+a bug report.
 
 Examples:
   pieces-lsp doctor
   pieces-lsp doctor --backend local
   pieces-lsp doctor --json | jq .checks.snapshot")]
     Doctor(DoctorOptions),
-    /// The main job end to end, each step shown: nothing to set up, nothing of yours is touched
+    /// Shows what the program does, step by step, on temporary data; needs no setup
     #[command(after_help = "\
-It starts the local service on a temporary store, starts this program as a language server, and talks
-to it as an editor does. Exit code 0 only if every step did what it says.")]
+It starts the local service on a temporary store, starts this program as a language server, and talks \
+to it as an editor does. The exit code is 0 only if every step succeeded.")]
     Demo,
-    /// A script that completes this command line in your shell, on stdout
+    /// Prints a completion script for your shell
     #[command(after_help = "\
 Examples:
   pieces-lsp completions bash > ~/.local/share/bash-completion/completions/pieces-lsp
@@ -176,29 +207,29 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(super) struct ServiceOptions {
-    /// Port on 127.0.0.1; 0 takes any that is free
+    /// Port on 127.0.0.1; 0 takes any free one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) port: u16,
-    /// Do not ask for the token: every program and user of this machine can then read and change
-    /// the conversations
+    /// Accept requests without the token: every program and user of this machine can then read and
+    /// change the conversations
     #[arg(long)]
     pub(super) no_token: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ImportOptions {
-    /// Base URL of a Pieces OS, or an export: its directory or its conversations.jsonl. If not given,
-    /// `--url`, else the Pieces OS that runs on this machine
+    /// Base URL of a Pieces OS, or an export (its directory or its conversations.jsonl); by default
+    /// `--url`, or else the Pieces OS on this machine
     #[arg(long, value_name = "URL|FILE", value_hint = clap::ValueHint::AnyPath)]
     pub(super) from: Option<String>,
-    /// Only count what would be copied; nothing is written
+    /// Count what would be copied, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ExportOptions {
-    /// Where to: a directory that does not exist yet, or is empty
+    /// A directory that does not exist yet or is empty
     #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub(super) directory: PathBuf,
 }
@@ -210,7 +241,7 @@ pub(super) struct DoctorOptions {
     pub(super) json: bool,
 }
 
-/// Text that is read later. Bytes that are no text become U+FFFD and are refused then.
+/// Text that is validated later. Invalid UTF-8 becomes U+FFFD and is refused then.
 #[derive(Debug, Clone, Copy)]
 struct AnyText;
 
@@ -227,7 +258,7 @@ impl TypedValueParser for AnyText {
     }
 }
 
-/// The same, with the values that make sense, for `--help` and for completions.
+/// The same, with the valid values for `--help` and completions.
 #[derive(Debug, Clone, Copy)]
 struct OneOf(&'static [&'static str]);
 
@@ -262,11 +293,10 @@ fn switched_on(value: &str) -> Result<bool, Infallible> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -282,6 +312,36 @@ mod tests {
             seen += 1;
         }
         assert_eq!(seen, 6);
+    }
+
+    #[test]
+    fn help_shows_options_that_change_something() {
+        let check = |name: &str, expected: &[&str]| {
+            let mut all = command();
+            all.build();
+            let one = all.find_subcommand(name).unwrap();
+            let shown = one.get_arguments().filter(|option| {
+                option.is_global_set() && !option.is_hide_set() && option.get_id() != "help"
+            });
+            let shown: Vec<&str> = shown.map(|option| option.get_id().as_str()).collect();
+            assert_eq!(shown, expected, "{name}");
+        };
+        let log = ["log_level", "log_file"];
+        let all = [
+            "backend",
+            "url",
+            "data_dir",
+            "allow_remote",
+            "log_level",
+            "log_file",
+        ];
+        check("serve", &all);
+        check("doctor", &all);
+        check("service", &["data_dir", "log_level", "log_file"]);
+        check("export", &["data_dir", "log_level", "log_file"]);
+        check("import", &all[1..]);
+        check("demo", &log);
+        check("completions", &[]);
     }
 
     #[test]

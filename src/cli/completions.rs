@@ -1,14 +1,13 @@
 //! `pieces-lsp completions`: a completion script for a shell.
 
-use super::args::Cli;
-use clap::CommandFactory;
+use super::args;
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub(super) fn run(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "pieces-lsp", &mut script);
+    clap_complete::generate(shell, &mut args::command(), "pieces-lsp", &mut script);
     match io::stdout().write_all(&script) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads it has seen enough, as in `| head`.

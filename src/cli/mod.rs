@@ -17,7 +17,7 @@ mod service;
 mod terminal;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::FromArgMatches;
 use common::Wanted;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,7 +28,8 @@ const USAGE: u8 = 2;
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = args::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Completions { shell } => completions::run(shell),

@@ -47,7 +47,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
     .custom_method(content::METHOD, LanguageService::text_document_content)
     .finish();
     let code = serve::serve(service, socket, input, output.clone(), hooks).await;
-    // About the same after any session: a number that grows with its length is a leak.
+    // Should not depend on the length of the session: otherwise tasks leak.
     let tasks = tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks();
@@ -61,7 +61,6 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
 }
 
 impl LanguageService {
-    /// `workspace/textDocumentContent`.
     async fn text_document_content(&self, params: content::Params) -> Result<content::Content> {
         content::content(&self.server, params).await
     }
@@ -202,7 +201,7 @@ impl LanguageServer for LanguageService {
     }
 }
 
-/// What the server can do.
+/// The advertised capabilities.
 fn offered(encoding: Encoding) -> ServerCapabilities {
     ServerCapabilities {
         position_encoding: Some(match encoding {

@@ -1,4 +1,4 @@
-//! Reading the one JSON object that a command gets.
+//! Reads the JSON argument of a command.
 
 use crate::lsp::rpc::error::invalid;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ pub(super) fn field<'a>(argument: &'a Value, name: &str) -> Option<&'a Value> {
     argument.get(name).filter(|value| !value.is_null())
 }
 
-/// The id in field `name`, or the bare string.
+/// The id in field `name`, or a bare string.
 pub(super) fn id(argument: &Value, name: &str) -> Result<Uuid> {
     let text = argument.as_str().or_else(|| argument.get(name)?.as_str());
     text.and_then(|text| Uuid::parse_str(text).ok())
@@ -52,7 +52,7 @@ pub(super) fn text<'a>(argument: &'a Value, name: &str) -> Result<Option<&'a str
         .transpose()
 }
 
-/// An LSP structure that may be absent; `what` says what it should look like.
+/// An LSP structure that may be absent; `what` describes it in the error.
 pub(super) fn structure<T: DeserializeOwned>(
     argument: &Value,
     name: &str,

@@ -33,7 +33,7 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
             let put = in_trash(server, move |trash| trash.put(&copy)).await;
             put.is_ok_and(|put| put.is_ok())
         }
-        // The first question said so already.
+        // The question already said that there is no copy.
         Err(_) => true,
     };
     if confirm && !kept {
@@ -61,7 +61,7 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
     send_write(server, deleting).await
 }
 
-/// Everything that the trash keeps of a conversation.
+/// The copy of a conversation for the trash.
 async fn copy(server: &Server, id: Uuid) -> std::result::Result<Deleted, pieces::Error> {
     let index = server.session.reader();
     let transcript = match timeout(COPY_TIMEOUT, server.transcripts.read(&server.session, id)).await

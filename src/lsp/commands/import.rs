@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
-/// Runs the command.
+/// Imports, and answers with the counts.
 pub(super) async fn run(
     server: &Arc<Server>,
     argument: &Value,

@@ -13,7 +13,7 @@ use tower_lsp::jsonrpc::Result;
 use url::Url;
 use uuid::Uuid;
 
-/// Runs the command.
+/// Lists a page of the conversations that match.
 pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
     let limit = number(argument, "limit", DEFAULT_LISTED)?;
     let offset = number(argument, "offset", 0)?;
@@ -73,7 +73,7 @@ fn newest(
     snapshot.iter().skip(offset).take(limit)
 }
 
-/// The conversations tied to the file, the asset or the conversation that `uri` names.
+/// The conversations linked to the file, asset or conversation of `uri`.
 async fn tied_to_uri(uri: &Url, index: &Reader) -> HashSet<Uuid> {
     match id_of_uri(uri) {
         Some((Form::ConversationUri, id)) => HashSet::from([id]),

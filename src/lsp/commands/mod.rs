@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
-/// Every command that is advertised.
+/// The advertised commands.
 pub(crate) const NAMES: [&str; 15] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
@@ -41,7 +41,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "pieces.status",
 ];
 
-/// Runs a command; `argument` is null where none was given.
+/// Runs a command; `argument` is null if there was none.
 pub(crate) async fn execute(
     server: &Arc<Server>,
     name: &str,
@@ -80,6 +80,6 @@ pub(crate) async fn execute(
         "pieces.conversations.restore" => restore::restore(server, &argument).await,
         "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(status_object(&server.session)),
-        _ => Err(invalid("There is no such command in pieces-lsp.")),
+        _ => Err(invalid("pieces-lsp has no such command.")),
     }
 }

@@ -16,11 +16,11 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{ShowDocumentParams, Url, request};
 use uuid::Uuid;
 
-/// Runs the command.
+/// Shows the conversation's document in the editor.
 pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     if !server.session.reader().contains(id) {
-        let what = "There is no such conversation (any more); refresh the list and pick another.";
+        let what = "There is no conversation with this id; it may have been deleted. Refresh the list and pick another.";
         return Err(failure(Kind::NotFound, what));
     }
     if !server.flags().show_document {
@@ -32,7 +32,7 @@ pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value
     if shown(server, uri).await {
         return Ok(Value::Null);
     }
-    // Some editors can only show files.
+    // Some editors only show files.
     if let Some(file) = as_file(server, id).await
         && shown(server, file).await
     {
@@ -53,7 +53,7 @@ async fn shown(server: &Server, uri: Url) -> bool {
     answer.is_ok_and(|answer| answer.success)
 }
 
-/// The conversation as it is now, in a file that only its user can read.
+/// Writes the transcript to a file that only the user can read.
 async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     let text = content::conversation(server, id).await.ok()?;
     let data_dir = server.session.data_dir()?;
@@ -67,7 +67,7 @@ async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     Url::from_file_path(writing.await.ok()?.ok()?).ok()
 }
 
-/// Removes the files that were opened long ago, and no others.
+/// Removes files older than [`OPENED_FILE_AGE`] that [`as_file`] wrote.
 fn forget_old(dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -1,4 +1,4 @@
-//! What the service says, passed on as it was answered.
+//! Commands that pass on the response of the service, and `refresh`.
 
 use super::arguments::flag;
 use crate::lsp::rpc::error::{failed, failure};
@@ -21,7 +21,7 @@ pub(super) async fn snapshot(server: &Server, argument: &Value) -> Result<Value>
     as_answered(client.snapshot(transferables).await)
 }
 
-/// `pieces.conversations.refresh`: everything is read again and compared.
+/// `pieces.conversations.refresh`: a full resync.
 pub(super) async fn refresh(server: &Server) -> Result<Value> {
     let (handle, _) = server.session.client().await.map_err(failed)?;
     let total = handle.refresh().await.map_err(failed)?;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let Some(deleted) = in_trash(server, move |trash| trash.get(id)).await? else {
-        let what = "This conversation is not in the trash (any more); `pieces.conversations.trash` lists what is.";
+        let what = "This conversation is not in the trash; `pieces.conversations.trash` lists those that are.";
         return Err(failure(Kind::NotFound, what));
     };
     let (handle, client) = server.session.client().await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! `pieces.conversations.search {query, limit?}`: full text over messages, by the service.
+//! `pieces.conversations.search {query, limit?}`: full-text search in messages, by the service.
 
 use super::arguments::{number, text};
 use crate::lsp::limits::{DEFAULT_SEARCH_HITS, EXCERPT_CHARS, MAX_SEARCH_HITS, SEARCHES_AT_ONCE};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
 
-/// Runs the command.
+/// Searches, and adds an excerpt of the first match to each conversation.
 pub(super) async fn search(server: &Server, argument: &Value) -> Result<Value> {
     let query = argument
         .as_str()
@@ -51,7 +51,7 @@ pub(super) async fn search(server: &Server, argument: &Value) -> Result<Value> {
     Ok(json!({ "items": items }))
 }
 
-/// The first message that matches, and its text around the match; nothing where the name matches.
+/// The first matching message and an excerpt around the match; `None` if only the name matches.
 async fn excerpt(client: &Client, hit: &SearchHit, query: &str) -> (Option<Uuid>, String) {
     let id = match hit.messages.first() {
         Some(id) => Some(*id),
@@ -76,7 +76,7 @@ fn around(text: &str, query: &str) -> String {
         .filter_map(|word| lower.find(&word))
         .min()
         .unwrap_or(0);
-    // Lower case may be longer or shorter; near enough is good enough, but on a character.
+    // Lower case may have another length, so this is approximate, but at a character boundary.
     let before = lower[..at]
         .chars()
         .count()

@@ -1,4 +1,4 @@
-//! Starting a conversation from an asset, or from what is in a document.
+//! Starts a conversation from an asset or from a document.
 
 use super::arguments::{id, structure, uri};
 use crate::index::UNNAMED;
@@ -84,7 +84,7 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
     send_write(server, starting).await
 }
 
-/// What was saved from where: the same text is not saved twice while its anchor is on its way.
+/// Identifies a text of a document, so that it is not saved twice before the index has its anchor.
 fn saved_key(uri: &Url, text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (uri.as_str(), text).hash(&mut hasher);
@@ -119,7 +119,7 @@ async fn save(
 ) -> Result<Uuid> {
     let application = client.connect().await;
     let path = match subject::file_path(uri) {
-        // So that it is found through every link to the file.
+        // The real path, so that it is found through every symlink to the file.
         Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
         None => None,
     };
@@ -150,7 +150,7 @@ async fn save(
     }
 }
 
-/// The selection, or everything where nothing is selected.
+/// The selection, or the whole text if nothing is selected.
 fn selected(document: &Document, range: Option<Range>) -> String {
     let chars = range.map(|range| document.chars(range)).unwrap_or_default();
     if chars.is_empty() {
@@ -160,7 +160,7 @@ fn selected(document: &Document, range: Option<Range>) -> String {
     }
 }
 
-/// A file that the editor does not have open.
+/// Reads a file that is not open in the editor.
 async fn read(uri: &Url, server: &Server) -> Result<Document> {
     let missing = |what: &str| {
         failure(
@@ -170,7 +170,7 @@ async fn read(uri: &Url, server: &Server) -> Result<Document> {
     };
     let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
     let reading = async {
-        // Opening a pipe would wait for its other end.
+        // Opening a pipe would wait for a writer.
         if !tokio::fs::metadata(&path).await?.is_file() {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }

@@ -1,4 +1,4 @@
-//! `textDocument/codeAction`: start, open and delete conversations from where the cursor is.
+//! `textDocument/codeAction`: start, open and delete conversations at the cursor.
 
 use super::diagnostics::{self, Fix};
 use crate::index::{Conversation, Reader};
@@ -19,10 +19,10 @@ const START: CodeActionKind = CodeActionKind::new("pieces.start");
 const OPEN: CodeActionKind = CodeActionKind::new("pieces.open");
 const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
 
-/// What is advertised.
+/// The advertised kinds.
 pub(crate) const KINDS: [CodeActionKind; 4] = [START, OPEN, DELETE, CodeActionKind::QUICKFIX];
 
-/// One action before it takes the form that the client understands.
+/// An action, before it is rendered for the client.
 struct Action {
     kind: CodeActionKind,
     title: String,
@@ -54,7 +54,7 @@ fn quick_fixes(
     fixes.into_iter().map(action).collect()
 }
 
-/// Answers the request.
+/// `textDocument/codeAction`.
 pub(crate) async fn code_actions(
     server: &Server,
     params: CodeActionParams,
@@ -86,14 +86,14 @@ pub(crate) async fn code_actions(
     rendered
 }
 
-/// Whether `only` selects `kind`: it is the kind or above it.
+/// Whether `only` selects `kind`: it is the same kind or a parent of it.
 fn selects(only: &CodeActionKind, kind: &CodeActionKind) -> bool {
     let rest = kind.as_str().strip_prefix(only.as_str());
     only == &CodeActionKind::EMPTY
         || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// What concerns the ids in the selection or under the cursor.
+/// Actions for the ids in the selection or under the cursor.
 fn at_cursor(document: Option<&Document>, range: Range, index: &Reader) -> Vec<Action> {
     let Some(document) = document else {
         return Vec::new();
@@ -106,7 +106,7 @@ fn at_cursor(document: Option<&Document>, range: Range, index: &Reader) -> Vec<A
     actions
 }
 
-/// What concerns the document as a whole.
+/// Actions for the document as a whole.
 async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<Action>) {
     let ours = id_of_uri(uri);
     let ties = FileTies::of(uri, index).await;
@@ -115,7 +115,7 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
         Some((_, asset)) => subject::tied_to(&[asset], index),
         None => ties.conversations(index),
     };
-    // What is under the cursor has its actions already.
+    // Conversations under the cursor already have actions.
     let offered = |one: &Conversation| {
         actions
             .iter()
@@ -125,7 +125,7 @@ async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<
     conversations.truncate(MAX_ACTIONS);
     let mut others = open_and_delete(&conversations);
     if !others.is_empty() {
-        // Going on comes before starting another.
+        // Opening the newest comes before starting another.
         actions.push(others.remove(0));
     }
     if !actions.iter().any(|action| action.kind == START) {

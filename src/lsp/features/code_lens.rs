@@ -7,7 +7,7 @@ use crate::lsp::text::subject::FileTies;
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{CodeLens, Command, Range, Url};
 
-/// Answers the request. Files without conversations and assets have none.
+/// `textDocument/codeLens`. Files without conversations and assets have none.
 pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
     if !server.settings().code_lens || uri.scheme() == CONVERSATION {
         return Vec::new();

@@ -15,20 +15,19 @@ use tower_lsp::lsp_types::{
     CompletionTextEdit, Position, Range as LspRange, TextEdit,
 };
 
-/// Characters after which completion is asked for.
+/// Characters that trigger completion.
 pub(crate) const TRIGGERS: [&str; 1] = [":"];
-/// What is being typed.
+/// The link that is being typed.
 #[derive(Debug, PartialEq, Eq)]
 struct Typed<'a> {
     /// The bytes of the line that an item replaces.
     span: Range<usize>,
-    /// What to look for.
     query: &'a str,
-    /// A whole Markdown link is wanted, not just the URI.
+    /// Complete a whole Markdown link, not just the URI.
     link: bool,
 }
 
-/// Answers the request.
+/// `textDocument/completion`.
 pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<CompletionResponse> {
     let place = &params.text_document_position;
     let document = server.documents.get(&place.text_document.uri)?;
@@ -53,7 +52,7 @@ pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<C
         .enumerate()
         .map(|(rank, one)| item(&document, number, &line, &typed, rank, one));
     Some(CompletionResponse::List(CompletionList {
-        // The list is what fits the query: another query, another list.
+        // Another query has another list.
         is_incomplete: true,
         items: items.collect(),
     }))
@@ -78,7 +77,7 @@ fn typed(line: &str, cursor: usize) -> Option<Typed<'_>> {
     if query.contains(ends) || query.chars().count() > QUERY_CHARS {
         return None;
     }
-    // Editors close brackets on their own: what they added goes with the link.
+    // Editors add closing brackets; the item replaces them.
     let closing = if link && line[cursor..].starts_with("]]") {
         2
     } else {
@@ -115,7 +114,7 @@ fn item(
             counted(one.messages as usize, "message"),
             ago(one.updated)
         )),
-        // Clients filter by what the edit replaces; the list is filtered already.
+        // Clients filter by the replaced text, but the list is already filtered.
         filter_text: Some(line[typed.span.clone()].to_owned()),
         sort_text: Some(format!("{rank:03}")),
         text_edit: Some(CompletionTextEdit::Edit(TextEdit::new(range, new_text))),

@@ -17,21 +17,18 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{Registration, Url};
 use uuid::Uuid;
 
-/// The method, as a plain request and as the one of LSP 3.18.
 pub(crate) const METHOD: &str = "workspace/textDocumentContent";
-/// Parameters of the request.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Params {
     uri: Url,
 }
 
-/// Result of the request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Content {
     text: String,
 }
 
-/// What to register where the client wants registrations.
+/// The dynamic registration of LSP 3.18.
 pub(crate) fn registration() -> Registration {
     Registration {
         id: "pieces-content".into(),
@@ -40,7 +37,7 @@ pub(crate) fn registration() -> Registration {
     }
 }
 
-/// Answers the request.
+/// `workspace/textDocumentContent`.
 pub(crate) async fn content(server: &Arc<Server>, params: Params) -> Result<Content> {
     let text = match id_of_uri(&params.uri) {
         Some((Form::ConversationUri, id)) => conversation(server, id).await?,
@@ -53,7 +50,7 @@ pub(crate) async fn content(server: &Arc<Server>, params: Params) -> Result<Cont
     Ok(Content { text })
 }
 
-/// A conversation as a document.
+/// The transcript of a conversation in Markdown.
 pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
     let index = server.session.reader();
     let (transcript, note) = match server.transcripts.read(&server.session, id).await {
@@ -67,7 +64,7 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         }
         Err(error) if error.kind == Kind::NotFound && index.contains(id) => (
             None,
-            Some("This service does not tell the messages of a conversation.".to_owned()),
+            Some("This service does not provide messages.".to_owned()),
         ),
         Err(error) => return Err(failed(error)),
     };
@@ -76,7 +73,7 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
     let Some(one) = one.or_else(|| raw.and_then(from_raw)) else {
         return Err(failure(
             Kind::NotFound,
-            "There is no such conversation (any more).",
+            "There is no conversation with this id; it may have been deleted.",
         ));
     };
     let names = &server.asset_names;
@@ -84,7 +81,7 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         .learn(&server.session, &one.assets, ASSET_NAMES_TIMEOUT)
         .await;
     let ties = Ties::of(&one, server);
-    // Rendering takes a while for a long conversation.
+    // Rendering a long conversation takes long.
     let rendering = tokio::task::spawn_blocking(move || {
         let messages = transcript.as_ref().map_or(&[][..], |all| &all.messages);
         Transcript {
@@ -103,7 +100,7 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         .map_err(|_| failure(Kind::Protocol, "The conversation cannot be shown."))
 }
 
-/// A conversation that the index does not have (yet).
+/// A conversation that is not in the index yet.
 fn from_raw(raw: &Value) -> Option<Conversation> {
     let time = |field: &str| {
         raw[field]["value"]
@@ -123,7 +120,7 @@ fn from_raw(raw: &Value) -> Option<Conversation> {
     })
 }
 
-/// What a conversation is tied to, as links.
+/// The assets and files of a conversation, as links.
 struct Ties {
     assets: Vec<Tie>,
     files: Vec<Tie>,
@@ -174,7 +171,7 @@ async fn asset(server: &Server, id: Uuid) -> Result<String> {
     })
 }
 
-/// The URI of an asset's document, with its name so that editors know the language.
+/// The URI of an asset's document; the name tells editors the language.
 fn asset_uri(id: Uuid, name: &str) -> String {
     let name = Path::new(name)
         .file_name()

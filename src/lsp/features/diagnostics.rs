@@ -1,4 +1,4 @@
-//! Diagnostics for links whose conversation is gone, and what to do about them.
+//! Diagnostics for links whose conversation is gone, and their quick fixes.
 
 use crate::lsp::limits::{ACTION_CHARS, MAX_REPLACEMENTS};
 use crate::lsp::state::Server;
@@ -36,7 +36,7 @@ pub(crate) fn diagnose(server: &Server, document: &Document) -> Vec<Diagnostic> 
     .collect()
 }
 
-/// Only who knows all conversations can say that one is gone.
+/// Only a complete index can tell that a conversation is gone.
 fn is_gone(server: &Server, found: &Located) -> bool {
     found.reference.form == Form::ConversationUri
         && server.session.status().state == State::Live
@@ -47,7 +47,7 @@ fn is_gone(server: &Server, found: &Located) -> bool {
 pub(crate) struct Fix {
     pub title: String,
     pub edit: WorkspaceEdit,
-    /// Where its diagnostic is.
+    /// The range of its diagnostic.
     pub range: LspRange,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspR
         let restored = server.restored.get(&found.reference.id).map(|id| *id);
         let text = link.as_ref().map_or("", |link| &line[link.text.clone()]);
         let snapshot = index.snapshot();
-        // Without a text there is nothing to look for; an empty query would find everything.
+        // An empty query would match everything.
         let alike = Some(text.trim()).filter(|text| !text.is_empty());
         let alike = alike
             .into_iter()

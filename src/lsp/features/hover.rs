@@ -1,4 +1,4 @@
-//! `textDocument/hover` on an id: what the conversation is about.
+//! `textDocument/hover` on the id of a conversation.
 
 use crate::index::Conversation;
 use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FILES, ROLE_CHARS};
@@ -10,7 +10,7 @@ use crate::pieces::Transcript;
 use std::sync::Arc;
 use tower_lsp::lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind, Range};
 
-/// Answers the request.
+/// `textDocument/hover`.
 pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<Hover> {
     let place = params.text_document_position_params;
     let document = server.documents.get(&place.text_document.uri)?;

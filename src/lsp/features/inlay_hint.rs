@@ -1,4 +1,4 @@
-//! `textDocument/inlayHint`: the name of a conversation behind its bare id.
+//! `textDocument/inlayHint`: the name of a conversation after its bare id.
 
 use crate::lsp::limits::HINT_CHARS;
 use crate::lsp::state::Server;
@@ -6,7 +6,7 @@ use crate::lsp::text::item::label;
 use crate::lsp::text::reference::{Form, in_lines};
 use tower_lsp::lsp_types::{InlayHint, InlayHintKind, InlayHintLabel, InlayHintParams};
 
-/// Answers the request.
+/// `textDocument/inlayHint`.
 pub(crate) fn inlay_hints(server: &Server, params: &InlayHintParams) -> Option<Vec<InlayHint>> {
     if !server.settings().inlay_hints {
         return None;

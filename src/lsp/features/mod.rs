@@ -1,4 +1,4 @@
-//! What editors ask for: a file for each method, or for a few that belong together.
+//! LSP requests: a file for each method, or for a few that belong together.
 
 pub(crate) mod code_action;
 pub(crate) mod code_lens;

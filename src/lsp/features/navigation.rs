@@ -1,4 +1,4 @@
-//! Links, definitions and references: from an id in any text to its conversation.
+//! Document links, definitions and references of ids in any text.
 
 use crate::index::Reader;
 use crate::lsp::limits::QUESTION_CHARS;
@@ -72,7 +72,7 @@ fn at(server: &Server, place: &TextDocumentPositionParams) -> Option<Vec<Located
     Some(touched(&document, Range::new(cursor, cursor)))
 }
 
-/// What a reference leads to, if it is one of ours.
+/// The target of a reference to a known conversation or asset, and its tooltip.
 fn target(found: &Located, index: &Reader) -> Option<(Url, Option<String>)> {
     let id: Uuid = found.reference.id;
     if found.reference.form != Form::AssetUri

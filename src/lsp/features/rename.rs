@@ -1,4 +1,4 @@
-//! `textDocument/rename` on a reference, or on the title of a conversation's document.
+//! Renaming conversations: `textDocument/rename` on a reference or on the title of a document.
 
 use crate::lsp::limits::MAX_NAME_CHARS;
 use crate::lsp::rpc::error::{failed, failure, invalid};
@@ -34,7 +34,7 @@ pub(crate) fn prepare(
     })
 }
 
-/// `textDocument/rename`: renames the conversation. No text changes: it holds ids, not names.
+/// `textDocument/rename`: renames the conversation. Documents stay as they are: they hold ids, not names.
 pub(crate) async fn rename(
     server: &Arc<Server>,
     params: RenameParams,
@@ -101,7 +101,7 @@ async fn replace_name(
     name: String,
 ) -> Result<Value> {
     let known = handle.index.get(id);
-    // The whole object is written back, so it is fetched now and keeps every field we do not know.
+    // The whole object is written back, so fetch it now and keep the fields we do not know.
     let mut fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {

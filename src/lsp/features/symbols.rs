@@ -1,4 +1,4 @@
-//! Conversations as workspace symbols, and the inside of a conversation's document.
+//! Conversations as workspace symbols, and the messages of a conversation's document.
 
 use crate::index::{ConversationRef, Reader};
 use crate::lsp::limits::{MAX_SYMBOLS, SYMBOL_CHARS};
@@ -13,10 +13,10 @@ use tower_lsp::lsp_types::{
     Range, SymbolInformation, SymbolKind, Url,
 };
 
-/// `workspace/symbol`: conversations by name, best first; the newest where nothing is asked for.
+/// `workspace/symbol`: conversations by name, best match first; without a query, the newest.
 pub(crate) async fn workspace_symbols(server: &Server, query: String) -> Vec<SymbolInformation> {
     let index = server.session.reader();
-    // Off the loop: a keystroke that cancels this is read meanwhile.
+    // Off the loop, so that a keystroke that cancels it is read in the meantime.
     let searching = tokio::task::spawn_blocking(move || search(&index, query.trim()));
     searching.await.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Asking the client something without depending on its answer.
+//! Requests to the client, with a deadline.
 
 use std::time::Duration;
 use tower_lsp::Client;
@@ -11,7 +11,7 @@ pub enum Unanswered {
     /// The deadline passed.
     #[error("the editor did not answer in time")]
     Late,
-    /// The client answered with an error, or with something that is no answer to this request.
+    /// The client answered with an error, or with a result of the wrong type.
     #[error("the editor refused: {0}")]
     Refused(jsonrpc::Error),
 }
@@ -19,8 +19,8 @@ pub enum Unanswered {
 /// Sends request `R` to the client and waits at most `within` for the answer.
 ///
 /// tower-lsp 0.20 panics on the reply to a request whose future was dropped
-/// (ebkalderon/tower-lsp#417), so the request lives in a task of its own and only the waiting
-/// is given up, by the deadline or by the cancellation of the caller.
+/// (ebkalderon/tower-lsp#417), so the request runs in a task of its own; the deadline and a
+/// cancelled caller only end the waiting.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a handler can say about the request that it is answering.
+//! The request that a handler is answering: whether it was cancelled, and whether a POST was sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,29 +11,29 @@ const OPEN: u8 = 0;
 const POSTED: u8 = 1;
 const CANCELLED: u8 = 2;
 
-/// The request being answered. Clone it into spawned tasks: task-locals do not follow there.
+/// The request being answered. Clone it into spawned tasks: they do not inherit task-locals.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext(Arc<AtomicU8>);
 
 impl RequestContext {
-    /// The context of the handler that is running, `None` outside of requests.
+    /// The context of the running handler; `None` outside of requests.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Self::clone).ok()
     }
 
-    /// To be called right before a POST leaves: from then on a cancelled request has an unknown
-    /// outcome. `false` when the request was cancelled first; then the POST must not leave.
-    #[must_use = "a cancelled request must not send its POST any more"]
+    /// To be called right before a POST is sent: from then on, cancelling the request leaves its outcome
+    /// unknown. Returns false if it was cancelled before; then the POST must not be sent.
+    #[must_use = "a cancelled request must not send its POST"]
     pub fn post_left(&self) -> bool {
         self.turn(POSTED) != CANCELLED
     }
 
-    /// Cancels the request and returns whether a POST has left.
+    /// Cancels the request and returns whether a POST was sent.
     pub(crate) fn cancel(&self) -> bool {
         self.turn(CANCELLED) == POSTED
     }
 
-    /// Moves on from `OPEN` if nobody else has, and returns where the request stands then.
+    /// Moves from `OPEN` to `to` unless another call was first; returns the resulting state.
     fn turn(&self, to: u8) -> u8 {
         let turned = self
             .0

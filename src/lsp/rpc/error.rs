@@ -1,4 +1,4 @@
-//! JSON-RPC errors with a `kind` that clients can act on and a sentence that people can.
+//! JSON-RPC errors: `data.kind` for programs, one sentence for people.
 
 use crate::pieces;
 use serde_json::json;
@@ -7,7 +7,7 @@ use tower_lsp::jsonrpc::{Error, ErrorCode};
 /// LSP's `RequestFailed`: the request was fine, serving it failed.
 const REQUEST_FAILED: ErrorCode = ErrorCode::ServerError(-32803);
 
-/// A failure of that `kind`, with its sentence.
+/// A failed request.
 pub(crate) fn failure(kind: pieces::Kind, message: impl Into<String>) -> Error {
     Error {
         code: REQUEST_FAILED,
@@ -16,7 +16,7 @@ pub(crate) fn failure(kind: pieces::Kind, message: impl Into<String>) -> Error {
     }
 }
 
-/// What the client sent cannot be used; `message` names the field.
+/// Invalid parameters; `message` names the field.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error {
         code: ErrorCode::InvalidParams,
@@ -25,7 +25,7 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     }
 }
 
-/// An error of the Pieces client as one of JSON-RPC.
+/// A failed call of the service.
 pub(crate) fn failed(error: pieces::Error) -> Error {
     let mut data = json!({ "kind": error.kind.as_str() });
     if let Some(status) = error.status {

@@ -1,4 +1,4 @@
-//! One handler at work: nothing it does can take the server down with it.
+//! Runs one handler, and survives its panics.
 
 use super::context::RequestContext;
 use crate::lsp::limits::{FOREIGN_NAME_CHARS, SLOW_HANDLER};
@@ -10,10 +10,10 @@ use std::time::Instant;
 use tower_lsp::ExitedError;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Response, Result};
 
-/// What the service answers: nothing to a notification.
+/// The response of the service; `None` to a notification.
 type Answer = std::result::Result<Option<Response>, ExitedError>;
 
-/// A call of the service under way. Yields `None` when there is nothing to answer with.
+/// A running call of the service. Yields `None` if there is no response.
 pub(crate) struct Handler {
     method: String,
     call: Pin<Box<dyn Future<Output = Answer> + Send>>,
@@ -34,7 +34,7 @@ impl Handler {
         Self { method, call }
     }
 
-    /// Polls once, on the spot. Whoever gets `Pending` polls again from a task.
+    /// Polls once, on the spot. After `Pending` the caller has to poll again from a task.
     pub fn poll_once(&mut self) -> Poll<Option<Result<Value>>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
     }

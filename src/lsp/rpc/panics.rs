@@ -2,8 +2,8 @@
 
 use std::panic;
 
-/// Makes a panic one log line with its place in the source. Its message may quote documents or
-/// conversations and stays out.
+/// Logs each panic as one line with its place in the source. The message may quote documents or
+/// conversations and is left out.
 pub fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string);

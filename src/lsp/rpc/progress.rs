@@ -1,4 +1,4 @@
-//! `window/workDoneProgress` around what takes long.
+//! `window/workDoneProgress` for long work.
 
 use super::ask;
 use crate::lsp::limits::{EDITOR_TIMEOUT, PROGRESS_DELAY};
@@ -12,7 +12,7 @@ use tower_lsp::lsp_types::{
     WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport, request,
 };
 
-/// Something that takes long, for as long as it lives.
+/// Shows progress until it is dropped.
 pub(crate) struct Progress(Option<mpsc::UnboundedSender<Report>>);
 
 struct Report {
@@ -21,7 +21,7 @@ struct Report {
 }
 
 impl Progress {
-    /// Begins. With the `token` of the request at once, else after a moment, if the client can.
+    /// Shown at once with the `token` of a request, else after [`PROGRESS_DELAY`] if the client supports it.
     pub fn begin(server: &Arc<Server>, token: Option<ProgressToken>, title: &str) -> Self {
         if token.is_none() && !server.flags().progress {
             return Progress(None);
@@ -32,7 +32,6 @@ impl Progress {
         Progress(Some(reports))
     }
 
-    /// Says how far it is.
     pub fn report(&self, message: String, percentage: Option<u32>) {
         if let Some(reports) = &self.0 {
             let _ = reports.send(Report {

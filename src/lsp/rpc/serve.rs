@@ -1,9 +1,9 @@
 //! The loop between the pipes and a tower-lsp service, in place of `tower_lsp::Server`.
 //!
 //! One task owns all of the state. Requests reach the service in arrival order and are polled once
-//! on the spot: what a handler does before its first wait happens in that order too, and a quick
-//! handler costs no task. A handler that has to wait gets a task of its own, so any number of them
-//! can wait without holding up the others. Every request is answered exactly once.
+//! on the spot: what a handler does before its first await is therefore ordered, and a quick handler
+//! costs no task. A handler that has to wait gets a task of its own, so any number of them can wait
+//! without delaying the others. Every request is answered exactly once.
 
 use super::context::RequestContext;
 use super::handler::Handler;
@@ -28,19 +28,19 @@ use tower_service::Service;
 #[cfg(test)]
 mod tests;
 
-/// What the server wants of the messages beyond what tower-lsp's types can carry.
+/// What the server needs beyond what tower-lsp passes to its handlers.
 #[derive(Debug, Clone, Default)]
 pub struct Hooks {
-    /// Receives the parameters of `initialize` as they came, before its handler runs.
+    /// Receives the raw parameters of `initialize` before its handler runs.
     pub initialize_params: Arc<OnceLock<Value>>,
-    /// A process to die with, besides the `processId` of `initialize`.
+    /// The server ends with this process, as it does with the `processId` of `initialize`.
     pub parent: Option<i64>,
 }
 
 /// Serves until the client leaves, and returns the exit code: 0 after a `shutdown`, else 1.
 ///
-/// Handlers may still be running then. The caller flushes `output` and ends the process, which
-/// ends them; waiting for them could take for ever.
+/// Handlers may still be running then. The caller flushes `output` and ends the process, and with it
+/// the handlers; waiting for them could take forever.
 pub async fn serve<S: LanguageServer>(
     service: LspService<S>,
     socket: ClientSocket,
@@ -97,8 +97,7 @@ fn watched(pid: i64) -> BoxFuture<'static, ()> {
     parent::gone(pid).boxed()
 }
 
-/// Where the session stands. tower-lsp keeps its own idea of it, but answers unknown methods
-/// without asking.
+/// The phase of the session. tower-lsp tracks it as well, but answers unknown methods in any phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     New,
@@ -118,12 +117,12 @@ struct Session<S> {
     running: HashMap<Id, Running>,
     /// Our requests that the client has not answered, oldest first.
     asked: VecDeque<jsonrpc::Id>,
-    /// The id under which tower-lsp will see the next request. Ours, because a client may use an
-    /// id again after cancelling, and tower-lsp remembers the ids of handlers that never ended.
+    /// The id that tower-lsp sees for the next request. It is our own because a client may reuse an id
+    /// after cancelling, and tower-lsp remembers the ids of handlers that never ended.
     next_ticket: i32,
     phase: Phase,
     shutdown_seen: bool,
-    /// Resolves when a process ends that we must not outlive.
+    /// Yields when a process ends that the server must not outlive.
     parents: FuturesUnordered<BoxFuture<'static, ()>>,
     initialize_params: Arc<OnceLock<Value>>,
 }
@@ -136,7 +135,7 @@ struct Running {
     task: AbortHandle,
 }
 
-/// What the end of a request means to the session.
+/// How the end of a request changes the phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Initialize,
@@ -144,7 +143,7 @@ enum Stage {
     Other,
 }
 
-/// A handler that had to wait has come to its end.
+/// The end of a handler that had to wait.
 struct Finished {
     id: Id,
     ticket: i32,
@@ -153,7 +152,7 @@ struct Finished {
 }
 
 impl<S: LanguageServer> Session<S> {
-    /// Takes one message in; an exit code when it was the last.
+    /// Handles one message; returns the exit code if it was the last.
     fn receive(&mut self, message: Inbound) -> Option<u8> {
         match message {
             Inbound::Request { method, .. } | Inbound::Notification { method, .. }
@@ -209,7 +208,7 @@ impl<S: LanguageServer> Session<S> {
                 let (key, sender) = (id.clone(), self.finished.clone());
                 let task = tokio::spawn(async move {
                     let outcome = handler.await;
-                    // Nobody listens any more only when the process is about to end.
+                    // Fails only if the process is about to end.
                     let _ = sender.send(Finished::new(id, ticket, outcome));
                 });
                 let running = Running {
@@ -223,7 +222,7 @@ impl<S: LanguageServer> Session<S> {
         }
     }
 
-    /// Why a request cannot be served at this point, if so.
+    /// Why a request cannot be served in this phase; `None` if it can.
     fn refusal(&self, id: &Id, method: &str) -> Option<Error> {
         let (code, message) = match (self.phase, method) {
             (Phase::Initializing | Phase::Ready | Phase::ShutDown, "initialize") => (
@@ -244,7 +243,7 @@ impl<S: LanguageServer> Session<S> {
         Some(error(code, message))
     }
 
-    /// Looks at the parameters of `initialize` on their way to the handler.
+    /// Stores the parameters of `initialize`, and makes them readable for tower-lsp.
     fn initialize(&mut self, params: Value) -> Value {
         let process = params.get("processId").and_then(Value::as_i64);
         self.parents.extend(process.map(watched));
@@ -252,11 +251,11 @@ impl<S: LanguageServer> Session<S> {
         let passed_on = if readable {
             params.clone()
         } else {
-            // One capability from the future must not keep the whole server from starting.
+            // One unknown capability must not prevent the start.
             tracing::warn!("initialize has parts that are not understood; its handler sees none");
             json!({"capabilities": {}})
         };
-        // A second attempt after a failed one changes nothing: it is the same client.
+        // A second attempt after a failed one comes from the same client.
         let _ = self.initialize_params.set(params);
         passed_on
     }
@@ -296,7 +295,7 @@ impl<S: LanguageServer> Session<S> {
             Some(params) => request.params(params).finish(),
             None => request.finish(),
         };
-        // Always ready: this is only the form that `Service` asks for.
+        // Always ready, but `Service` requires the call.
         let _ = self
             .service
             .poll_ready(&mut Context::from_waker(Waker::noop()));
@@ -340,7 +339,7 @@ impl<S: LanguageServer> Session<S> {
         self.answer(encode(id, Err(cancelled)));
     }
 
-    /// Passes on an answer that somebody may be waiting for; anything else makes tower-lsp panic.
+    /// Passes on an answer to a pending request of ours; any other makes tower-lsp panic.
     fn response(&mut self, id: Id, outcome: Result<Value, Value>) {
         let id = match id {
             Id::Number(number) => number.as_i64().map(jsonrpc::Id::Number),
@@ -356,7 +355,7 @@ impl<S: LanguageServer> Session<S> {
     }
 
     fn pass_on(&mut self, response: Response) {
-        // The asker may have given up meanwhile (see `ask`), which tower-lsp takes for a bug.
+        // The task may have given up waiting (see `ask`), which tower-lsp treats as a bug.
         let passed = catch_unwind(AssertUnwindSafe(|| {
             self.socket.send(response).now_or_never()
         }));
@@ -375,7 +374,7 @@ impl<S: LanguageServer> Session<S> {
         self.answer(encode(id, Err(error(code, message))));
     }
 
-    /// Answers a request whose handler had to wait, unless it was cancelled meanwhile.
+    /// Answers a request whose handler had to wait, unless it was cancelled.
     fn finish(&mut self, finished: Finished) {
         let current = |running: &Running| running.ticket == finished.ticket;
         if !self.running.get(&finished.id).is_some_and(current) {
@@ -393,13 +392,13 @@ impl<S: LanguageServer> Session<S> {
         }
     }
 
-    /// Sends an answer, after everything that its handler has sent before.
+    /// Sends an answer, after all messages that its handler has sent.
     fn answer(&mut self, body: Vec<u8>) {
         self.forward_outgoing();
         self.output.send(body);
     }
 
-    /// Forwards what is there by now. The loop polls again before it sleeps, so no wake-up is lost.
+    /// Forwards the messages that are ready. The loop polls again before it sleeps, so no wake-up is lost.
     fn forward_outgoing(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(request)) = self.socket.poll_next_unpin(&mut cx) {
@@ -419,7 +418,7 @@ impl<S: LanguageServer> Session<S> {
 }
 
 impl Finished {
-    /// Encodes the answer, in the task of the handler where there is one.
+    /// Encodes the answer; runs in the task of the handler if it has one.
     fn new(id: Id, ticket: i32, outcome: Option<jsonrpc::Result<Value>>) -> Self {
         // The service stays silent on unknown `$/` requests; a request needs an answer.
         let outcome = outcome.unwrap_or_else(|| Err(Error::method_not_found()));
@@ -441,7 +440,7 @@ fn error(code: ErrorCode, message: impl Into<std::borrow::Cow<'static, str>>) ->
     }
 }
 
-/// Reads the `error` of a client, however much of it is there.
+/// Reads the `error` of a client; every field may be missing.
 fn client_error(mut object: Value) -> Error {
     let code = object.get("code").and_then(Value::as_i64);
     let message = object.get("message").and_then(Value::as_str);
@@ -474,7 +473,7 @@ fn encode(id: &Id, outcome: jsonrpc::Result<Value>) -> Vec<u8> {
     })
 }
 
-/// Trees of JSON values always serialise.
+/// A tree of JSON values always serialises.
 fn to_bytes(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_else(|error| {
         tracing::error!(%error, "a message could not be encoded");

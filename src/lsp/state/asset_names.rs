@@ -1,4 +1,4 @@
-//! The names of assets, asked for when they are first shown.
+//! A cache of the names of assets, fetched when they are first shown.
 
 use super::session::Session;
 use crate::lsp::limits::MAX_ASSET_NAMES;
@@ -8,22 +8,21 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// The names that were asked for; `None`: there is none, or nobody told.
+/// Names by id; `None` if an asset has none or the service did not say.
 #[derive(Debug, Default)]
 pub(crate) struct AssetNames(DashMap<Uuid, Option<String>>);
 
 impl AssetNames {
-    /// The name, if it is known.
     pub fn get(&self, id: Uuid) -> Option<String> {
         self.0.get(&id)?.clone()
     }
 
-    /// Forgets everything: another service may call them otherwise.
+    /// To be called for a new connection: another service may have other names.
     pub fn clear(&self) {
         self.0.clear();
     }
-    /// Asks for the names that are not known yet, and waits for them at most `within`. Those that come
-    /// later are there the next time.
+    /// Fetches the names that are not known yet, and waits for them at most `within`. Names that arrive
+    /// later are used the next time.
     pub async fn learn(self: &Arc<Self>, session: &Arc<Session>, ids: &[Uuid], within: Duration) {
         let new = |id: &Uuid| !self.0.contains_key(id);
         let wanted: Vec<Uuid> = ids.iter().copied().filter(new).collect();

@@ -1,44 +1,44 @@
-//! What the client can do, read once.
+//! Capabilities of the client.
 //!
-//! From the parameters as they came: lsp-types 0.94 stops at LSP 3.17, and one value from the future
-//! must not make us blind to the rest.
+//! Read from the raw parameters: lsp-types 0.94 stops at LSP 3.17, and one unknown value must not hide
+//! the others.
 
 use serde_json::Value;
 
-/// How columns are counted.
+/// The unit of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Encoding {
     /// Bytes.
     Utf8,
-    /// UTF-16 code units: what every client speaks.
+    /// UTF-16 code units, which every client supports.
     #[default]
     Utf16,
 }
 
-/// The client's capabilities that make a difference to us.
+/// The capabilities that the server uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flags {
-    /// The best encoding that both sides speak.
+    /// UTF-8 if the client supports it.
     pub encoding: Encoding,
-    /// `workspace/configuration` can be asked.
+    /// Supports `workspace/configuration`.
     pub configuration: bool,
-    /// Changes of the configuration are only told to those who register.
+    /// Sends changes of the configuration only after a registration.
     pub registers_configuration: bool,
-    /// `window/showDocument` can be asked.
+    /// Supports `window/showDocument`.
     pub show_document: bool,
-    /// Progress can be shown without the request having brought a token.
+    /// Supports progress for requests without a token.
     pub progress: bool,
-    /// Code actions may be more than bare commands.
+    /// Supports code actions that are not bare commands.
     pub code_action_literals: bool,
-    /// Hovers may be Markdown.
+    /// Supports Markdown in hovers.
     pub markdown_hover: bool,
-    /// Code lenses can be asked for again.
+    /// Supports `workspace/codeLens/refresh`.
     pub refreshes_code_lens: bool,
-    /// Inlay hints can be asked for again.
+    /// Supports `workspace/inlayHint/refresh`.
     pub refreshes_inlay_hints: bool,
-    /// Documents can be served by us (LSP 3.18).
+    /// Supports `workspace/textDocumentContent` (LSP 3.18).
     pub text_document_content: bool,
-    /// They have to be registered for.
+    /// Supports it only after a registration.
     pub registers_content: bool,
 }
 

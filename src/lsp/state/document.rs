@@ -8,21 +8,17 @@ use tower_lsp::lsp_types::{
     DidChangeTextDocumentParams, DidOpenTextDocumentParams, Position, Range as LspRange, Url,
 };
 
-/// One document as the editor has it. Cheap to clone.
+/// A document as the editor has it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    /// Its text.
     pub text: Rope,
-    /// The editor's version of it.
     pub version: i32,
-    /// It is Markdown or plain text: nothing in it is code.
+    /// Markdown or plain text, not code.
     pub is_text: bool,
-    /// How the client counts columns.
     encoding: Encoding,
 }
 
-/// All open documents. Changes are applied in the order of their notifications: the handlers do it
-/// before their first wait.
+/// All open documents. Handlers apply changes before their first await, so in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Documents(DashMap<Url, Document>);
 
@@ -39,7 +35,7 @@ impl Documents {
         self.0.insert(item.uri, document);
     }
 
-    /// `textDocument/didChange`; of a document that is not open, nothing.
+    /// `textDocument/didChange`; ignored for a document that is not open.
     pub fn change(&self, params: DidChangeTextDocumentParams) {
         let Some(mut document) = self.0.get_mut(&params.text_document.uri) else {
             return;
@@ -62,19 +58,17 @@ impl Documents {
         self.0.remove(uri);
     }
 
-    /// The document as it is now.
     pub fn get(&self, uri: &Url) -> Option<Document> {
         self.0.get(uri).map(|document| document.clone())
     }
 
-    /// The URIs of all open documents.
     pub fn uris(&self) -> Vec<Url> {
         self.0.iter().map(|entry| entry.key().clone()).collect()
     }
 }
 
 impl Document {
-    /// A document that no editor has open.
+    /// A document that is not open in the editor.
     pub fn detached(text: &str, encoding: Encoding) -> Self {
         Document {
             text: Rope::from_str(text),
@@ -84,8 +78,8 @@ impl Document {
         }
     }
 
-    /// A range in characters of the text. What lies beyond a line or the text ends there, as LSP
-    /// says, and a range that is the wrong way round is turned.
+    /// A range in characters of the text. As LSP says, positions beyond a line or the text are moved to
+    /// its end; a reversed range is turned around.
     pub fn chars(&self, range: LspRange) -> Range<usize> {
         let (start, end) = (self.char_at(range.start), self.char_at(range.end));
         start.min(end)..start.max(end)
@@ -122,7 +116,7 @@ impl Document {
         start.min(end).min(last)..start.max(end).min(last) + 1
     }
 
-    /// The column of byte `byte` of line `number`, as the client counts.
+    /// The position of byte `byte` of line `number`, in the encoding of the client.
     pub fn position(&self, number: usize, byte: usize) -> Position {
         let line = self.line(number);
         let byte = byte.min(line.len_bytes());

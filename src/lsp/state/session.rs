@@ -1,4 +1,4 @@
-//! The connection to one backend, and the switch to another.
+//! The connection to a backend, and switching to another.
 
 use super::settings::Settings;
 use crate::index::{Delta, Index, Reader};
@@ -13,67 +13,64 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 
-/// What the command line and the environment say. It wins over the editor's settings.
+/// Options of the command line and the environment. They win over the editor's settings.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
-    /// `auto`, `pieces-os` or `local`, as written.
+    /// `auto`, `pieces-os` or `local`, not validated.
     pub backend: Option<String>,
-    /// Base URL of Pieces OS, as written.
+    /// Base URL of Pieces OS, not validated.
     pub url: Option<String>,
-    /// Where the local service keeps its data.
+    /// Directory of the local service.
     pub data_dir: Option<PathBuf>,
     /// Whether a URL may point to another machine.
     pub allow_remote: bool,
 }
 
-/// What decides where to connect. Another choice is another connection.
+/// The options that select a connection. A different choice needs a new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Choice {
     backend: Result<Backend, String>,
     url: Option<String>,
 }
 
-/// A running connection, or the reason why there is none.
+/// A running connection, or the reason that there is none.
 #[derive(Clone)]
 pub(crate) enum Connection {
-    /// Synchronising.
     Running(Handle),
-    /// What was asked for is refused; the sentence says why.
+    /// The choice is invalid.
     Refused {
-        /// The status that says so.
+        /// `offline` with the reason.
         status: Box<Status>,
-        /// Empty.
+        /// An empty index.
         index: Reader,
     },
 }
 
-/// The current connection.
+/// The current connection and its backend.
 pub(crate) struct Session {
     launch: Launch,
-    /// What the person chose when asked.
+    /// The backend that the user chose when asked.
     chosen: std::sync::Mutex<Option<Backend>>,
     connection: watch::Sender<Option<Connection>>,
-    /// Held while switching.
+    /// The choice in force and its backend. Locked while switching.
     active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
 }
 
 /// A new connection: its handle, and the changes of its index.
 pub(crate) struct Started {
-    /// Reads and writes.
     pub handle: Handle,
     /// Every change of its index, in order.
     pub deltas: mpsc::UnboundedReceiver<Delta>,
 }
 
-/// What came of applying settings.
+/// The result of applying settings.
 pub(crate) enum Applied {
-    /// Nothing that matters here has changed.
+    /// The choice is the same as before.
     Unchanged,
-    /// There is a new connection.
     Started(Started),
-    /// There is none any more.
+    /// The choice is invalid; there is no connection.
     Refused,
-    /// Another switch did not end in time; nothing was changed.
+    /// Another switch did not end within [`SWITCH_TIMEOUT`]; nothing was changed.
     Busy,
 }
 
@@ -87,12 +84,12 @@ impl Session {
         }
     }
 
-    /// Connects to what the settings say, unless that is where we are.
+    /// Connects to the backend of the settings, unless that is the current one.
     pub async fn apply(&self, settings: impl Fn() -> Arc<Settings>) -> Applied {
         let Ok(mut active) = timeout(SWITCH_TIMEOUT, self.active.lock()).await else {
             return Applied::Busy;
         };
-        // Read under the lock: of two changes at once the later one has the last word.
+        // Read under the lock, so that the later of two concurrent changes wins.
         let choice = self.choice(&settings());
         if active
             .as_ref()
@@ -102,14 +99,14 @@ impl Session {
         }
         let old = self.connection.borrow().clone();
         if let Some(Connection::Running(old)) = old {
-            // Otherwise it would go on telling about the old service, and look for it again.
+            // Otherwise it would go on reporting on the old service, and reconnect to it.
             let _ = timeout(STOP_TIMEOUT, old.stop()).await;
         }
         if let Some((_, Some(old))) = active.take() {
-            // The old service lets go of the store before the new one looks for it.
+            // The old service has to release the store before the new one opens it.
             let _ = timeout(STOP_TIMEOUT, old.shutdown()).await;
         }
-        // Clients rely on revisions that only grow, across a switch as well.
+        // Clients rely on revisions that only grow, also across a switch.
         let revision = self.reader().snapshot().revision();
         let first = if revision == 0 { 0 } else { revision + 1 };
         match self.source(&choice) {
@@ -160,7 +157,7 @@ impl Session {
         Ok(Source::new(backend, url, self.launch.data_dir.clone()))
     }
 
-    /// The index; an empty one where there is no connection.
+    /// The index; an empty one if there is no connection.
     pub fn reader(&self) -> Reader {
         match &*self.connection.borrow() {
             Some(Connection::Running(handle)) => handle.index.clone(),
@@ -169,7 +166,7 @@ impl Session {
         }
     }
 
-    /// Where the local service and the trash are; `None` where there is no place for data.
+    /// Directory of the local service and the trash; `None` if the system has no data directory.
     pub fn data_dir(&self) -> Option<PathBuf> {
         match &self.launch.data_dir {
             Some(dir) => Some(dir.clone()),
@@ -177,7 +174,6 @@ impl Session {
         }
     }
 
-    /// Where what is deleted is kept.
     pub fn trash(&self) -> Option<Trash> {
         Some(Trash::new(self.data_dir()?))
     }
@@ -187,20 +183,20 @@ impl Session {
         self.launch.allow_remote
     }
 
-    /// The Pieces OS that is in use.
+    /// The URL of the Pieces OS in use; `None` if it is not in use.
     pub fn pieces_os(&self) -> Option<BaseUrl> {
         let status = self.status();
         let url = status.url.filter(|_| status.backend == Backend::PiecesOs)?;
         BaseUrl::parse(&url, self.launch.allow_remote).ok()
     }
 
-    /// From now on this backend, whatever the settings say: the person chose it when asked.
+    /// Overrides the backend of the settings: the user chose it when asked.
     pub fn choose(&self, backend: Backend) {
         let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
         *chosen = Some(backend);
     }
 
-    /// How things stand.
+    /// The status of the connection; `connecting` before there is one.
     pub fn status(&self) -> Status {
         match &*self.connection.borrow() {
             Some(Connection::Running(handle)) => handle.status.borrow().clone(),
@@ -219,7 +215,7 @@ impl Session {
     /// The connection and its client, waiting for each for [`CONNECT_TIMEOUT`] at most.
     ///
     /// # Errors
-    /// `offline` with what to do.
+    /// `offline`, with a sentence that says what to do.
     pub async fn client(&self) -> Result<(Handle, Client), Error> {
         match self.started().await {
             Some(Connection::Running(handle)) => {
@@ -233,7 +229,7 @@ impl Session {
         }
     }
 
-    /// The connection, once it has been started.
+    /// Waits for the first connection.
     async fn started(&self) -> Option<Connection> {
         let mut connections = self.connection.subscribe();
         let started = timeout(CONNECT_TIMEOUT, connections.wait_for(Option::is_some)).await;

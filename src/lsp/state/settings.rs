@@ -1,4 +1,4 @@
-//! The settings, wherever they come from.
+//! The settings of `docs/protocol.md`, from all their sources.
 
 use crate::lsp::limits::FOREIGN_NAME_CHARS;
 use crate::markdown::label;
@@ -11,19 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Where the conversations are.
     pub backend: Backend,
-    /// Base URL of Pieces OS as written; `None` discovers it.
+    /// Base URL of Pieces OS, not validated; `None` discovers it.
     pub url: Option<String>,
-    /// Send the `pieces/…` notifications.
+    /// Send `pieces/didChangeConversations` and `pieces/didChangeStatus`.
     pub live_updates: bool,
-    /// Ask before deleting.
     pub confirm_delete: bool,
-    /// Show code lenses.
     pub code_lens: bool,
-    /// Show inlay hints.
     pub inlay_hints: bool,
-    /// Publish diagnostics.
     pub diagnostics: bool,
 }
 
@@ -63,35 +58,34 @@ impl Configuration {
     }
 }
 
-/// The settings by source. A key of the workspace wins over the same key of the initialization
-/// options; where neither has it, the default holds.
+/// The settings by source. A key of the workspace wins over the same key of the initialization options.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     initialization: Map<String, Value>,
     workspace: Map<String, Value>,
-    /// Configurations that were announced, and the newest of them that was taken.
+    /// Number of announced configurations, and the newest one that was applied.
     announced: u64,
     taken: u64,
-    /// Names that were reported: each is reported once.
+    /// Names that were already reported.
     reported: BTreeSet<String>,
 }
 
 impl Layers {
-    /// Takes the `initializationOptions`. Returns what is wrong with them, a sentence each.
+    /// Applies the `initializationOptions`. Returns a sentence for each problem.
     pub fn initialize(&mut self, options: &Value) -> Vec<String> {
         let (object, problems) = self.check(options, "initializationOptions");
         self.initialization = object;
         problems
     }
 
-    /// A configuration is on its way, perhaps to be asked for. Returns its number.
+    /// Announces a configuration that has yet to arrive. Returns its number.
     pub fn announce(&mut self) -> u64 {
         self.announced += 1;
         self.announced
     }
 
-    /// Takes the `pieces` section of the configuration with that number: all of it, each time, but not
-    /// when a newer one was faster.
+    /// Replaces the `pieces` section by that of the announced configuration, unless a newer one was applied.
+    /// Returns a sentence for each problem.
     pub fn configure(&mut self, number: u64, section: &Value) -> Vec<String> {
         if number < self.taken {
             return Vec::new();
@@ -102,7 +96,6 @@ impl Layers {
         problems
     }
 
-    /// What is in force.
     pub fn effective(&self) -> Settings {
         let mut settings = Settings::default();
         for (key, value) in self.initialization.iter().chain(&self.workspace) {
@@ -111,7 +104,7 @@ impl Layers {
         settings
     }
 
-    /// The usable part of `object`, and sentences about the rest that were not said before.
+    /// The usable part of `object`, and a sentence for each problem that was not reported before.
     fn check(&mut self, object: &Value, source: &str) -> (Map<String, Value>, Vec<String>) {
         let mut usable = Map::new();
         let mut problems = Vec::new();
@@ -123,7 +116,7 @@ impl Layers {
         match object {
             Value::Object(object) => {
                 for (key, value) in object {
-                    // The scratch settings only say whether the value can be used.
+                    // Set on scratch settings, only to check the value.
                     match set(&mut Settings::default(), key, value) {
                         Verdict::Taken => {
                             usable.insert(key.clone(), value.clone());
@@ -159,11 +152,11 @@ impl Layers {
 enum Verdict {
     Taken,
     Unknown,
-    /// Ill-typed; this is what it should be.
+    /// The type is wrong; this is what was expected.
     Expected(&'static str),
 }
 
-/// Sets one setting. Null is its default.
+/// Sets one setting; null sets its default.
 fn set(settings: &mut Settings, key: &str, value: &Value) -> Verdict {
     let default = Settings::default();
     let flag = |field: &mut bool, default: bool| match value {

@@ -1,4 +1,4 @@
-//! Conversations with their messages, fetched on demand and kept until they change.
+//! A cache of conversations with their messages, fetched on demand.
 
 use super::session::Session;
 use crate::lsp::limits::MAX_TRANSCRIPTS;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The conversations that were read.
+/// The conversations that were read most recently, up to [`MAX_TRANSCRIPTS`].
 #[derive(Debug, Default)]
 pub(crate) struct Transcripts {
     kept: DashMap<Uuid, Kept>,
@@ -19,14 +19,14 @@ pub(crate) struct Transcripts {
 
 #[derive(Debug)]
 struct Kept {
-    /// What the index said when it was fetched: the last change, and the number of messages.
+    /// `updated` and the number of messages in the index when it was fetched.
     state: (i64, u32),
     used: u64,
     transcript: Arc<Transcript>,
 }
 
 impl Transcripts {
-    /// Drops what changed.
+    /// Drops the conversations that changed, or all.
     pub fn forget(&self, changed: &HashSet<Uuid>, all: bool) {
         if all {
             self.kept.clear();

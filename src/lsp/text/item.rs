@@ -1,4 +1,4 @@
-//! Conversations and the status as clients see them.
+//! Conversations and the status as clients and people read them.
 
 use super::reference::CONVERSATION;
 use crate::index::{ConversationRef, Ties, UNNAMED};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A ConversationItem of the protocol.
+/// The ConversationItem of `docs/protocol.md`.
 pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value {
     let files = files_of(one.anchors, ties).into_iter();
     let files = files.filter_map(|path| url::Url::from_file_path(path).ok());
@@ -52,7 +52,7 @@ pub(crate) fn rfc3339(micros: i64) -> String {
         .to_string()
 }
 
-/// A Status of the protocol, as it is now.
+/// The current Status of `docs/protocol.md`.
 pub(crate) fn status_object(session: &Session) -> Value {
     let status = session.status();
     let conversations = session.reader().snapshot().len();
@@ -77,14 +77,14 @@ pub(crate) fn status_object(session: &Session) -> Value {
     object
 }
 
-/// Microseconds since the Unix epoch for people, to the minute.
+/// Microseconds since the Unix epoch as a person reads them, to the minute.
 pub(crate) fn minute(micros: i64) -> String {
     let time = Timestamp::from_microsecond(micros).unwrap_or_default();
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A name for a line of plain text: see [`markdown::label`]. Never empty, and without `](`: VS Code makes
-/// links, of commands even, out of that in its messages.
+/// A name for a line of plain text, like [`markdown::label`]. Never empty, and without `](`, which VS Code
+/// turns into links in its messages, even to commands.
 pub(crate) fn label(name: &str, most: usize) -> String {
     let text = markdown::label(name, most).replace("](", "] (");
     match text.trim() {
@@ -93,7 +93,7 @@ pub(crate) fn label(name: &str, most: usize) -> String {
     }
 }
 
-/// How long ago that was, roughly: `just now`, `5 minutes ago`, `3 days ago`.
+/// The rough age of a time in microseconds: `just now`, `5 minutes ago`, `3 days ago`.
 pub(crate) fn ago(micros: i64) -> String {
     let now = Timestamp::now().as_microsecond();
     age(now.saturating_sub(micros) / 1_000_000)

@@ -1,4 +1,4 @@
-//! Ids and links of ours in any text.
+//! Finds ids of conversations and assets, and links to them, in any text.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
@@ -13,10 +13,10 @@ pub(crate) const CONVERSATION: &str = "pieces-conversation";
 /// The scheme of asset documents.
 pub(crate) const ASSET: &str = "pieces-asset";
 
-/// What a reference says of itself.
+/// How a reference is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// An id and nothing else.
+    /// Just an id.
     Bare,
     /// `pieces-conversation:/<id>` with or without `.md`.
     ConversationUri,
@@ -24,35 +24,33 @@ pub(crate) enum Form {
     AssetUri,
 }
 
-/// An id in a text. Whether it is one of ours is for the index to say.
+/// An id in a text. The index says whether it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The id.
     pub id: Uuid,
-    /// Where the id or the whole URI is, in bytes.
+    /// The bytes of the id, or of the whole URI.
     pub span: Range<usize>,
-    /// Which of the two.
     pub form: Form,
 }
 
 /// A reference in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Located {
-    /// What it refers to; its span is in bytes of the line.
+    /// Its span is in bytes of the line.
     pub reference: Reference,
-    /// The number of the line.
+    /// The line, counted from 0.
     pub line: usize,
 }
 
 impl Located {
-    /// Its place, as the client counts.
+    /// Its range in the encoding of the client.
     pub fn range(&self, document: &Document) -> LspRange {
         let at = |byte| document.position(self.line, byte);
         LspRange::new(at(self.reference.span.start), at(self.reference.span.end))
     }
 }
 
-/// The id that the URI of one of our own documents names.
+/// The id in the URI of a conversation's or an asset's document.
 pub(crate) fn id_of_uri(uri: &url::Url) -> Option<(Form, Uuid)> {
     let form = match uri.scheme() {
         CONVERSATION => Form::ConversationUri,
@@ -82,7 +80,7 @@ pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
     })
 }
 
-/// The id, if these 36 bytes are one.
+/// Parses 36 bytes as a hyphenated id.
 fn hyphenated(bytes: &[u8]) -> Option<Uuid> {
     let hyphens = [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
     let text = std::str::from_utf8(bytes).ok().filter(|_| hyphens)?;
@@ -106,7 +104,7 @@ fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
     if let Some(start) = scheme(ASSET) {
         let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c);
         let length = match after.strip_prefix('/') {
-            // A sentence may go on behind it.
+            // Punctuation at the end belongs to the sentence around it.
             Some(_) => {
                 let name = &after[..after.find(ends).unwrap_or(after.len())];
                 name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
@@ -118,7 +116,7 @@ fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
     (Form::Bare, id)
 }
 
-/// The references that `range` touches; a cursor right behind one touches it.
+/// The references that `range` touches; a cursor directly behind one touches it.
 pub(crate) fn touched(document: &Document, range: LspRange) -> Vec<Located> {
     let mut found = Vec::new();
     for line in document.lines(range) {
@@ -151,7 +149,7 @@ mod tests {
 
     const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
 
-    /// Where the references are: the text is given with each one in guillemets.
+    /// The text is given with each reference in guillemets.
     fn check(marked: &str, forms: &[Form]) {
         let marked = marked.replace("ID", ID);
         let text = marked.replace(['«', '»'], "");
@@ -201,7 +199,7 @@ mod tests {
         check("pieces-asset:/x/ID", None);
     }
 
-    /// Text that is mostly made of what references are made of.
+    /// Text made mostly of the parts of references.
     fn any_text() -> impl Strategy<Value = String> {
         let id = "[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
         let part = prop_oneof![

@@ -1,4 +1,4 @@
-//! What a place in a document is about: its current asset, its file, and the conversations tied to it.
+//! What a place in a document is about: the current asset, the file, and the linked conversations.
 
 use super::reference::{self, Form};
 use crate::index::{Anchor, Conversation, Reader};
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use tower_lsp::lsp_types::{Range, Url};
 use uuid::Uuid;
 
-/// A file and what ties it to conversations.
+/// The anchors that link a file to conversations.
 #[derive(Debug, Default)]
 pub(crate) struct FileTies {
     anchors: Vec<Arc<Anchor>>,
 }
 
 impl FileTies {
-    /// The ties of the file that `uri` names, by its path as written and by its real path.
+    /// Looked up by the path in `uri` as written, and by its real path.
     pub async fn of(uri: &Url, index: &Reader) -> Self {
         let Some(path) = file_path(uri) else {
             return FileTies::default();
@@ -48,7 +48,7 @@ impl FileTies {
     /// The assets saved from the file, newest first.
     pub fn assets(&self) -> Vec<Uuid> {
         let mut assets: Vec<Uuid> = Vec::new();
-        // An anchor lists its assets in the order in which they were saved.
+        // An anchor lists its assets in the order they were saved.
         let saved = self.anchors.iter().flat_map(|one| one.assets.iter().rev());
         for asset in saved {
             if !assets.contains(asset) {
@@ -76,14 +76,14 @@ impl FileTies {
     }
 }
 
-/// The real path of a file, and those of these anchors of files of the same name that lead to it, such as
-/// through a symlinked directory.
+/// The real path of a file, and those of the anchors with the same file name that resolve to it, for
+/// example through a symlinked directory.
 fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anchor>>) {
     let Ok(real) = path.canonicalize() else {
         return (None, Vec::new());
     };
     let leads = |other: &String| {
-        // Anchors are somebody's content, and on Windows looking at such a path asks the host that it names.
+        // Anchors are untrusted, and resolving a path with a host on Windows contacts that host.
         let names_a_host = other.starts_with(['/', '\\']) && other[1..].starts_with(['/', '\\']);
         let other = Path::new(other);
         !names_a_host && other.canonicalize().is_ok_and(|other| other == real)
@@ -96,7 +96,7 @@ fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anch
     (Some(real), same)
 }
 
-/// The conversations tied to one of these assets or anchors, newest first.
+/// The conversations linked to one of these assets or anchors, newest first.
 pub(crate) fn tied_to(links: &[Uuid], index: &Reader) -> Vec<Conversation> {
     let snapshot = index.snapshot();
     snapshot
@@ -110,13 +110,13 @@ pub(crate) fn file_path(uri: &Url) -> Option<PathBuf> {
     (uri.scheme() == "file").then(|| uri.to_file_path().ok())?
 }
 
-/// The path without symlinks, if the file system answers in time.
+/// The path without symlinks; `None` after [`REAL_PATH_TIMEOUT`].
 pub(crate) async fn real_path(path: PathBuf) -> Option<PathBuf> {
     let resolving = tokio::task::spawn_blocking(move || path.canonicalize().ok());
     timeout(REAL_PATH_TIMEOUT, resolving).await.ok()?.ok()?
 }
 
-/// The name of the file or document, for people.
+/// The name of the file or document as a person reads it.
 pub(crate) fn display_name(uri: &Url) -> String {
     let path = file_path(uri);
     let name = path.as_deref().and_then(Path::file_name);
@@ -132,7 +132,7 @@ pub(crate) fn display_name(uri: &Url) -> String {
     }
 }
 
-/// The known assets in the selection or under the cursor (point 1 of the current asset).
+/// The known assets in the selection or under the cursor.
 pub(crate) fn assets_at(document: &Document, range: Range, index: &Reader) -> Vec<Uuid> {
     let known = |id: &Uuid| index.knows_asset(*id);
     ids_at(document, range, |form| form != Form::ConversationUri)
@@ -163,8 +163,8 @@ fn ids_at(document: &Document, range: Range, wanted: fn(Form) -> bool) -> Vec<Uu
     ids
 }
 
-/// The current asset of a place in a document: what starting a conversation there is about. Several
-/// where several fit equally well; none where the text has to be saved first.
+/// The assets that a conversation started here would be about: several if they fit equally well, none if
+/// the text has to be saved first.
 pub(crate) async fn current_assets(
     uri: &Url,
     document: Option<&Document>,

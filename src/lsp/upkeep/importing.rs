@@ -24,7 +24,7 @@ pub(crate) async fn import(
     token: Option<ProgressToken>,
 ) -> Result<Counts> {
     let from = match from {
-        // The Pieces OS in use is the one that is meant.
+        // By default the Pieces OS in use.
         None => server
             .session
             .pieces_os()

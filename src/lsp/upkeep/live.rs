@@ -77,7 +77,7 @@ impl Batch {
     }
 }
 
-/// Follows one connection until it ends.
+/// Sends the notifications of one connection until it ends.
 pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut deltas } = started;
     let mut statuses = handle.status.clone();

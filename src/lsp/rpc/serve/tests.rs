@@ -16,7 +16,7 @@ use tower_lsp::lsp_types::{
 };
 use tower_lsp::{Client, jsonrpc::Result};
 
-/// Far more than anything here takes.
+/// Longer than any test takes.
 const SOON: Duration = Duration::from_secs(20);
 
 struct TestServer {
@@ -278,7 +278,7 @@ async fn requests_out_of_place_are_refused() {
         json!([]),
         "too early to be noted"
     );
-    // `params: {}` is what some clients send.
+    // Some clients send `params: {}`.
     session.request(4, "shutdown", json!({})).await;
     assert_eq!(
         session.next().await,
@@ -309,7 +309,7 @@ async fn exit_codes() {
         .flat_map(|(end, (without, with))| [(false, end, without), (true, end, with)]);
     for (shutdown, end, code) in table {
         let mut session = Session::ready().await;
-        // Somebody waits for ever, and that must not keep the server alive.
+        // A handler that never ends must not keep the server alive.
         session.request(8, "test/wait", Value::Null).await;
         session.request(9, "test/askForEver", Value::Null).await;
         session.next().await;
@@ -459,7 +459,7 @@ async fn questions_that_nobody_answers_do_not_pile_up() {
         given_up.push(session.next().await["id"].clone());
     }
     assert_eq!(given_up, [0, 1, 2]);
-    // The answers to these are late, the others reach who asked.
+    // The answers to these come too late; all others reach the task that asked.
     for question in &questions {
         session.reply(question, Value::Null).await;
     }
@@ -516,7 +516,7 @@ async fn cancelling_answers_at_once_and_once() {
         assert_eq!(answer["id"], id, "{answer}");
         assert_eq!(answer["error"]["code"], -32800, "{answer}");
         assert_eq!(answer["error"]["data"], data, "{answer}");
-        // Nothing more for this id, and it can be used again.
+        // There is no second answer for this id, and it can be used again.
         session.request(id.clone(), "test/ping", Value::Null).await;
         assert_eq!(session.next().await["result"], "pong");
     }

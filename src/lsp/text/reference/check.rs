@@ -1,10 +1,10 @@
-//! References against a slow scan, and cursors on them.
+//! Compares references with a slow scan, and places cursors on them.
 
 use super::*;
 use crate::lsp::state::capabilities::Encoding;
 use tower_lsp::lsp_types::Position;
 
-/// The same rules, looked at from every byte, written to be obviously right.
+/// The same rules, tried at every byte: slow but obviously right.
 fn slow_scan(text: &str) -> Vec<Reference> {
     let bytes = text.as_bytes();
     let joins = |at: usize| {
@@ -62,7 +62,7 @@ fn slow_whole(text: &str, start: usize, end: usize) -> (Form, Range<usize>) {
     (Form::Bare, start..end)
 }
 
-/// The references are those that a slow scan finds.
+/// The references are those of the slow scan.
 pub(crate) fn agrees_with_the_reference(text: &str) {
     assert_eq!(scan(text).collect::<Vec<_>>(), slow_scan(text));
 }
