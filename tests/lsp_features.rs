@@ -119,7 +119,7 @@ fn a_conversation_as_a_document() {
 }
 
 #[test]
-fn a_document_where_the_service_tells_no_messages() {
+fn a_document_without_messages_from_the_service() {
     let mut world = World::start(Service::Six);
     let id = seeded(&mut world, "Six", &[("USER", "secret")]);
     let text = content(&mut world, &link(&id));
@@ -130,7 +130,7 @@ fn a_document_where_the_service_tells_no_messages() {
 }
 
 #[test]
-fn what_is_no_document_is_an_error() {
+fn other_uris_are_an_error() {
     for service in ALL {
         let mut world = World::start(service);
         let mut ask = |uri: &str, kind: &str| {
@@ -285,7 +285,7 @@ fn links_are_completed_by_name() {
 
 /// Where it would be code, a name is inserted without what could end a comment or a text.
 #[test]
-fn names_in_code_are_mild() {
+fn names_in_code_cannot_end_a_comment_or_string() {
     let mut world = World::start(Service::Local);
     let id = seeded(&mut world, "a */ #[evil] \"\"\" --> b", &[]);
     world.open(NOTE, "/* [[pieces:evil]] */");
@@ -320,7 +320,7 @@ fn symbols_are_conversations_by_name() {
 }
 
 #[test]
-fn links_to_what_is_gone() {
+fn links_to_deleted_conversations() {
     for service in ALL {
         let mut world = World::start(service);
         world.client.allow("textDocument/publishDiagnostics");
@@ -432,7 +432,7 @@ fn lenses_on_files_with_conversations() {
 }
 
 #[test]
-fn views_are_asked_for_again_when_conversations_change() {
+fn views_are_refreshed_when_conversations_change() {
     let more = json!({"workspace": {"codeLens": {"refreshSupport": true}, "inlayHint": {"refreshSupport": true}}});
     let mut world = World::with(Service::Full, with(more), Value::Null);
     for method in ["workspace/codeLens/refresh", "workspace/inlayHint/refresh"] {
@@ -516,7 +516,7 @@ fn full_text_search() {
 }
 
 #[test]
-fn what_is_deleted_can_be_restored() {
+fn deleted_conversations_can_be_restored() {
     for service in WHOLE {
         let mut world = World::start(service);
         world.client.allow("textDocument/publishDiagnostics");
@@ -590,7 +590,7 @@ fn what_is_deleted_can_be_restored() {
 }
 
 #[test]
-fn a_trash_that_cannot_be_written_is_asked_about() {
+fn delete_asks_again_if_the_trash_cannot_be_written() {
     let mut world = World::start(Service::Local);
     let id = seeded(&mut world, "Precious", &[("USER", "x")]);
     std::fs::write(world.dir().join("store/trash"), "in the way").unwrap();
@@ -617,7 +617,7 @@ fn a_trash_that_cannot_be_written_is_asked_about() {
 }
 
 #[test]
-fn editors_that_only_show_files_get_one() {
+fn editors_that_only_show_files_get_a_file() {
     for service in WHOLE {
         let mut world = World::with(service, capabilities(), Value::Null);
         let id = seeded(&mut world, "As a file", &[("USER", "Hello")]);

@@ -96,7 +96,7 @@ fn an_editor_that_cannot_ask_deletes_nothing() {
 }
 
 #[test]
-fn delete_does_not_ask_where_the_settings_say_so() {
+fn delete_does_not_ask_if_confirm_delete_is_off() {
     for service in ALL {
         let options = json!({"confirmDelete": false});
         let mut world = World::with(service, capabilities(), options);
@@ -282,7 +282,7 @@ fn a_post_is_sent_once_and_its_outcome_is_learned() {
 }
 
 #[test]
-fn cancelling_a_post_that_has_left() {
+fn cancelling_a_post_that_was_sent() {
     for service in [Service::Full, Service::Six] {
         let mut world = World::start(service);
         let writes = writes(&mut world);

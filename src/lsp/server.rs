@@ -192,7 +192,9 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(invalid("One JSON object is the only argument."));
+                return Err(invalid(
+                    "A command takes one JSON object as its only argument.",
+                ));
             }
         };
         commands::execute(&self.server, &params.command, argument, token)

@@ -248,3 +248,17 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_switch_that_hangs_blocks_no_other_task() {
+        let session = Session::new(Launch::default());
+        let _switching = session.active.lock().await;
+        let applied = session.apply(|| Arc::new(Settings::default())).await;
+        assert!(matches!(applied, Applied::Busy));
+        session.shutdown().await;
+    }
+}
