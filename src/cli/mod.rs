@@ -54,11 +54,11 @@ fn run(common: &args::Common, command: impl AsyncFnOnce(Wanted) -> ExitCode) -> 
     let started = Wanted::read(common)
         .map_err(|wrong| (USAGE, wrong))
         .and_then(|wanted| {
-            log::start(common).map_err(|wrong| (1, wrong))?;
-            Ok((wanted, runtime().map_err(|wrong| (1, wrong))?))
+            let log = log::start(common).map_err(|wrong| (1, wrong))?;
+            Ok((wanted, log, runtime().map_err(|wrong| (1, wrong))?))
         });
     match started {
-        Ok((wanted, runtime)) => runtime.block_on(command(wanted)),
+        Ok((wanted, _log, runtime)) => runtime.block_on(command(wanted)),
         Err((code, wrong)) => {
             complain(&wrong);
             ExitCode::from(code)

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Read as _, Write as _},
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,21 +19,25 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::private;
+use crate::private::{self, Unusable};
 
 use super::{
     ServiceError, http,
     store::{STORE, Store},
 };
 
+/// Locked by the process that serves.
+pub(super) const LOCK: &str = "lock";
 /// How long a holder that does not answer (yet) is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at the lock and the file.
 const LOOK: Duration = Duration::from_millis(25);
 /// How long the holder may take to answer its health route.
 const HEALTH: Duration = Duration::from_millis(500);
-/// What is read of `service.json`, which has some 250 bytes.
-const INFO: u64 = 16 << 10;
+/// Where the serving process says how it is reached.
+const INFO: &str = "service.json";
+/// What is read of it, in bytes; it has some 250.
+const INFO_SIZE: u64 = 16 << 10;
 /// How long open requests may take to finish at the end, and then the store.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -291,15 +295,29 @@ pub(super) async fn answers(info: &Info) -> bool {
 }
 
 fn private_dir(dir: &Path) -> Result<(), ServiceError> {
-    match private::own_dir(dir).map_err(ServiceError::unusable(dir))? {
-        true => Ok(()),
-        false => Err(ServiceError::Foreign { path: dir.into() }),
+    private::own_dir(dir).map_err(|unusable| match unusable {
+        Unusable::Io(source) => ServiceError::unusable(dir)(source),
+        Unusable::Foreign => ServiceError::Foreign { path: dir.into() },
+        Unusable::Shared => ServiceError::Shared { path: dir.into() },
+    })
+}
+
+/// SQLite would wait for ever where a pipe stands in place of one of its files.
+pub(super) fn only_files(dir: &Path) -> Result<(), ServiceError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let path = dir.join(format!("{STORE}{suffix}"));
+        if fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+            return Err(ServiceError::unusable(path)(why));
+        }
     }
+    Ok(())
 }
 
 /// The lock, if no other process has it.
 fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
-    let path = dir.join("lock");
+    only_files(dir)?;
+    let path = dir.join(LOCK);
     let lock = private::file(&path, File::options().write(true).create(true))
         .map_err(ServiceError::unusable(&path))?;
     match lock.try_lock() {
@@ -307,7 +325,7 @@ fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(ServiceError::unusable(path)(error)),
     }
-    let info = dir.join("service.json");
+    let info = dir.join(INFO);
     match fs::remove_file(&info) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -317,31 +335,14 @@ fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
 }
 
 pub(super) fn read_info(dir: &Path) -> Option<Info> {
-    let path = dir.join("service.json");
-    // The doctor looks into directories that nobody has checked; opening a pipe would wait for its other end.
-    if !fs::metadata(&path).ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(INFO).read_to_end(&mut text).ok()?;
+    let text = private::read(&dir.join(INFO), INFO_SIZE).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
 fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
     let text = serde_json::to_vec_pretty(info)
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
-    let draft = path.with_extension("json.tmp");
-    let write = || {
-        // One that was left behind may be readable by others.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        private::file(&draft, File::options().write(true).create_new(true))?.write_all(&text)?;
-        fs::rename(&draft, path)
-    };
-    write().map_err(ServiceError::unusable(path))
+    private::write(path, &text).map_err(ServiceError::unusable(path))
 }
 
 fn new_token() -> Result<String, ServiceError> {

@@ -23,6 +23,15 @@ pub enum ServiceError {
         /// The directory.
         path: PathBuf,
     },
+    /// Other users may write to the data directory, so they could replace what is in it.
+    #[error(
+        "other users can write to {}, so nothing private is kept there; pass a --data-dir that does not exist yet, such as {}, or take away that permission",
+        path.display(), path.join("pieces-lsp").display()
+    )]
+    Shared {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The port is taken.
     #[error(
         "port {port} on 127.0.0.1 cannot be used ({source}); choose another with --port, or 0 for any"

@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
-    attach::{answers, blocking, read_info},
+    attach::{LOCK, answers, blocking, only_files, read_info},
     error::ServiceError,
     store,
 };
+use crate::private;
 
 /// What was found in a data directory.
 #[derive(Debug)]
@@ -67,7 +68,10 @@ pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
     let (path, bytes, store, lock, info) = blocking(move || {
         let path = dir.join("store.db");
         let bytes = fs::metadata(&path).ok().map(|meta| meta.len());
-        let store = store::readable(&path);
+        let store = match only_files(&dir) {
+            Ok(()) => store::readable(&path),
+            Err(error) => Readable::No(error.to_string()),
+        };
         Ok((path, bytes, store, lock(&dir), read_info(&dir)))
     })
     .await?;
@@ -91,11 +95,8 @@ pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
 
 /// Whether another process has the lock.
 fn lock(dir: &Path) -> io::Result<bool> {
-    let file = match File::options()
-        .read(true)
-        .write(true)
-        .open(dir.join("lock"))
-    {
+    let mut options = File::options();
+    let file = match private::file(&dir.join(LOCK), options.read(true).write(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),

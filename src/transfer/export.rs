@@ -15,6 +15,7 @@ use super::local::Local;
 use super::report::{Kind, Progress};
 use super::sink::id_of;
 use super::{Error, markdown};
+use crate::private;
 
 /// The file of an export that holds everything, one object per line.
 pub const EXPORTED_FILE: &str = "conversations.jsonl";
@@ -155,7 +156,7 @@ impl Draft {
         draft.push(name);
         draft.push(format!(".{}.part", Uuid::new_v4().simple()));
         let dir = parent.join(draft);
-        private_dir(&dir).map_err(unusable)?;
+        private::new_dir(&dir).map_err(unusable)?;
         Ok(Self {
             target,
             dir,
@@ -209,7 +210,7 @@ struct Writer {
 impl Writer {
     fn new(draft: Draft) -> Result<Self, Error> {
         let path = draft.dir.join(EXPORTED_FILE);
-        let all = private_file(&path).map_err(|error| cannot_write(&path, &error))?;
+        let all = new_file(&path).map_err(|error| cannot_write(&path, &error))?;
         Ok(Self {
             draft,
             all: BufWriter::with_capacity(1 << 20, all),
@@ -262,7 +263,7 @@ impl Writer {
             if !self.names.insert(name.to_lowercase()) {
                 continue;
             }
-            let file = match private_file(&self.draft.dir.join(name)) {
+            let file = match new_file(&self.draft.dir.join(name)) {
                 // Some systems take more names for the same than we do.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 file => file?,
@@ -300,20 +301,9 @@ impl Writer {
     }
 }
 
-fn private_dir(path: &Path) -> io::Result<()> {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// Creates a file that does not exist yet.
+fn new_file(path: &Path) -> io::Result<File> {
+    private::file(path, File::options().write(true).create_new(true))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {
