@@ -178,6 +178,14 @@ impl Identity {
     }
 }
 
+/// Fit for a file name.
+#[cfg(unix)]
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}-{:x}", self.device, self.inode)
+    }
+}
+
 impl From<&fs::Metadata> for Identity {
     #[cfg_attr(not(unix), expect(unused_variables, reason = "has no stable identity"))]
     fn from(meta: &fs::Metadata) -> Self {

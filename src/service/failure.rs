@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Exists(String),
     /// Too many writes are waiting, or the service is stopping: 503. Nothing was changed.
     Busy,
+    /// The data directory is not where it was: 503. Nothing was changed.
+    Displaced(String),
     /// The write was queued but no outcome came in time: 504.
     Unknown,
     /// SQLite refused: 500.
@@ -53,6 +55,10 @@ impl IntoResponse for Failure {
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is busy or stopping; nothing was changed, try again.".to_owned(),
+            ),
+            Self::Displaced(reason) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{reason} Nothing was changed."),
             ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,

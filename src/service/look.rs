@@ -1,17 +1,16 @@
 //! Looks at a store without serving, changing or repairing it.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
-    attach::{LOCK, answers, blocking, only_files, read_info},
+    attach::{answers, blocking, read_info},
     error::ServiceError,
+    hold::{is_held, only_files},
     store,
 };
-use crate::private;
 
 /// What was found in a data directory.
 #[derive(Debug)]
@@ -72,12 +71,12 @@ pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
             Ok(()) => store::readable(&path),
             Err(error) => Readable::No(error.to_string()),
         };
-        Ok((path, bytes, store, lock(&dir), read_info(&dir)))
+        Ok((path, bytes, store, is_held(&dir), read_info(&dir)))
     })
     .await?;
     let held = match (lock, info) {
         (Ok(false), _) => Held::Free,
-        (Ok(true), Some(info)) if answers(&info).await => Held::By {
+        (Ok(true), Some(info)) if answers(data_dir, &info).await => Held::By {
             pid: info.pid,
             url: info.url,
             version: info.version,
@@ -91,20 +90,4 @@ pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
         store,
         held,
     })
-}
-
-/// Whether another process has the lock.
-fn lock(dir: &Path) -> io::Result<bool> {
-    let mut options = File::options();
-    let file = match private::file(&dir.join(LOCK), options.read(true).write(true)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    // Given back at once; whoever tries to serve meanwhile tries again.
-    match file.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Error;
-use crate::pieces::{BaseUrl, Client, Kind};
+use crate::pieces::{Client, Kind};
 use crate::service::{self, Attached};
 
 /// The local service of a data directory, served by this process or another one.
@@ -38,10 +38,8 @@ impl Local {
             token: true,
         };
         let mut attached = service::attach(&options).await?;
-        let base = BaseUrl::parse(&attached.url, false);
-        let base = base.map_err(|refusal| Error::new(refusal.to_string()))?;
         Ok(Self {
-            client: Client::new(base, attached.token.clone())?,
+            client: attached.client()?,
             url: attached.url.clone(),
             notice: attached.notice.take(),
             attached,

@@ -83,7 +83,7 @@ mod unix {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn links_in_the_data_directory_are_not_followed() {
-        for name in ["lock", "store.db", "service.json", "service.json.tmp"] {
+        for name in ["lock", "store.db", "service.json", "socket"] {
             let dir = tempfile::tempdir().unwrap();
             let (store, victim) = (dir.path().join("store"), dir.path().join("victim"));
             fs::create_dir(&store).unwrap();
@@ -229,6 +229,7 @@ mod unix {
 }
 
 /// Who holds the lock and answers without end costs a moment and no memory.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_health_answer_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -242,8 +243,9 @@ async fn an_endless_health_answer_is_not_read() {
         taken.fetch_max(sent, Ordering::SeqCst);
     });
     let store = uuid::Uuid::new_v4();
-    let info = json!({"url": trap.url(), "token": "t", "pid": 1, "version": "0", "store": store});
+    let info = json!({"url": trap.url(), "socket": "socket", "token": "t", "pid": 1, "version": "0", "store": store});
     fs::write(dir.path().join("service.json"), info.to_string()).unwrap();
+    trap.behind(&dir.path().join("socket"));
     let refused = attach(&options(dir.path(), true)).await.unwrap_err();
     assert!(matches!(refused, ServiceError::Holder { .. }), "{refused}");
     assert!(trap.connections() > 0);

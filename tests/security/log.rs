@@ -2,9 +2,11 @@
 
 use crate::support::client::Client;
 use crate::support::world::{capabilities, local, wait_live};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Read;
 
+/// Each logs some kilobytes.
+const ROUNDS: usize = 100;
 /// What a pipe holds at least on the systems we know.
 const PIPE: usize = 60_000;
 
@@ -14,9 +16,10 @@ fn talkative_session(stderr: std::io::PipeWriter, level: &str) {
     let spawn = local(dir.path()).env("PIECES_LSP_LOG_LEVEL", level);
     let (mut client, _) = Client::connect(spawn.stderr(stderr), capabilities(), Value::Null);
     wait_live(&mut client);
-    for _ in 0..500 {
-        let query = json!({"query": "nothing"});
-        client.request("workspace/symbol", query).unwrap();
+    for _ in 0..ROUNDS {
+        client
+            .command("pieces.conversations.create", Value::Null)
+            .unwrap();
     }
     let created = client.command("pieces.conversations.create", Value::Null);
     assert!(created.unwrap()["id"].is_string());

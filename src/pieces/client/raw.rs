@@ -38,6 +38,7 @@ impl Client {
             total: deadline,
             body: limits::SMALL_BODY,
         };
+        let _permit = self.post_permit().await?;
         let request = self.0.fresh.post(self.url(path));
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let sending = async {

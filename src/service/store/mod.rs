@@ -33,7 +33,7 @@ pub(crate) use query::{
 };
 
 use self::{hub::Hub, writer::Writer};
-use super::{Failure, ServiceError};
+use super::{Failure, ServiceError, hold::Watch};
 
 /// The database, in the data directory.
 pub(crate) const STORE: &str = "store.db";
@@ -52,6 +52,8 @@ pub(crate) struct Store {
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     turns: Semaphore,
+    /// Nothing is read or written once this is lost.
+    watch: Watch,
 }
 
 /// A store and what a person should be told about its opening.
@@ -63,7 +65,11 @@ pub(crate) struct Opened {
 impl Store {
     /// Opens `store.db` in `dir`, sets a corrupt one aside, and keeps `holding` (the lock) until
     /// the writer has ended. Blocking.
-    pub(crate) fn open(dir: &Path, holding: impl Send + 'static) -> Result<Opened, ServiceError> {
+    pub(crate) fn open(
+        dir: &Path,
+        watch: Watch,
+        holding: impl Send + 'static,
+    ) -> Result<Opened, ServiceError> {
         let path = dir.join(STORE);
         let open::Ready {
             db,
@@ -71,6 +77,8 @@ impl Store {
             user,
             notice,
         } = open::open(&path)?;
+        watch.add_present(&path);
+        watch.add_present(&dir.join(format!("{STORE}-wal")));
         let hub = Arc::new(Hub::new());
         let (writer, thread) =
             writer::start(db, hub.clone(), holding).map_err(|source| ServiceError::Unusable {
@@ -86,6 +94,7 @@ impl Store {
             thread: Mutex::new(Some(thread)),
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS),
+            watch,
         });
         Ok(Opened { store, notice })
     }
@@ -105,12 +114,20 @@ impl Store {
         self.user
     }
 
+    /// Whether the store is still where it was opened.
+    pub(crate) async fn check_place(&self) -> Result<(), Failure> {
+        let watch = self.watch.clone();
+        let looked = tokio::task::spawn_blocking(move || watch.check()).await;
+        looked.unwrap_or(Err(Failure::Busy))
+    }
+
     /// Runs `job` in a transaction and answers once that is on disk and has been published.
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
     {
+        self.check_place().await?;
         self.writer.run(job).await
     }
 
@@ -157,6 +174,7 @@ impl Store {
         };
         let store = self.clone();
         let ran = tokio::task::spawn_blocking(move || {
+            store.watch.check()?;
             let pooled = store
                 .readers
                 .lock()
@@ -182,6 +200,7 @@ impl Store {
 
     /// A connection of the caller's own, for answers too long to keep others waiting. Blocking.
     pub(crate) fn own_reader(&self) -> Result<Connection, Failure> {
+        self.watch.check()?;
         Ok(open::reader(&self.path)?)
     }
 
