@@ -90,7 +90,8 @@ fn own_writes_are_notified() {
             (&change["total"], &change["removed"]),
             (&json!(1), &json!([]))
         );
-        let argument = json!({"conversation": created["id"], "confirm": false});
+        let force = service == Service::Six;
+        let argument = json!({"conversation": created["id"], "confirm": false, "force": force});
         world.run("delete", argument).unwrap();
         let gone = |change: &Value| change["removed"] == json!([created["id"]]);
         let change = world.client.wait_notification(CHANGED, gone);

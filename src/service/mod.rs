@@ -24,5 +24,6 @@ pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store};
 pub use error::ServiceError;
 pub(crate) use http::EXPORT_FORMAT;
 pub use look::{Held, Look, Readable, look};
+pub use store::restored_ids;
 
 pub(crate) use failure::Failure;

@@ -31,6 +31,7 @@ pub(crate) use query::{
     Found, Row, by_seq, find, find_any, find_by_key, get, identifiers, linked, list, neighbours,
     owned, owned_rows, search, text_of_query,
 };
+pub use trash::restored_ids;
 
 use self::{hub::Hub, writer::Writer};
 use super::{Failure, ServiceError, hold::Watch};
