@@ -18,3 +18,4 @@ pub mod service;
 pub mod sync;
 pub mod transfer;
 pub mod transport;
+pub mod trash;

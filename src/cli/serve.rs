@@ -11,8 +11,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
-    let (log, wrong) = log::start_anyway(common);
-    for wrong in wrong {
+    for wrong in log::start_anyway(common) {
         complain(&wrong);
     }
     if io::stdin().is_terminal() {
@@ -28,7 +27,6 @@ pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
         }
     };
     let code = runtime.block_on(server::run(launch(common), client_process_id));
-    drop(log);
     // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
     std::process::exit(code.into())
 }

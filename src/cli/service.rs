@@ -15,18 +15,9 @@ pub(super) async fn run(wanted: Wanted, options: ServiceOptions) -> ExitCode {
             if let Some(notice) = &attached.notice {
                 complain(notice);
             }
-            let over = tokio::select! {
-                () = asked_to_end() => None,
-                reason = attached.over() => Some(reason),
-            };
+            asked_to_end().await;
             attached.shutdown().await;
-            match over {
-                None => ExitCode::SUCCESS,
-                Some(reason) => {
-                    complain(&reason);
-                    ExitCode::FAILURE
-                }
-            }
+            ExitCode::SUCCESS
         }
         Err(sentence) => {
             complain(&sentence);

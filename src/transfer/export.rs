@@ -15,7 +15,6 @@ use super::local::Local;
 use super::report::{Kind, Progress};
 use super::sink::id_of;
 use super::{Error, markdown};
-use crate::private;
 
 /// The file of an export that holds everything, one object per line.
 pub const EXPORTED_FILE: &str = "conversations.jsonl";
@@ -32,7 +31,7 @@ pub struct Exported {
     pub conversations: u64,
     /// Objects in [`EXPORTED_FILE`].
     pub objects: u64,
-    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
+    /// What a person should see: a damaged store was mended, or objects could not be read.
     pub notice: Option<String>,
 }
 
@@ -54,7 +53,11 @@ pub async fn export(
     let notice = local.notice.take();
     let exported = copy(&local, draft, progress).await;
     local.detach().await;
-    exported.map(|exported| Exported { notice, ..exported })
+    exported.map(|exported| {
+        let notices: Vec<_> = notice.into_iter().chain(exported.notice).collect();
+        let notice = (!notices.is_empty()).then(|| notices.join(" "));
+        Exported { notice, ..exported }
+    })
 }
 
 async fn copy(
@@ -156,7 +159,7 @@ impl Draft {
         draft.push(name);
         draft.push(format!(".{}.part", Uuid::new_v4().simple()));
         let dir = parent.join(draft);
-        private::new_dir(&dir).map_err(unusable)?;
+        private_dir(&dir).map_err(unusable)?;
         Ok(Self {
             target,
             dir,
@@ -205,12 +208,13 @@ struct Writer {
     conversations: u64,
     objects: u64,
     announced: Option<u64>,
+    unreadable: Option<u64>,
 }
 
 impl Writer {
     fn new(draft: Draft) -> Result<Self, Error> {
         let path = draft.dir.join(EXPORTED_FILE);
-        let all = new_file(&path).map_err(|error| cannot_write(&path, &error))?;
+        let all = private_file(&path).map_err(|error| cannot_write(&path, &error))?;
         Ok(Self {
             draft,
             all: BufWriter::with_capacity(1 << 20, all),
@@ -220,6 +224,7 @@ impl Writer {
             conversations: 0,
             objects: 0,
             announced: None,
+            unreadable: None,
         })
     }
 
@@ -236,6 +241,7 @@ impl Writer {
         match Kind::parse(&name) {
             None if name == "end" => {
                 self.announced = object.get("objects").and_then(Value::as_u64);
+                self.unreadable = object.get("unreadable").and_then(Value::as_u64);
                 return Ok(());
             }
             None => return Ok(()),
@@ -263,7 +269,7 @@ impl Writer {
             if !self.names.insert(name.to_lowercase()) {
                 continue;
             }
-            let file = match new_file(&self.draft.dir.join(name)) {
+            let file = match private_file(&self.draft.dir.join(name)) {
                 // Some systems take more names for the same than we do.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 file => file?,
@@ -296,14 +302,27 @@ impl Writer {
         Ok(Exported {
             conversations: self.conversations,
             objects: self.objects,
-            notice: None,
+            notice: self.unreadable.map(|lost| {
+                format!("{lost} objects of the store are damaged and could not be read; run `pieces-lsp doctor`.")
+            }),
         })
     }
 }
 
-/// Creates a file that does not exist yet.
-fn new_file(path: &Path) -> io::Result<File> {
-    private::file(path, File::options().write(true).create_new(true))
+fn private_dir(path: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Error;
-use crate::pieces::{Client, Kind};
+use crate::pieces::{BaseUrl, Client, Kind};
 use crate::service::{self, Attached};
 
 /// The local service of a data directory, served by this process or another one.
@@ -37,9 +37,14 @@ impl Local {
             port: 0,
             token: true,
         };
-        let mut attached = service::attach(&options).await?;
+        Self::of(service::attach(&options).await?)
+    }
+
+    fn of(mut attached: Attached) -> Result<Self, Error> {
+        let base = BaseUrl::parse(&attached.url, false);
+        let base = base.map_err(|refusal| Error::new(refusal.to_string()))?;
         Ok(Self {
-            client: attached.client()?,
+            client: Client::new(base, attached.token.clone())?,
             url: attached.url.clone(),
             notice: attached.notice.take(),
             attached,
@@ -47,8 +52,12 @@ impl Local {
         })
     }
 
-    /// The same for looking only: a store that is not there is not made.
+    /// The same for looking only: a store that is not there is not made, and `data_dir` may be a store
+    /// file itself, such as one that was set aside.
     pub(super) async fn attach_unwritten(data_dir: &Path) -> Result<Self, Error> {
+        if data_dir.is_file() {
+            return Self::of(service::view(data_dir).await?);
+        }
         if service::has_store(data_dir) {
             return Self::attach(data_dir).await;
         }
@@ -71,7 +80,7 @@ impl Local {
                 "The local service is of an older pieces-lsp; end the other pieces-lsp processes and try again.",
             ),
             // The process that served it has ended, or is ending.
-            (_, Kind::Offline | Kind::Timeout) | (Some(503), _) => Error::new(
+            (_, Kind::Offline | Kind::Timeout) => Error::new(
                 "The local service went away; import again, which goes on from there.",
             ),
             _ => error.into(),

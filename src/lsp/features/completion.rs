@@ -1,8 +1,9 @@
 //! `textDocument/completion`: links to conversations by name, after `pieces-conversation:` or `[[pieces:`.
 
-use crate::index::{ConversationRef, Reader};
+use crate::index::ConversationRef;
 use crate::lsp::limits::{COMPLETION_CHARS, MAX_COMPLETIONS, QUERY_CHARS};
-use crate::lsp::state::document::{Document, Documents};
+use crate::lsp::state::Server;
+use crate::lsp::state::document::Document;
 use crate::lsp::text::item::label;
 use crate::lsp::text::item::{ago, conversation_uri, counted};
 use crate::lsp::text::reference::CONVERSATION;
@@ -27,13 +28,9 @@ struct Typed<'a> {
 }
 
 /// `textDocument/completion`.
-pub(crate) fn completion(
-    documents: &Documents,
-    index: &Reader,
-    params: &CompletionParams,
-) -> Option<CompletionResponse> {
+pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<CompletionResponse> {
     let place = &params.text_document_position;
-    let document = documents.get(&place.text_document.uri)?;
+    let document = server.documents.get(&place.text_document.uri)?;
     let number = place.position.line as usize;
     if number >= document.text.len_lines() {
         return None;
@@ -41,7 +38,7 @@ pub(crate) fn completion(
     let line = Cow::from(document.line(number));
     let cursor = LspRange::new(place.position, place.position);
     let typed = typed(&line, document.bytes_in_line(number, cursor).start)?;
-    let snapshot = index.snapshot();
+    let snapshot = server.session.reader().snapshot();
     let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
         "" => snapshot.iter().take(MAX_COMPLETIONS).collect(),
         query => snapshot

@@ -52,7 +52,7 @@ pub async fn serve<S: LanguageServer>(
     let closed = output.clone();
     let closed = closed.closed();
     tokio::pin!(closed);
-    let mut main_loop = MainLoop {
+    let mut session = Session {
         service,
         socket,
         output,
@@ -65,23 +65,23 @@ pub async fn serve<S: LanguageServer>(
         parents: FuturesUnordered::new(),
         initialize_params: hooks.initialize_params,
     };
-    main_loop.parents.extend(hooks.parent.map(watched));
+    session.parents.extend(hooks.parent.map(watched));
 
     loop {
         tokio::select! {
             message = input.recv() => {
                 let message = message.unwrap_or(Inbound::End(End::Closed(None)));
-                if let Some(code) = main_loop.receive(message) {
+                if let Some(code) = session.receive(message) {
                     while let Ok(answer) = ended.try_recv() {
-                        main_loop.finish(answer);
+                        session.finish(answer);
                     }
-                    main_loop.forward_outgoing();
+                    session.forward_outgoing();
                     return code;
                 }
             }
-            Some(answer) = ended.recv() => main_loop.finish(answer),
-            Some(request) = main_loop.socket.next() => main_loop.forward(&request),
-            Some(()) = main_loop.parents.next() => {
+            Some(answer) = ended.recv() => session.finish(answer),
+            Some(request) = session.socket.next() => session.forward(&request),
+            Some(()) = session.parents.next() => {
                 tracing::info!("the client's process has ended");
                 return 1;
             }
@@ -107,7 +107,7 @@ enum Phase {
 }
 
 /// Everything the loop owns.
-struct MainLoop<S> {
+struct Session<S> {
     service: LspService<S>,
     /// Our messages to the client, and its answers to them.
     socket: ClientSocket,
@@ -151,7 +151,7 @@ struct Finished {
     body: Vec<u8>,
 }
 
-impl<S: LanguageServer> MainLoop<S> {
+impl<S: LanguageServer> Session<S> {
     /// Handles one message; returns the exit code if it was the last.
     fn receive(&mut self, message: Inbound) -> Option<u8> {
         match message {
@@ -324,7 +324,7 @@ impl<S: LanguageServer> MainLoop<S> {
             .poll_once();
 
         let mut cancelled = if posted {
-            let message = "Cancelled too late: the write was sent and may still be carried out.";
+            let message = "Cancelled too late: what was sent may still be carried out.";
             error(ErrorCode::RequestCancelled, message)
         } else {
             error(

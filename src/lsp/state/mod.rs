@@ -9,7 +9,6 @@ pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod stale;
 pub(crate) mod transcripts;
-pub(crate) mod trash;
 
 use asset_names::AssetNames;
 use capabilities::Flags;
