@@ -18,4 +18,3 @@ pub mod service;
 pub mod sync;
 pub mod transfer;
 pub mod transport;
-pub mod trash;

@@ -1,15 +1,29 @@
-//! Files and directories that their user alone can read.
+//! Files and directories of our own that only their user can read, and opening files that may not be files.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Makes sure of a directory of this user that nobody else can enter: creates it (0700) and what is missing
-/// above it, or closes one that is open to others. `false`: it belongs to somebody else.
+/// Why a directory is not used for our files.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It belongs to another user, who could read and replace what we write.
+    #[error("it belongs to another user")]
+    Foreign,
+    /// Other users may write to it, and could replace what we write.
+    #[error("other users can write to it")]
+    Shared,
+}
+
+/// Creates a directory (0700) and what is missing above it. One that exists is only looked at: its permissions
+/// are its owner's decision. Our files in it are 0600, so others may list it, but must not be able to write to it.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn own_dir(dir: &Path) -> io::Result<bool> {
+/// [`Unusable`]; then nothing was changed.
+pub fn own_dir(dir: &Path) -> Result<(), Unusable> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -17,90 +31,216 @@ pub fn own_dir(dir: &Path) -> io::Result<bool> {
     builder.create(dir)?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        use std::os::unix::fs::MetadataExt as _;
         let meta = fs::metadata(dir)?;
         if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Ok(false);
+            return Err(Unusable::Foreign);
         }
-        // Who may write here could replace what we write, and who may read could read it.
-        if meta.mode() & 0o077 != 0 {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        if meta.mode() & 0o022 != 0 {
+            return Err(Unusable::Shared);
         }
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Creates a directory (0700) that does not exist yet.
+///
+/// # Errors
+/// Those of the file system; `AlreadyExists` for whatever is there.
+pub fn new_dir(dir: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
 /// Makes sure of a directory `name` in our data directory, and of that one; its path.
 ///
 /// # Errors
-/// Those of the file system, or one of them belongs to somebody else.
+/// Those of the file system, or one of them is not safe to use.
 pub fn subdir(data_dir: &Path, name: &str) -> io::Result<PathBuf> {
     let dir = data_dir.join(name);
-    if own_dir(data_dir)? && own_dir(&dir)? {
-        return Ok(dir);
+    for dir in [data_dir, &dir] {
+        own_dir(dir).map_err(|unusable| match unusable {
+            Unusable::Io(error) => error,
+            why => {
+                let why = format!("{} cannot be used: {why}", dir.display());
+                io::Error::new(io::ErrorKind::PermissionDenied, why)
+            }
+        })?;
     }
-    let what = "the data directory belongs to another user";
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, what))
+    Ok(dir)
 }
 
-/// Writes a file (0600 if it is new) in place of what is there; who reads it finds all of it or the old one.
+/// Writes a file (0600) in place of what is there. A reader finds all of it, or the old one.
 ///
 /// # Errors
 /// Those of the file system; then the old one is still there.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    let written = write_new(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // A name of its own: two processes may write the same file at once.
+    let mut draft = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".tmp")
+        .tempfile_in(dir)?;
+    draft.write_all(bytes)?;
+    draft.as_file().sync_all()?;
+    draft.persist(path)?;
+    Ok(())
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A run that was cut off may have left one, and somebody else a link.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = self::file(path, fs::File::options().write(true).create_new(true))?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Opens a file with these options: 0600 if it is new, and not through a symbolic link.
+/// Reads a file of ours whole, if it is one: at most `limit` bytes.
 ///
 /// # Errors
-/// Those of the file system; `ELOOP` where there is a link.
-pub fn file(path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File> {
+/// Those of [`file`]; `FileTooLarge` for more.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = file(path, File::options().read(true))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Opens a file of ours with these options: 0600 if it is new, not through a symbolic link, and only a regular
+/// file. Never waits, as opening a pipe would.
+///
+/// # Errors
+/// Those of the file system; `InvalidInput` for anything but a regular file.
+pub fn file(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {
+        use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt as _;
-        let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        options.mode(0o600).custom_flags(no_follow);
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    options.open(path)
+    only_regular(path, options.open(path))
+}
+
+/// Opens a file that a person named, through links as well, for reading. Never waits, and opens only regular
+/// files.
+///
+/// # Errors
+/// Those of the file system; `InvalidInput` for anything but a regular file.
+pub fn regular(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    only_regular(path, options.open(path))
+}
+
+fn only_regular(path: &Path, opened: io::Result<File>) -> io::Result<File> {
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(not_regular()),
+        // The system has many codes for what cannot be opened: a link, a pipe without a reader, a socket.
+        Err(error) => match fs::symlink_metadata(path) {
+            Ok(meta) if !meta.is_file() => Err(not_regular()),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Which file a path leads to, whatever it is called. On Windows only whether there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+}
+
+impl Identity {
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from(&file.metadata()?))
+    }
+
+    /// Of what is at `path`: a link itself, not what it leads to.
+    ///
+    /// # Errors
+    /// Those of the file system; `NotFound` if there is nothing.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&fs::symlink_metadata(path)?))
+    }
+}
+
+/// Fit for a file name.
+#[cfg(unix)]
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}-{:x}", self.device, self.inode)
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "has no stable identity"))]
+    fn from(meta: &fs::Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            #[cfg(unix)]
+            device: meta.dev(),
+            #[cfg(unix)]
+            inode: meta.ino(),
+        }
+    }
 }
 
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    use std::os::unix::net::UnixListener;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
-    fn directories_become_private() {
+    fn new_directories_are_private() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("open")).unwrap();
-        for path in [dir.path(), &dir.path().join("open")] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        let data = dir.path().join("above/data");
+        let inner = subdir(&data, "trash").unwrap();
+        for made in [data.parent().unwrap(), &data, &inner] {
+            assert_eq!(mode(made), 0o700, "{}", made.display());
         }
-        for name in ["open", "new"] {
-            let inner = subdir(dir.path(), name).unwrap();
-            assert_eq!((mode(dir.path()), mode(&inner)), (0o700, 0o700), "{name}");
+    }
+
+    #[test]
+    fn an_existing_directory_keeps_its_permissions() {
+        for (before, usable) in [
+            (0o700, true),
+            (0o750, true),
+            (0o755, true),
+            (0o775, false),
+            (0o757, false),
+            (0o1777, false),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            set_mode(dir.path(), before);
+            assert_eq!(own_dir(dir.path()).is_ok(), usable, "{before:o}");
+            assert_eq!(subdir(dir.path(), "trash").is_ok(), usable, "{before:o}");
+            let after = fs::metadata(dir.path()).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(after, before, "{before:o}");
         }
     }
 
@@ -115,5 +255,91 @@ mod tests {
         let error = subdir(foreign, "trash").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(!foreign.join("trash").exists());
+    }
+
+    #[test]
+    fn written_files_are_private_and_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        fs::write(&path, "old").unwrap();
+        set_mode(&path, 0o644);
+        std::thread::scope(|scope| {
+            for text in ["first".repeat(10_000), "other".repeat(10_000)] {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        write(path, text.as_bytes()).unwrap();
+                        let read = read(path, 1 << 20).unwrap();
+                        assert!(
+                            read == "first".repeat(10_000).as_bytes()
+                                || read == "other".repeat(10_000).as_bytes()
+                        );
+                    }
+                });
+            }
+        });
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no draft stays"
+        );
+        assert_eq!(
+            read(&path, 3).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+    }
+
+    /// Each of these would be waited for, or followed.
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
+        assert!(made.unwrap().success());
+        let _listening = UnixListener::bind(at("socket")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        fs::write(at("file"), "text").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("pipe"), at("link to pipe")).unwrap();
+        symlink("/dev/zero", at("link to device")).unwrap();
+        let names = [
+            "pipe",
+            "socket",
+            "directory",
+            "link",
+            "link to pipe",
+            "link to device",
+        ];
+        for name in names {
+            for options in [
+                File::options().read(true),
+                File::options().write(true),
+                File::options().read(true).write(true),
+                File::options().append(true).create(true),
+            ] {
+                let error = file(&at(name), options).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+            }
+            assert_eq!(regular(&at(name)).is_ok(), name == "link", "{name}");
+        }
+        assert!(read(&at("file"), 4).is_ok() && regular(&at("file")).is_ok());
+        let absent = read(&at("absent"), 4).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&path, "").unwrap();
+        let held = Identity::of(&File::open(&path).unwrap()).unwrap();
+        assert_eq!(Identity::at(&path).unwrap(), held);
+        fs::rename(&path, &other).unwrap();
+        assert_eq!(Identity::at(&other).unwrap(), held);
+        fs::write(&path, "").unwrap();
+        assert_ne!(Identity::at(&path).unwrap(), held);
     }
 }

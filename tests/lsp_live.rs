@@ -79,7 +79,7 @@ fn check_change(change: &Value) -> u64 {
 }
 
 #[test]
-fn our_own_writes_are_told() {
+fn own_writes_are_notified() {
     for service in ALL {
         let mut world = start(service);
         let created = world.run("create", Value::Null).unwrap();
@@ -90,7 +90,8 @@ fn our_own_writes_are_told() {
             (&change["total"], &change["removed"]),
             (&json!(1), &json!([]))
         );
-        let argument = json!({"conversation": created["id"], "confirm": false});
+        let force = service == Service::Six;
+        let argument = json!({"conversation": created["id"], "confirm": false, "force": force});
         world.run("delete", argument).unwrap();
         let gone = |change: &Value| change["removed"] == json!([created["id"]]);
         let change = world.client.wait_notification(CHANGED, gone);
@@ -100,7 +101,7 @@ fn our_own_writes_are_told() {
 }
 
 #[test]
-fn the_changes_of_others_are_told() {
+fn changes_of_others_are_notified() {
     for service in ALL {
         let mut world = start(service);
         let id = world.create("theirs");
@@ -251,7 +252,7 @@ fn replaying_the_notifications_gives_the_list() {
 }
 
 #[test]
-fn what_happens_while_the_connection_is_lost_is_told() {
+fn changes_during_a_lost_connection_are_notified() {
     for service in [Service::Full, Service::Six] {
         let mut world = start(service);
         let stays = world.create_known("stays");
@@ -342,7 +343,7 @@ fn more_than_a_thousand_changes_are_a_reset() {
 }
 
 #[test]
-fn nothing_changed_is_not_told() {
+fn no_change_is_no_notification() {
     for service in ALL {
         let mut world = start(service);
         world.create_known("one");
@@ -365,7 +366,7 @@ fn states(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn every_change_of_state_is_told() {
+fn every_change_of_state_is_notified() {
     let mut standin = StandIn::start();
     standin.create("one");
     let (mut client, _) =
@@ -430,7 +431,7 @@ fn a_service_that_comes_back_elsewhere_is_found() {
 }
 
 #[test]
-fn nobody_signed_in_is_told() {
+fn signed_out_is_notified() {
     let mut standin = StandIn::start();
     standin.fault("*", Fault::Status(401, "Nobody is signed in."));
     let (mut client, _) =
@@ -454,7 +455,7 @@ fn nobody_signed_in_is_told() {
 const CANARY: &str = "Kanarienvogel";
 
 #[test]
-fn nothing_that_people_wrote_is_logged() {
+fn content_is_not_logged() {
     for service in ALL {
         let dir = tempfile::tempdir().unwrap();
         let mut standin = StandIn::start();

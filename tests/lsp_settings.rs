@@ -60,7 +60,7 @@ fn pulling(client: &mut Client, section: Value) -> Arc<Mutex<Value>> {
 }
 
 #[test]
-fn every_route_and_which_of_them_wins() {
+fn sources_of_settings_and_their_precedence() {
     let standins = [StandIn::start(), StandIn::start()];
     let [first, second] = &standins;
     let dir = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ fn an_editor_that_pushes_at_once_is_heard() {
 }
 
 #[test]
-fn the_last_of_many_changes_has_the_last_word() {
+fn the_last_of_many_changes_wins() {
     let standins: Vec<StandIn> = (0..3).map(|_| StandIn::start()).collect();
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _) = Client::connect(serve(dir.path()), pushing(), at(&standins[0]));
@@ -217,7 +217,7 @@ fn an_editor_that_cannot_say_what_its_configuration_is() {
 }
 
 #[test]
-fn what_cannot_be_used_is_reported_once_by_name() {
+fn invalid_settings_are_reported_once_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = Client::start(local(dir.path()));
     client.allow(MESSAGE);
@@ -438,7 +438,7 @@ fn switching_the_backend_at_run_time() {
 }
 
 #[test]
-fn the_local_service_lets_go_of_its_store() {
+fn switching_releases_the_store_of_the_local_service() {
     let standin = StandIn::start();
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _) =
@@ -462,7 +462,7 @@ fn the_local_service_lets_go_of_its_store() {
 }
 
 #[test]
-fn what_is_under_way_survives_a_switch() {
+fn writes_in_flight_survive_a_switch() {
     let (first, second) = (StandIn::start(), StandIn::start());
     let dir = tempfile::tempdir().unwrap();
     let (mut client, _) = Client::connect(serve(dir.path()), pushing(), at(&first));
@@ -550,7 +550,7 @@ fn a_url_that_is_not_on_this_machine_is_refused() {
 }
 
 #[test]
-fn a_backend_that_there_is_not() {
+fn an_unknown_backend() {
     let dir = tempfile::tempdir().unwrap();
     let spawn = serve(dir.path()).arg("--backend").arg("cloud");
     let (mut client, _) = Client::connect(spawn, pushing(), Value::Null);
@@ -596,7 +596,7 @@ fn live_updates_can_be_switched() {
 }
 
 #[test]
-fn initialize_waits_for_nobody() {
+fn initialize_does_not_wait_for_a_service() {
     let mut standin = StandIn::start();
     standin.accept_silently();
     let dir = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use support::client::RpcError;
 use support::standin::Fault;
-use support::world::{ABSENT, ALL, Service, World, capabilities, refused};
+use support::world::{ABSENT, ALL, Service, WHOLE, World, capabilities, refused};
 
 const QUESTION: &str = "window/showMessageRequest";
 const DOCUMENT: &str = "untitled:Untitled-1";
@@ -96,8 +96,8 @@ fn an_editor_that_cannot_ask_deletes_nothing() {
 }
 
 #[test]
-fn delete_does_not_ask_where_the_settings_say_so() {
-    for service in ALL {
+fn delete_does_not_ask_if_confirm_delete_is_off() {
+    for service in WHOLE {
         let options = json!({"confirmDelete": false});
         let mut world = World::with(service, capabilities(), options);
         let id = world.create_known("one");
@@ -200,7 +200,7 @@ fn writes(world: &mut World) -> Vec<Write> {
         },
         Write {
             command: "delete",
-            argument: json!({"conversation": doomed, "confirm": false}),
+            argument: json!({"conversation": doomed, "confirm": false, "force": world.service == Service::Six}),
             route: "POST /conversations/{id}/delete",
             seen: Box::new(move |items| items.iter().all(|item| item["id"] != json!(deleted))),
         },
@@ -282,7 +282,7 @@ fn a_post_is_sent_once_and_its_outcome_is_learned() {
 }
 
 #[test]
-fn cancelling_a_post_that_has_left() {
+fn cancelling_a_post_that_was_sent() {
     for service in [Service::Full, Service::Six] {
         let mut world = World::start(service);
         let writes = writes(&mut world);
@@ -412,7 +412,7 @@ fn reads_its_own_writes(mut world: World, rounds: usize) {
         mine.push(started["conversation"].as_str().unwrap().to_owned());
         for (at, id) in mine.iter().enumerate() {
             assert!(world.item(id).is_some(), "round {round}: {at}");
-            let argument = json!({"conversation": id, "confirm": false});
+            let argument = json!({"conversation": id, "confirm": false, "force": !whole});
             world.run("delete", argument).unwrap();
             assert_eq!(world.item(id), None, "round {round}: {at}");
         }

@@ -714,13 +714,16 @@ async fn files_are_their_users_own() {
         [
             "lock",
             "service.json",
+            "socket",
             "store.db",
             "store.db-shm",
             "store.db-wal"
         ]
     );
     attached.shutdown().await;
-    assert!(!dir.join("service.json").exists());
+    for gone in ["service.json", "socket"] {
+        assert!(!dir.join(gone).exists(), "{gone}");
+    }
 }
 
 /// Such as one that was copied back from a backup.

@@ -1,53 +1,190 @@
 //! Where the log goes: stderr, or a file. Never stdout, which carries LSP frames.
+//!
+//! Logging never waits and never fails: lines go through a bounded queue to a thread of their own. A reader
+//! that does not keep up loses lines, one that is gone loses all of them.
 
 use super::args::Common;
 use super::common::{printable, said};
 use crate::lsp::log_panics;
 use crate::private;
+use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 const DEFAULT: LevelFilter = LevelFilter::WARN;
+/// Bytes that may wait to be written; lines beyond them are dropped and counted.
+const QUEUED: usize = 1 << 20;
+/// How long the end of the program may wait for the last lines to be read.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// The log of this process. Dropping it waits a moment for the last lines to be written.
+#[must_use = "the last lines are lost without it"]
+pub(super) struct Log(Option<Lines>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(lines) = &self.0 {
+            lines.finish(FLUSH);
+        }
+    }
+}
 
 /// Starts logging as the options say.
 ///
 /// # Errors
 /// One sentence; nothing is logged then.
-pub(super) fn start(common: &Common) -> Result<(), String> {
-    begin(level(common)?, file(common)?);
-    Ok(())
+pub(super) fn start(common: &Common) -> Result<Log, String> {
+    Ok(begin(level(common)?, file(common)?))
 }
 
 /// Starts logging as far as the options make sense, and returns what is wrong with them.
-pub(super) fn start_anyway(common: &Common) -> Vec<String> {
+pub(super) fn start_anyway(common: &Common) -> (Log, Vec<String>) {
     let (level, file) = (level(common), file(common));
     let wrong = [level.as_ref().err(), file.as_ref().err()];
     let wrong = wrong.into_iter().flatten().cloned().collect();
-    begin(level.unwrap_or(DEFAULT), file.unwrap_or(None));
-    wrong
+    let log = begin(level.unwrap_or(DEFAULT), file.unwrap_or(None));
+    (log, wrong)
 }
 
-fn begin(level: LevelFilter, file: Option<File>) {
-    let builder = tracing_subscriber::fmt().with_max_level(level);
+fn begin(level: LevelFilter, file: Option<File>) -> Log {
+    // A descriptor of our own: whoever else writes to stderr never waits for its lock.
+    let sink = file.map_or_else(stderr, Ok);
+    let Ok(lines) = sink.and_then(Lines::start) else {
+        return Log(None);
+    };
     // tower-lsp calls it an error when the editor has left before a notification.
     let heard = Targets::new()
         .with_default(level)
         .with_target("tower_lsp", LevelFilter::OFF);
-    match file {
-        Some(file) => builder
-            .with_writer(Mutex::new(file))
-            .finish()
-            .with(heard)
-            .init(),
-        None => builder.with_writer(io::stderr).finish().with(heard).init(),
-    }
+    let writer = lines.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        // It would print to stderr, and panic where that is closed.
+        .log_internal_errors(false)
+        .with_writer(move || writer.clone())
+        .finish()
+        .with(heard)
+        .init();
     log_panics();
+    Log(Some(lines))
+}
+
+fn stderr() -> io::Result<File> {
+    #[cfg(unix)]
+    let own = std::os::fd::AsFd::as_fd(&io::stderr()).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let own = std::os::windows::io::AsHandle::as_handle(&io::stderr()).try_clone_to_owned()?;
+    Ok(File::from(own))
+}
+
+/// Lines on their way to a file or stderr. Each write is one line, as tracing does it.
+#[derive(Clone)]
+struct Lines(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Signalled when there is something to write.
+    filled: Condvar,
+    /// Signalled when everything has been written.
+    drained: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    /// Bytes that were accepted and not yet written.
+    bytes: usize,
+    dropped: usize,
+}
+
+impl Lines {
+    fn start(mut sink: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+        });
+        let writing = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writing.write_to(&mut sink))?;
+        Ok(Self(shared))
+    }
+
+    /// Waits until everything was written, but not longer than this.
+    fn finish(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let mut queue = self.0.lock();
+        while queue.bytes > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.0.drained.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut queue = self.0.lock();
+        if queue.bytes + line.len() > QUEUED {
+            queue.dropped += 1;
+        } else {
+            queue.bytes += line.len();
+            queue.lines.push_back(line.to_vec());
+            drop(queue);
+            self.0.filled.notify_one();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_to(&self, sink: &mut impl Write) {
+        loop {
+            let mut queue = self.lock();
+            let line = loop {
+                match queue.lines.pop_front() {
+                    Some(line) => break line,
+                    None => {
+                        let waited = self.filled.wait(queue);
+                        queue = waited.unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            };
+            let dropped = std::mem::take(&mut queue.dropped);
+            drop(queue);
+            // A full disk may have room again, and a closed pipe loses nothing that anybody would read.
+            let _ = sink.write_all(&line);
+            if dropped > 0 {
+                let note = format!("({dropped} lines of the log were dropped: nobody read them)\n");
+                let _ = sink.write_all(note.as_bytes());
+            }
+            let mut queue = self.lock();
+            queue.bytes -= line.len();
+            if queue.bytes == 0 {
+                self.drained.notify_all();
+            }
+        }
+    }
 }
 
 fn level(common: &Common) -> Result<LevelFilter, String> {
@@ -66,7 +203,8 @@ fn file(common: &Common) -> Result<Option<File>, String> {
     path.map(open).transpose()
 }
 
-/// Opens the log for appending, readable by its owner only, and not through a symbolic link.
+/// Opens the log for appending. A new file is readable by its owner only; one that exists keeps its permissions,
+/// which are its owner's decision. Not through a symbolic link, and not to a file of another user.
 fn open(path: &Path) -> Result<File, String> {
     let refused = |why: &str| {
         format!(
@@ -74,27 +212,99 @@ fn open(path: &Path) -> Result<File, String> {
             path.display()
         )
     };
-    // Opening a pipe waits for somebody to read it, and in `serve` stdout itself may be one.
-    if fs::metadata(path).is_ok_and(|meta| !appendable(&meta)) {
-        return Err(refused("it is no file"));
+    let mut options = File::options();
+    options.append(true).create(true);
+    // A terminal, or `/dev/null`.
+    if fs::symlink_metadata(path).is_ok_and(|meta| is_char_device(&meta)) {
+        return options
+            .open(path)
+            .map_err(|error| refused(&error.to_string()));
     }
-    let file = private::file(path, File::options().append(true).create(true));
-    let file = file.map_err(|error| refused(&error.to_string()))?;
-    #[cfg(unix)]
-    if let Ok(meta) = file.metadata()
-        && meta.is_file()
-    {
-        // Fails for the file of somebody else, whose say it is.
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        let _ = file.set_permissions(private);
+    let file = private::file(path, &mut options).map_err(|error| refused(&error.to_string()))?;
+    match belongs_to_us(&file) {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(refused("it belongs to another user")),
+        Err(error) => Err(refused(&error.to_string())),
     }
-    Ok(file)
 }
 
-fn appendable(meta: &fs::Metadata) -> bool {
+fn is_char_device(meta: &fs::Metadata) -> bool {
     #[cfg(unix)]
-    let device = std::os::unix::fs::FileTypeExt::is_char_device(&meta.file_type());
+    return std::os::unix::fs::FileTypeExt::is_char_device(&meta.file_type());
     #[cfg(not(unix))]
-    let device = false;
-    meta.is_file() || device
+    return !meta.is_file() && !meta.is_dir() && !meta.is_symlink();
+}
+
+fn belongs_to_us(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::MetadataExt::uid(&file.metadata()?)
+        == rustix::process::geteuid().as_raw());
+    #[cfg(not(unix))]
+    return file.metadata().map(|_| true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A reader that says what it is given, and then waits to be told what becomes of it.
+    struct Slow {
+        given: mpsc::Sender<Vec<u8>>,
+        outcomes: mpsc::Receiver<io::Result<()>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.given.send(line.to_vec());
+            self.outcomes.recv().map_err(io::Error::other)??;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow() -> (Lines, mpsc::Sender<io::Result<()>>, mpsc::Receiver<Vec<u8>>) {
+        let (go, outcomes) = mpsc::channel();
+        let (given, read) = mpsc::channel();
+        (Lines::start(Slow { given, outcomes }).unwrap(), go, read)
+    }
+
+    #[test]
+    fn logging_never_waits_for_its_reader_and_says_what_was_dropped() {
+        let (mut lines, go, read) = slow();
+        let line = vec![b'x'; QUEUED / 4];
+        lines.write_all(&line).unwrap();
+        assert_eq!(read.recv().unwrap(), line);
+        for _ in 0..9 {
+            lines.write_all(&line).unwrap();
+        }
+        // Nobody reads: that ends with the time.
+        lines.finish(Duration::from_millis(1));
+        for _ in 0..5 {
+            go.send(Ok(())).unwrap();
+        }
+        lines.finish(Duration::from_secs(60));
+        let later: Vec<_> = read.try_iter().collect();
+        let (texts, notes): (Vec<_>, Vec<_>) = later.into_iter().partition(|text| *text == line);
+        assert_eq!(texts.len(), 3);
+        let notes = String::from_utf8(notes.concat()).unwrap();
+        assert!(notes.starts_with("(6 lines"), "{notes}");
+    }
+
+    #[test]
+    fn a_reader_that_fails_costs_its_lines_only() {
+        let (mut lines, go, read) = slow();
+        for (line, outcome) in [
+            ("first", Err(io::ErrorKind::BrokenPipe.into())),
+            ("second", Ok(())),
+        ] {
+            lines.write_all(line.as_bytes()).unwrap();
+            go.send(outcome).unwrap();
+            lines.finish(Duration::from_secs(60));
+            assert_eq!(read.recv().unwrap(), line.as_bytes());
+        }
+    }
 }

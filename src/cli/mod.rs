@@ -12,7 +12,6 @@ mod export;
 mod import;
 mod log;
 mod meter;
-mod private_memory;
 mod serve;
 mod service;
 mod terminal;
@@ -31,10 +30,6 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let matches = args::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // Developers debug their own builds.
-    if !cfg!(debug_assertions) {
-        private_memory::keep();
-    }
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Completions { shell } => completions::run(shell),
@@ -59,11 +54,11 @@ fn run(common: &args::Common, command: impl AsyncFnOnce(Wanted) -> ExitCode) -> 
     let started = Wanted::read(common)
         .map_err(|wrong| (USAGE, wrong))
         .and_then(|wanted| {
-            log::start(common).map_err(|wrong| (1, wrong))?;
-            Ok((wanted, runtime().map_err(|wrong| (1, wrong))?))
+            let log = log::start(common).map_err(|wrong| (1, wrong))?;
+            Ok((wanted, log, runtime().map_err(|wrong| (1, wrong))?))
         });
     match started {
-        Ok((wanted, runtime)) => runtime.block_on(command(wanted)),
+        Ok((wanted, _log, runtime)) => runtime.block_on(command(wanted)),
         Err((code, wrong)) => {
             complain(&wrong);
             ExitCode::from(code)

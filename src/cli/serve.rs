@@ -11,7 +11,8 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
-    for wrong in log::start_anyway(common) {
+    let (log, wrong) = log::start_anyway(common);
+    for wrong in wrong {
         complain(&wrong);
     }
     if io::stdin().is_terminal() {
@@ -27,6 +28,7 @@ pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
         }
     };
     let code = runtime.block_on(server::run(launch(common), client_process_id));
+    drop(log);
     // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
     std::process::exit(code.into())
 }

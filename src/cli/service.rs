@@ -15,9 +15,18 @@ pub(super) async fn run(wanted: Wanted, options: ServiceOptions) -> ExitCode {
             if let Some(notice) = &attached.notice {
                 complain(notice);
             }
-            asked_to_end().await;
+            let over = tokio::select! {
+                () = asked_to_end() => None,
+                reason = attached.over() => Some(reason),
+            };
             attached.shutdown().await;
-            ExitCode::SUCCESS
+            match over {
+                None => ExitCode::SUCCESS,
+                Some(reason) => {
+                    complain(&reason);
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(sentence) => {
             complain(&sentence);

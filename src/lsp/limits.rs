@@ -17,8 +17,10 @@ pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(1500);
 pub(crate) const INDEX_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the index holds what an import copied, which may be a whole account.
 pub(crate) const IMPORT_INDEX_TIMEOUT: Duration = Duration::from_secs(10);
-/// Reading a conversation before it is deleted; later than that, it is deleted without a copy.
-pub(crate) const COPY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Copying a conversation into the trash before it is deleted: tens of MiB, read and written.
+pub(crate) const COPY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Starting the local service for its trash while Pieces OS is in use.
+pub(crate) const TRASH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Conversations whose messages are searched at once: the client sends two GETs at a time.
 pub(crate) const SEARCHES_AT_ONCE: usize = 2;
 

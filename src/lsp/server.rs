@@ -1,5 +1,6 @@
 //! The language server: what it offers, and where each request goes.
 
+use crate::index::Reader;
 use crate::lsp::features::{
     code_action, code_lens, completion, content, hover, inlay_hint, navigation, rename, symbols,
 };
@@ -7,6 +8,7 @@ use crate::lsp::rpc::error::invalid;
 use crate::lsp::rpc::serve;
 use crate::lsp::state::Server;
 use crate::lsp::state::capabilities::Encoding;
+use crate::lsp::state::document::Documents;
 use crate::lsp::state::event::Event;
 use crate::lsp::state::session::Launch;
 use crate::lsp::{commands, upkeep};
@@ -61,6 +63,14 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
 }
 
 impl LanguageService {
+    fn documents(&self) -> &Documents {
+        &self.server.documents
+    }
+
+    fn index(&self) -> Reader {
+        self.server.session.reader()
+    }
+
     async fn text_document_content(&self, params: content::Params) -> Result<content::Content> {
         content::content(&self.server, params).await
     }
@@ -120,18 +130,26 @@ impl LanguageServer for LanguageService {
     }
 
     async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
-        Ok(navigation::links(&self.server, &params))
+        Ok(navigation::links(self.documents(), &self.index(), &params))
     }
 
     async fn goto_definition(
         &self,
         params: GotoDefinitionParams,
     ) -> Result<Option<GotoDefinitionResponse>> {
-        Ok(navigation::definition(&self.server, params))
+        Ok(navigation::definition(
+            self.documents(),
+            &self.index(),
+            params,
+        ))
     }
 
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
-        Ok(navigation::references(&self.server, params))
+        Ok(navigation::references(
+            self.documents(),
+            &self.index(),
+            params,
+        ))
     }
 
     async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
@@ -139,7 +157,11 @@ impl LanguageServer for LanguageService {
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
-        Ok(completion::completion(&self.server, &params))
+        Ok(completion::completion(
+            self.documents(),
+            &self.index(),
+            &params,
+        ))
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
@@ -153,7 +175,7 @@ impl LanguageServer for LanguageService {
         params: WorkspaceSymbolParams,
     ) -> Result<Option<Vec<SymbolInformation>>> {
         Ok(Some(
-            symbols::workspace_symbols(&self.server, params.query).await,
+            symbols::workspace_symbols(self.index(), params.query).await,
         ))
     }
 
@@ -162,14 +184,14 @@ impl LanguageServer for LanguageService {
         params: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
         Ok(symbols::document_symbols(
-            &self.server,
+            self.documents(),
             &params.text_document.uri,
         ))
     }
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
         Ok(symbols::folding_ranges(
-            &self.server,
+            self.documents(),
             &params.text_document.uri,
         ))
     }
@@ -192,7 +214,9 @@ impl LanguageServer for LanguageService {
             0 => Value::Null,
             1 => arguments.swap_remove(0),
             _ => {
-                return Err(invalid("One JSON object is the only argument."));
+                return Err(invalid(
+                    "A command takes one JSON object as its only argument.",
+                ));
             }
         };
         commands::execute(&self.server, &params.command, argument, token)

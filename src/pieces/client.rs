@@ -2,6 +2,7 @@
 
 mod raw;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +32,14 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     base: BaseUrl,
     token: Option<HeaderValue>,
+    /// All connections go there, whatever `base` says.
+    socket: Option<PathBuf>,
     /// Keeps connections.
     pooled: reqwest::Client,
     /// A new connection for every request.
     fresh: reqwest::Client,
     gets: Semaphore,
+    posts: Semaphore,
 }
 
 /// What a list held.
@@ -83,6 +87,19 @@ impl Client {
     /// # Errors
     /// [`Kind::Protocol`](super::Kind::Protocol) when the token cannot be sent, or no client can be set up at all.
     pub fn new(base: BaseUrl, token: Option<String>) -> Result<Client, Error> {
+        Self::local(base, token, None)
+    }
+
+    /// A client for the local service, over its Unix socket where there is one: nobody but this user's service
+    /// can be at its other end.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn local(
+        base: BaseUrl,
+        token: Option<String>,
+        socket: Option<PathBuf>,
+    ) -> Result<Client, Error> {
         let call = Call {
             base: &base,
             local: token.is_some(),
@@ -94,7 +111,13 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.extend(token.clone().map(|token| (AUTHORIZATION, token)));
         let builder = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder();
+            #[cfg(unix)]
+            let builder = match &socket {
+                Some(socket) => builder.unix_socket(socket.as_path()),
+                None => builder,
+            };
+            builder
                 .default_headers(headers.clone())
                 .no_proxy()
                 .redirect(redirect::Policy::none())
@@ -115,9 +138,11 @@ impl Client {
         Ok(Client(Arc::new(Inner {
             base,
             token,
+            socket,
             pooled,
             fresh,
             gets: Semaphore::new(limits::GETS_IN_FLIGHT),
+            posts: Semaphore::new(limits::POSTS_IN_FLIGHT),
         })))
     }
 
@@ -308,6 +333,7 @@ impl Client {
     pub async fn delete(&self, id: Uuid) -> Result<(), Error> {
         let deadline = limits::POST;
         let path = format!("/conversations/{id}/delete");
+        let _permit = self.post_permit().await?;
         let sending = self.send_post(&path, None);
         timeout(deadline, sending)
             .await
@@ -369,7 +395,13 @@ impl Client {
 
     /// The identifier stream of that kind of objects. Only that of conversations is on every server.
     pub async fn watch_kind(&self, watched: Watched) -> Result<IdentifierStream, Error> {
-        IdentifierStream::open(&self.0.base, self.0.token.clone(), watched).await
+        let Inner {
+            base,
+            token,
+            socket,
+            ..
+        } = &*self.0;
+        IdentifierStream::open(base, socket.as_deref(), token.clone(), watched).await
     }
 
     pub(super) fn call(&self) -> Call<'_> {
@@ -392,7 +424,16 @@ impl Client {
     }
 
     async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        match timeout(limits::QUEUE, self.0.gets.acquire()).await {
+        self.turn(&self.0.gets).await
+    }
+
+    /// Leave to send a POST. It is held until the answer has been read.
+    async fn post_permit(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.turn(&self.0.posts).await
+    }
+
+    async fn turn<'a>(&self, permits: &'a Semaphore) -> Result<SemaphorePermit<'a>, Error> {
+        match timeout(limits::QUEUE, permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(self.call().queue_timeout()),
         }
@@ -454,6 +495,7 @@ impl Client {
             total: deadline,
             body: limits::SMALL_BODY,
         };
+        let _permit = self.post_permit().await?;
         let sending = async {
             let response = self.send_post(path, json).await?;
             self.body(self.posted(), response, allowance).await

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::error::Error;
 use super::limits;
 use super::loopback::BaseUrl;
+use crate::private;
 
 /// Where to look, in this order; the first place where exactly one service answers wins.
 #[derive(Debug, Clone, Default)]
@@ -200,14 +201,10 @@ async fn probe(client: &reqwest::Client, port: u16) -> Seen {
 /// The port in a port file. Anything but a regular file with a port in it counts as absent.
 async fn read_port(path: &Path) -> Option<u16> {
     let reading = async {
-        // Opening a pipe would wait for its other end.
-        if !tokio::fs::metadata(path).await.ok()?.is_file() {
-            return None;
-        }
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || private::regular(&path)).await;
         let mut text = String::new();
-        tokio::fs::File::open(path)
-            .await
-            .ok()?
+        tokio::fs::File::from_std(opened.ok()?.ok()?)
             .take(64)
             .read_to_string(&mut text)
             .await

@@ -18,13 +18,17 @@ pub(super) const POST: Duration = Duration::from_secs(30);
 pub(super) const FROM_ASSET: Duration = Duration::from_secs(120);
 /// One object with all its content: a saved file may be megabytes.
 pub(super) const WHOLE_OBJECT: Duration = Duration::from_secs(30);
-/// Waiting for one of the [`GETS_IN_FLIGHT`], which two collections may hold for a while.
+/// Waiting for one of the [`GETS_IN_FLIGHT`], which two collections may hold for a while, or [`POSTS_IN_FLIGHT`].
 pub(super) const QUEUE: Duration = Duration::from_secs(120);
 /// The text of a refusal; what has not come by then is left out.
 pub(super) const REFUSAL_TEXT: Duration = Duration::from_secs(2);
 
 /// The server takes a database lock per read, so more would only queue there.
 pub(super) const GETS_IN_FLIGHT: usize = 2;
+
+/// Each POST has a connection of its own, and a process has few descriptors on some systems. The local service
+/// commits what arrives together in one transaction, so a few at once are as fast as hundreds.
+pub(super) const POSTS_IN_FLIGHT: usize = 16;
 
 /// One object: a conversation of thousands of messages is a few hundred kilobytes of ids.
 pub(super) const SMALL_BODY: usize = 16 << 20;

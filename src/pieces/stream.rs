@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod sparing;
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -88,12 +89,41 @@ impl Watched {
 }
 
 /// An open identifier stream, usually `/conversations/stream/identifiers`. Dropping it closes it.
-pub struct IdentifierStream(Socket<TcpStream>);
+pub struct IdentifierStream(Socket<Connection>);
+
+/// TCP, or the Unix socket of the local service.
+type Connection = Box<dyn Wire>;
+
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+async fn connect(
+    base: &BaseUrl,
+    socket: Option<&Path>,
+    call: Call<'_>,
+) -> Result<Connection, Error> {
+    #[cfg(unix)]
+    if let Some(socket) = socket {
+        let connection = tokio::net::UnixStream::connect(socket).await;
+        return Ok(Box::new(connection.map_err(|_| call.offline())?));
+    }
+    #[cfg(not(unix))]
+    let _ = socket;
+    let (host, port) = base.host_and_port().ok_or_else(|| call.offline())?;
+    let connection = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|_| call.offline())?;
+    // A ping must not wait for the acknowledgement of the one before.
+    connection.set_nodelay(true).map_err(|_| call.lost())?;
+    Ok(Box::new(connection))
+}
 
 impl IdentifierStream {
     /// Connects and upgrades. No `Origin` is sent: we are no web page.
     pub(super) async fn open(
         base: &BaseUrl,
+        socket: Option<&Path>,
         token: Option<HeaderValue>,
         watched: Watched,
     ) -> Result<IdentifierStream, Error> {
@@ -103,12 +133,7 @@ impl IdentifierStream {
             post: false,
         };
         let opening = async {
-            let (host, port) = base.host_and_port().ok_or_else(|| call.offline())?;
-            let connection = TcpStream::connect((host.as_str(), port))
-                .await
-                .map_err(|_| call.offline())?;
-            // A ping must not wait for the acknowledgement of the one before.
-            connection.set_nodelay(true).map_err(|_| call.lost())?;
+            let connection = connect(base, socket, call).await?;
             Socket::upgrade(connection, base, token, watched).await
         };
         let deadline = limits::HANDSHAKE;

@@ -1,8 +1,8 @@
 //! One process serves a data directory, the others find it; when it ends, another takes over.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Read as _, Write as _},
+    future::pending,
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,18 +12,22 @@ use std::{
 use etcetera::BaseStrategy as _;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
-use crate::private;
+use crate::pieces::{self, BaseUrl, Client};
+use crate::private::{self, Unusable};
 
 use super::{
-    ServiceError, http,
-    store::{Opened, STORE, Store},
+    ServiceError,
+    hold::{Holding, INFO, Watch},
+    http,
+    socket::Socket,
+    store::{STORE, Store},
 };
 
 /// How long a holder that does not answer (yet) is waited for.
@@ -32,10 +36,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(25);
 /// How long the holder may take to answer its health route.
 const HEALTH: Duration = Duration::from_millis(500);
-/// What is read of `service.json`, which has some 250 bytes.
-const INFO: u64 = 16 << 10;
-/// How long open requests may take to finish at the end, and then the store.
-const FAREWELL: Duration = Duration::from_millis(200);
+/// Connections that may wait to be accepted; for more of them, the system lets a client wait a second.
+const BACKLOG: u32 = 1024;
+/// What is read of `service.json`, in bytes; it has some 300.
+const INFO_SIZE: u64 = 16 << 10;
+/// How long open requests may take to finish at the end. Editors kill after two seconds.
+const FINISH: Duration = Duration::from_millis(1500);
+/// How long the store may take to close after that.
+const CLOSE: Duration = Duration::from_millis(500);
 
 /// Where the data lies and how it is served.
 #[derive(Debug, Clone)]
@@ -68,12 +76,41 @@ pub struct Attached {
     pub role: Role,
     /// A sentence that a person should see: a corrupt store was set aside, and where it is.
     pub notice: Option<String>,
+    /// The Unix socket that leads to it, which only this user can open; `None` where there is no such thing.
+    socket: Option<PathBuf>,
     server: Option<Server>,
 }
 
 impl Attached {
-    /// Stops serving: finishes what has been accepted, closes the store and frees the lock, all
-    /// within half a second. As a client, does nothing.
+    /// A client of this service, over its socket: whoever took its port gets nothing.
+    ///
+    /// # Errors
+    /// No client can be set up.
+    pub fn client(&self) -> Result<Client, pieces::Error> {
+        client(&self.url, self.token.clone(), self.socket.clone())
+    }
+
+    /// Whether this served and does not any more.
+    pub fn is_over(&self) -> bool {
+        self.server
+            .as_ref()
+            .is_some_and(|server| *server.stop.borrow())
+    }
+
+    /// Waits until this, which serves, has to stop by itself; one sentence says why. Never for a client.
+    pub async fn over(&self) -> String {
+        let Some(server) = &self.server else {
+            return pending().await;
+        };
+        let _ = server.stop.subscribe().wait_for(|stop| *stop).await;
+        match server.watch.is_lost() {
+            true => server.watch.reason(),
+            false => "The local service has ended; start it again.".to_owned(),
+        }
+    }
+
+    /// Stops serving: finishes the requests that have arrived, closes the store and frees the lock. That takes
+    /// two seconds at most. As a client, does nothing.
     pub async fn shutdown(mut self) {
         if let Some(server) = self.server.take() {
             server.shutdown().await;
@@ -86,6 +123,7 @@ struct Server {
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
     store: StoreHandle,
+    watch: Watch,
 }
 
 struct StoreHandle(Arc<Store>);
@@ -101,13 +139,13 @@ impl Server {
         self.stop.send_replace(true);
         if let Some(task) = self.task.take() {
             let abort = task.abort_handle();
-            if timeout(FAREWELL, task).await.is_err() {
+            if timeout(FINISH, task).await.is_err() {
                 abort.abort();
             }
         }
         let store = self.store.0.clone();
         // Past the deadline the writer still finishes by itself; only nobody waits for it.
-        let _ = timeout(FAREWELL, spawn_blocking(move || store.close())).await;
+        let _ = timeout(CLOSE, spawn_blocking(move || store.close())).await;
     }
 }
 
@@ -122,6 +160,9 @@ impl Drop for Server {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Info {
     pub(super) url: String,
+    /// The Unix socket, relative to the data directory or absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    socket: Option<PathBuf>,
     token: Option<String>,
     pub(super) pid: u32,
     pub(super) version: String,
@@ -129,18 +170,25 @@ pub(super) struct Info {
     store: Uuid,
 }
 
-/// The lock, for as long as this process has the store open. Dropping it withdraws
-/// `service.json` first, then frees the lock.
-struct Holding {
-    info: PathBuf,
-    _lock: File,
+impl Info {
+    /// A client of the service that it tells of, in `dir`. `None`: there is no safe way to speak to it.
+    fn client(&self, dir: &Path) -> Option<Client> {
+        let socket = self.socket.as_ref().map(|socket| dir.join(socket));
+        if cfg!(unix) && socket.is_none() {
+            return None;
+        }
+        client(&self.url, self.token.clone(), socket).ok()
+    }
 }
 
-impl Drop for Holding {
-    fn drop(&mut self) {
-        // Best effort: a file that stays behind is found to be stale.
-        let _ = fs::remove_file(&self.info);
-    }
+fn client(
+    url: &str,
+    token: Option<String>,
+    socket: Option<PathBuf>,
+) -> Result<Client, pieces::Error> {
+    let base = BaseUrl::parse(url, false);
+    let base = base.map_err(|refusal| pieces::Error::offline(refusal.to_string()))?;
+    Client::local(base, token, socket)
 }
 
 /// Serves the store of `options.data_dir`, or finds the process that does.
@@ -153,51 +201,21 @@ impl Drop for Holding {
 /// The directory or the port cannot be used, the store cannot be opened or is newer than this
 /// program, or another process holds the store and has not answered for two seconds.
 pub async fn attach(options: &Options) -> Result<Attached, ServiceError> {
-    match attach_writable(options).await {
-        Err(error) if error.is_read_only() && has_store(&options.data_dir) => {
-            tracing::warn!(%error, "the store is only read");
-            let mut attached = view(&options.data_dir.join(STORE)).await?;
-            let notice = attached.notice.take();
-            let sentence = format!(
-                "{} is read-only: the conversations in it can be read, but not changed.",
-                options.data_dir.display()
-            );
-            attached.notice =
-                Some(notice.map_or(sentence.clone(), |notice| format!("{notice} {sentence}")));
-            Ok(attached)
-        }
-        attached => attached,
-    }
-}
-
-/// Serves the store file at `path` to this process alone, to be read and not changed. Nothing is written
-/// beside it, so it may be a backup on a read-only file system, or one that was set aside.
-///
-/// # Errors
-/// The file cannot be read, or is newer than this program.
-pub async fn view(path: &Path) -> Result<Attached, ServiceError> {
-    let (listener, port) = listen(0).await?;
-    let token = new_token()?;
-    let path = path.to_owned();
-    let opened = blocking(move || Store::view(&path)).await?;
-    Ok(serve_store(opened, listener, port, Some(token)))
-}
-
-async fn attach_writable(options: &Options) -> Result<Attached, ServiceError> {
     let dir = options.data_dir.clone();
     blocking(move || private_dir(&dir)).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let dir = options.data_dir.clone();
-        if let Some(holding) = blocking(move || try_hold(&dir)).await? {
+        if let Some(holding) = blocking(move || Holding::acquire(&dir)).await? {
             return serve(options, holding).await;
         }
         let dir = options.data_dir.clone();
         let info = blocking(move || Ok(read_info(&dir))).await?;
         if let Some(info) = &info
-            && answers(info).await
+            && answers(&options.data_dir, info).await
         {
             return Ok(Attached {
+                socket: info.socket.as_ref().map(|path| options.data_dir.join(path)),
                 url: info.url.clone(),
                 token: info.token.clone(),
                 role: Role::Client,
@@ -206,10 +224,13 @@ async fn attach_writable(options: &Options) -> Result<Attached, ServiceError> {
             });
         }
         if Instant::now() >= deadline {
-            let holder = info.map_or_else(
-                || "its process is not known".to_owned(),
-                |info| format!("process {}", info.pid),
-            );
+            let holder = match info {
+                None => "its process is not known".to_owned(),
+                Some(info) if cfg!(unix) && info.socket.is_none() => {
+                    format!("process {}, of an older version", info.pid)
+                }
+                Some(info) => format!("process {}", info.pid),
+            };
             return Err(ServiceError::Holder {
                 path: options.data_dir.clone(),
                 holder,
@@ -233,16 +254,14 @@ pub fn has_store(data_dir: &Path) -> bool {
     data_dir.join(STORE).exists()
 }
 
-async fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let port_error = |source| ServiceError::Port { port, source };
-    let listener = TcpListener::bind(address).await.map_err(port_error)?;
-    let port = listener.local_addr().map_err(port_error)?.port();
-    Ok((listener, port))
-}
-
 async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceError> {
-    let (listener, port) = listen(options.port).await?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let port_error = |source| ServiceError::Port {
+        port: options.port,
+        source,
+    };
+    let listener = listen(address).map_err(port_error)?;
+    let port = listener.local_addr().map_err(port_error)?.port();
     let token = if options.token {
         Some(new_token()?)
     } else {
@@ -250,33 +269,31 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
     };
 
     let dir = options.data_dir.clone();
-    let info_path = holding.info.clone();
     let url = format!("http://127.0.0.1:{port}");
     let mut info = Info {
         url: url.clone(),
+        socket: None,
         token: token.clone(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         store: Uuid::nil(),
     };
-    let opened = blocking(move || {
-        let opened = Store::open(&dir, holding)?;
+    let watch = holding.watch();
+    let watching = watch.clone();
+    let (opened, socket, place) = blocking(move || {
+        let (socket, place) = bind_socket(&dir, &holding)?;
+        info.socket = place.clone();
+        let announced = holding.announcing();
+        let opened = Store::open(&dir, watching, holding)?;
         info.store = opened.store.id();
-        // Connections wait in the listener's queue from here on, so it may be announced.
-        write_info(&info_path, &info)?;
-        Ok(opened)
+        // Connections wait in the listeners' queues from here on, so it may be announced.
+        let path = dir.join(INFO);
+        write_info(&path, &info)?;
+        announced().map_err(ServiceError::unusable(path))?;
+        Ok((opened, socket, place))
     })
     .await?;
 
-    Ok(serve_store(opened, listener, port, token))
-}
-
-fn serve_store(
-    opened: Opened,
-    listener: TcpListener,
-    port: u16,
-    token: Option<String>,
-) -> Attached {
     let (stop, stopped) = watch::channel(false);
     let (router, upkeep) = http::router(
         opened.store.clone(),
@@ -284,108 +301,100 @@ fn serve_store(
         token.as_deref(),
         stopped.clone(),
     );
-    let task = tokio::spawn(http::run(listener, router, stopped));
-    if opened.store.is_writable() {
-        tokio::spawn(upkeep);
-    }
-    Attached {
-        url: format!("http://127.0.0.1:{port}"),
+    let ended = StopOnDrop(stop.clone());
+    let serving = http::run(listener, socket, router, stopped.clone());
+    let task = tokio::spawn(async move {
+        let _ended = ended;
+        serving.await;
+    });
+    tokio::spawn(stop_when_lost(watch.clone(), stop.clone()));
+    tokio::spawn(upkeep);
+    Ok(Attached {
+        url,
         token,
         role: Role::Serving,
         notice: opened.notice,
+        socket: place.map(|place| options.data_dir.join(place)),
         server: Some(Server {
             stop,
             task: Some(task),
             store: StoreHandle(opened.store),
+            watch,
         }),
+    })
+}
+
+/// As [`TcpListener::bind`], with room for a burst of connections.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // On Windows it would let others share the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+#[cfg(unix)]
+fn bind_socket(dir: &Path, holding: &Holding) -> Result<(Socket, Option<PathBuf>), ServiceError> {
+    let socket = holding
+        .identity()
+        .and_then(|lock| Socket::bind(dir, lock))
+        .map_err(ServiceError::unusable(dir))?;
+    let place = socket.place(dir);
+    Ok((socket, Some(place)))
+}
+
+#[cfg(not(unix))]
+fn bind_socket(_: &Path, _: &Holding) -> Result<(Socket, Option<PathBuf>), ServiceError> {
+    Ok((Socket, None))
+}
+
+/// Says that serving has ended, however it ended.
+struct StopOnDrop(watch::Sender<bool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Ends the service when its data directory is not there any more: another process may serve what is there now.
+async fn stop_when_lost(watch: Watch, stop: watch::Sender<bool>) {
+    let mut stopped = stop.subscribe();
+    tokio::select! {
+        () = watch.lost() => {
+            stop.send_replace(true);
+        }
+        _ = stopped.wait_for(|stop| *stop) => {}
     }
 }
 
 /// Whether the service that `info` tells of is there and is the one of this store.
-pub(super) async fn answers(info: &Info) -> bool {
-    let port = info
-        .url
-        .strip_prefix("http://127.0.0.1:")
-        .and_then(|port| port.parse::<u16>().ok());
-    let Some(port) = port else { return false };
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(HEALTH)
-        .build();
-    let Ok(client) = client else { return false };
-    let mut request = client.get(format!("http://127.0.0.1:{port}/.well-known/health"));
-    if let Some(token) = &info.token {
-        request = request.bearer_auth(token);
-    }
-    let Ok(mut answer) = request.send().await else {
+pub(super) async fn answers(dir: &Path, info: &Info) -> bool {
+    let Some(client) = info.client(dir) else {
         return false;
     };
     let expected = format!("ok:{}", info.store);
-    let mut body = Vec::with_capacity(expected.len());
-    // A foreign program may answer without end.
-    while body.len() <= expected.len() {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return answer.status().is_success() && body == expected.as_bytes(),
-            Err(_) => break,
-        }
-    }
-    false
+    matches!(timeout(HEALTH, client.health()).await, Ok(Ok(health)) if health == expected)
 }
 
 fn private_dir(dir: &Path) -> Result<(), ServiceError> {
-    match private::own_dir(dir).map_err(ServiceError::unusable(dir))? {
-        true => Ok(()),
-        false => Err(ServiceError::Foreign { path: dir.into() }),
-    }
-}
-
-/// The lock, if no other process has it.
-fn try_hold(dir: &Path) -> Result<Option<Holding>, ServiceError> {
-    let path = dir.join("lock");
-    let lock = private::file(&path, File::options().write(true).create(true))
-        .map_err(ServiceError::unusable(&path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(ServiceError::unusable(path)(error)),
-    }
-    let info = dir.join("service.json");
-    match fs::remove_file(&info) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(ServiceError::unusable(info)(error)),
-    }
-    Ok(Some(Holding { info, _lock: lock }))
+    private::own_dir(dir).map_err(|unusable| match unusable {
+        Unusable::Io(source) => ServiceError::unusable(dir)(source),
+        Unusable::Foreign => ServiceError::Foreign { path: dir.into() },
+        Unusable::Shared => ServiceError::Shared { path: dir.into() },
+    })
 }
 
 pub(super) fn read_info(dir: &Path) -> Option<Info> {
-    let path = dir.join("service.json");
-    // The doctor looks into directories that nobody has checked; opening a pipe would wait for its other end.
-    if !fs::metadata(&path).ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(INFO).read_to_end(&mut text).ok()?;
+    let text = private::read(&dir.join(INFO), INFO_SIZE).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
 fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
     let text = serde_json::to_vec_pretty(info)
         .map_err(|error| ServiceError::Internal(error.to_string()))?;
-    let draft = path.with_extension("json.tmp");
-    let write = || {
-        // One that was left behind may be readable by others.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        private::file(&draft, File::options().write(true).create_new(true))?.write_all(&text)?;
-        fs::rename(&draft, path)
-    };
-    write().map_err(ServiceError::unusable(path))
+    private::write(path, &text).map_err(ServiceError::unusable(path))
 }
 
 fn new_token() -> Result<String, ServiceError> {

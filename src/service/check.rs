@@ -41,7 +41,7 @@ struct Answer {
 
 impl Served {
     fn open(dir: &Path) -> Self {
-        let opened = match Store::open(dir, ()) {
+        let opened = match Store::open(dir, super::hold::Watch::new(dir), ()) {
             Ok(opened) => opened,
             Err(error) => panic!("no store: {error}"),
         };

@@ -5,8 +5,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::trouble::Trouble;
-
 /// A request that was refused or failed. The text never holds content of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -18,37 +16,33 @@ pub(crate) enum Failure {
     Exists(String),
     /// Too many writes are waiting, or the service is stopping: 503. Nothing was changed.
     Busy,
+    /// The data directory is not where it was: 503. Nothing was changed.
+    Displaced(String),
     /// The write was queued but no outcome came in time: 504.
     Unknown,
-    /// The store could not be read or written: 503 if it is locked, 507 if the disk is full, else 500.
-    /// A write was rolled back or never began.
-    Store(Trouble),
+    /// SQLite refused: 500.
+    Store(String),
 }
 
 impl Failure {
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
         Self::Invalid(text.into())
     }
-
-    /// Something in the store is not as it was written, or the disk cannot read it.
-    pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Store(Trouble::Damaged))
-    }
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        let trouble = Trouble::of(&error);
-        tracing::error!(%error, ?trouble, "the store failed");
-        Self::Store(trouble)
+        // The extended message may quote SQL but never bound values.
+        Self::Store(error.to_string())
     }
 }
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        let error = error.classify();
-        tracing::error!(?error, "a stored document is not JSON");
-        Self::Store(Trouble::Damaged)
+        Self::Store(format!(
+            "a stored document is not JSON ({:?})",
+            error.classify()
+        ))
     }
 }
 
@@ -62,22 +56,21 @@ impl IntoResponse for Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is busy or stopping; nothing was changed, try again.".to_owned(),
             ),
+            Self::Displaced(reason) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{reason} Nothing was changed."),
+            ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "The write took too long; look whether it happened before trying again.".to_owned(),
             ),
-            Self::Store(trouble) => (
-                match trouble {
-                    Trouble::Locked => StatusCode::SERVICE_UNAVAILABLE,
-                    Trouble::Full => StatusCode::INSUFFICIENT_STORAGE,
-                    _ => StatusCode::INTERNAL_SERVER_ERROR,
-                },
-                format!(
-                    "The store {}; nothing was changed. {}.",
-                    trouble.what(),
-                    trouble.remedy()
-                ),
-            ),
+            Self::Store(reason) => {
+                tracing::error!(%reason, "the store failed");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The store failed; run `pieces-lsp doctor` and see its log.".to_owned(),
+                )
+            }
         };
         (status, text).into_response()
     }

@@ -1,16 +1,15 @@
 //! Looks at a store without serving, changing or repairing it.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
     attach::{answers, blocking, read_info},
     error::ServiceError,
+    hold::{is_held, only_files},
     store,
-    trouble::Trouble,
 };
 
 /// What was found in a data directory.
@@ -22,8 +21,6 @@ pub struct Look {
     pub bytes: Option<u64>,
     /// Whether it can be read.
     pub store: Readable,
-    /// Why nothing could be written to it now.
-    pub unwritable: Option<Unwritable>,
     /// Who serves it.
     pub held: Held,
 }
@@ -33,42 +30,12 @@ pub struct Look {
 pub enum Readable {
     /// There is none yet.
     Absent,
-    /// It can, all of it; it has this format.
+    /// It can; it has this format.
     Yes(i64),
-    /// It is damaged: the next start keeps what can be read of it.
+    /// It is damaged: the next start sets it aside and begins a new one.
     Damaged,
-    /// It has no bytes at all, which a store never has by itself.
-    Empty,
     /// It cannot be opened, or is newer than this program; one sentence says what to do.
     No(String),
-}
-
-/// Why nothing can be written to a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unwritable {
-    /// `locked`, `full`, `read-only`, `io` or `other`.
-    pub cause: &'static str,
-    /// What is the matter, to follow "the store".
-    pub what: String,
-    /// What to do about it, one sentence without its full stop.
-    pub remedy: &'static str,
-}
-
-impl From<Trouble> for Unwritable {
-    fn from(trouble: Trouble) -> Self {
-        let cause = match trouble {
-            Trouble::Locked => "locked",
-            Trouble::Full => "full",
-            Trouble::ReadOnly => "read-only",
-            Trouble::Io => "io",
-            Trouble::Damaged | Trouble::Other(_) => "other",
-        };
-        Self {
-            cause,
-            what: trouble.what().to_owned(),
-            remedy: trouble.remedy(),
-        }
-    }
 }
 
 /// Who serves a store.
@@ -91,27 +58,25 @@ pub enum Held {
     Unknown(String),
 }
 
-/// Looks at the store in `data_dir` and checks all of it. Nothing there is changed, but for a
-/// `store.suspect` where a damaged store is so large that the next start would not find the damage.
+/// Looks at the store in `data_dir`. Makes no file there.
 ///
 /// # Errors
 /// Looking was cut off.
 pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
     let dir = data_dir.to_owned();
-    let (path, bytes, store, unwritable, lock, info) = blocking(move || {
+    let (path, bytes, store, lock, info) = blocking(move || {
         let path = dir.join("store.db");
         let bytes = fs::metadata(&path).ok().map(|meta| meta.len());
-        let store = store::check(&path);
-        let unwritable = match store {
-            Readable::Yes(_) => store::probe(&path).err().map(Unwritable::from),
-            _ => None,
+        let store = match only_files(&dir) {
+            Ok(()) => store::readable(&path),
+            Err(error) => Readable::No(error.to_string()),
         };
-        Ok((path, bytes, store, unwritable, lock(&dir), read_info(&dir)))
+        Ok((path, bytes, store, is_held(&dir), read_info(&dir)))
     })
     .await?;
     let held = match (lock, info) {
         (Ok(false), _) => Held::Free,
-        (Ok(true), Some(info)) if answers(&info).await => Held::By {
+        (Ok(true), Some(info)) if answers(data_dir, &info).await => Held::By {
             pid: info.pid,
             url: info.url,
             version: info.version,
@@ -123,26 +88,6 @@ pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
         path,
         bytes,
         store,
-        unwritable,
         held,
     })
-}
-
-/// Whether another process has the lock.
-fn lock(dir: &Path) -> io::Result<bool> {
-    let file = match File::options()
-        .read(true)
-        .write(true)
-        .open(dir.join("lock"))
-    {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    // Given back at once; whoever tries to serve meanwhile tries again.
-    match file.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
 }

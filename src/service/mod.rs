@@ -10,18 +10,20 @@ pub(crate) mod check;
 mod error;
 mod extract;
 mod failure;
+mod hold;
 mod http;
 mod look;
 mod objects;
 mod old_trash;
+mod socket;
 mod store;
 mod time;
-mod trouble;
 mod view;
 
-pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store, view};
+pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store};
 pub use error::ServiceError;
 pub(crate) use http::EXPORT_FORMAT;
-pub use look::{Held, Look, Readable, Unwritable, look};
+pub use look::{Held, Look, Readable, look};
+pub use store::restored_ids;
 
 pub(crate) use failure::Failure;

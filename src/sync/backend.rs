@@ -3,6 +3,7 @@
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
 use crate::service::{self, Attached};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, watch};
 
 /// The choice between the two people we serve.
@@ -42,6 +43,8 @@ pub struct Source {
     data_dir: Option<PathBuf>,
     /// Keeps the local service running while this process serves it.
     attached: Mutex<Option<Attached>>,
+    /// The data directory had a store once: no other is begun in its place.
+    had_store: AtomicBool,
     /// The choice is left to us.
     auto: bool,
     shut: watch::Sender<bool>,
@@ -66,6 +69,7 @@ impl Source {
             url,
             data_dir,
             attached: Mutex::new(None),
+            had_store: AtomicBool::new(false),
             auto: backend == Backend::Auto,
             shut: watch::Sender::new(false),
         }
@@ -141,8 +145,18 @@ impl Source {
         if *self.shut.borrow() {
             return Err(Error::offline("This connection was ended."));
         }
-        let serving = |one: &Attached| one.role == service::Role::Serving;
-        if !held.as_ref().is_some_and(serving) {
+        let serves = |one: &Attached| one.role == service::Role::Serving && !one.is_over();
+        if !held.as_ref().is_some_and(serves) {
+            if let Some(before) = held.take() {
+                // Lets go of a store that it could not go on serving.
+                before.shutdown().await;
+            }
+            if self.had_store.load(Ordering::Relaxed) && !service::has_store(&data_dir) {
+                return Err(Error::offline(format!(
+                    "The conversations in {} are gone: the directory was moved or deleted. Put it back, or restart the editor to begin with an empty one.",
+                    data_dir.display()
+                )));
+            }
             let options = service::Options {
                 data_dir,
                 port: 0,
@@ -151,6 +165,7 @@ impl Source {
             let attached = service::attach(&options)
                 .await
                 .map_err(|error| Error::offline(error.to_string()))?;
+            self.had_store.store(true, Ordering::Relaxed);
             *held = Some(attached);
         }
         let Some(attached) = held.as_mut() else {
@@ -158,10 +173,8 @@ impl Source {
                 "The local service did not start; try again.",
             ));
         };
-        let base =
-            BaseUrl::parse(&attached.url, false).map_err(|e| Error::offline(e.to_string()))?;
         Ok(Resolved {
-            client: Client::new(base, attached.token.clone())?,
+            client: attached.client()?,
             backend: Backend::Local,
             notice: attached.notice.take(),
         })

@@ -1,11 +1,13 @@
 //! Reads the file that an export wrote.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::Error;
@@ -13,6 +15,7 @@ use super::export::EXPORTED_FILE;
 use super::report::{Kind, Progress};
 use super::sink::Sink;
 use crate::pieces::wire;
+use crate::private;
 use crate::service;
 
 /// No line is longer, as no request to the service is.
@@ -36,13 +39,14 @@ pub(super) async fn read(
     };
     let inner = path.join(EXPORTED_FILE);
     let path = if path.is_dir() { inner.as_path() } else { path };
-    let meta = tokio::fs::metadata(path).await.map_err(unusable)?;
-    // Opening a pipe would wait for its other end, and a device need not have one.
-    if !meta.is_file() {
-        return Err(not_an_export(path));
-    }
-    let size = meta.len();
-    let file = File::open(path).await.map_err(unusable)?;
+    let named = path.to_owned();
+    let opened = spawn_blocking(move || private::regular(&named)).await;
+    let file = match opened.unwrap_or_else(|error| Err(error.into())) {
+        Ok(file) => File::from_std(file),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(not_an_export(path)),
+        Err(error) => return Err(unusable(error)),
+    };
+    let size = file.metadata().await.map_err(unusable)?.len();
     let mut lines = BufReader::with_capacity(1 << 20, file);
     let (mut number, mut position, mut objects) = (0_u64, 0_u64, 0_u64);
     let mut announced = None;

@@ -15,6 +15,7 @@ use super::local::Local;
 use super::report::{Kind, Progress};
 use super::sink::id_of;
 use super::{Error, markdown};
+use crate::private;
 
 /// The file of an export that holds everything, one object per line.
 pub const EXPORTED_FILE: &str = "conversations.jsonl";
@@ -31,7 +32,7 @@ pub struct Exported {
     pub conversations: u64,
     /// Objects in [`EXPORTED_FILE`].
     pub objects: u64,
-    /// What a person should see: a damaged store was mended, or objects could not be read.
+    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
     pub notice: Option<String>,
 }
 
@@ -53,11 +54,7 @@ pub async fn export(
     let notice = local.notice.take();
     let exported = copy(&local, draft, progress).await;
     local.detach().await;
-    exported.map(|exported| {
-        let notices: Vec<_> = notice.into_iter().chain(exported.notice).collect();
-        let notice = (!notices.is_empty()).then(|| notices.join(" "));
-        Exported { notice, ..exported }
-    })
+    exported.map(|exported| Exported { notice, ..exported })
 }
 
 async fn copy(
@@ -159,7 +156,7 @@ impl Draft {
         draft.push(name);
         draft.push(format!(".{}.part", Uuid::new_v4().simple()));
         let dir = parent.join(draft);
-        private_dir(&dir).map_err(unusable)?;
+        private::new_dir(&dir).map_err(unusable)?;
         Ok(Self {
             target,
             dir,
@@ -208,13 +205,12 @@ struct Writer {
     conversations: u64,
     objects: u64,
     announced: Option<u64>,
-    unreadable: Option<u64>,
 }
 
 impl Writer {
     fn new(draft: Draft) -> Result<Self, Error> {
         let path = draft.dir.join(EXPORTED_FILE);
-        let all = private_file(&path).map_err(|error| cannot_write(&path, &error))?;
+        let all = new_file(&path).map_err(|error| cannot_write(&path, &error))?;
         Ok(Self {
             draft,
             all: BufWriter::with_capacity(1 << 20, all),
@@ -224,7 +220,6 @@ impl Writer {
             conversations: 0,
             objects: 0,
             announced: None,
-            unreadable: None,
         })
     }
 
@@ -241,7 +236,6 @@ impl Writer {
         match Kind::parse(&name) {
             None if name == "end" => {
                 self.announced = object.get("objects").and_then(Value::as_u64);
-                self.unreadable = object.get("unreadable").and_then(Value::as_u64);
                 return Ok(());
             }
             None => return Ok(()),
@@ -269,7 +263,7 @@ impl Writer {
             if !self.names.insert(name.to_lowercase()) {
                 continue;
             }
-            let file = match private_file(&self.draft.dir.join(name)) {
+            let file = match new_file(&self.draft.dir.join(name)) {
                 // Some systems take more names for the same than we do.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 file => file?,
@@ -302,27 +296,14 @@ impl Writer {
         Ok(Exported {
             conversations: self.conversations,
             objects: self.objects,
-            notice: self.unreadable.map(|lost| {
-                format!("{lost} objects of the store are damaged and could not be read; run `pieces-lsp doctor`.")
-            }),
+            notice: None,
         })
     }
 }
 
-fn private_dir(path: &Path) -> io::Result<()> {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// Creates a file that does not exist yet.
+fn new_file(path: &Path) -> io::Result<File> {
+    private::file(path, File::options().write(true).create_new(true))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Error;
-use crate::pieces::{BaseUrl, Client, Kind};
+use crate::pieces::{Client, Kind};
 use crate::service::{self, Attached};
 
 /// The local service of a data directory, served by this process or another one.
@@ -37,14 +37,9 @@ impl Local {
             port: 0,
             token: true,
         };
-        Self::of(service::attach(&options).await?)
-    }
-
-    fn of(mut attached: Attached) -> Result<Self, Error> {
-        let base = BaseUrl::parse(&attached.url, false);
-        let base = base.map_err(|refusal| Error::new(refusal.to_string()))?;
+        let mut attached = service::attach(&options).await?;
         Ok(Self {
-            client: Client::new(base, attached.token.clone())?,
+            client: attached.client()?,
             url: attached.url.clone(),
             notice: attached.notice.take(),
             attached,
@@ -52,12 +47,8 @@ impl Local {
         })
     }
 
-    /// The same for looking only: a store that is not there is not made, and `data_dir` may be a store
-    /// file itself, such as one that was set aside.
+    /// The same for looking only: a store that is not there is not made.
     pub(super) async fn attach_unwritten(data_dir: &Path) -> Result<Self, Error> {
-        if data_dir.is_file() {
-            return Self::of(service::view(data_dir).await?);
-        }
         if service::has_store(data_dir) {
             return Self::attach(data_dir).await;
         }
@@ -80,7 +71,7 @@ impl Local {
                 "The local service is of an older pieces-lsp; end the other pieces-lsp processes and try again.",
             ),
             // The process that served it has ended, or is ending.
-            (_, Kind::Offline | Kind::Timeout) => Error::new(
+            (_, Kind::Offline | Kind::Timeout) | (Some(503), _) => Error::new(
                 "The local service went away; import again, which goes on from there.",
             ),
             _ => error.into(),

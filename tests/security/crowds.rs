@@ -123,6 +123,76 @@ fn a_session_goes_on_within_a_crowd() {
     process.kill();
 }
 
+/// What a window asks for at once is one user's work, not a crowd.
+#[test]
+fn hundreds_of_commands_at_once_are_all_carried_out() {
+    const COMMANDS: usize = 500;
+    let dir = tempfile::tempdir().unwrap();
+    let options = json!({"confirmDelete": false});
+    let (mut client, _) = Client::connect(local(dir.path()), capabilities(), options);
+    wait_live(&mut client);
+    let send = |client: &mut Client, command: &str, argument: Value| {
+        let params = json!({"command": command, "arguments": [argument]});
+        client.send_request("workspace/executeCommand", params)
+    };
+    let requests: Vec<_> = (0..COMMANDS)
+        .map(|n| {
+            let seed = json!({"type": "COPILOT", "name": format!("number {n}")});
+            let argument = json!({"seededConversation": seed});
+            send(&mut client, "pieces.conversations.create", argument)
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for request in requests {
+        let created = client.response(request).unwrap();
+        ids.push(created["id"].as_str().unwrap().to_owned());
+    }
+    let total = |client: &mut Client| {
+        let listed = client.command("pieces.conversations.list", json!({}));
+        listed.unwrap()["total"].as_u64().unwrap() as usize
+    };
+    assert_eq!(total(&mut client), COMMANDS);
+    let requests: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let argument = json!({"conversation": id});
+            send(&mut client, "pieces.conversations.delete", argument)
+        })
+        .collect();
+    for request in requests {
+        client.response(request).unwrap();
+    }
+    assert_eq!(total(&mut client), 0);
+    client.finish();
+}
+
+/// Other programs with the token may open as many connections as they like before they ask.
+#[test]
+fn a_crowd_with_the_token_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut process, local) = service(dir.path());
+    let port = port(&local);
+    let info = std::fs::read(dir.path().join("service.json")).unwrap();
+    let info: Value = serde_json::from_slice(&info).unwrap();
+    let token = info["token"].as_str().unwrap();
+    let request = format!(
+        "GET /.well-known/version HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    let mut connections: Vec<_> = (0..2 * CROWD)
+        .map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap())
+        .collect();
+    for connection in &mut connections {
+        say(connection, &request);
+    }
+    for connection in &mut connections {
+        connection.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    process.kill();
+}
+
 /// Refused, told why, and sent away: a stranger does not keep a connection by asking.
 #[test]
 fn who_is_refused_is_sent_away() {

@@ -98,6 +98,7 @@ fn redirects_are_not_followed() {
 }
 
 /// A service that others hold is asked with the token in a header, and nowhere else.
+#[cfg(unix)]
 #[test]
 fn the_token_is_in_a_header_only() {
     const TOKEN: &str = "0123456789abcdef-canary-token";
@@ -111,8 +112,9 @@ fn the_token_is_in_a_header_only() {
         let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         say(connection, if healthy { &health } else { answer });
     });
-    let info = json!({"url": trap.url(), "token": TOKEN, "pid": 1, "version": "0", "store": store});
+    let info = json!({"url": trap.url(), "socket": "socket", "token": TOKEN, "pid": 1, "version": "0", "store": store});
     std::fs::write(dir.path().join("service.json"), info.to_string()).unwrap();
+    trap.behind(&dir.path().join("socket"));
 
     let (mut client, _) = Client::connect(local(dir.path()), capabilities(), Value::Null);
     eventually("its stream", || trap.was_asked("GET /conversations/stream"));

@@ -13,7 +13,7 @@ mod unix {
     use super::*;
     use crate::support::client::Client;
     use crate::support::process::Spawn;
-    use crate::support::world::{capabilities, local, wait_live};
+    use crate::support::world::{capabilities, local, wait_live, wait_status};
     use serde_json::Value;
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown, symlink};
     use std::path::Path;
@@ -27,11 +27,43 @@ mod unix {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_data_directory_open_to_others_is_closed() {
+    async fn a_shared_directory_is_refused_and_left_as_it_is() {
+        for shared in [0o777, 0o775, 0o757] {
+            let dir = tempfile::tempdir().unwrap();
+            set_mode(dir.path(), shared);
+            let refused = attach(&options(dir.path(), true)).await.unwrap_err();
+            assert!(matches!(refused, ServiceError::Shared { .. }), "{refused}");
+            let commands = [
+                &["service"][..],
+                &["doctor", "--backend", "local"],
+                &["import", "--from", "/nonexistent"],
+            ];
+            for command in commands {
+                let spawn = Spawn::with_arguments(command).arg("--data-dir");
+                let finished = spawn.arg(dir.path()).run();
+                assert_eq!(finished.code, Some(1), "{finished:?}");
+            }
+            assert_eq!(mode(dir.path()), shared);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+            // What the sentence advises works.
+            let inside = dir.path().join("pieces-lsp");
+            assert!(refused.to_string().contains(inside.to_str().unwrap()));
+            let (attached, _) = serve(&inside, true).await;
+            assert_eq!((mode(&inside), mode(dir.path())), (0o700, shared));
+            attached.shutdown().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_directory_that_others_may_list_is_used_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        set_mode(dir.path(), 0o777);
+        set_mode(dir.path(), 0o755);
         let (attached, _) = serve(dir.path(), true).await;
-        assert_eq!(mode(dir.path()), 0o700);
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+        assert_eq!(mode(dir.path()), 0o755);
         attached.shutdown().await;
     }
 
@@ -51,7 +83,7 @@ mod unix {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn links_in_the_data_directory_are_not_followed() {
-        for name in ["lock", "store.db", "service.json", "service.json.tmp"] {
+        for name in ["lock", "store.db", "service.json", "socket"] {
             let dir = tempfile::tempdir().unwrap();
             let (store, victim) = (dir.path().join("store"), dir.path().join("victim"));
             fs::create_dir(&store).unwrap();
@@ -117,32 +149,87 @@ mod unix {
         client.finish();
     }
 
+    /// Every file that we look for in a data directory.
     #[test]
-    fn the_doctor_waits_for_no_pipe() {
-        let dir = tempfile::tempdir().unwrap();
-        pipe(&dir.path().join("service.json"));
-        let spawn = Spawn::with_arguments(["doctor", "--backend", "local", "--data-dir"]);
-        let finished = spawn.arg(dir.path()).run();
-        assert!(finished.code.is_some(), "{finished:?}");
+    fn pipes_in_the_data_directory_are_not_waited_for() {
+        let ours = [
+            "lock",
+            "store.db",
+            "store.db-wal",
+            "store.db-shm",
+            "store.db-journal",
+            "service.json",
+        ];
+        for name in ours {
+            let dir = tempfile::tempdir().unwrap();
+            pipe(&dir.path().join(name));
+            let doctor = || {
+                let spawn = Spawn::with_arguments(["doctor", "--backend", "local", "--data-dir"]);
+                let finished = spawn.arg(dir.path()).run();
+                (finished.code, finished.stdout)
+            };
+            // A stale `service.json` is in nobody's way, whatever it is.
+            let usable = name == "service.json";
+            let (code, said) = doctor();
+            assert_eq!(code, Some(i32::from(!usable)), "{name}: {said}");
+            assert!(usable || said.contains("not a regular file"), "{said}");
+            let (mut client, _) = Client::connect(local(dir.path()), capabilities(), Value::Null);
+            if usable {
+                wait_live(&mut client);
+            } else {
+                let status = wait_status(&mut client, |status| status["state"] == "offline");
+                let error = status["error"].as_str().unwrap();
+                assert!(
+                    error.contains(name) && error.contains("not a regular file"),
+                    "{error}"
+                );
+            }
+            client.finish();
+        }
     }
 
     #[test]
-    fn the_log_file_is_private_and_no_link() {
+    fn a_new_log_file_is_private_and_one_that_exists_keeps_its_permissions() {
         let dir = tempfile::tempdir().unwrap();
-        let (log, link) = (dir.path().join("log"), dir.path().join("link"));
-        fs::write(&log, "").unwrap();
-        symlink(&log, &link).unwrap();
-        for (file, expected) in [(&link, 0o666), (&log, 0o600)] {
-            set_mode(&log, 0o666);
-            let mut process = Spawn::serve().arg("--log-file").arg(file).start();
+        let at = |name: &str| dir.path().join(name);
+        let serve = |log: &Path| {
+            let mut process = Spawn::serve().arg("--log-level").arg("debug");
+            process = process.arg("--log-file").arg(log);
+            let mut process = process.start();
             process.close_stdin();
-            process.wait();
-            assert_eq!(mode(&log), expected, "{}", file.display());
+            process.wait().log
+        };
+        assert_eq!(serve(&at("new")), "");
+        assert_eq!(mode(&at("new")), 0o600);
+        assert!(fs::metadata(at("new")).unwrap().len() > 0);
+        fs::write(at("existing"), "").unwrap();
+        for kept in [0o640, 0o666] {
+            set_mode(&at("existing"), kept);
+            serve(&at("existing"));
+            assert_eq!(mode(&at("existing")), kept);
+            assert!(fs::metadata(at("existing")).unwrap().len() > 0);
         }
+    }
+
+    #[test]
+    fn a_log_file_is_no_link_and_no_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("victim"), "").unwrap();
+        symlink(at("victim"), at("link")).unwrap();
+        pipe(&at("pipe"));
+        for name in ["link", "pipe"] {
+            let mut process = Spawn::serve().arg("--log-file").arg(at(name)).start();
+            process.close_stdin();
+            let log = process.wait().log;
+            assert!(log.contains("not a regular file"), "{name}: {log}");
+        }
+        assert_eq!(fs::metadata(at("victim")).unwrap().len(), 0);
     }
 }
 
 /// Who holds the lock and answers without end costs a moment and no memory.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_health_answer_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,8 +243,9 @@ async fn an_endless_health_answer_is_not_read() {
         taken.fetch_max(sent, Ordering::SeqCst);
     });
     let store = uuid::Uuid::new_v4();
-    let info = json!({"url": trap.url(), "token": "t", "pid": 1, "version": "0", "store": store});
+    let info = json!({"url": trap.url(), "socket": "socket", "token": "t", "pid": 1, "version": "0", "store": store});
     fs::write(dir.path().join("service.json"), info.to_string()).unwrap();
+    trap.behind(&dir.path().join("socket"));
     let refused = attach(&options(dir.path(), true)).await.unwrap_err();
     assert!(matches!(refused, ServiceError::Holder { .. }), "{refused}");
     assert!(trap.connections() > 0);

@@ -15,6 +15,7 @@ mod crowds;
 mod elsewhere;
 mod endless;
 mod files;
+mod log;
 mod scanned_ports;
 mod strangers;
 mod trap;

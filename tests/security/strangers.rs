@@ -172,6 +172,35 @@ async fn without_the_token_every_route_is_closed() {
     attached.shutdown().await;
 }
 
+/// A window speaks to the service by its socket, so what listens on the port afterwards is never spoken to.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_the_port_of_a_service_gets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let (serving, _) = serve(dir.path(), true).await;
+        let (window, _) = serve(dir.path(), true).await;
+        let client = window.client().unwrap();
+        let seed = json!({"type": "COPILOT", "name": "before"});
+        client.create(&seed, None).await.unwrap();
+        let port: u16 = serving.url.rsplit(':').next().unwrap().parse().unwrap();
+        serving.shutdown().await;
+        let thief = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let thief = trap::Trap::on(thief, |_, connection| {
+            trap::say(
+                connection,
+                trap::ok(r#"{"id": "00000000-0000-4000-8000-000000000000"}"#),
+            );
+        });
+        let error = client.create(&seed, None).await.unwrap_err();
+        assert!(!error.outcome_unknown, "{error}");
+        client.identifiers().await.unwrap_err();
+        client.health().await.unwrap_err();
+        client.watch().await.map(drop).unwrap_err();
+        assert_eq!(thief.connections(), 0);
+    }
+}
+
 /// Where the service can be reached at all.
 #[cfg(target_os = "linux")]
 #[tokio::test]

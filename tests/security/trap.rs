@@ -63,6 +63,29 @@ impl Trap {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Puts it behind a Unix socket as well, as if it were a service of ours.
+    #[cfg(unix)]
+    pub fn behind(&self, socket: &std::path::Path) {
+        let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        let port = self.port;
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let ours = connection.unwrap();
+                let theirs = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                let (mut to, mut from) = (theirs.try_clone().unwrap(), ours.try_clone().unwrap());
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+                let (mut to, mut from) = (ours, theirs);
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+    }
+
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
     }

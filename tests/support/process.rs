@@ -16,6 +16,7 @@ use tempfile::TempDir;
 pub struct Spawn {
     command: Command,
     home: TempDir,
+    stderr: Stdio,
 }
 
 impl Spawn {
@@ -38,7 +39,11 @@ impl Spawn {
         for name in ["HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"] {
             command.env(name, home.path());
         }
-        Self { command, home }
+        Self {
+            command,
+            home,
+            stderr: Stdio::piped(),
+        }
     }
 
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -48,6 +53,12 @@ impl Spawn {
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Sends its log elsewhere than to [`Ended::log`].
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.stderr = to.into();
         self
     }
 
@@ -91,20 +102,21 @@ impl Spawn {
     /// Starts it and leaves its output to the caller.
     pub fn start_unread(mut self) -> (Process, ChildStdout) {
         let pipes = self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = pipes.stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = pipes.stderr(self.stderr).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = thread::spawn(move || {
-            let mut log = Vec::new();
-            stderr.read_to_end(&mut log).unwrap();
-            String::from_utf8_lossy(&log).into_owned()
+        let log = child.stderr.take().map(|mut stderr| {
+            thread::spawn(move || {
+                let mut log = Vec::new();
+                stderr.read_to_end(&mut log).unwrap();
+                String::from_utf8_lossy(&log).into_owned()
+            })
         });
         let process = Process {
             stdin: child.stdin.take(),
             child,
             messages: mpsc::channel().1,
             reader: None,
-            log: Some(log),
+            log,
             _home: self.home,
         };
         (process, stdout)

@@ -1,6 +1,6 @@
 //! What the demo plays on: a directory that goes away again, and the local service in it.
 
-use crate::pieces::{BaseUrl, Client};
+use crate::pieces::Client;
 use crate::service::{self, Attached, Role};
 use std::fs;
 use std::io;
@@ -63,7 +63,6 @@ pub(super) async fn serve(data_dir: PathBuf) -> Result<(Attached, Client), Strin
     if attached.role != Role::Serving {
         return Err("Somebody else serves the new store".into());
     }
-    let base = BaseUrl::parse(&attached.url, false).map_err(|error| error.to_string())?;
-    let client = Client::new(base, attached.token.clone()).map_err(|error| error.to_string())?;
+    let client = attached.client().map_err(|error| error.to_string())?;
     Ok((attached, client))
 }

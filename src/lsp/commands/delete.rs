@@ -1,16 +1,17 @@
-//! `pieces.conversations.delete {conversation, confirm?}`.
+//! `pieces.conversations.delete {conversation, confirm?, force?}`.
 
 use super::arguments::{flag, id};
-use super::trash::in_trash;
 use crate::lsp::limits::{CONFIRM_TIMEOUT, COPY_TIMEOUT, QUESTION_CHARS};
 use crate::lsp::rpc::ask;
-use crate::lsp::rpc::error::failed;
+use crate::lsp::rpc::error::{failed, failure};
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
+use crate::lsp::state::trash::{Staged, Trash};
 use crate::lsp::text::item::{counted, label};
-use crate::pieces;
-use crate::sync::Write;
-use crate::trash::{self, Deleted};
+use crate::pieces::wire::live_ids;
+use crate::pieces::{self, Client, Kind};
+use crate::sync::{Backend, Write};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -18,41 +19,86 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams, request};
 use uuid::Uuid;
 
-/// `pieces.conversations.delete {conversation, confirm?}`. The conversation goes to the trash first.
+/// How often a conversation that changes while it is copied is copied again.
+const ATTEMPTS: usize = 3;
+/// Annotations, anchors and websites that are read at once.
+const READS: usize = 2;
+
+/// How a conversation will be found in the trash after its deletion.
+enum Kept {
+    /// The service moves it there itself, or there is nothing to keep.
+    ByService,
+    /// A copy was staged.
+    Staged(Staged),
+}
+
+/// Why a conversation cannot be kept in the trash.
+enum Unkept {
+    /// The service that has it does not answer, or wants something first.
+    Service(pieces::Error),
+    /// As the part of a sentence.
+    Because(String),
+}
+
+impl Unkept {
+    fn reading(error: pieces::Error) -> Self {
+        match error.kind {
+            Kind::Offline | Kind::SignedOut | Kind::UpdateRequired => Unkept::Service(error),
+            _ => Unkept::because(&error),
+        }
+    }
+
+    fn because(error: &pieces::Error) -> Self {
+        Unkept::Because(error.message.trim_end_matches('.').to_owned())
+    }
+}
+
+/// Deletes a conversation. It goes to the trash in the same step; if it cannot, the person is asked again,
+/// or the delete is refused where nobody is to be asked.
 pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let confirm = flag(argument, "confirm")?.unwrap_or(true) && server.settings().confirm_delete;
-    let deleted = |deleted: bool| Ok(json!({ "deleted": deleted }));
-    // Fetched before asking, so that the delete can start as soon as the user confirms.
-    let copy = copy(server, id).await;
-    if confirm && !confirmed(server, question(server, id, copy.as_ref().err())).await {
-        return deleted(false);
-    }
-    let kept = match copy {
-        Ok(copy) => {
-            let put = in_trash(server, move |trash| trash.put(&copy)).await;
-            put.is_ok_and(|put| put.is_ok())
-        }
-        // The question already said that there is no copy.
-        Err(_) => true,
-    };
-    if confirm && !kept {
-        let again = "The trash cannot be written, so this cannot be undone. Delete it for good?";
-        if !confirmed(server, again.to_owned()).await {
-            return deleted(false);
-        }
+    let force = flag(argument, "force")?.unwrap_or(false);
+    let refused = Ok(json!({ "deleted": false }));
+    if confirm && !confirmed(server, question(server, id)).await {
+        return refused;
     }
     let (handle, client) = server.session.client().await.map_err(failed)?;
+    // Only now: what came while the question was open belongs to it.
+    let kept = match keep(server, &client, id).await {
+        Ok(kept) => kept,
+        // What cannot be read for such a reason cannot be deleted either.
+        Err(Unkept::Service(error)) => return Err(failed(error)),
+        Err(Unkept::Because(_)) if force => Kept::ByService,
+        Err(Unkept::Because(reason)) if confirm => {
+            let again = format!("It cannot be kept in the trash: {reason}. Delete it for good?");
+            if !confirmed(server, again).await {
+                return refused;
+            }
+            Kept::ByService
+        }
+        Err(Unkept::Because(reason)) => {
+            let what = format!(
+                "The conversation was not deleted, because it cannot be kept in the trash: {reason}. To delete it for good, repeat with `force`."
+            );
+            return Err(failure(Kind::Refused, what));
+        }
+    };
     let inside = Arc::clone(server);
     let deleting = async move {
-        match client.delete(id).await {
-            Ok(()) => {
+        match (client.delete(id).await, kept) {
+            (Ok(()), kept) => {
+                if let Kept::Staged(staged) = kept {
+                    staged.commit().await;
+                }
                 handle.wrote(Write::Deleted(id)).await;
                 Ok(json!({ "deleted": true }))
             }
-            Err(error) => {
-                if !error.outcome_unknown {
-                    let _ = in_trash(&inside, move |trash| trash.remove(id)).await;
+            (Err(error), kept) => {
+                match kept {
+                    Kept::Staged(staged) if error.outcome_unknown => staged.leave(),
+                    Kept::Staged(staged) => staged.discard().await,
+                    Kept::ByService => {}
                 }
                 Err(report_failed_write(&inside, &handle, error).await)
             }
@@ -61,42 +107,133 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
     send_write(server, deleting).await
 }
 
-/// The copy of a conversation for the trash.
-async fn copy(server: &Server, id: Uuid) -> std::result::Result<Deleted, pieces::Error> {
-    let index = server.session.reader();
-    let transcript = match timeout(COPY_TIMEOUT, server.transcripts.read(&server.session, id)).await
-    {
-        Ok(transcript) => transcript?,
-        Err(_) => return Err(unread(pieces::Kind::Timeout)),
-    };
-    if transcript.missing > 0 {
-        return Err(unread(pieces::Kind::Protocol));
+/// Sees to it that the conversation will be in the trash.
+///
+/// # Errors
+/// Why that cannot be.
+async fn keep(server: &Server, client: &Client, id: Uuid) -> std::result::Result<Kept, Unkept> {
+    if server.session.status().backend == Backend::Local {
+        // The service moves it, in the transaction that deletes it.
+        return match Trash::of(client.clone()).probe().await {
+            Err(error) if error.kind == Kind::NotFound => Err(Unkept::Because(
+                "the local service is of an older pieces-lsp; close its windows first".into(),
+            )),
+            _ => Ok(Kept::ByService),
+        };
     }
-    let one = index.get(id);
-    let anchors = one.iter().flat_map(|one| &one.anchors);
-    let anchors = anchors.filter_map(|anchor| index.ties().anchor(*anchor));
-    let raw = transcript.conversation.clone();
-    Ok(Deleted {
-        conversation: id,
-        name: raw["name"].as_str().unwrap_or_default().to_owned(),
-        deleted: trash::now(),
-        messages: transcript
-            .messages
-            .iter()
-            .map(|one| one.raw.clone())
-            .collect(),
-        files: anchors.flat_map(|anchor| anchor.paths.clone()).collect(),
-        assets: one.map(|one| one.assets).unwrap_or_default(),
-        raw,
+    let staging = timeout(COPY_TIMEOUT, stage(server, client, id));
+    staging.await.unwrap_or_else(|_| {
+        let seconds = COPY_TIMEOUT.as_secs();
+        Err(Unkept::Because(format!(
+            "copying it took longer than {seconds} s"
+        )))
     })
 }
 
-fn unread(kind: pieces::Kind) -> pieces::Error {
-    pieces::Error::new(kind, "Its messages could not be read.")
+/// Copies the conversation as it is now, past every cache.
+async fn stage(server: &Server, client: &Client, id: Uuid) -> std::result::Result<Kept, Unkept> {
+    let trash = server.session.trash().await;
+    let trash = trash.map_err(|error| Unkept::because(&error))?;
+    let origin = server.session.origin(client).await;
+    for _ in 0..ATTEMPTS {
+        let transcript = match client.transcript(id).await {
+            Ok(transcript) => transcript,
+            Err(error) if error.kind == Kind::NotFound => {
+                // Either it is gone, as the delete will say, or there is no such route.
+                return match client.identifier_ids().await {
+                    Ok(ids) if !ids.contains(&id) => Ok(Kept::ByService),
+                    _ => Err(Unkept::Because(
+                        "the service does not provide its messages".into(),
+                    )),
+                };
+            }
+            Err(error) => return Err(Unkept::reading(error)),
+        };
+        if transcript.missing > 0 {
+            let missing = counted(transcript.missing, "message");
+            return Err(Unkept::Because(format!("{missing} cannot be read")));
+        }
+        let mut objects = vec![json!({"conversation": transcript.conversation}).to_string()];
+        for message in &transcript.messages {
+            let mut raw = message.raw.clone();
+            raw["conversation"] = json!({ "id": id });
+            objects.push(json!({ "message": raw }).to_string());
+        }
+        objects.extend(around(server, client, &transcript.conversation).await?);
+        let staged = trash.stage(&origin, &objects).await;
+        let staged = staged.map_err(|error| Unkept::because(&error))?;
+        let now = client.conversation_raw(id, false).await;
+        match now {
+            Ok(now) if state(&now) == state(&transcript.conversation) => {
+                return Ok(Kept::Staged(staged));
+            }
+            // It has changed meanwhile.
+            Ok(_) => staged.discard().await,
+            Err(error) => return Err(Unkept::reading(error)),
+        }
+    }
+    Err(Unkept::Because(
+        "it keeps changing while it is copied".into(),
+    ))
+}
+
+/// What tells one version of a conversation from another.
+fn state(conversation: &Value) -> (&Value, Vec<Uuid>, Vec<Uuid>) {
+    (
+        &conversation["updated"]["value"],
+        live_ids(&conversation["messages"]),
+        live_ids(&conversation["annotations"]),
+    )
+}
+
+/// The annotations of a conversation, and the anchors and websites that it is associated with. What the
+/// service does not provide is left out.
+async fn around(
+    server: &Server,
+    client: &Client,
+    conversation: &Value,
+) -> std::result::Result<Vec<String>, Unkept> {
+    let wanted = [
+        ("annotation", "annotations"),
+        ("anchor", "anchors"),
+        ("website", "websites"),
+    ];
+    let wanted = wanted.into_iter().flat_map(|(one, many)| {
+        let ids = live_ids(&conversation[many]).into_iter();
+        ids.map(move |id| (one, id))
+    });
+    let ties = server.session.reader();
+    let read = |(kind, id): (&'static str, Uuid)| {
+        let known = match kind {
+            "anchor" => ties.ties().anchor(id),
+            _ => None,
+        };
+        async move {
+            let path = format!("/{kind}/{id}?transferables=true");
+            match client.get_value(&path).await {
+                Ok(object) => Ok(Some(json!({ (kind): object }).to_string())),
+                Err(error) => match known {
+                    Some(anchor) => {
+                        let point = |path: &String| json!({"reference": {"fullpath": path}});
+                        let points: Vec<_> = anchor.paths.iter().map(point).collect();
+                        let anchor = json!({"id": id, "points": {"iterable": points}});
+                        Ok(Some(json!({ "anchor": anchor }).to_string()))
+                    }
+                    None if error.kind == Kind::NotFound => Ok(None),
+                    None => Err(Unkept::reading(error)),
+                },
+            }
+        }
+    };
+    let wanted: Vec<_> = wanted.map(read).collect();
+    let read: Vec<_> = stream::iter(wanted).buffered(READS).collect().await;
+    read.into_iter()
+        .filter_map(std::result::Result::transpose)
+        .collect()
 }
 
 /// The question before a delete.
-fn question(server: &Server, id: Uuid, uncopied: Option<&pieces::Error>) -> String {
+fn question(server: &Server, id: Uuid) -> String {
     let one = server.session.reader().get(id);
     let what = one.map_or_else(
         || "this conversation".to_owned(),
@@ -106,12 +243,7 @@ fn question(server: &Server, id: Uuid, uncopied: Option<&pieces::Error>) -> Stri
             format!("“{title}” with {messages}")
         },
     );
-    match uncopied {
-        None => format!("Delete {what}?"),
-        Some(_) => format!(
-            "Delete {what}? Its messages cannot be read, so it will not be in the trash and this cannot be undone."
-        ),
-    }
+    format!("Delete {what}?")
 }
 
 /// Asks the user. A missing answer counts as no.

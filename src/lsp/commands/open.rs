@@ -38,7 +38,7 @@ pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value
     {
         return Ok(Value::Null);
     }
-    let what = "The editor did not show the conversation; its log may say why.";
+    let what = "The editor did not show the conversation; look for the reason in its log.";
     Err(failure(Kind::Refused, what))
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use std::time::SystemTime;
 
     #[test]
-    fn what_was_opened_long_ago_goes_and_nothing_else() {
+    fn only_old_opened_files_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let long_ago = SystemTime::now() - 2 * OPENED_FILE_AGE;
         let id = Uuid::nil();

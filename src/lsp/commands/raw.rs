@@ -30,6 +30,6 @@ pub(super) async fn refresh(server: &Server) -> Result<Value> {
 
 fn as_answered(answer: std::result::Result<Box<RawValue>, pieces::Error>) -> Result<Value> {
     let answer = answer.map_err(failed)?;
-    let what = "The service's answer cannot be passed on; run `pieces-lsp doctor`.";
+    let what = "The response of the service is not valid JSON; run `pieces-lsp doctor`.";
     serde_json::from_str(answer.get()).map_err(|_| failure(Kind::Protocol, what))
 }

@@ -9,6 +9,7 @@ use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::subject;
 use crate::pieces::{Client, Kind};
+use crate::private;
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -170,13 +171,10 @@ async fn read(uri: &Url, server: &Server) -> Result<Document> {
     };
     let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
     let reading = async {
-        // Opening a pipe would wait for a writer.
-        if !tokio::fs::metadata(&path).await?.is_file() {
-            return Err(std::io::ErrorKind::InvalidInput.into());
-        }
-        let file = tokio::fs::File::open(path).await?;
+        let file = tokio::task::spawn_blocking(move || private::regular(&path)).await??;
         let mut text = String::new();
-        file.take(MAX_SAVED_BYTES as u64 + 1)
+        tokio::fs::File::from_std(file)
+            .take(MAX_SAVED_BYTES as u64 + 1)
             .read_to_string(&mut text)
             .await?;
         std::io::Result::Ok(text)

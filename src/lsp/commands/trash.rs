@@ -1,42 +1,103 @@
-//! `pieces.conversations.trash`, and access to the trash for other commands.
+//! `pieces.conversations.trash`.
 
 use crate::index::UNNAMED;
-use crate::lsp::rpc::error::failure;
+use crate::lsp::rpc::error::failed;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::rfc3339;
-use crate::pieces::Kind;
-use crate::trash::{Deleted, Trash};
+use crate::lsp::state::trash::{Entry, Trash};
+use crate::lsp::text::item::{counted, rfc3339};
+use crate::pieces::Error;
+use crate::sync::{Backend, State};
 use serde_json::{Value, json};
-use tower_lsp::jsonrpc::{Error, Result};
+use std::collections::HashSet;
+use tower_lsp::jsonrpc::Result;
+use tower_lsp::lsp_types::MessageType;
+use uuid::Uuid;
 
-/// What is in the trash, newest first.
+/// A staged copy whose conversation exists a day later belongs to no delete that is under way.
+const ABANDONED: i64 = 86_400_000_000;
+
+/// What is in the trash, deleted last first.
 pub(super) async fn trash(server: &Server) -> Result<Value> {
-    let deleted = in_trash(server, |trash| trash.list()).await?;
-    let item = |one: &Deleted| {
-        let name = if one.name.trim().is_empty() {
-            UNNAMED
-        } else {
-            &one.name
-        };
+    if server.session.has_no_trash() {
+        return Ok(json!({ "items": [] }));
+    }
+    let trash = server.session.trash().await.map_err(failed)?;
+    let deleted = deleted(server, &trash).await.map_err(failed)?;
+    let item = |one: &Entry| {
         json!({
             "conversation": one.conversation,
-            "name": name,
+            "name": shown(&one.name),
             "deleted": rfc3339(one.deleted),
-            "messages": one.messages.len(),
+            "messages": one.messages,
         })
     };
     Ok(json!({ "items": deleted.iter().map(item).collect::<Vec<_>>() }))
 }
 
-/// Runs `work` on a thread that may block.
-pub(super) async fn in_trash<T: Send + 'static>(
+/// A name as people see it.
+pub(super) fn shown(name: &str) -> &str {
+    match name.trim().is_empty() {
+        true => UNNAMED,
+        false => name,
+    }
+}
+
+/// The conversations that were deleted and do not exist (any more), each once, deleted last first.
+pub(super) async fn deleted(
     server: &Server,
-    work: impl FnOnce(&Trash) -> T + Send + 'static,
-) -> Result<T> {
-    let Some(trash) = server.session.trash() else {
-        let what = "There is no directory for the trash; set `--data-dir` to one.";
-        return Err(failure(Kind::Refused, what));
+    trash: &Trash,
+) -> std::result::Result<Vec<Entry>, Error> {
+    let listed = trash.list().await?;
+    if listed.unreadable > 0 && server.session.first_time_unreadable() {
+        let what = format!(
+            "The trash of an older version holds {} that cannot be read. They stay in `trash` in the data directory.",
+            counted(listed.unreadable as usize, "file")
+        );
+        server.client.show_message(MessageType::WARNING, what).await;
+    }
+    let status = server.session.status();
+    let local = status.backend == Backend::Local;
+    let index = server.session.reader();
+    let staged = listed.entries.iter().any(|one| one.staged);
+    // Staged copies are judged by a complete index only.
+    let judged = staged && !local && status.state == State::Live;
+    let origin = match judged {
+        true => match server.session.client().await {
+            Ok((_, client)) => Some(server.session.origin(&client).await),
+            Err(_) => None,
+        },
+        false => None,
     };
-    let working = tokio::task::spawn_blocking(move || work(&trash));
-    working.await.map_err(|_| Error::internal_error())
+    let mut seen = HashSet::<Uuid>::new();
+    let mut found = Vec::new();
+    for one in listed.entries {
+        let exists = match local {
+            true => one.exists,
+            false => index.get(one.conversation).is_some(),
+        };
+        if one.staged {
+            // Whether it was deleted can be told where it came from, and only when all of it is known.
+            if origin.as_ref() != Some(&one.origin) {
+                continue;
+            }
+            if !exists {
+                let _ = trash.commit(one.entry).await;
+            } else if distance(one.deleted) > ABANDONED {
+                trash.discard(one.entry).await;
+            }
+        }
+        if !exists && seen.insert(one.conversation) {
+            found.push(one);
+        }
+    }
+    Ok(found)
+}
+
+/// Microseconds between then and now, whichever comes first.
+fn distance(then: i64) -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    });
+    now.saturating_sub(then).saturating_abs()
 }

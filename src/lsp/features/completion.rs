@@ -1,9 +1,8 @@
 //! `textDocument/completion`: links to conversations by name, after `pieces-conversation:` or `[[pieces:`.
 
-use crate::index::ConversationRef;
+use crate::index::{ConversationRef, Reader};
 use crate::lsp::limits::{COMPLETION_CHARS, MAX_COMPLETIONS, QUERY_CHARS};
-use crate::lsp::state::Server;
-use crate::lsp::state::document::Document;
+use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::label;
 use crate::lsp::text::item::{ago, conversation_uri, counted};
 use crate::lsp::text::reference::CONVERSATION;
@@ -28,9 +27,13 @@ struct Typed<'a> {
 }
 
 /// `textDocument/completion`.
-pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<CompletionResponse> {
+pub(crate) fn completion(
+    documents: &Documents,
+    index: &Reader,
+    params: &CompletionParams,
+) -> Option<CompletionResponse> {
     let place = &params.text_document_position;
-    let document = server.documents.get(&place.text_document.uri)?;
+    let document = documents.get(&place.text_document.uri)?;
     let number = place.position.line as usize;
     if number >= document.text.len_lines() {
         return None;
@@ -38,7 +41,7 @@ pub(crate) fn completion(server: &Server, params: &CompletionParams) -> Option<C
     let line = Cow::from(document.line(number));
     let cursor = LspRange::new(place.position, place.position);
     let typed = typed(&line, document.bytes_in_line(number, cursor).start)?;
-    let snapshot = server.session.reader().snapshot();
+    let snapshot = index.snapshot();
     let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
         "" => snapshot.iter().take(MAX_COMPLETIONS).collect(),
         query => snapshot

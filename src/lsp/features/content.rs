@@ -95,9 +95,12 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         }
         .render()
     });
-    rendering
-        .await
-        .map_err(|_| failure(Kind::Protocol, "The conversation cannot be shown."))
+    rendering.await.map_err(|_| {
+        failure(
+            Kind::Protocol,
+            "The conversation could not be rendered; please report it with the log.",
+        )
+    })
 }
 
 /// A conversation that is not in the index yet.
@@ -166,7 +169,7 @@ async fn asset(server: &Server, id: Uuid) -> Result<String> {
     let (_, client) = server.session.client().await.map_err(failed)?;
     let asset = client.asset_text(id).await.map_err(failed)?;
     asset.text.ok_or_else(|| {
-        let what = "This asset is not a text; open it in Pieces.";
+        let what = "This asset is not text; open it in Pieces.";
         failure(Kind::Refused, what)
     })
 }

@@ -2,10 +2,9 @@
 
 use crate::index::Reader;
 use crate::lsp::limits::QUESTION_CHARS;
-use crate::lsp::state::Server;
-use crate::lsp::text::item::conversation_uri;
-use crate::lsp::text::item::label;
-use crate::lsp::text::reference::{Form, Located, in_lines, touched};
+use crate::lsp::state::document::Documents;
+use crate::lsp::text::item::{conversation_uri, label};
+use crate::lsp::text::reference::{ASSET, Form, Located, in_lines, touched};
 use tower_lsp::lsp_types::{
     DocumentLink, DocumentLinkParams, GotoDefinitionParams, GotoDefinitionResponse, Location,
     Position, Range, ReferenceParams, TextDocumentPositionParams, Url,
@@ -13,13 +12,16 @@ use tower_lsp::lsp_types::{
 use uuid::Uuid;
 
 /// `textDocument/documentLink`: every known id.
-pub(crate) fn links(server: &Server, params: &DocumentLinkParams) -> Option<Vec<DocumentLink>> {
-    let document = server.documents.get(&params.text_document.uri)?;
-    let index = server.session.reader();
+pub(crate) fn links(
+    documents: &Documents,
+    index: &Reader,
+    params: &DocumentLinkParams,
+) -> Option<Vec<DocumentLink>> {
+    let document = documents.get(&params.text_document.uri)?;
     let links = in_lines(&document, 0..document.text.len_lines())
         .into_iter()
         .filter_map(|found| {
-            let (target, tooltip) = target(&found, &index)?;
+            let (target, tooltip) = target(&found, index)?;
             Some(DocumentLink {
                 range: found.range(&document),
                 target: Some(target),
@@ -32,12 +34,12 @@ pub(crate) fn links(server: &Server, params: &DocumentLinkParams) -> Option<Vec<
 
 /// `textDocument/definition`: the conversation's document.
 pub(crate) fn definition(
-    server: &Server,
+    documents: &Documents,
+    index: &Reader,
     params: GotoDefinitionParams,
 ) -> Option<GotoDefinitionResponse> {
-    let index = server.session.reader();
-    let found = at(server, &params.text_document_position_params)?;
-    let (uri, _) = found.iter().find_map(|found| target(found, &index))?;
+    let found = at(documents, &params.text_document_position_params)?;
+    let (uri, _) = found.iter().find_map(|found| target(found, index))?;
     Some(GotoDefinitionResponse::Scalar(Location::new(
         uri,
         Range::default(),
@@ -45,17 +47,20 @@ pub(crate) fn definition(
 }
 
 /// `textDocument/references`: the same id in all open documents.
-pub(crate) fn references(server: &Server, params: ReferenceParams) -> Option<Vec<Location>> {
-    let index = server.session.reader();
-    let found = at(server, &params.text_document_position)?;
+pub(crate) fn references(
+    documents: &Documents,
+    index: &Reader,
+    params: ReferenceParams,
+) -> Option<Vec<Location>> {
+    let found = at(documents, &params.text_document_position)?;
     let id = found
         .iter()
-        .find(|found| target(found, &index).is_some())?
+        .find(|found| target(found, index).is_some())?
         .reference
         .id;
     let mut locations = Vec::new();
-    for uri in server.documents.uris() {
-        let Some(document) = server.documents.get(&uri) else {
+    for uri in documents.uris() {
+        let Some(document) = documents.get(&uri) else {
             continue;
         };
         let all = in_lines(&document, 0..document.text.len_lines());
@@ -66,8 +71,8 @@ pub(crate) fn references(server: &Server, params: ReferenceParams) -> Option<Vec
     Some(locations)
 }
 
-fn at(server: &Server, place: &TextDocumentPositionParams) -> Option<Vec<Located>> {
-    let document = server.documents.get(&place.text_document.uri)?;
+fn at(documents: &Documents, place: &TextDocumentPositionParams) -> Option<Vec<Located>> {
+    let document = documents.get(&place.text_document.uri)?;
     let cursor: Position = place.position;
     Some(touched(&document, Range::new(cursor, cursor)))
 }
@@ -82,7 +87,7 @@ fn target(found: &Located, index: &Reader) -> Option<(Url, Option<String>)> {
         return Some((uri, Some(label(one.as_ref().title(), QUESTION_CHARS))));
     }
     if found.reference.form != Form::ConversationUri && index.knows_asset(id) {
-        let uri = Url::parse(&format!("{}:/{id}", crate::lsp::text::reference::ASSET)).ok()?;
+        let uri = Url::parse(&format!("{}:/{id}", ASSET)).ok()?;
         return Some((uri, None));
     }
     None

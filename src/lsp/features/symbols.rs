@@ -2,7 +2,7 @@
 
 use crate::index::{ConversationRef, Reader};
 use crate::lsp::limits::{MAX_SYMBOLS, SYMBOL_CHARS};
-use crate::lsp::state::Server;
+use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
 use crate::lsp::text::item::{ago, counted};
@@ -14,8 +14,7 @@ use tower_lsp::lsp_types::{
 };
 
 /// `workspace/symbol`: conversations by name, best match first; without a query, the newest.
-pub(crate) async fn workspace_symbols(server: &Server, query: String) -> Vec<SymbolInformation> {
-    let index = server.session.reader();
+pub(crate) async fn workspace_symbols(index: Reader, query: String) -> Vec<SymbolInformation> {
     // Off the loop, so that a keystroke that cancels it is read in the meantime.
     let searching = tokio::task::spawn_blocking(move || search(&index, query.trim()));
     searching.await.unwrap_or_default()
@@ -58,11 +57,10 @@ struct Section {
 }
 
 /// One section for each message.
-fn sections(server: &Server, uri: &Url) -> Option<Vec<Section>> {
+fn sections(document: &Document, uri: &Url) -> Option<Vec<Section>> {
     if uri.scheme() != CONVERSATION {
         return None;
     }
-    let document = server.documents.get(uri)?;
     let text = document.text.to_string();
     let mut sections: Vec<Section> = Vec::new();
     let mut heading = false;
@@ -96,9 +94,9 @@ fn sections(server: &Server, uri: &Url) -> Option<Vec<Section>> {
 
 /// `textDocument/documentSymbol`: the messages.
 #[expect(deprecated, reason = "the field has to be given")]
-pub(crate) fn document_symbols(server: &Server, uri: &Url) -> Option<DocumentSymbolResponse> {
-    let document = server.documents.get(uri)?;
-    let symbols = sections(server, uri)?.into_iter().map(|section| {
+pub(crate) fn document_symbols(documents: &Documents, uri: &Url) -> Option<DocumentSymbolResponse> {
+    let document = documents.get(uri)?;
+    let symbols = sections(&document, uri)?.into_iter().map(|section| {
         let last = section.lines.end.saturating_sub(1).max(section.lines.start);
         let start = Position::new(section.lines.start as u32, 0);
         let heading = document.position(section.lines.start, usize::MAX);
@@ -117,10 +115,10 @@ pub(crate) fn document_symbols(server: &Server, uri: &Url) -> Option<DocumentSym
 }
 
 /// `textDocument/foldingRange`: the messages.
-pub(crate) fn folding_ranges(server: &Server, uri: &Url) -> Option<Vec<FoldingRange>> {
-    let document = server.documents.get(uri)?;
+pub(crate) fn folding_ranges(documents: &Documents, uri: &Url) -> Option<Vec<FoldingRange>> {
+    let document = documents.get(uri)?;
     let blank = |line: usize| document.line(line).chars().all(char::is_whitespace);
-    let ranges = sections(server, uri)?.into_iter().filter_map(|section| {
+    let ranges = sections(&document, uri)?.into_iter().filter_map(|section| {
         let last = section.lines.clone().rev().find(|line| !blank(*line))?;
         (last > section.lines.start).then(|| FoldingRange {
             start_line: section.lines.start as u32,

@@ -60,7 +60,8 @@ impl Future for Handler {
                 tracing::error!(method = self.method, "a handler panicked");
                 Poll::Ready(Some(Err(Error {
                     code: ErrorCode::InternalError,
-                    message: "This failed inside pieces-lsp; please report it with its log.".into(),
+                    message: "pieces-lsp failed on this request; please report it with the log."
+                        .into(),
                     data: None,
                 })))
             }

@@ -52,7 +52,7 @@ pub async fn serve<S: LanguageServer>(
     let closed = output.clone();
     let closed = closed.closed();
     tokio::pin!(closed);
-    let mut session = Session {
+    let mut main_loop = MainLoop {
         service,
         socket,
         output,
@@ -65,23 +65,23 @@ pub async fn serve<S: LanguageServer>(
         parents: FuturesUnordered::new(),
         initialize_params: hooks.initialize_params,
     };
-    session.parents.extend(hooks.parent.map(watched));
+    main_loop.parents.extend(hooks.parent.map(watched));
 
     loop {
         tokio::select! {
             message = input.recv() => {
                 let message = message.unwrap_or(Inbound::End(End::Closed(None)));
-                if let Some(code) = session.receive(message) {
+                if let Some(code) = main_loop.receive(message) {
                     while let Ok(answer) = ended.try_recv() {
-                        session.finish(answer);
+                        main_loop.finish(answer);
                     }
-                    session.forward_outgoing();
+                    main_loop.forward_outgoing();
                     return code;
                 }
             }
-            Some(answer) = ended.recv() => session.finish(answer),
-            Some(request) = session.socket.next() => session.forward(&request),
-            Some(()) = session.parents.next() => {
+            Some(answer) = ended.recv() => main_loop.finish(answer),
+            Some(request) = main_loop.socket.next() => main_loop.forward(&request),
+            Some(()) = main_loop.parents.next() => {
                 tracing::info!("the client's process has ended");
                 return 1;
             }
@@ -107,7 +107,7 @@ enum Phase {
 }
 
 /// Everything the loop owns.
-struct Session<S> {
+struct MainLoop<S> {
     service: LspService<S>,
     /// Our messages to the client, and its answers to them.
     socket: ClientSocket,
@@ -151,7 +151,7 @@ struct Finished {
     body: Vec<u8>,
 }
 
-impl<S: LanguageServer> Session<S> {
+impl<S: LanguageServer> MainLoop<S> {
     /// Handles one message; returns the exit code if it was the last.
     fn receive(&mut self, message: Inbound) -> Option<u8> {
         match message {
@@ -324,7 +324,7 @@ impl<S: LanguageServer> Session<S> {
             .poll_once();
 
         let mut cancelled = if posted {
-            let message = "Cancelled too late: what was sent may still be carried out.";
+            let message = "Cancelled too late: the write was sent and may still be carried out.";
             error(ErrorCode::RequestCancelled, message)
         } else {
             error(

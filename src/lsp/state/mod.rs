@@ -9,6 +9,7 @@ pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod stale;
 pub(crate) mod transcripts;
+pub(crate) mod trash;
 
 use asset_names::AssetNames;
 use capabilities::Flags;

@@ -1,13 +1,14 @@
 //! The connection to a backend, and switching to another.
 
 use super::settings::Settings;
+use super::trash::{Trash, TrashService};
 use crate::index::{Delta, Index, Reader};
 use crate::lsp::limits::{CONNECT_TIMEOUT, STOP_TIMEOUT, SWITCH_TIMEOUT};
 use crate::pieces::{BaseUrl, Client, Error};
 use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
-use crate::trash::Trash;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -54,6 +55,9 @@ pub(crate) struct Session {
     connection: watch::Sender<Option<Connection>>,
     /// The choice in force and its backend. Locked while switching.
     active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
+    trash: TrashService,
+    /// The person knows that the old trash has files that cannot be read.
+    told_unreadable: AtomicBool,
 }
 
 /// A new connection: its handle, and the changes of its index.
@@ -81,6 +85,8 @@ impl Session {
             chosen: std::sync::Mutex::default(),
             connection: watch::Sender::new(None),
             active: Mutex::new(None),
+            trash: TrashService::default(),
+            told_unreadable: AtomicBool::new(false),
         }
     }
 
@@ -174,8 +180,39 @@ impl Session {
         }
     }
 
-    pub fn trash(&self) -> Option<Trash> {
-        Some(Trash::new(self.data_dir()?))
+    /// The trash, in the store of the local service; while Pieces OS is in use, that is attached to for it.
+    ///
+    /// # Errors
+    /// Those of the connection, or why there is no local service.
+    pub async fn trash(&self) -> Result<Trash, Error> {
+        if self.status().backend == Backend::Local {
+            let (_, client) = self.client().await?;
+            return Ok(Trash::of(client));
+        }
+        let Some(dir) = self.data_dir() else {
+            let what = "There is no directory for the trash; set `--data-dir` to one.";
+            return Err(Error::offline(what));
+        };
+        self.trash.attach(dir).await
+    }
+
+    /// Whether nothing was ever deleted here, so that no store need be made to say so.
+    pub fn has_no_trash(&self) -> bool {
+        let nothing = |dir: PathBuf| !service::has_store(&dir) && !dir.join("trash").exists();
+        self.status().backend == Backend::PiecesOs && self.data_dir().is_none_or(nothing)
+    }
+
+    /// `true` the first time: a person is told only once.
+    pub fn first_time_unreadable(&self) -> bool {
+        !self.told_unreadable.swap(true, Ordering::Relaxed)
+    }
+
+    /// What tells the service behind `client` from others: the id that its health route has, else its URL.
+    pub async fn origin(&self, client: &Client) -> String {
+        match client.health().await {
+            Ok(health) if health.starts_with("ok:") => health,
+            _ => client.base().to_string(),
+        }
     }
 
     /// Whether a URL may point to another machine.
@@ -246,5 +283,20 @@ impl Session {
         if timeout(STOP_TIMEOUT, stopping).await.is_err() {
             tracing::warn!("leaving before the local service has stopped");
         }
+        self.trash.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_switch_that_hangs_blocks_no_other_task() {
+        let session = Session::new(Launch::default());
+        let _switching = session.active.lock().await;
+        let applied = session.apply(|| Arc::new(Settings::default())).await;
+        assert!(matches!(applied, Applied::Busy));
+        session.shutdown().await;
     }
 }

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_reported_once_and_ignored() {
+    fn invalid_settings_are_reported_once_and_ignored() {
         check(
             json!({"backend": "cloud", "liveUpdates": 1, "colour": "red", "url": 5}),
             json!({"backend": 7, "colour": "blue", "confirmDelete": false}),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_configuration_wins_however_late_an_older_one_comes() {
+    fn an_older_configuration_that_arrives_late_is_ignored() {
         let mut layers = Layers::default();
         let (older, newer) = (layers.announce(), layers.announce());
         layers.configure(newer, &json!({"backend": "local"}));

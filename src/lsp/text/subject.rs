@@ -191,7 +191,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn paths_that_name_a_host_are_not_looked_at() {
+    fn paths_that_name_a_host_are_never_resolved() {
         let dir = tempfile::tempdir().unwrap();
         let real = dir.path().join("real");
         fs::create_dir(&real).unwrap();

@@ -9,6 +9,7 @@ mod refresh;
 
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;
+use crate::service;
 use offers::Offers;
 use serde_json::Value;
 use std::sync::Arc;
@@ -24,6 +25,16 @@ pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Ev
         configuration::put_in_force(&session, problems).await;
         configuration::register(&session).await;
         refresh::refresh_views(&session).await;
+    });
+    tokio::task::spawn_blocking({
+        let server = Arc::clone(server);
+        move || {
+            let dir = server.session.data_dir();
+            let ids = dir.map(|dir| service::restored_ids(&dir));
+            for (old, new) in ids.unwrap_or_default() {
+                server.restored.insert(old, new);
+            }
+        }
     });
     let server = Arc::clone(server);
     tokio::spawn(async move {

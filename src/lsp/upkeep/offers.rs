@@ -21,7 +21,7 @@ pub(crate) struct Offers {
 }
 
 enum Offer {
-    /// To copy everything into the local service, and to go on there.
+    /// To copy everything into the local service and switch to it.
     Import,
     /// To switch to the Pieces OS that is running now.
     Switch,
@@ -74,7 +74,7 @@ impl Offers {
 
 async fn offer_import(server: Arc<Server>) {
     const COPY: &str = "Copy and switch";
-    let question = "Pieces OS refuses changes. Copy your conversations into the local service and go on there?";
+    let question = "Pieces OS refuses changes. Copy your conversations into the local service and continue there?";
     if !chosen(&server, question, COPY).await {
         return;
     }

@@ -29,7 +29,7 @@ impl Client {
         self.get(path, COLLECTION).await
     }
 
-    /// POST of a JSON text, once.
+    /// POST of a JSON text, once. An answer without a body is null.
     pub(crate) async fn post_bytes(&self, path: &str, json: Vec<u8>) -> Result<Value, Error> {
         let deadline = limits::POST;
         let allowance = Allowance {
@@ -38,6 +38,7 @@ impl Client {
             total: deadline,
             body: limits::SMALL_BODY,
         };
+        let _permit = self.post_permit().await?;
         let request = self.0.fresh.post(self.url(path));
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let sending = async {
@@ -51,6 +52,9 @@ impl Client {
         let body = timeout(deadline, sending)
             .await
             .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
         self.decode(self.posted(), wire::from_slice(&body))
     }
 

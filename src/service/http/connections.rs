@@ -1,118 +1,166 @@
-//! Connections: strangers get little time and little room, who has shown the token stays.
+//! Connections: over TCP anybody on this machine can connect, over the Unix socket only this user.
 //!
-//! Any user of this machine can connect. What a connection costs us (a descriptor, a buffer) is
-//! therefore bounded until its first request has passed the guard.
+//! What a connection costs us (a descriptor, a buffer) is bounded until its first request has shown the token.
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     http::Request,
-    serve::{Listener, ListenerExt as _},
+    serve::{Listener as _, ListenerExt as _},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    sync::{oneshot, watch},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, sleep, sleep_until},
 };
 use tower_service::Service as _;
 
 use super::stream::until;
+use crate::service::socket::Socket;
 
-/// How long a connection may take to get its first request past the guard.
-const INTRODUCTION: Duration = Duration::from_secs(10);
+/// How long a TCP connection may take to get its first request past the guard.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take from one request to the next. Clients that keep connections
 /// longer find them closed and open others.
 const IDLE: Duration = Duration::from_secs(300);
-/// Connections that are not known yet; the oldest makes room. Some systems give a process 256 descriptors.
-const STRANGERS: usize = 128;
+/// TCP connections that have not shown the token yet. Some systems give a process 256 descriptors.
+const MAX_UNAUTHENTICATED: usize = 128;
+/// How long each of them is safe from newer ones: a client that opens hundreds of connections at once needs
+/// a moment to send its requests.
+const GRACE: Duration = Duration::from_secs(1);
 /// Largest request line and headers.
 const HEAD: usize = 64 << 10;
 
-/// Whether a connection's first request has passed the guard. Each request carries it.
+/// Whether a request of this connection has passed the guard. Each request carries it.
 #[derive(Clone, Default)]
-pub(super) struct Known(Arc<AtomicBool>);
+pub(super) struct Authenticated(Arc<watch::Sender<bool>>);
 
-impl Known {
+impl Authenticated {
     pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    async fn wait(&self) {
+        let _ = self.0.subscribe().wait_for(|known| *known).await;
     }
 }
 
-/// The newest connections, known or not: whoever is still a stranger when it leaves here is cut off.
-#[derive(Default)]
-struct Lobby(VecDeque<oneshot::Sender<Infallible>>);
+/// The TCP connections that have not shown the token, oldest first.
+struct Strangers {
+    places: Arc<Semaphore>,
+    admitted: VecDeque<(Instant, oneshot::Sender<Infallible>)>,
+}
 
-impl Lobby {
-    /// A place for a new connection; the receiver ends when others need it.
-    fn enter(&mut self) -> oneshot::Receiver<Infallible> {
-        if self.0.len() >= STRANGERS {
-            self.0.pop_front();
+/// Held by a connection until it has shown the token.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Ends when a newer connection needs the place.
+    evicted: oneshot::Receiver<Infallible>,
+}
+
+impl Strangers {
+    fn new() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
+            admitted: VecDeque::new(),
         }
-        let (place, pushed_out) = oneshot::channel();
-        self.0.push_back(place);
-        pushed_out
+    }
+
+    /// A place for a new connection, as soon as there is one: the oldest has to give up its own once its
+    /// [`GRACE`] is over. Safe to cancel.
+    async fn enter(&mut self) -> Place {
+        let permit = loop {
+            self.admitted.retain(|(_, place)| !place.is_closed());
+            let free = Arc::clone(&self.places).acquire_owned();
+            let safe = self.admitted.front().map(|(since, _)| *since + GRACE);
+            let oldest_may_go = async {
+                match safe {
+                    Some(time) => sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Ok(permit) = free => break permit,
+                () = oldest_may_go => {
+                    self.admitted.pop_front();
+                    // It is cut off, or shows the token at this moment: both give up the place.
+                    if let Ok(permit) = Arc::clone(&self.places).acquire_owned().await {
+                        break permit;
+                    }
+                }
+            }
+        };
+        let (admitted, evicted) = oneshot::channel();
+        self.admitted.push_back((Instant::now(), admitted));
+        Place {
+            _permit: permit,
+            evicted,
+        }
     }
 }
 
-/// Serves until told to stop, then until all connections have ended.
+/// Serves until told to stop, then until every request that has arrived is answered.
 pub(in crate::service) async fn run(
-    listener: TcpListener,
+    tcp: TcpListener,
+    mut socket: Socket,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut listener = listener.tap_io(|io| {
-        // Header and body in two packets would otherwise wait for a delayed ACK.
-        if let Err(error) = io.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY refused");
-        }
-    });
-    let mut lobby = Lobby::default();
+    let mut tcp = tcp.tap_io(without_delay);
+    let mut strangers = Strangers::new();
+    let mut newcomer = None;
     // Dropped with this future, and its connections with it.
     let mut connections = JoinSet::new();
     let stopping = stopped.clone();
     loop {
         tokio::select! {
-            (io, _) = listener.accept() => {
-                connections.spawn(converse(io, router.clone(), lobby.enter(), stopping.clone()));
+            (io, _) = tcp.accept(), if newcomer.is_none() => newcomer = Some(io),
+            place = strangers.enter(), if newcomer.is_some() => {
+                if let Some(io) = newcomer.take() {
+                    connections.spawn(serve(io, router.clone(), Some(place), stopping.clone()));
+                }
+            }
+            io = socket.accept() => {
+                connections.spawn(serve(io, router.clone(), None, stopping.clone()));
             }
             Some(_) = connections.join_next() => {}
             () = until(&mut stopped) => break,
         }
     }
-    drop(listener);
+    // Whoever connected in time has perhaps sent a request: it is answered rather than cut off.
+    for io in socket.close() {
+        connections.spawn(serve(io, router.clone(), None, stopping.clone()));
+    }
+    drop(tcp);
     while connections.join_next().await.is_some() {}
 }
 
-/// One connection from its first byte to its last, or until it becomes a stream.
-async fn converse<I>(
+fn without_delay(io: &mut TcpStream) {
+    // Header and body in two packets would otherwise wait for a delayed ACK.
+    if let Err(error) = io.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY refused");
+    }
+}
+
+/// One connection from its first byte to its last, or until it becomes a stream. `place`: it has to show the
+/// token before others need its place.
+async fn serve<I>(
     io: I,
     router: Router,
-    pushed_out: oneshot::Receiver<Infallible>,
+    mut place: Option<Place>,
     mut stopped: watch::Receiver<bool>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let known = Known::default();
+    let authenticated = Authenticated::default();
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(known.clone());
+        request.extensions_mut().insert(authenticated.clone());
         router.clone().call(request)
     });
     let mut connection = pin!(
@@ -123,9 +171,19 @@ async fn converse<I>(
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades()
     );
-    let mut welcome_ends = pin!(timeout(INTRODUCTION, pushed_out));
-    let (mut is_guest, mut is_open) = (true, true);
+    let mut time_is_up = pin!(sleep(AUTH_TIMEOUT));
+    let mut is_open = true;
     loop {
+        let is_stranger = place.is_some();
+        let evicted = async {
+            match &mut place {
+                Some(place) => tokio::select! {
+                    _ = &mut place.evicted => {}
+                    () = &mut time_is_up => {}
+                },
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             // First, so that nobody is cut off whose request is here already.
             biased;
@@ -135,12 +193,10 @@ async fn converse<I>(
                 }
                 return;
             }
-            _ = &mut welcome_ends, if is_guest => {
-                if !known.get() {
-                    tracing::debug!("a connection to the local service was cut off: no valid request");
-                    return;
-                }
-                is_guest = false;
+            () = authenticated.wait(), if is_stranger => place = None,
+            () = evicted => {
+                tracing::debug!("a connection to the local service was cut off: no valid request");
+                return;
             }
             () = until(&mut stopped), if is_open => {
                 connection.as_mut().graceful_shutdown();
@@ -157,14 +213,14 @@ mod tests {
     use axum::middleware;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-        time::Instant,
+        time::{Instant, timeout},
     };
 
     const US: &str = "host: localhost:4000\r\n";
-    const KNOWN: &str = "host: localhost:4000\r\nauthorization: Bearer secret\r\n";
+    const TOKEN: &str = "host: localhost:4000\r\nauthorization: Bearer secret\r\n";
 
     /// The other end of a new connection, and what has to live as long as it.
-    fn connect(lobby: &mut Lobby) -> (DuplexStream, watch::Sender<bool>) {
+    async fn connect(strangers: &mut Strangers) -> (DuplexStream, watch::Sender<bool>) {
         let (ours, theirs) = duplex(1 << 16);
         let (stop, stopped) = watch::channel(false);
         let guard = middleware::from_fn_with_state(
@@ -172,7 +228,8 @@ mod tests {
             guard::check,
         );
         let router = Router::new().fallback(|| async { "hello" }).layer(guard);
-        tokio::spawn(converse(ours, router, lobby.enter(), stopped));
+        let place = strangers.enter().await;
+        tokio::spawn(serve(ours, router, Some(place), stopped));
         (theirs, stop)
     }
 
@@ -192,7 +249,7 @@ mod tests {
 
     /// Asks with the token and reads the answer.
     async fn greet(connection: &mut DuplexStream) {
-        ask(connection, KNOWN).await;
+        ask(connection, TOKEN).await;
         let mut answer = Vec::new();
         while !answer.ends_with(b"hello") {
             assert_ne!(connection.read_buf(&mut answer).await.unwrap(), 0);
@@ -208,21 +265,21 @@ mod tests {
             "GET /x HTTP/1.1\r\n",
             &format!("GET / HTTP/1.1\r\n{headers}"),
         ] {
-            let mut lobby = Lobby::default();
-            let (mut connection, _stop) = connect(&mut lobby);
+            let mut strangers = Strangers::new();
+            let (mut connection, _stop) = connect(&mut strangers).await;
             connection.write_all(start.as_bytes()).await.unwrap();
             let (text, time) = rest(&mut connection).await;
             assert_eq!(text, "", "{start}");
-            assert_eq!(time.as_secs(), INTRODUCTION.as_secs(), "{start}");
+            assert_eq!(time.as_secs(), AUTH_TIMEOUT.as_secs(), "{start}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_byte_at_a_time_gains_no_time() {
-        let mut lobby = Lobby::default();
-        let (mut connection, _stop) = connect(&mut lobby);
+        let mut strangers = Strangers::new();
+        let (mut connection, _stop) = connect(&mut strangers).await;
         let started = Instant::now();
-        let head = format!("GET / HTTP/1.1\r\n{KNOWN}\r\n");
+        let head = format!("GET / HTTP/1.1\r\n{TOKEN}\r\n");
         for byte in head.as_bytes() {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if connection.write_all(&[*byte]).await.is_err() {
@@ -230,7 +287,7 @@ mod tests {
             }
         }
         let time = started.elapsed();
-        assert!(time <= INTRODUCTION + Duration::from_secs(1), "{time:?}");
+        assert!(time <= AUTH_TIMEOUT + Duration::from_secs(1), "{time:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -241,8 +298,8 @@ mod tests {
             ("GET", "host: evil.example\r\n", "403"),
             ("OPTIONS", &format!("{US}{preflight}"), "204"),
         ] {
-            let mut lobby = Lobby::default();
-            let (mut connection, _stop) = connect(&mut lobby);
+            let mut strangers = Strangers::new();
+            let (mut connection, _stop) = connect(&mut strangers).await;
             let request = format!("{method} /x HTTP/1.1\r\n{headers}\r\n");
             connection.write_all(request.as_bytes()).await.unwrap();
             let (text, time) = rest(&mut connection).await;
@@ -253,8 +310,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn endless_headers_end() {
-        let mut lobby = Lobby::default();
-        let (mut connection, _stop) = connect(&mut lobby);
+        let mut strangers = Strangers::new();
+        let (mut connection, _stop) = connect(&mut strangers).await;
         connection
             .write_all(b"GET / HTTP/1.1\r\nx: ")
             .await
@@ -267,12 +324,24 @@ mod tests {
         assert!(taken <= HEAD + (1 << 16), "{taken}");
     }
 
+    /// So many connections that ask for nothing.
+    async fn crowd(
+        strangers: &mut Strangers,
+        size: usize,
+    ) -> Vec<(DuplexStream, watch::Sender<bool>)> {
+        let mut crowd = Vec::new();
+        for _ in 0..size {
+            crowd.push(connect(strangers).await);
+        }
+        crowd
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn who_is_known_stays() {
-        let mut lobby = Lobby::default();
-        let (mut connection, _stop) = connect(&mut lobby);
+    async fn a_connection_that_has_shown_the_token_stays() {
+        let mut strangers = Strangers::new();
+        let (mut connection, _stop) = connect(&mut strangers).await;
         greet(&mut connection).await;
-        let others: Vec<_> = (0..=STRANGERS).map(|_| connect(&mut lobby)).collect();
+        let others = crowd(&mut strangers, MAX_UNAUTHENTICATED + 1).await;
         for _ in 0..3 {
             tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
             greet(&mut connection).await;
@@ -283,27 +352,45 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_stranger_makes_room() {
-        let mut lobby = Lobby::default();
-        let (mut oldest, _stop) = connect(&mut lobby);
-        let mut others: Vec<_> = (1..STRANGERS).map(|_| connect(&mut lobby)).collect();
+    async fn the_oldest_stranger_makes_room_after_its_grace() {
+        let mut strangers = Strangers::new();
+        let (mut oldest, _stop) = connect(&mut strangers).await;
+        let mut others = crowd(&mut strangers, MAX_UNAUTHENTICATED - 1).await;
         let second = timeout(Duration::from_secs(1), rest(&mut others[0].0)).await;
         assert!(second.is_err(), "there is room for so many");
-        let (mut newest, _stop) = connect(&mut lobby);
+        let (mut newest, _stop) = connect(&mut strangers).await;
         assert_eq!(rest(&mut oldest).await.1, Duration::ZERO);
         greet(&mut newest).await;
         greet(&mut others[0].0).await;
     }
 
+    /// As a client does that sends hundreds of requests at once: connections first, then requests.
+    #[tokio::test(start_paused = true)]
+    async fn connections_with_the_token_are_not_counted_as_strangers() {
+        let mut strangers = Strangers::new();
+        let mut all = Vec::new();
+        for _ in 0..8 {
+            let mut some = crowd(&mut strangers, MAX_UNAUTHENTICATED / 2).await;
+            tokio::time::sleep(GRACE * 9 / 10).await;
+            for (connection, _) in &mut some {
+                greet(connection).await;
+            }
+            all.extend(some);
+        }
+        for (connection, _) in &mut all {
+            greet(connection).await;
+        }
+    }
+
     /// Whose request is there when its place is taken is served all the same.
     #[tokio::test(start_paused = true)]
     async fn nobody_is_cut_off_in_the_rush() {
-        let mut lobby = Lobby::default();
+        let mut strangers = Strangers::new();
         let mut all = Vec::new();
-        for _ in 0..5 * STRANGERS {
-            let (mut connection, stop) = connect(&mut lobby);
+        for _ in 0..5 * MAX_UNAUTHENTICATED {
+            let (mut connection, stop) = connect(&mut strangers).await;
             // It fits into the pipe: nobody else runs meanwhile.
-            ask(&mut connection, KNOWN).await;
+            ask(&mut connection, TOKEN).await;
             all.push((connection, stop));
         }
         for (connection, _) in &mut all {
@@ -313,10 +400,23 @@ mod tests {
         }
     }
 
+    /// A newcomer waits for a place rather than to cut off one that has just come.
+    #[tokio::test(start_paused = true)]
+    async fn a_new_stranger_is_safe_for_a_moment() {
+        let mut strangers = Strangers::new();
+        let mut first = crowd(&mut strangers, MAX_UNAUTHENTICATED).await;
+        let started = Instant::now();
+        let mut late = connect(&mut strangers).await;
+        assert_eq!(started.elapsed(), GRACE);
+        greet(&mut late.0).await;
+        assert_eq!(rest(&mut first[0].0).await.1, Duration::ZERO);
+        greet(&mut first[1].0).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_who_waits() {
-        let mut lobby = Lobby::default();
-        let (mut connection, stop) = connect(&mut lobby);
+        let mut strangers = Strangers::new();
+        let (mut connection, stop) = connect(&mut strangers).await;
         greet(&mut connection).await;
         stop.send_replace(true);
         assert_eq!(rest(&mut connection).await, (String::new(), Duration::ZERO));

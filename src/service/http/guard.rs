@@ -10,7 +10,7 @@ use axum::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::connections::Known;
+use super::connections::Authenticated;
 
 /// Tells us from Pieces OS, whose API we speak.
 const SERVER: HeaderValue =
@@ -110,7 +110,7 @@ pub(super) async fn check(
         Some(refusal) => refusal.into_response(),
         None if !known => preflight(),
         None => {
-            if let Some(connection) = request.extensions().get::<Known>() {
+            if let Some(connection) = request.extensions().get::<Authenticated>() {
                 connection.set();
             }
             next.run(request).await

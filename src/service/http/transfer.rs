@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     App, json as json_text,
-    list::{CHUNK, PAGE, each_readable, streamed},
+    list::{CHUNK, PAGE, streamed},
     request::Body,
 };
 use crate::service::{
@@ -55,7 +55,7 @@ async fn take_over(State(app): State<App>, Body(body): Body) -> Result<Response,
 
 /// Everything in the store, from one consistent view, one object per line as `{KIND: {…}}`. Each
 /// conversation is followed by its messages. The first line names the format, the last one counts
-/// the objects, and those that could not be read: without it the text is not whole.
+/// the objects: without it the text is not whole.
 async fn everything(State(app): State<App>) -> Response {
     let body = streamed(move |send| {
         let db = app.store.own_reader()?;
@@ -70,30 +70,13 @@ async fn everything(State(app): State<App>) -> Response {
                 write_kind(&db, kind, &lines)?;
             }
         }
+        let count = lines.state.borrow().count;
         // The first line is no object.
-        let objects = lines.state.borrow().count - 1;
-        let mut end = json!({"objects": objects});
-        let unreadable = known(&db)?.saturating_sub(objects);
-        if unreadable > 0 {
-            end["unreadable"] = unreadable.into();
-        }
-        lines.add("end", &end.to_string());
+        lines.add("end", &json!({"objects": count - 1}).to_string());
         lines.flush();
         Ok(())
     });
     ([(header::CONTENT_TYPE, "application/jsonl")], body).into_response()
-}
-
-/// How many objects there are, those that cannot be read included; 0 if not even that can be told.
-fn known(db: &Connection) -> Result<u64, Failure> {
-    let mut count = 0;
-    for kind in import::KINDS {
-        match store::count(db, kind) {
-            Err(failure) if failure.is_damage() => return Ok(0),
-            counted => count += counted?,
-        }
-    }
-    Ok(count)
 }
 
 fn header_line() -> String {
@@ -150,10 +133,10 @@ fn write_kind(db: &Connection, kind: Kind, lines: &Lines<'_>) -> Result<(), Fail
         after = last.seq;
         let mut conversations = rows.iter();
         let mut failed = Ok(());
-        each_readable(&mut view, &rows, &mut |id, object| {
+        view.many(&rows, &mut |_, object| {
             lines.add(kind.noun(), object);
             if kind == Kind::Conversation
-                && let Some(row) = conversations.find(|row| row.id == id)
+                && let Some(row) = conversations.next()
                 && failed.is_ok()
                 && !lines.deaf()
             {
@@ -174,7 +157,7 @@ fn write_messages(
     lines: &Lines<'_>,
 ) -> Result<(), Failure> {
     let rows = store::owned_rows(db, Kind::Message, conversation)?;
-    each_readable(view, &rows, &mut |_, object| {
+    view.many(&rows, &mut |_, object| {
         lines.add(Kind::Message.noun(), object)
     })
 }

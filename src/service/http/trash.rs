@@ -109,6 +109,7 @@ fn log(result: Result<(), Failure>) {
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/pieces-lsp/trash", get(list).post(stage))
+        .route("/pieces-lsp/trash/{entry}", get(seeded))
         .route("/pieces-lsp/trash/{entry}/add", post(add))
         .route("/pieces-lsp/trash/{entry}/commit", post(commit))
         .route("/pieces-lsp/trash/{entry}/drop", post(forget))
@@ -134,7 +135,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Entry {
 }
 
 /// `{items: [{entry, conversation, name, deleted, messages, origin, staged, exists}], unreadable}`,
-/// deleted last first.
+/// deleted last first; `deleted` in microseconds since 1970.
 async fn list(State(app): State<App>) -> Result<Response, Failure> {
     let unreadable = app.old_trash().await;
     let heads = app.store.read(|db| trash::list(db, time::now())).await?;
@@ -143,7 +144,7 @@ async fn list(State(app): State<App>) -> Result<Response, Failure> {
             "entry": head.entry,
             "conversation": head.id,
             "name": head.name,
-            "deleted": {"value": time::iso(head.deleted)},
+            "deleted": head.deleted,
             "messages": head.messages,
             "origin": head.origin,
             "staged": head.staged,
@@ -236,23 +237,24 @@ async fn forget(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCod
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Answers with the `SeededConversation` that makes the conversation again. Nobody else gets it until it is
-/// released or restored, or 90 seconds have passed: 503.
-async fn take(State(app): State<App>, Entry(entry): Entry) -> Result<Response, Failure> {
+/// The `SeededConversation` that makes the conversation again elsewhere.
+async fn seeded(State(app): State<App>, Entry(entry): Entry) -> Result<Response, Failure> {
+    let seed = app.store.read(move |db| objects::seeded(db, entry)).await?;
+    Ok(json_text(seed.to_string()))
+}
+
+/// Claims an entry for restoring it elsewhere: others get 503 until it is released or restored, for 90 seconds
+/// at most.
+async fn take(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCode, Failure> {
     if !app.trash.claim(entry) {
         return Err(Failure::Busy);
     }
-    let seed = app
-        .store
-        .read(move |db| {
-            trash::head(db, entry)?;
-            objects::seeded(db, entry)
-        })
-        .await;
-    if seed.is_err() {
+    let found = app.store.read(move |db| trash::head(db, entry)).await;
+    if let Err(failure) = found {
         app.trash.release(entry);
+        return Err(failure);
     }
-    Ok(json_text(seed?.to_string()))
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn release(State(app): State<App>, Entry(entry): Entry) -> StatusCode {

@@ -17,8 +17,10 @@ use crate::service::{
     store::{self, Change, Kind, New, Store},
 };
 
-pub(super) async fn health(State(app): State<App>) -> String {
-    format!("ok:{}", app.store.id())
+/// Also asked by processes that look for a service of this store.
+pub(super) async fn health(State(app): State<App>) -> Result<String, Failure> {
+    app.store.check_place().await?;
+    Ok(format!("ok:{}", app.store.id()))
 }
 
 pub(super) async fn health_stream(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {

@@ -4,19 +4,12 @@
 //! arrive while one is being flushed share the next transaction. Nothing here knows of HTTP.
 
 mod change;
-mod check;
-mod files;
 mod hub;
 mod kind;
-mod mend;
 mod open;
 mod query;
-mod salvage;
 mod schema;
-mod tidy;
-mod tolerant;
 pub(crate) mod trash;
-mod view;
 mod writer;
 
 use std::{
@@ -32,15 +25,16 @@ use tokio::sync::{Semaphore, broadcast};
 use uuid::Uuid;
 
 pub(crate) use change::{Change, New, is_too_deep};
-pub(crate) use check::{check, probe};
 pub(crate) use kind::{Kind, Link};
+pub(crate) use open::readable;
 pub(crate) use query::{
-    Found, Row, by_seq, count, find, find_any, find_by_key, get, identifiers, linked, list,
-    neighbours, owned, owned_rows, search, text_of_query,
+    Found, Row, by_seq, find, find_any, find_by_key, get, identifiers, linked, list, neighbours,
+    owned, owned_rows, search, text_of_query,
 };
+pub use trash::restored_ids;
 
 use self::{hub::Hub, writer::Writer};
-use super::{Failure, ServiceError, trouble::Trouble};
+use super::{Failure, ServiceError, hold::Watch};
 
 /// The database, in the data directory.
 pub(crate) const STORE: &str = "store.db";
@@ -55,19 +49,12 @@ pub(crate) struct Store {
     id: Uuid,
     user: Uuid,
     hub: Arc<Hub>,
-    access: Access,
+    writer: Writer,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     turns: Semaphore,
-}
-
-/// How a store is used.
-enum Access {
-    Full(Writer),
-    /// A copy of one that must not be changed; the writer only keeps it.
-    Copy(Writer),
-    /// The file is read as it is, and nobody writes to it.
-    Immutable,
+    /// Nothing is read or written once this is lost.
+    watch: Watch,
 }
 
 /// A store and what a person should be told about its opening.
@@ -77,78 +64,40 @@ pub(crate) struct Opened {
 }
 
 impl Store {
-    /// Opens `store.db` in `dir`, mends or replaces a damaged one, and keeps `holding` (the lock) until
+    /// Opens `store.db` in `dir`, sets a corrupt one aside, and keeps `holding` (the lock) until
     /// the writer has ended. Blocking.
-    pub(crate) fn open(dir: &Path, holding: impl Send + 'static) -> Result<Opened, ServiceError> {
-        let (opened, notice) = Self::open_as(&dir.join(STORE), holding, Access::Full)?;
-        let notice = notice.map(|notice| notice.to_string());
-        Ok(Opened {
-            store: Arc::new(opened),
-            notice,
-        })
-    }
-
-    /// Opens the store file at `path` to read it. Writes nothing beside it, so it may lie on a read-only
-    /// file system, and be damaged or set aside. Blocking.
-    pub(crate) fn view(path: &Path) -> Result<Opened, ServiceError> {
-        let (store, notice) = match view::open(path)? {
-            view::Opened::AsItIs { id, user } => (
-                Self::new(
-                    path,
-                    (id, user),
-                    Arc::new(Hub::new()),
-                    Access::Immutable,
-                    None,
-                ),
-                None,
-            ),
-            view::Opened::Copy(scratch) => {
-                let copy = scratch.store();
-                let (store, notice) = Self::open_as(&copy, scratch, Access::Copy)?;
-                (store, notice.map(|notice| notice.sentence))
-            }
-        };
-        Ok(Opened {
-            store: Arc::new(store),
-            notice,
-        })
-    }
-
-    fn open_as(
-        path: &Path,
+    pub(crate) fn open(
+        dir: &Path,
+        watch: Watch,
         holding: impl Send + 'static,
-        access: impl FnOnce(Writer) -> Access,
-    ) -> Result<(Self, Option<mend::Notice>), ServiceError> {
+    ) -> Result<Opened, ServiceError> {
+        let path = dir.join(STORE);
         let open::Ready {
             db,
             id,
             user,
             notice,
-        } = open::open(path)?;
+        } = open::open(&path)?;
+        watch.add_present(&path);
+        watch.add_present(&dir.join(format!("{STORE}-wal")));
         let hub = Arc::new(Hub::new());
         let (writer, thread) =
-            writer::start(db, hub.clone(), holding).map_err(ServiceError::unusable(path))?;
-        let store = Self::new(path, (id, user), hub, access(writer), Some(thread));
-        Ok((store, notice))
-    }
-
-    fn new(
-        path: &Path,
-        (id, user): (Uuid, Uuid),
-        hub: Arc<Hub>,
-        access: Access,
-        thread: Option<JoinHandle<()>>,
-    ) -> Self {
-        Self {
-            path: path.into(),
+            writer::start(db, hub.clone(), holding).map_err(|source| ServiceError::Unusable {
+                path: path.clone(),
+                source,
+            })?;
+        let store = Arc::new(Self {
+            path,
             id,
             user,
             hub,
-            access,
-            thread: Mutex::new(thread),
+            writer,
+            thread: Mutex::new(Some(thread)),
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS),
-        }
+            watch,
+        });
+        Ok(Opened { store, notice })
     }
 
     /// The data directory.
@@ -166,9 +115,11 @@ impl Store {
         self.user
     }
 
-    /// Whether it can be changed at all; a [view](Self::view) cannot.
-    pub(crate) fn is_writable(&self) -> bool {
-        matches!(self.access, Access::Full(_))
+    /// Whether the store is still where it was opened.
+    pub(crate) async fn check_place(&self) -> Result<(), Failure> {
+        let watch = self.watch.clone();
+        let looked = tokio::task::spawn_blocking(move || watch.check()).await;
+        looked.unwrap_or(Err(Failure::Busy))
     }
 
     /// Runs `job` in a transaction and answers once that is on disk and has been published.
@@ -177,43 +128,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        let Access::Full(writer) = &self.access else {
-            return Err(Failure::Store(Trouble::ReadOnly));
-        };
-        let result = writer.run(job).await;
-        self.watch(&result);
-        match result {
-            // SQLite does not say why the system refused.
-            Err(Failure::Store(trouble @ (Trouble::Io | Trouble::ReadOnly))) => {
-                let path = self.path.clone();
-                let seen = tokio::task::spawn_blocking(move || Trouble::of_writing(&path)).await;
-                let trouble = seen.ok().flatten().unwrap_or(trouble);
-                Err(Failure::Store(trouble))
-            }
-            result => result,
-        }
-    }
-
-    /// Has the next start check the store in full if a request met damage.
-    fn watch<T>(&self, result: &Result<T, Failure>) {
-        let damage = matches!(result, Err(failure) if failure.is_damage());
-        if damage && self.is_writable() {
-            files::suspect(&self.path);
-        }
-    }
-
-    fn reader(&self) -> rusqlite::Result<Connection> {
-        match self.access {
-            Access::Immutable => open::immutable(&self.path),
-            Access::Full(_) | Access::Copy(_) => open::reader(&self.path),
-        }
-    }
-
-    fn writer(&self) -> Option<&Writer> {
-        match &self.access {
-            Access::Full(writer) | Access::Copy(writer) => Some(writer),
-            Access::Immutable => None,
-        }
+        self.check_place().await?;
+        self.writer.run(job).await
     }
 
     /// Runs `job` on a consistent view, off the async threads.
@@ -259,6 +175,7 @@ impl Store {
         };
         let store = self.clone();
         let ran = tokio::task::spawn_blocking(move || {
+            store.watch.check()?;
             let pooled = store
                 .readers
                 .lock()
@@ -266,10 +183,9 @@ impl Store {
                 .pop();
             let db = match pooled {
                 Some(db) => db,
-                None => store.reader()?,
+                None => open::reader(&store.path)?,
             };
             let result = job(&store, &db);
-            store.watch(&result);
             if db.is_autocommit() {
                 store
                     .readers
@@ -279,28 +195,24 @@ impl Store {
             }
             result
         });
-        ran.await.unwrap_or_else(|_| {
-            Err(Failure::Store(Trouble::Other(
-                "a read was cut off".to_owned(),
-            )))
-        })
+        ran.await
+            .unwrap_or_else(|_| Err(Failure::Store("a read was cut off".to_owned())))
     }
 
     /// A connection of the caller's own, for answers too long to keep others waiting. Blocking.
     pub(crate) fn own_reader(&self) -> Result<Connection, Failure> {
-        Ok(self.reader()?)
+        self.watch.check()?;
+        Ok(open::reader(&self.path)?)
     }
 
     /// Takes no more writes; those that are queued are finished in the background.
     pub(crate) fn stop(&self) {
-        if let Some(writer) = self.writer() {
-            writer.stop();
-        }
+        self.writer.stop();
     }
 
     /// Takes no more writes, finishes those that are queued, and lets go of the lock. Blocking.
     pub(crate) fn close(&self) {
-        self.stop();
+        self.writer.stop();
         let thread = self
             .thread
             .lock()
@@ -319,6 +231,6 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends by itself; nobody waits for it here, which may be an async thread.
-        self.stop();
+        self.writer.stop();
     }
 }

@@ -3,8 +3,11 @@
 //! A conversation of this store moves here in the transaction that deletes it. A copy of another
 //! service's conversation is staged here before the delete is sent there.
 
-use rusqlite::{Connection, OptionalExtension, Row as Columns, params};
+use std::{fs, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as Columns, params};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{
     change::{stored, strip},
@@ -413,6 +416,29 @@ pub(crate) fn restored(db: &Connection) -> Result<Vec<(String, String)>, Failure
     let mut query = db.prepare_cached("SELECT old, new FROM restored")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The same of the store in this directory, without attaching to its service; nothing where that cannot be
+/// read. Blocking.
+pub fn restored_ids(data_dir: &Path) -> Vec<(Uuid, Uuid)> {
+    let path = data_dir.join(super::STORE);
+    // Opening a pipe would wait for its other end.
+    let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+    let read = || -> Result<_, Failure> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&path, flags)?;
+        db.busy_timeout(Duration::from_secs(1))?;
+        restored(&db)
+    };
+    let found = match is_file {
+        // An older store has no such table.
+        true => read().unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let pair = |(old, new): (String, String)| {
+        Some((Uuid::parse_str(&old).ok()?, Uuid::parse_str(&new).ok()?))
+    };
+    found.into_iter().filter_map(pair).collect()
 }
 
 /// Records under which id a conversation was restored elsewhere, and forgets all copies of the old one.

@@ -349,7 +349,7 @@ async fn a_failed_initialize_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_panic_is_the_end_of_one_request() {
+async fn a_panic_fails_one_request() {
     let mut session = Session::ready().await;
     for method in ["test/panic", "test/panicLater"] {
         session.request(7, method, Value::Null).await;
@@ -386,7 +386,7 @@ async fn broken_messages_are_answered_and_survived() {
 }
 
 #[tokio::test]
-async fn a_thousand_waiting_handlers_hold_up_nobody() {
+async fn a_thousand_waiting_handlers_delay_no_other() {
     let mut session = Session::ready().await;
     for id in 0..1_000 {
         session.request(id, "test/askForEver", Value::Null).await;
@@ -437,7 +437,7 @@ async fn answers_that_nobody_waits_for_are_harmless() {
 }
 
 #[tokio::test]
-async fn questions_that_nobody_answers_do_not_pile_up() {
+async fn unanswered_requests_do_not_accumulate() {
     let mut session = Session::ready().await;
     let (mut questions, mut given_up) = (Vec::new(), Vec::new());
     for id in 0..MAX_UNANSWERED + 3 {
@@ -470,7 +470,7 @@ async fn questions_that_nobody_answers_do_not_pile_up() {
 }
 
 #[tokio::test]
-async fn client_answers_reach_the_asker_as_they_are() {
+async fn answers_of_the_client_arrive_unchanged() {
     let table = [
         (json!({"result": [1, null]}), json!([1, null])),
         (
@@ -540,7 +540,7 @@ async fn cancelling_answers_at_once_and_once() {
 }
 
 #[tokio::test]
-async fn a_cancelled_asker_does_not_mind_the_late_reply() {
+async fn a_late_answer_to_a_cancelled_task_is_ignored() {
     let mut session = Session::ready().await;
     session.request(1, "test/askForEver", Value::Null).await;
     let question = session.next().await["id"].clone();
@@ -551,7 +551,7 @@ async fn a_cancelled_asker_does_not_mind_the_late_reply() {
 }
 
 #[test]
-fn a_post_after_the_cancellation_must_not_leave() {
+fn no_post_is_sent_after_a_cancellation() {
     let context = RequestContext::default();
     assert!(!context.cancel(), "nothing has left");
     assert!(!context.post_left(), "too late to leave");

@@ -10,9 +10,14 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use support::client::{Client, RpcError, eventually};
 use support::local::{Local, Method, assert_same, check_integrity, serve};
+use support::standin::{Fault, StandIn};
+use support::world::{capabilities, pieces_os, refused, wait_live, window};
+use tempfile::TempDir;
 
 const C: &str = "c0000000-0000-4000-8000-000000000001";
 const D: &str = "c0000000-0000-4000-8000-000000000002";
@@ -419,14 +424,14 @@ async fn a_copy_is_restored_elsewhere_by_one_at_a_time() {
     let (attached, local) = serve(dir.path(), true).await;
     let entry = staged(&local, "Done", true).await;
     settle(&local, entry, "commit").await;
-    let take = format!("/pieces-lsp/trash/{entry}/take");
-    let seed = local.post(&take, Value::Null).await;
+    assert_eq!(settle(&local, entry, "take").await, 204);
+    let seed = local.get(&format!("/pieces-lsp/trash/{entry}")).await;
     assert_eq!(seed["name"], "Done");
     assert_eq!(seed["messages"][0]["fragment"], text("One"));
     assert_eq!(seed["assets"], json!({"iterable": [{"id": A}]}));
     assert_eq!(settle(&local, entry, "take").await, 503);
     assert_eq!(settle(&local, entry, "release").await, 204);
-    assert_eq!(settle(&local, entry, "take").await, 200);
+    assert_eq!(settle(&local, entry, "take").await, 204);
     let done = format!("/pieces-lsp/trash/{entry}/restored");
     local.post(&done, json!({"conversation": D})).await;
     attached.shutdown().await;
@@ -435,4 +440,369 @@ async fn a_copy_is_restored_elsewhere_by_one_at_a_time() {
     let ids = local.get("/pieces-lsp/restored").await;
     assert_eq!(ids, json!({"items": {C: D}}));
     attached.shutdown().await;
+}
+
+// From here on through the language server.
+
+const QUESTION: &str = "window/showMessageRequest";
+
+/// A language server on a stand-in for Pieces OS, with a data directory that stays.
+struct Desk {
+    client: Client,
+    standin: Arc<Mutex<StandIn>>,
+    dir: TempDir,
+}
+
+fn on_pieces_os(url: &str, dir: &Path) -> Client {
+    let spawn = pieces_os(url).arg("--data-dir").arg(dir);
+    let (mut client, _) = Client::connect(spawn, capabilities(), Value::Null);
+    wait_live(&mut client);
+    client
+}
+
+impl Desk {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let standin = StandIn::start();
+        Desk {
+            client: on_pieces_os(&standin.url(), &dir.path().join("store")),
+            standin: Arc::new(Mutex::new(standin)),
+            dir,
+        }
+    }
+
+    fn standin(&self) -> MutexGuard<'_, StandIn> {
+        self.standin.lock().unwrap()
+    }
+
+    fn run(&mut self, name: &str, argument: Value) -> Result<Value, RpcError> {
+        let command = format!("pieces.conversations.{name}");
+        self.client.command(&command, argument)
+    }
+
+    /// A conversation with these messages that the server knows; its id.
+    fn create(&mut self, name: &str, texts: &[&str]) -> String {
+        create(&mut self.client, name, texts)
+    }
+
+    fn delete(&mut self, id: &str) -> Result<Value, RpcError> {
+        self.run("delete", json!({"conversation": id, "confirm": false}))
+    }
+
+    fn trash(&mut self) -> Vec<(String, u64)> {
+        in_trash(&mut self.client)
+    }
+
+    fn until_gone(&mut self, id: &str) {
+        eventually("it is gone", || !ids(&mut self.client).contains(id));
+    }
+}
+
+fn create(client: &mut Client, name: &str, texts: &[&str]) -> String {
+    let message = |raw: &&str| json!({"role": "USER", "fragment": text(raw)});
+    let messages: Vec<_> = texts.iter().map(message).collect();
+    let seed = json!({"type": "COPILOT", "name": name, "messages": messages});
+    let argument = json!({"seededConversation": seed});
+    let made = client.command("pieces.conversations.create", argument);
+    made.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// Names and numbers of messages.
+fn in_trash(client: &mut Client) -> Vec<(String, u64)> {
+    let listed = client.command("pieces.conversations.trash", Value::Null);
+    let listed = listed.unwrap()["items"].as_array().unwrap().clone();
+    let told = |one: &Value| {
+        (
+            one["name"].as_str().unwrap().to_owned(),
+            one["messages"].as_u64().unwrap(),
+        )
+    };
+    listed.iter().map(told).collect()
+}
+
+fn ids(client: &mut Client) -> BTreeSet<String> {
+    let listed = client.command("pieces.conversations.list", json!({"limit": 1_000}));
+    let listed = listed.unwrap()["items"].as_array().unwrap().clone();
+    let id = |one: &Value| one["id"].as_str().unwrap().to_owned();
+    listed.iter().map(id).collect()
+}
+
+fn entry(name: &str, messages: u64) -> Vec<(String, u64)> {
+    vec![(name.to_owned(), messages)]
+}
+
+/// Another client's POST.
+fn post(local: &Local, path: &str, body: &Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let body = Method::Post(body.to_string());
+    let answer = runtime.block_on(local.try_send(body, path));
+    assert!(answer.unwrap().0 < 300, "{path}");
+}
+
+/// Agrees to every question, after `before`; what was asked.
+fn agreeing(
+    client: &mut Client,
+    mut before: impl FnMut() + Send + 'static,
+) -> std::sync::mpsc::Receiver<String> {
+    let (asked, questions) = std::sync::mpsc::channel();
+    client.answer(QUESTION, move |params| {
+        // Not every test wants to know.
+        let _ = asked.send(params["message"].as_str().unwrap().to_owned());
+        before();
+        Some(json!({"title": "Delete"}))
+    });
+    questions
+}
+
+#[test]
+fn what_two_delete_at_once_is_in_the_trash_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut client = window(dir.path());
+    let id = create(&mut client, "Precious", &["One"]);
+    let local = Local::of(dir.path()).unwrap();
+    let path = format!("/conversations/{id}/delete");
+    agreeing(&mut client, move || post(&local, &path, &Value::Null));
+    let delete = json!({"conversation": id});
+    let second = client.command("pieces.conversations.delete", delete);
+    refused(second, "not-found");
+    assert_eq!(in_trash(&mut client), entry("Precious", 1));
+    let argument = json!({"conversation": id});
+    let restored = client.command("pieces.conversations.restore", argument);
+    let expected = json!({"conversation": id, "name": "Precious"});
+    assert_eq!(restored, Ok(expected));
+    assert!(ids(&mut client).contains(&id), "listed at once");
+}
+
+#[test]
+fn what_comes_while_the_question_is_open_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut client = window(dir.path());
+    let mut desk = Desk::start();
+    let local = Local::of(dir.path()).unwrap();
+    let url = desk.standin().url();
+    for (client, service) in [
+        (&mut client, local),
+        (&mut desk.client, Local::new(&url, None)),
+    ] {
+        let id = create(client, "Talk", &["One"]);
+        let message =
+            json!({"role": "ASSISTANT", "conversation": {"id": id}, "fragment": text("Late")});
+        agreeing(client, move || post(&service, "/messages/create", &message));
+        let delete = json!({"conversation": id});
+        let deleted = client.command("pieces.conversations.delete", delete);
+        assert_eq!(deleted, Ok(json!({"deleted": true})));
+        assert_eq!(in_trash(client), entry("Talk", 2));
+    }
+}
+
+#[test]
+fn nothing_is_in_the_trash_when_the_service_goes_away() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    let standin = Arc::clone(&desk.standin);
+    agreeing(&mut desk.client, move || standin.lock().unwrap().refuse());
+    refused(desk.run("delete", json!({"conversation": id})), "offline");
+    desk.standin().heal();
+    wait_live(&mut desk.client);
+    assert_eq!(desk.trash(), []);
+    assert!(ids(&mut desk.client).contains(&id));
+}
+
+#[test]
+fn a_copy_of_what_was_not_deleted_is_dropped() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    // The offer to switch is not what this is about.
+    desk.client.refuse(QUESTION);
+    for status in [403, 404, 410, 503] {
+        let fault = Fault::Status(status, "No.");
+        desk.standin()
+            .fault("POST /conversations/{id}/delete", fault);
+        let error = desk.delete(&id).unwrap_err();
+        assert_eq!(error.data["status"], status, "{error:?}");
+        assert_eq!(desk.trash(), [], "{status}");
+    }
+    desk.standin().heal();
+    assert_eq!(desk.delete(&id), Ok(json!({"deleted": true})));
+    assert_eq!(desk.trash(), entry("Precious", 1));
+}
+
+#[test]
+fn what_may_have_been_deleted_is_listed_once_it_is_gone() {
+    let mut desk = Desk::start();
+    let route = "POST /conversations/{id}/delete";
+    let kept = desk.create("Kept", &["One"]);
+    desk.standin().fault(route, Fault::Status(500, "Failed."));
+    let error = desk.delete(&kept).unwrap_err();
+    assert_eq!(error.data["outcomeUnknown"], true);
+    assert_eq!(desk.trash(), []);
+    let gone = desk.create("Gone", &["One", "Two"]);
+    desk.standin().fault(route, Fault::LoseReply);
+    let error = desk.delete(&gone).unwrap_err();
+    assert_eq!(error.data["outcomeUnknown"], true);
+    desk.until_gone(&gone);
+    assert_eq!(desk.trash(), entry("Gone", 2));
+    // Another client deletes the first one after all: the copy is there.
+    desk.standin().delete(&kept);
+    desk.until_gone(&kept);
+    assert_eq!(desk.trash().len(), 2);
+    let restored = desk.run("restore", json!({"conversation": kept})).unwrap();
+    assert_eq!(restored["name"], "Kept");
+    assert_eq!(desk.trash(), entry("Gone", 2));
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_deleted_without_asking() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    let off = ["GET /conversation/{id}/messages", "GET /message/{id}"];
+    let deletes = |desk: &Desk| desk.standin().requests("POST /conversations/{id}/delete");
+    for (six, off) in [(true, vec![]), (false, off.to_vec())] {
+        desk.standin().with(|state| {
+            state.six_endpoints_only = six;
+            state.switched_off = off.iter().map(ToString::to_string).collect();
+        });
+        let error = refused(desk.delete(&id), "refused");
+        assert!(error.message.contains("trash"), "{error:?}");
+        let argument = json!({"conversation": id});
+        let mut answers = vec!["Cancel", "Delete"];
+        let (asked, questions) = std::sync::mpsc::channel();
+        desk.client.answer(QUESTION, move |params| {
+            asked
+                .send(params["message"].as_str().unwrap().to_owned())
+                .unwrap();
+            Some(json!({"title": answers.pop().unwrap()}))
+        });
+        let answer = desk.run("delete", argument);
+        assert_eq!(answer, Ok(json!({"deleted": false})));
+        let questions: Vec<_> = questions.try_iter().collect();
+        assert!(questions[0].contains("“Precious” with 1 message"));
+        assert!(questions[1].contains("trash"), "{questions:?}");
+    }
+    assert_eq!(deletes(&desk), 0);
+    let argument = json!({"conversation": id, "confirm": false, "force": true});
+    assert_eq!(desk.run("delete", argument), Ok(json!({"deleted": true})));
+    assert_eq!(desk.trash(), []);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_refuses_the_delete() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    // In the way of the data directory.
+    std::fs::write(desk.dir.path().join("store"), "").unwrap();
+    let error = refused(desk.delete(&id), "refused");
+    assert!(error.message.contains("trash"), "{error:?}");
+    assert!(ids(&mut desk.client).contains(&id));
+    std::fs::remove_file(desk.dir.path().join("store")).unwrap();
+    assert_eq!(desk.delete(&id), Ok(json!({"deleted": true})));
+    assert_eq!(desk.trash(), entry("Precious", 1));
+}
+
+#[test]
+fn a_delete_that_is_cancelled_before_it_leaves_keeps_nothing() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    desk.standin()
+        .fault("GET /conversation/{id}/messages", Fault::HoldReply);
+    let params = json!({"command": "pieces.conversations.delete",
+        "arguments": [{"conversation": id, "confirm": false}]});
+    let request = desk.client.send_request("workspace/executeCommand", params);
+    desk.standin()
+        .wait_until("the read", |state| state.held_replies() == 1);
+    desk.client.cancel(request);
+    let error = desk.client.response(request).unwrap_err();
+    assert_eq!(error.code, -32800);
+    desk.standin().release_replies();
+    assert_eq!(desk.trash(), []);
+    assert_eq!(
+        desk.standin().requests("POST /conversations/{id}/delete"),
+        0
+    );
+}
+
+#[test]
+fn links_to_what_was_restored_on_pieces_os_work_after_a_restart() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    desk.delete(&id).unwrap();
+    let restored = desk.run("restore", json!({"conversation": id})).unwrap();
+    let new = restored["conversation"].as_str().unwrap().to_owned();
+    assert_ne!(new, id);
+    let url = desk.standin().url();
+    desk.client.finish();
+    let mut client = on_pieces_os(&url, &desk.dir.path().join("store"));
+    client.allow("textDocument/publishDiagnostics");
+    let note = "file:///note.md";
+    let link = |id: &str| format!("pieces-conversation:/{id}.md");
+    let document = json!({"uri": note, "languageId": "markdown", "version": 1, "text": format!("[]({})", link(&id))});
+    client.notify("textDocument/didOpen", json!({ "textDocument": document }));
+    let at = json!({"line": 0, "character": 9});
+    let params = json!({"textDocument": {"uri": note}, "range": {"start": at, "end": at},
+        "context": {"diagnostics": [], "only": ["quickfix"]}});
+    let mut fixes = Value::Null;
+    eventually("the fix", || {
+        let request = client.request("textDocument/codeAction", params.clone());
+        fixes = request.unwrap();
+        fixes[0]["edit"]["changes"][note][0]["newText"] == link(&new)
+    });
+    // A second restore finds the first.
+    let argument = json!({"conversation": id});
+    refused(
+        client.command("pieces.conversations.restore", argument),
+        "not-found",
+    );
+}
+
+#[test]
+fn two_windows_restore_on_pieces_os_once() {
+    let mut desk = Desk::start();
+    let id = desk.create("Precious", &["One"]);
+    desk.delete(&id).unwrap();
+    let url = desk.standin().url();
+    let mut second = on_pieces_os(&url, &desk.dir.path().join("store"));
+    let route = "POST /conversations/create";
+    desk.standin().fault(route, Fault::HoldReply);
+    let params =
+        json!({"command": "pieces.conversations.restore", "arguments": [{"conversation": id}]});
+    let first = desk
+        .client
+        .send_request("workspace/executeCommand", params.clone());
+    desk.standin()
+        .wait_until("the create", |state| state.held_replies() == 1);
+    let other = second.request("workspace/executeCommand", params);
+    refused(other, "refused");
+    desk.standin().release_replies();
+    let restored = desk.client.response(first).unwrap();
+    assert_eq!(restored["name"], "Precious");
+    // One for the test itself.
+    assert_eq!(desk.standin().requests(route), 2);
+    assert_eq!(desk.trash(), []);
+}
+
+#[test]
+fn the_old_trash_is_told_of_and_restored_on_pieces_os() {
+    let mut desk = Desk::start();
+    let store = desk.dir.path().join("store");
+    let old = store.join("trash");
+    std::fs::create_dir_all(&old).unwrap();
+    old_file(&old, 1, "First");
+    let broken = format!("{:020}-{D}.json", 5);
+    std::fs::write(old.join(broken), "{").unwrap();
+    desk.client.allow("window/showMessage");
+    for _ in 0..2 {
+        assert_eq!(desk.trash(), entry("First", 2));
+    }
+    let told = desk.client.drain("window/showMessage");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let restored = desk.run("restore", json!({"conversation": C})).unwrap();
+    let id = restored["conversation"].as_str().unwrap().to_owned();
+    let messages = desk.standin().with(|state| {
+        let all = state.messages.values();
+        all.filter(|one| one["conversation"]["id"] == id).count()
+    });
+    assert_eq!(messages, 2);
 }

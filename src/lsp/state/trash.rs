@@ -1,0 +1,308 @@
+//! The trash: it is in the store of the local service, whatever the backend.
+
+use crate::lsp::limits::{STOP_TIMEOUT, TRASH_TIMEOUT};
+use crate::pieces::{Client, Error};
+use crate::service::{self, Attached, Options, Role};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// The local service, attached to for its trash while Pieces OS is in use.
+#[derive(Debug, Default)]
+pub(crate) struct TrashService {
+    /// Kept while this process serves it, and asked for anew while another one does.
+    attached: Mutex<Option<Attached>>,
+}
+
+/// The trash of a store.
+#[derive(Clone)]
+pub(crate) struct Trash(Client);
+
+/// An entry of the trash.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub entry: i64,
+    pub conversation: Uuid,
+    pub name: String,
+    /// Microseconds since the Unix epoch.
+    pub deleted: i64,
+    pub messages: u64,
+    /// The service that it is a copy of; empty if the store is where it was.
+    pub origin: String,
+    /// Whether it was deleted is not known.
+    pub staged: bool,
+    /// The store has a conversation with this id.
+    pub exists: bool,
+}
+
+/// What a list of the trash says.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// Deleted last first.
+    pub entries: Vec<Entry>,
+    /// Files of an older version that cannot be read.
+    pub unreadable: u64,
+}
+
+impl TrashService {
+    /// Attaches to the local service of `data_dir`, serving it if nobody does.
+    ///
+    /// # Errors
+    /// `offline` with the reason.
+    pub async fn attach(&self, data_dir: PathBuf) -> Result<Trash, Error> {
+        let attaching = async {
+            let mut held = self.attached.lock().await;
+            let serves = |one: &Attached| one.role == Role::Serving && !one.is_over();
+            if !held.as_ref().is_some_and(serves) {
+                if let Some(before) = held.take() {
+                    // Lets go of a store that it could not go on serving.
+                    before.shutdown().await;
+                }
+                let options = Options {
+                    data_dir,
+                    port: 0,
+                    token: true,
+                };
+                let found = service::attach(&options).await;
+                let found = found.map_err(|error| Error::offline(error.to_string()))?;
+                if let Some(notice) = &found.notice {
+                    tracing::warn!("{notice}");
+                }
+                *held = Some(found);
+            }
+            match held.as_ref() {
+                Some(attached) => attached.client().map(Trash),
+                None => Err(Error::offline("The local service did not start.")),
+            }
+        };
+        let attached = timeout(TRASH_TIMEOUT, attaching).await;
+        attached.unwrap_or_else(|_| Err(Error::offline("The local service did not start in time.")))
+    }
+
+    /// Ends the local service if this process serves it.
+    pub async fn shutdown(&self) {
+        let stopping = async {
+            if let Some(attached) = self.attached.lock().await.take() {
+                attached.shutdown().await;
+            }
+        };
+        let _ = timeout(STOP_TIMEOUT, stopping).await;
+    }
+}
+
+impl Trash {
+    /// The trash of the local service that `client` speaks to.
+    pub fn of(client: Client) -> Self {
+        Trash(client)
+    }
+
+    /// # Errors
+    /// `not-found` where the service is of an older version, which has none.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.0.get_value("/pieces-lsp/restored").await.map(drop)
+    }
+
+    /// Everything that is in it. The caller knows which of it still exists elsewhere.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub async fn list(&self) -> Result<Listed, Error> {
+        let body = self.0.get_bytes("/pieces-lsp/trash").await?;
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let entry = |item: &Value| {
+            let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            Some(Entry {
+                entry: item["entry"].as_i64()?,
+                conversation: Uuid::parse_str(item["conversation"].as_str()?).ok()?,
+                name: text("name"),
+                deleted: item["deleted"].as_i64()?,
+                messages: item["messages"].as_u64()?,
+                origin: text("origin"),
+                staged: item["staged"] == true,
+                exists: item["exists"] == true,
+            })
+        };
+        let items = answer["items"].as_array().into_iter().flatten();
+        Ok(Listed {
+            entries: items.filter_map(entry).collect(),
+            unreadable: answer["unreadable"].as_u64().unwrap_or_default(),
+        })
+    }
+
+    /// Stages the copy of a conversation: `objects` are JSON texts as for an import, the conversation first.
+    ///
+    /// # Errors
+    /// Those of the service; then nothing is left of it.
+    pub async fn stage(&self, origin: &str, objects: &[String]) -> Result<Staged, Error> {
+        let mut batches = batches(objects).peekable();
+        let first = batches.next().unwrap_or_default();
+        let whole = batches.peek().is_none();
+        let origin = Value::from(origin);
+        let body = format!("{{\"origin\":{origin},\"whole\":{whole},\"objects\":[{first}]}}");
+        let begun = self.0.post_bytes("/pieces-lsp/trash", body.into_bytes());
+        let Some(entry) = begun.await?["entry"].as_i64() else {
+            return Err(Error::offline("The local service has no trash."));
+        };
+        let staged = Staged {
+            trash: self.clone(),
+            entry,
+            settled: false,
+        };
+        while let Some(batch) = batches.next() {
+            let whole = batches.peek().is_none();
+            let body = format!("{{\"whole\":{whole},\"objects\":[{batch}]}}");
+            self.post(entry, "add", body).await?;
+        }
+        Ok(staged)
+    }
+
+    /// Claims an entry and answers with the `SeededConversation` that makes it again. Others are refused (503)
+    /// until it is released or restored, for 90 seconds at most.
+    ///
+    /// # Errors
+    /// Those of the service; `not-found` when it has been restored meanwhile.
+    pub async fn take(&self, entry: i64) -> Result<Value, Error> {
+        self.post(entry, "take", String::new()).await?;
+        let seed = self
+            .0
+            .get_bytes(&format!("/pieces-lsp/trash/{entry}"))
+            .await;
+        let seed = seed.map(|seed| serde_json::from_slice(&seed).unwrap_or_default());
+        if seed.is_err() {
+            self.release(entry).await;
+        }
+        seed
+    }
+
+    pub async fn release(&self, entry: i64) {
+        // Best effort: the claim ends by itself.
+        let _ = self.post(entry, "release", String::new()).await;
+    }
+
+    /// Records under which id a conversation was restored elsewhere, and forgets its copies.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub async fn restored(&self, entry: i64, new: Uuid) -> Result<(), Error> {
+        let body = json!({ "conversation": new }).to_string();
+        self.post(entry, "restored", body).await
+    }
+
+    /// The conversation was deleted.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub async fn commit(&self, entry: i64) -> Result<(), Error> {
+        self.post(entry, "commit", String::new()).await
+    }
+
+    /// The copy is not needed.
+    pub async fn discard(&self, entry: i64) {
+        // Best effort: what stays is not listed while its conversation exists.
+        let _ = self.post(entry, "drop", String::new()).await;
+    }
+
+    /// Moves a conversation of this store back; its name.
+    ///
+    /// # Errors
+    /// Those of the service; `not-found` when it is not in the trash.
+    pub async fn restore_here(&self, conversation: Uuid) -> Result<String, Error> {
+        let path = format!("/pieces-lsp/restore/{conversation}");
+        let answer = self.0.post_bytes(&path, Vec::new()).await?;
+        Ok(answer["name"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn post(&self, entry: i64, what: &str, body: String) -> Result<(), Error> {
+        let path = format!("/pieces-lsp/trash/{entry}/{what}");
+        self.0.post_bytes(&path, body.into_bytes()).await.map(drop)
+    }
+}
+
+/// The objects, comma-separated, in batches of about a quarter of the largest body.
+fn batches(objects: &[String]) -> impl Iterator<Item = String> {
+    const BATCH: usize = 8 << 20;
+    let mut rest = objects;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|one| {
+            bytes += one.len();
+            bytes <= BATCH
+        });
+        let count = fits.count().max(1).min(rest.len());
+        let (batch, others) = rest.split_at(count);
+        rest = others;
+        (count > 0).then(|| batch.join(","))
+    })
+}
+
+/// A copy of a conversation that is about to be deleted. Dropped unsettled, it is discarded: nothing has left.
+pub(crate) struct Staged {
+    trash: Trash,
+    entry: i64,
+    settled: bool,
+}
+
+impl Staged {
+    /// The conversation was deleted. If that cannot be recorded, the copy is listed once the conversation is
+    /// seen to be gone.
+    pub async fn commit(mut self) {
+        self.settled = true;
+        if let Err(error) = self.trash.commit(self.entry).await {
+            tracing::warn!(%error, "a copy in the trash stays staged");
+        }
+    }
+
+    /// The conversation was not deleted.
+    pub async fn discard(mut self) {
+        self.settled = true;
+        self.trash.discard(self.entry).await;
+    }
+
+    /// Whether the conversation was deleted is not known.
+    pub fn leave(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.settled
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (trash, entry) = (self.trash.clone(), self.entry);
+            runtime.spawn(async move { trash.discard(entry).await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_every_object_once_and_in_order() {
+        let large = "x".repeat(9 << 20);
+        let small = |text: &str| text.to_owned();
+        for (objects, sizes) in [
+            (vec![], vec![]),
+            (vec![small("1"), small("2")], vec![3]),
+            (
+                vec![
+                    small("1"),
+                    large.clone(),
+                    large.clone(),
+                    small("2"),
+                    small("3"),
+                ],
+                vec![1, 9 << 20, 9 << 20, 3],
+            ),
+        ] {
+            let found: Vec<_> = batches(&objects).collect();
+            let lengths: Vec<_> = found.iter().map(String::len).collect();
+            assert_eq!(lengths, sizes);
+            assert!(found.join(",") == objects.join(","));
+        }
+    }
+}
