@@ -9,6 +9,7 @@ pub mod cli;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod index;
+pub mod json;
 pub mod lsp;
 pub mod markdown;
 pub mod memory;

@@ -635,14 +635,29 @@ async fn a_source_that_is_not_one_is_named() {
     assert!(refused(account.origin()).await.contains("sign in"));
     account.standin.fault("*", Fault::Status(593, "Update."));
     assert!(refused(account.origin()).await.contains("update it"));
-    for path in ["/nowhere/at/all.jsonl", "Cargo.toml"] {
-        assert!(
-            refused(Origin::File(path.into()))
-                .await
-                .contains(EXPORTED_FILE),
-            "{path}"
-        );
+    let empty = dir();
+    std::fs::write(empty.path().join("empty.jsonl"), "").unwrap();
+    for (path, why) in [
+        (Path::new("/nowhere/at/all.jsonl"), "does not exist"),
+        (Path::new("Cargo.toml"), "was not written by"),
+        (empty.path(), "is a directory without"),
+        (&empty.path().join("empty.jsonl"), "is empty"),
+        #[cfg(unix)]
+        (Path::new("/dev/null"), "not a regular file"),
+    ] {
+        let error = refused(Origin::File(path.into())).await;
+        assert!(error.contains(EXPORTED_FILE), "{error}");
+        assert!(error.contains(why), "{error}");
     }
+    // Nobody listens on a port that was just given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let error = refused(url(&address)).await;
+    assert!(
+        error.contains("not running at") && error.contains("--from"),
+        "{error}"
+    );
     for (text, allow_remote, expected) in [
         (None, false, Ok(Origin::PiecesOs)),
         (
@@ -654,6 +669,19 @@ async fn a_source_that_is_not_one_is_named() {
         (Some("https://127.0.0.1"), true, Err(())),
         (Some("ftp://127.0.0.1"), true, Err(())),
         (Some("out"), false, Ok(Origin::File("out".into()))),
+        (
+            Some("127.0.0.1:39300"),
+            false,
+            Ok(url("http://127.0.0.1:39300")),
+        ),
+        (
+            Some("localhost:39300/"),
+            false,
+            Ok(url("http://localhost:39300")),
+        ),
+        (Some("example.org:80"), false, Err(())),
+        (Some("a/b:80"), false, Ok(Origin::File("a/b:80".into()))),
+        (Some("C:\\x"), false, Ok(Origin::File("C:\\x".into()))),
         (
             Some("file:///tmp/a%20b"),
             false,
@@ -820,6 +848,28 @@ async fn an_export_shows_one_moment_of_a_busy_store() {
         }
         assert!(owed.values().all(|owed| *owed == 0), "{owed:?}");
     }
+    attached.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_objects_come_back_and_are_written_once() {
+    let (a, out, b) = (dir(), dir(), dir());
+    let (attached, source) = serve(a.path(), true).await;
+    // As JSON it is twice as long; the service takes bodies of 32 MiB.
+    let text = "\"".repeat(6 << 20);
+    let asset = json!({"type": "SEEDED_ASSET", "asset": {"metadata": {"name": "f"}, "format": {"fragment": {"string": {"raw": text}}}}});
+    source.post("/assets/create", asset).await;
+    fill(&source, 40).await;
+    let expected = source.everything().await;
+    let target = out.path().join("x");
+    export(a.path(), &target).await.unwrap();
+    let file = std::fs::metadata(target.join(EXPORTED_FILE)).unwrap().len();
+    assert!(file < 13 << 20, "{file}");
+    attached.shutdown().await;
+    let report = import(Origin::File(target), b.path()).await;
+    assert_eq!(report.counts.unreadable, 0, "{report:?}");
+    let (attached, local) = serve(b.path(), true).await;
+    assert_same(&local.everything().await, &expected);
     attached.shutdown().await;
 }
 
@@ -1092,4 +1142,162 @@ fn the_commands_say_what_they_did() {
     let (code, _, stderr) = run(&["import", "--from", "http://127.0.0.1:9"], here.path());
     assert_eq!(code, Some(1));
     assert!(stderr.contains("not running"), "{stderr}");
+}
+
+/// One way for a conversation to come in: what becomes of its name, and of `updated` in microseconds.
+type Read = (String, i64);
+
+/// `{"id": …}` with these fields, as bytes that may be no JSON Rust can hold.
+fn raw_conversation(name: &[u8], updated: &str) -> Vec<u8> {
+    let times = format!(
+        "\"created\":{{\"value\":\"1990-01-01T00:00:00Z\"}},\"updated\":{{\"value\":\"{updated}\"}}"
+    );
+    [
+        b"{\"id\":\"0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10\",\"type\":\"COPILOT\",\"score\":{\"manual\":1e999},\"name\":\"",
+        name,
+        b"\",",
+        times.as_bytes(),
+        b"}",
+    ]
+    .concat()
+}
+
+fn enclosed(before: &str, one: &[u8], after: &str) -> Vec<u8> {
+    [
+        "\u{feff}".as_bytes(),
+        before.as_bytes(),
+        one,
+        after.as_bytes(),
+    ]
+    .concat()
+}
+
+/// A service that knows one conversation and says it in these bytes.
+async fn raw_service(one: Vec<u8>) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(socket.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split([' ', '?']).nth(1).unwrap();
+            let (status, body) = match path {
+                "/conversations" => ("200 OK", enclosed("{\"iterable\":[", &one, "]}")),
+                _ if path.starts_with("/conversation/") && path.matches('/').count() == 2 => {
+                    ("200 OK", enclosed("", &one, ""))
+                }
+                _ => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            socket.write_all(&body).await.unwrap();
+        }
+    });
+    url
+}
+
+async fn stored(local: &Local) -> Read {
+    let conversation = local
+        .get("/conversation/0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10")
+        .await;
+    let updated = conversation["updated"]["value"].as_str().unwrap();
+    (
+        conversation["name"].as_str().unwrap().to_owned(),
+        pieces_lsp::json::time::parse(updated).unwrap(),
+    )
+}
+
+async fn every_way_in(one: &[u8]) -> Vec<(&'static str, Read)> {
+    let mut read = Vec::new();
+    for (way, path, body) in [
+        ("a seed", "/conversations/create", enclosed("", one, "")),
+        (
+            "the import route",
+            "/pieces-lsp/import",
+            enclosed("{\"objects\":[{\"conversation\":", one, "}]}"),
+        ),
+    ] {
+        let here = dir();
+        let (attached, local) = serve(here.path(), false).await;
+        let request = reqwest::Client::new().post(format!("{}{path}", attached.url));
+        let answer = request.body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{way}");
+        read.push((way, stored(&local).await));
+        attached.shutdown().await;
+    }
+    let (here, file) = (dir(), dir());
+    let file = file.path().join("backup.jsonl");
+    let lines = enclosed(
+        "{\"export\":{\"format\":1}}\r\n{\"conversation\":",
+        one,
+        "}\r\n{\"end\":{\"objects\":1}}\r\n",
+    );
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, lines).unwrap();
+    let service = raw_service(one.to_vec()).await;
+    for (way, from) in [("a backup", Origin::File(file)), ("a copy", url(&service))] {
+        let here = here.path().join(way);
+        import(from, &here).await;
+        let (attached, local) = serve(&here, true).await;
+        read.push((way, stored(&local).await));
+        attached.shutdown().await;
+    }
+    let base = BaseUrl::parse(&service, false).unwrap();
+    let client = pieces_lsp::pieces::Client::new(base, None).unwrap();
+    let (listed, _) = client
+        .list(Vec::new(), |all, one| all.push(one.into_owned()))
+        .await
+        .unwrap();
+    let single = client.conversation(listed[0].id).await.unwrap();
+    for (way, one) in [("the list", &listed[0]), ("one object", &single)] {
+        let name = one.name.as_deref().unwrap().to_owned();
+        read.push((way, (name, one.updated.unwrap())));
+    }
+    read
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn awkward_input_is_read_alike_on_every_way_in() {
+    let july = 1_721_232_000_000_000;
+    for (name, updated, expected) in [
+        (&b"plain"[..], "2024-07-17T16:00:00Z", ("plain", july)),
+        (
+            b"half \\ud83d",
+            "2024-07-17T16:00:00",
+            ("half \u{fffd}", july),
+        ),
+        (
+            b"\\ude00\\ud83d\\ude00",
+            "2024-07-17T18:00:00+02:00",
+            ("\u{fffd}\u{1f600}", july),
+        ),
+        (
+            b"cut \xf0\x9f",
+            "2024-07-17T16:00:00.1234567890Z",
+            ("cut \u{fffd}", july + 123_456),
+        ),
+        (
+            b"\\\\ud83d",
+            "2024-07-17 16:00:00.12345678901234567890",
+            ("\\ud83d", july + 123_456),
+        ),
+        (
+            b"\xef\xbb\xbfx",
+            "9999-12-31T23:59:59.999999Z",
+            ("\u{feff}x", 253_402_300_799_999_999),
+        ),
+    ] {
+        let one = raw_conversation(name, updated);
+        for (way, (name, at)) in every_way_in(&one).await {
+            assert_eq!((name.as_str(), at), expected, "by {way}: {updated}");
+        }
+    }
 }

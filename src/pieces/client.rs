@@ -20,6 +20,7 @@ use super::loopback::BaseUrl;
 use super::outcome::Call;
 use super::stream::{IdentifierStream, Watched};
 use super::wire::{self, Anchor, Conversation};
+use crate::json;
 
 /// One Pieces service at one base URL. Cheap to clone; clones share connections and limits.
 ///
@@ -183,7 +184,7 @@ impl Client {
         let body = self
             .post("/connect", Some(&application), limits::POST)
             .await?;
-        let mut context: serde_json::Value = self.decode(self.posted(), wire::from_slice(&body))?;
+        let mut context: serde_json::Value = self.decode(self.posted(), json::from_slice(&body))?;
         match context.get_mut("application").map(serde_json::Value::take) {
             Some(application @ serde_json::Value::Object(_)) => Ok(application),
             _ => Err(self.posted().protocol("no application")),
@@ -194,7 +195,7 @@ impl Client {
     pub async fn identifiers(&self) -> Result<Box<RawValue>, Error> {
         let body = self.get("/conversations/identifiers", COLLECTION).await?;
         self.listed(wire::identifiers(&body, true))?;
-        self.decode(self.call(), serde_json::from_slice(&body))
+        self.decode(self.call(), json::from_slice(&body))
     }
 
     /// `GET /conversations/identifiers`: the ids of all conversations that exist, each once.
@@ -213,7 +214,7 @@ impl Client {
             )
             .await?;
         self.listed(wire::identifiers(&body, true))?;
-        self.decode(self.call(), serde_json::from_slice(&body))
+        self.decode(self.call(), json::from_slice(&body))
     }
 
     /// `GET /conversations?transferables=false`, read while it arrives: every readable conversation
@@ -304,7 +305,7 @@ impl Client {
         let path = with_transferables(&format!("/conversation/{id}"), Some(transferables));
         let body = self.get(&path, SMALL).await?;
         self.object(self.call(), wire::object_id(&body))?;
-        self.decode(self.call(), wire::from_slice(&body))
+        self.decode(self.call(), json::from_slice(&body))
     }
 
     /// `POST /conversations/create` with a `SeededConversation`: the conversation, all of it and read.
@@ -317,7 +318,7 @@ impl Client {
         let body = self.post(&path, Some(seed), limits::POST).await?;
         let conversation = self.object(self.posted(), wire::conversation(&body))?;
         Ok((
-            self.decode(self.posted(), wire::from_slice(&body))?,
+            self.decode(self.posted(), json::from_slice(&body))?,
             conversation,
         ))
     }

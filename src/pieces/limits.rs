@@ -14,6 +14,8 @@ pub(super) const COLLECTION_IDLE: Duration = Duration::from_secs(30);
 pub(super) const COLLECTION_TOTAL: Duration = Duration::from_secs(600);
 /// A write that touches the database and no model.
 pub(super) const POST: Duration = Duration::from_secs(30);
+/// An import: one transaction of up to 256 MiB.
+pub(super) const IMPORT: Duration = Duration::from_secs(90);
 /// `create/from_asset` may summarise with a model on the user's CPU.
 pub(super) const FROM_ASSET: Duration = Duration::from_secs(120);
 /// One object with all its content: a saved file may be megabytes.

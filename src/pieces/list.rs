@@ -1,7 +1,7 @@
 //! Reads a list of conversations while it arrives.
 //!
-//! The body is never held: each item is deserialized straight from the chunk it came in, and only
-//! an item that straddles two chunks is copied. What surrounds the items is skipped byte by byte.
+//! The body is never held: each item is deserialized straight from the chunk it came in, and only an item that
+//! straddles two chunks is copied. Everything around the items is skipped byte by byte.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
@@ -10,9 +10,10 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::limits;
-use super::wire::{Conversation, FastReader, Readable, repair};
+use super::wire::{Conversation, Readable};
+use crate::json::{repair, without_bom};
 
-/// Why a list cannot be read any further. Never contains any of it.
+/// Why a list cannot be read any further. Never contains content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) &'static str);
 
@@ -24,11 +25,10 @@ const TOO_LARGE: Unreadable = Unreadable("one conversation is too large");
 /// An incremental parser of `{…, "iterable": [conversation, …], …}`.
 pub(super) struct ListParser<F> {
     add: F,
-    fast: FastReader,
     state: State,
-    /// The start of something that did not fit into its chunk.
+    /// The start of a token or item that continues in the next chunk.
     carry: Vec<u8>,
-    /// Trying again before `carry` is this long would make a huge item cost quadratic time.
+    /// Length of `carry` at which to parse again; any sooner, and a huge item would take quadratic time.
     retry_at: usize,
     seen: bool,
     accepted: usize,
@@ -37,6 +37,8 @@ pub(super) struct ListParser<F> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Before an optional byte order mark.
+    Begin,
     /// Before `{`.
     Start,
     /// Before a key or `}`.
@@ -45,7 +47,7 @@ enum State {
     Colon { iterable: bool },
     /// Before a value.
     Value { iterable: bool },
-    /// Inside a value nobody needs.
+    /// Inside a value that is not needed.
     Skip(Skip),
     /// After a value: before `,` or `}`.
     Next,
@@ -57,7 +59,7 @@ enum State {
     End,
 }
 
-/// Where in a skipped value we are.
+/// Position within a skipped value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Skip {
     depth: u64,
@@ -65,11 +67,11 @@ struct Skip {
     escaped: bool,
 }
 
-/// What one look at the buffer came to.
+/// Result of one step.
 enum Progress {
-    /// This many bytes are done with.
+    /// This many bytes were consumed.
     Consumed(usize),
-    /// What starts here is not complete.
+    /// The token or item at the start of the buffer is not complete.
     Incomplete,
 }
 
@@ -78,8 +80,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     pub(super) fn new(add: F) -> Self {
         ListParser {
             add,
-            fast: FastReader::default(),
-            state: State::Start,
+            state: State::Begin,
             carry: Vec::new(),
             retry_at: 0,
             seen: false,
@@ -91,7 +92,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     /// The next bytes of the body.
     pub(super) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
         while !self.carry.is_empty() && !chunk.is_empty() {
-            // Complete what was cut; what follows it is read from the chunk itself again.
+            // Complete what was cut, then go on in the chunk itself.
             let had = self.carry.len();
             let take = chunk.len().min(had.max(4096));
             self.carry.extend_from_slice(&chunk[..take]);
@@ -122,7 +123,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         Ok(())
     }
 
-    /// The body is over: how many items were accepted and rejected.
+    /// Ends the list: how many items were accepted and rejected.
     pub(super) fn finish(mut self) -> Result<(usize, usize), Unreadable> {
         let carry = std::mem::take(&mut self.carry);
         self.run(&carry, usize::MAX)?;
@@ -133,11 +134,11 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// Reads on until `enough` bytes are done with or what is left of the buffer is incomplete.
+    /// Reads until `enough` bytes are consumed or the rest of the buffer is incomplete.
     fn run(&mut self, buffer: &[u8], enough: usize) -> Result<usize, Unreadable> {
         let mut at = 0;
         while at < enough {
-            if !matches!(self.state, State::Skip(_)) {
+            if !matches!(self.state, State::Skip(_) | State::Begin) {
                 at += buffer[at..]
                     .iter()
                     .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
@@ -157,6 +158,11 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     /// One token, item or skipped stretch at the start of `rest`, which is not empty and not blank.
     fn step(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
         match (self.state, rest[0]) {
+            (State::Begin, 0xef) if rest.len() < 3 => return Ok(Progress::Incomplete),
+            (State::Begin, _) => {
+                self.state = State::Start;
+                return Ok(Progress::Consumed(rest.len() - without_bom(rest).len()));
+            }
             (State::Start, b'{') => self.state = State::Key { first: true },
             (State::Start, b'[' | b'"') => return Err(NOT_A_LIST),
             (State::Key { first: true } | State::Next, b'}') => self.state = State::End,
@@ -202,10 +208,6 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     fn item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
-        if let Some((item, end)) = self.fast.read(rest) {
-            self.take(Some(item));
-            return Ok(Progress::Consumed(end));
-        }
         let mut items =
             serde_json::Deserializer::from_slice(rest).into_iter::<Readable<Conversation<'_>>>();
         match items.next() {
@@ -223,7 +225,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// An item that is broken JSON, or JSON with a string that is not Unicode or too great a number.
+    /// An item that serde refused: JSON in need of repair, or no JSON.
     fn odd_item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
         let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         match items.next() {
@@ -237,7 +239,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
                 );
                 Ok(Progress::Consumed(end))
             }
-            // serde_json does not say "end of input" for a number it skips and that is cut here.
+            // serde_json does not report "end of input" for a skipped number that is cut here.
             Some(Err(error))
                 if error.classify() != Category::Eof
                     && !matches!(rest.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E')) =>
@@ -259,7 +261,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// Skips as much as there is: `indices` can be as long as the list and need not be kept.
+    /// Skips as much as has arrived: `indices` can be as long as the list and need not be kept.
     fn skip(&mut self, mut skip: Skip, rest: &[u8]) -> Result<Progress, Unreadable> {
         for (at, &byte) in rest.iter().enumerate() {
             match byte {
@@ -320,6 +322,8 @@ mod tests {
         let table: &[Row] = &[
             ("{'iterable':[]}", Ok((&[], 0))),
             (" \r\n\t{ 'iterable' : [ ] } \n", Ok((&[], 0))),
+            ("\u{feff}{'iterable':[{'id':'#1'}]}", Ok((&[1], 0))),
+            ("\u{feff}\u{feff}{'iterable':[]}", Err(SYNTAX)),
             ("{'iterable':[{'id':'#1'}]}", Ok((&[1], 0))),
             ("{'iterable':[{'id':'#1'} , {'id':'#2'}]}", Ok((&[1, 2], 0))),
             // Around it.

@@ -6,7 +6,8 @@ pub(crate) mod check;
 use super::client::{COLLECTION, Client, SMALL};
 use super::error::{Error, Kind};
 use super::limits;
-use super::wire::{self, parse_micros};
+use crate::json::plural::live_ids;
+use crate::json::{self, time};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -87,7 +88,7 @@ impl Client {
     pub async fn transcript(&self, id: Uuid) -> Result<Transcript, Error> {
         let reading = async {
             let conversation = self.conversation_raw(id, false).await?;
-            let ids = wire::member_ids(&conversation["messages"]);
+            let ids = live_ids(&conversation["messages"]);
             let mut messages = match ids.is_empty() {
                 true => HashMap::new(),
                 false => self.messages_of(id).await.unwrap_or_default(),
@@ -127,7 +128,7 @@ impl Client {
     async fn messages_of(&self, id: Uuid) -> Result<HashMap<Uuid, Message>, Error> {
         let path = format!("/conversation/{id}/messages?transferables=true");
         let body = self.get(&path, COLLECTION).await?;
-        let answer: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let answer: Value = self.decode(self.call(), json::from_slice(&body))?;
         let all = answer["iterable"].as_array().into_iter().flatten();
         Ok(all
             .filter_map(|raw| read_message(raw.clone()))
@@ -142,7 +143,7 @@ impl Client {
     pub async fn message(&self, id: Uuid) -> Result<Message, Error> {
         let path = format!("/message/{id}?transferables=true");
         let body = self.get(&path, SMALL).await?;
-        let raw: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let raw: Value = self.decode(self.call(), json::from_slice(&body))?;
         read_message(raw).ok_or_else(|| self.call().protocol("an object without an id"))
     }
 
@@ -153,7 +154,7 @@ impl Client {
     pub async fn asset_text(&self, id: Uuid) -> Result<AssetText, Error> {
         let path = format!("/asset/{id}?transferables=true");
         let body = self.get(&path, SMALL).await?;
-        let asset: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let asset: Value = self.decode(self.call(), json::from_slice(&body))?;
         let string = |value: &Value| value.as_str().map(str::to_owned);
         let places = [
             "/original/reference/fragment/string/raw",
@@ -178,7 +179,7 @@ impl Client {
     pub async fn asset_name(&self, id: Uuid) -> Result<Option<String>, Error> {
         let path = format!("/asset/{id}?transferables=false");
         let body = self.get(&path, SMALL).await?;
-        let asset: Value = self.decode(self.call(), wire::from_slice(&body))?;
+        let asset: Value = self.decode(self.call(), json::from_slice(&body))?;
         Ok(asset["name"].as_str().map(str::to_owned))
     }
 
@@ -212,7 +213,7 @@ impl Client {
             json!({"engines": {"iterable": [{"query": query, "full_text": {"exact": false}}]}});
         let body = self.post(path, Some(&input), limits::SMALL_GET).await;
         let body = body.map_err(Error::repeatable)?;
-        self.decode(self.call(), wire::from_slice(&body))
+        self.decode(self.call(), json::from_slice(&body))
     }
 }
 
@@ -220,7 +221,7 @@ fn read_hit(hit: &Value) -> Option<SearchHit> {
     let id = |value: &Value| value.as_str().and_then(|text| Uuid::parse_str(text).ok());
     Some(SearchHit {
         conversation: id(&hit["identifier"]).or_else(|| id(&hit["conversation"]["id"]))?,
-        messages: wire::member_ids(&hit["messages"]),
+        messages: live_ids(&hit["messages"]),
     })
 }
 
@@ -234,7 +235,7 @@ fn read_message(raw: Value) -> Option<Message> {
             "SYSTEM" => Role::System,
             other => Role::Other(other.to_owned()),
         },
-        created: raw["created"]["value"].as_str().and_then(parse_micros),
+        created: raw["created"]["value"].as_str().and_then(time::parse),
         text: raw
             .pointer("/fragment/string/raw")
             .and_then(Value::as_str)

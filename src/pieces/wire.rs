@@ -4,26 +4,18 @@
 pub(crate) mod check;
 #[cfg(test)]
 pub(super) mod damaged;
-mod fast;
-mod lenient;
-mod members;
 mod streamed;
-mod time;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::de::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-pub(super) use fast::FastReader;
-pub(crate) use lenient::from_slice;
-pub(super) use lenient::repair;
+use crate::json::lenient::{Flag, FromText, List, Parsed, Text, lenient_object};
+use crate::json::plural::{Id, Ids, Indices, Members, Reference, ordered};
+use crate::json::{from_slice, time, with_repair};
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
-pub use time::parse_micros;
-
-use lenient::{Flag, List, Parsed, Text, lenient_object};
-pub use members::Ids;
-use members::{Id, Indices, Members, Reference, ordered};
 
 /// What we read of one conversation. Everything else in the object is skipped without allocating.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,9 +165,9 @@ lenient_object! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Micros(i64);
 
-impl lenient::FromText for Micros {
+impl FromText for Micros {
     fn from_text(text: &str) -> Option<Micros> {
-        parse_micros(text).map(Micros)
+        time::parse(text).map(Micros)
     }
 }
 
@@ -215,7 +207,10 @@ impl<'a> Anchors<'a> {
             }
         }
         let anchors = ordered(&listed, &self.indices.0.unwrap_or_default());
-        paths.retain(|(anchor, _)| anchors.contains(anchor));
+        if !paths.is_empty() {
+            let members: HashSet<Uuid> = anchors.iter().copied().collect();
+            paths.retain(|(anchor, _)| members.contains(anchor));
+        }
         (anchors, paths)
     }
 }
@@ -243,20 +238,19 @@ fn inline_paths<'a>(
 }
 
 impl<'a> Points<'a> {
-    /// The paths of all points that are not marked as gone.
+    /// The paths of all points that are not marked as removed.
     fn into_paths(self) -> impl Iterator<Item = Cow<'a, str>> {
-        let indices = self.indices.0.unwrap_or_default();
+        let indices = self.indices.0.unwrap_or_default().into_iter();
+        let removed: HashSet<Id> = indices
+            .filter(|(_, at)| *at < 0)
+            .map(|(id, _)| id)
+            .collect();
         self.iterable
             .0
             .into_iter()
             .flatten()
             .filter_map(move |point| {
-                let gone = |id| {
-                    indices
-                        .iter()
-                        .any(|(other, position)| *other == id && *position < 0)
-                };
-                if point.id.0.is_some_and(gone) {
+                if point.id.0.is_some_and(|id| removed.contains(&id)) {
                     return None;
                 }
                 point
@@ -296,12 +290,6 @@ pub(super) fn identifiers(
     Ok(is_list.then(|| members.ids()))
 }
 
-/// The ids that belong to a plural wrapper (`{iterable, indices}`), in its order; none where it is
-/// no such thing.
-pub fn live_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
-    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
-}
-
 lenient_object! {
     struct CreateFromAssetOutput { "conversation" => conversation: Reference, }
 }
@@ -310,11 +298,6 @@ lenient_object! {
 pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
     let output: CreateFromAssetOutput = from_slice(json)?;
     Ok(output.conversation.id.0.and_then(Id::uuid))
-}
-
-/// The ids in a plural wrapper such as `messages`, in order; none where it is no wrapper.
-pub(super) fn member_ids(wrapper: &serde_json::Value) -> Vec<Uuid> {
-    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 /// The id of any object.
@@ -327,11 +310,10 @@ pub(super) fn object_id(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> 
 pub(super) fn conversation(
     json: &[u8],
 ) -> Result<Option<Conversation<'static>>, serde_json::Error> {
-    let read = |json: &[u8]| {
+    with_repair(json, |json| {
         let Readable(conversation) = serde_json::from_slice::<Readable<Conversation<'_>>>(json)?;
         Ok(conversation.map(Conversation::into_owned))
-    };
-    read(json).or_else(|error| repair(json).map_or(Err(error), |repaired| read(&repaired)))
+    })
 }
 
 /// One anchor.

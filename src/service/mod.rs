@@ -22,8 +22,9 @@ mod view;
 
 pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store};
 pub use error::ServiceError;
-pub(crate) use http::EXPORT_FORMAT;
+pub(crate) use http::{EXPORT_FORMAT, MAX_IMPORT};
 pub use look::{Held, Look, Readable, look};
+pub use store::Kind;
 pub use store::restored_ids;
 
 pub(crate) use failure::Failure;

@@ -20,8 +20,8 @@ pub(crate) struct View<'a> {
     now: i64,
     /// Whether raw content goes with it.
     transferables: bool,
-    /// Whether times are told in words, too.
-    readable: bool,
+    /// Written to an export: without phrases for times, and nothing twice.
+    export: bool,
     /// Anchors as embedded in conversations, by their place in the store.
     anchors: HashMap<i64, String>,
 }
@@ -32,15 +32,15 @@ impl<'a> View<'a> {
             db,
             now: time::now(),
             transferables,
-            readable: true,
+            export: false,
             anchors: HashMap::new(),
         }
     }
 
-    /// Everything that does not depend on when it is read.
-    pub(crate) fn plain(db: &'a Connection) -> Self {
+    /// For an export: nothing that depends on when it is read, and every content once.
+    pub(crate) fn for_export(db: &'a Connection) -> Self {
         Self {
-            readable: false,
+            export: true,
             ..Self::new(db, true)
         }
     }
@@ -141,7 +141,11 @@ impl<'a> View<'a> {
             return Ok(());
         }
         let row = store::get(self.db, Kind::Anchor, &link.id)?;
-        let mut anchor = row.object()?;
+        let mut anchor = match self.export {
+            // Its own line has the rest.
+            true => Map::new(),
+            false => row.object()?,
+        };
         anchor.insert("id".to_owned(), row.id.clone().into());
         anchor.insert(
             "created".to_owned(),
@@ -187,7 +191,34 @@ impl<'a> View<'a> {
         Ok(out)
     }
 
+    /// An asset with its formats, each once: clients find them again in `original` and `preview`, imports do not
+    /// need them there.
+    fn exported_asset(&self, row: &Row) -> Result<Value, Failure> {
+        let formats = store::owned_rows(self.db, Kind::Format, row.seq)?;
+        let mut asset = self.base(row)?;
+        if let Some(format) = formats.first() {
+            asset.insert("original".to_owned(), json!({"id": format.id}));
+        }
+        let full: Result<Vec<_>, Failure> = formats
+            .iter()
+            .map(|format| Ok(Value::Object(self.base(format)?)))
+            .collect();
+        let ids = formats.iter().map(|format| format.id.as_str());
+        asset.insert("formats".to_owned(), wrapper(ids, full?));
+        let kinds = [
+            Kind::Anchor,
+            Kind::Annotation,
+            Kind::Conversation,
+            Kind::Website,
+        ];
+        self.references(row, &kinds, &mut asset)?;
+        Ok(Value::Object(asset))
+    }
+
     fn asset(&mut self, row: &Row) -> Result<Value, Failure> {
+        if self.export {
+            return self.exported_asset(row);
+        }
         let formats = store::owned_rows(self.db, Kind::Format, row.seq)?;
         let links = store::neighbours(self.db, row.seq)?;
         let mut asset = self.base(row)?;
@@ -248,6 +279,8 @@ impl<'a> View<'a> {
             .map_or(row.id.as_str(), |format| format.id.as_str());
         flat.insert("original".to_owned(), id.into());
         flat.insert("preview".to_owned(), json!({"base": id}));
+        // Each format of an asset holds this, so listing all of many would be quadratic.
+        let formats = &formats[..formats.len().min(16)];
         let references = formats
             .iter()
             .map(|format| json!({"id": format.id}))
@@ -363,10 +396,10 @@ impl<'a> View<'a> {
     }
 
     fn write_time(&self, out: &mut String, micros: i64) {
-        if self.readable {
-            time::write_grouped(out, micros, self.now);
-        } else {
+        if self.export {
             time::write_value(out, micros);
+        } else {
+            time::write_grouped(out, micros, self.now);
         }
     }
 

@@ -1,131 +1,256 @@
 //! Reads the file that an export wrote.
 
-use std::io::ErrorKind;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::Error;
 use super::export::EXPORTED_FILE;
-use super::report::{Kind, Progress};
+use super::report::{Progress, kind_named};
 use super::sink::Sink;
-use crate::pieces::wire;
+use crate::json;
 use crate::private;
-use crate::service;
+use crate::service::{self, Kind};
 
-/// No line is longer, as no request to the service is.
-const LINE: u64 = 64 << 20;
+/// Longest line that is read; the service takes no larger request.
+pub(super) const MAX_LINE: usize = service::MAX_IMPORT;
+/// Longest first line.
+const MAX_HEADER: usize = 64 << 10;
 /// Reading one line, from a disk that may have to wake up or a network share.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often progress is told, in lines.
-const TELL: u64 = 500;
+const LINE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Lines between two reports of progress.
+const PROGRESS_EVERY: u64 = 500;
+const NOT_AN_EXPORT: &str = "was not written by `pieces-lsp export`";
 
-/// Copies everything from the file, or from the file of that name in an exported directory.
+/// Copies everything from the file, or from [`EXPORTED_FILE`] in an exported directory. Lines that cannot be read
+/// are counted and skipped.
 pub(super) async fn read(
     path: &Path,
     sink: &mut Sink,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<(), Error> {
-    let unusable = |error: std::io::Error| {
-        let path = path.display();
-        Error::new(format!(
-            "Cannot read {path} ({error}); name the {EXPORTED_FILE} of an export."
-        ))
-    };
-    let inner = path.join(EXPORTED_FILE);
-    let path = if path.is_dir() { inner.as_path() } else { path };
-    let named = path.to_owned();
-    let opened = spawn_blocking(move || private::regular(&named)).await;
-    let file = match opened.unwrap_or_else(|error| Err(error.into())) {
-        Ok(file) => File::from_std(file),
-        Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(not_an_export(path)),
-        Err(error) => return Err(unusable(error)),
-    };
-    let size = file.metadata().await.map_err(unusable)?.len();
-    let mut lines = BufReader::with_capacity(1 << 20, file);
-    let (mut number, mut position, mut objects) = (0_u64, 0_u64, 0_u64);
-    let mut announced = None;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let mut limited = (&mut lines).take(LINE);
-        let reading = timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await;
-        let length = reading
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(unusable)?;
-        if length == 0 {
-            break;
-        }
-        number += 1;
-        position += length as u64;
-        if length as u64 == LINE && !line.ends_with(b"\n") {
-            return Err(not_an_export(path));
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let object = wire::from_slice::<Value>(&line).ok();
-        let entry = object.and_then(|object| match object {
-            Value::Object(map) => map.into_iter().next(),
-            _ => None,
-        });
-        match entry {
-            Some((name, head)) if name == "export" && objects == 0 => check_format(path, &head)?,
-            _ if number == 1 => return Err(not_an_export(path)),
-            Some((name, end)) if name == "end" => {
-                announced = end.get("objects").and_then(Value::as_u64);
-            }
-            Some((name, object)) => {
-                objects += 1;
-                match Kind::parse(&name) {
-                    Some(kind) => sink.put(kind, object).await?,
-                    None => sink
-                        .report
-                        .unreadable_line(number, "it is of no kind that is known here"),
-                }
-            }
-            None => {
-                objects += 1;
-                sink.report.unreadable_line(number, "it is not JSON");
-            }
-        }
-        if number.is_multiple_of(TELL) {
-            tell(progress, position, size);
+    let (path, file, size) = open(path).await?;
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file));
+    let cannot = |error| cannot_read(&path, &error);
+    match lines.next().await.map_err(cannot)? {
+        Some(Line::Header(format)) => check_format(&path, format)?,
+        Some(_) => return Err(refused(&path, NOT_AN_EXPORT)),
+        None => {
+            return Err(refused(
+                &path,
+                "is empty, so it was not written by `pieces-lsp export`",
+            ));
         }
     }
-    if number == 0 {
-        return Err(not_an_export(path));
+    // The objects count those that cannot be read.
+    let (mut objects, mut announced) = (0_u64, None);
+    while let Some(line) = lines.next().await.map_err(cannot)? {
+        match line {
+            Line::End(count) => announced = Some(count),
+            Line::Object(kind, object) => {
+                objects += 1;
+                sink.put(kind, object).await?;
+            }
+            Line::Unreadable(why) => {
+                objects += 1;
+                sink.report.unreadable_line(lines.number, why);
+            }
+            // Of an export that was appended to another.
+            Line::Header(_) => {}
+        }
+        if lines.number.is_multiple_of(PROGRESS_EVERY) {
+            tell(progress, lines.position, size);
+        }
     }
     sink.flush().await?;
     tell(progress, size, size);
-    if announced == Some(objects) {
-        return Ok(());
+    match announced {
+        Some(count) if count == objects => Ok(()),
+        Some(count) => Err(Error::new(format!(
+            "{} is not whole: {objects} of {count} objects are there, and those were imported. Look for another copy of the export.",
+            path.display()
+        ))),
+        None => Err(Error::new(format!(
+            "{} is not whole: its end is missing. The {objects} objects that are there were imported. Look for another copy of the export.",
+            path.display()
+        ))),
     }
-    Err(Error::new(format!(
-        "{} is not whole: lines are missing; what it still has was imported, so look for another copy of it.",
-        path.display()
-    )))
 }
 
-fn check_format(path: &Path, head: &Value) -> Result<(), Error> {
-    match head.get("format").and_then(Value::as_u64) {
+/// Reads a file back and counts its objects. The error says what is wrong with which line.
+pub(super) async fn verify(path: &Path) -> Result<u64, String> {
+    let file = File::open(path).await.map_err(|error| error.to_string())?;
+    let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file));
+    let mut objects = 0;
+    while let Some(line) = lines.next().await.map_err(|error| error.to_string())? {
+        match line {
+            Line::Unreadable(why) => return Err(format!("line {}: {why}", lines.number)),
+            Line::Object(..) => objects += 1,
+            Line::Header(_) => {}
+            Line::End(count) if count == objects => return Ok(objects),
+            Line::End(count) => return Err(format!("{objects} of {count} objects are there")),
+        }
+    }
+    Err("its end is missing".to_owned())
+}
+
+/// One line of an export.
+enum Line {
+    /// The first one, with the format if it names one.
+    Header(Option<u64>),
+    Object(Kind, Value),
+    /// The last one: how many objects there are.
+    End(u64),
+    Unreadable(&'static str),
+}
+
+struct Lines<R> {
+    reader: R,
+    /// Longest line in bytes, its end included.
+    max: usize,
+    line: Vec<u8>,
+    /// Lines read so far.
+    number: u64,
+    /// Bytes read so far.
+    position: u64,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    fn new(reader: R) -> Self {
+        Self {
+            reader,
+            max: MAX_LINE,
+            line: Vec::new(),
+            number: 0,
+            position: 0,
+        }
+    }
+
+    /// The next line that is not blank.
+    async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let whole = match timeout(LINE_TIMEOUT, self.read_line()).await {
+                Ok(read) => read?,
+                Err(_) => return Err(ErrorKind::TimedOut.into()),
+            };
+            let Some(whole) = whole else { return Ok(None) };
+            if !whole {
+                return Ok(Some(Line::Unreadable("it is too long")));
+            }
+            if !json::without_bom(&self.line)
+                .iter()
+                .all(u8::is_ascii_whitespace)
+            {
+                return Ok(Some(parse(&self.line)));
+            }
+        }
+    }
+
+    /// Reads one line; `false` if it was too long and skipped, `None` at the end of the file.
+    async fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.line.clear();
+        let (mut any, mut whole) = (false, true);
+        loop {
+            // A long first line is not that of an export, and there may be no end to it.
+            let max = if self.number == 0 {
+                MAX_HEADER
+            } else {
+                self.max
+            };
+            let room = max + 1 - self.line.len();
+            let mut limited = (&mut self.reader).take(room as u64);
+            let length = limited.read_until(b'\n', &mut self.line).await?;
+            any |= length > 0;
+            self.position += length as u64;
+            if length == 0 || self.line.ends_with(b"\n") {
+                self.number += u64::from(any);
+                return Ok(any.then_some(whole));
+            }
+            if self.line.len() > max {
+                whole = false;
+                self.line.clear();
+                if self.number == 0 {
+                    self.number += 1;
+                    return Ok(Some(false));
+                }
+            }
+        }
+    }
+}
+
+/// Reads `{"KIND": {…}}`.
+fn parse(line: &[u8]) -> Line {
+    let entry = match json::from_slice::<Value>(line) {
+        Ok(Value::Object(map)) => map.into_iter().next(),
+        Ok(_) => None,
+        Err(_) => return Line::Unreadable("it is not JSON"),
+    };
+    match entry {
+        Some((name, head)) if name == "export" => {
+            Line::Header(head.get("format").and_then(Value::as_u64))
+        }
+        Some((name, end)) if name == "end" => match end.get("objects").and_then(Value::as_u64) {
+            Some(count) => Line::End(count),
+            None => Line::Unreadable("it does not say how many objects there are"),
+        },
+        Some((name, object)) => match kind_named(&name) {
+            Some(kind) => Line::Object(kind, object),
+            None => Line::Unreadable("it is of no kind that is known here"),
+        },
+        None => Line::Unreadable("it is not a JSON object"),
+    }
+}
+
+/// Opens the file, or the one in an exported directory; with its path and its size in bytes.
+async fn open(path: &Path) -> Result<(PathBuf, File, u64), Error> {
+    let mut path = path.to_owned();
+    if path.is_dir() {
+        let inner = path.join(EXPORTED_FILE);
+        if matches!(inner.try_exists(), Ok(false)) {
+            let why = format!("is a directory without {EXPORTED_FILE}");
+            return Err(refused(&path, &why));
+        }
+        path = inner;
+    }
+    let named = path.clone();
+    let opened = spawn_blocking(move || private::regular(&named)).await;
+    let file = match opened.unwrap_or_else(|error| Err(error.into())) {
+        Ok(file) => File::from_std(file),
+        Err(error) => return Err(cannot_read(&path, &error)),
+    };
+    let metadata = file.metadata().await;
+    let size = metadata.map_err(|error| cannot_read(&path, &error))?.len();
+    Ok((path, file, size))
+}
+
+fn check_format(path: &Path, format: Option<u64>) -> Result<(), Error> {
+    match format {
         Some(format) if format <= service::EXPORT_FORMAT => Ok(()),
         Some(_) => Err(Error::new(format!(
             "{} was written by a newer pieces-lsp; update pieces-lsp and try again.",
             path.display()
         ))),
-        None => Err(not_an_export(path)),
+        None => Err(refused(path, NOT_AN_EXPORT)),
     }
 }
 
-fn not_an_export(path: &Path) -> Error {
+fn cannot_read(path: &Path, error: &io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => refused(path, "does not exist"),
+        ErrorKind::InvalidInput => refused(path, &format!("{NOT_AN_EXPORT} ({error})")),
+        _ => refused(path, &format!("cannot be read ({error})")),
+    }
+}
+
+fn refused(path: &Path, why: &str) -> Error {
     Error::new(format!(
-        "{} was not written by `pieces-lsp export`; name the {EXPORTED_FILE} of an export.",
+        "{} {why}; name the {EXPORTED_FILE} of an export, or its directory.",
         path.display()
     ))
 }
@@ -136,4 +261,89 @@ fn tell(progress: &(dyn Fn(Progress) + Send + Sync), position: u64, size: u64) {
         done: position >> 20,
         total: size >> 20,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the lines of `text` are, none of which may be longer than 60 bytes.
+    async fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
+        let mut lines = Lines::new(text);
+        lines.max = 60;
+        let mut found = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            let line = match line {
+                Line::Header(format) => format!("header {format:?}"),
+                Line::Object(kind, object) => format!("{} {object}", kind.noun()),
+                Line::End(count) => format!("end {count}"),
+                Line::Unreadable(why) => why.to_owned(),
+            };
+            found.push((lines.number, line));
+        }
+        assert_eq!(lines.position, text.len() as u64);
+        found
+    }
+
+    #[tokio::test]
+    async fn one_bad_line_costs_no_other() {
+        let long = "x".repeat(1_000);
+        let exact = format!("{{\"asset\":\"{}\"}}", "y".repeat(60 - 12));
+        let text = [
+            "\u{feff}{\"export\":{\"format\":1}}\r\n\n  \n".as_bytes(),
+            b"{\"asset\":7}\n{\"asset\":\n[1]\n\"x\"\n{}\n{\"spell\":{}}\n",
+            b"\0\0\0\0\n{\"message\":\"\\ud800\xff\"}\n",
+            format!("{{\"asset\":\"{long}\"}}\n{exact}\n{{\"end\":{{}}}}\n").as_bytes(),
+            b"{\"end\":{\"objects\":9}}",
+        ]
+        .concat();
+        let expected = [
+            (1, "header Some(1)"),
+            (4, "asset 7"),
+            (5, "it is not JSON"),
+            (6, "it is not a JSON object"),
+            (7, "it is not a JSON object"),
+            (8, "it is not a JSON object"),
+            (9, "it is of no kind that is known here"),
+            (10, "it is not JSON"),
+            (11, "message \"\u{fffd}\u{fffd}\""),
+            (12, "it is too long"),
+            (13, &format!("asset \"{}\"", "y".repeat(48))),
+            (14, "it does not say how many objects there are"),
+            (15, "end 9"),
+        ];
+        let expected: Vec<_> = expected
+            .map(|(number, line)| (number, line.to_owned()))
+            .into();
+        assert_eq!(lines_of(&text).await, expected);
+        assert_eq!(lines_of(b"").await, []);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_back_line_by_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for (text, expected) in [
+            (
+                "{\"export\":{}}\n{\"asset\":{}}\n{\"end\":{\"objects\":1}}\n",
+                Ok(1),
+            ),
+            (
+                "{\"export\":{}}\n{\"asset\":{}}\n{\"end\":{\"objects\":2}}\n",
+                Err("1 of 2 objects are there"),
+            ),
+            (
+                "{\"export\":{}}\n{\"asset\":{}}\n",
+                Err("its end is missing"),
+            ),
+            (
+                "{\"export\":{}}\n{\"asset\":{\n",
+                Err("line 2: it is not JSON"),
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let found = verify(&path).await;
+            assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+        }
+    }
 }

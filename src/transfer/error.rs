@@ -26,6 +26,21 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether a service did not answer at all.
+    pub(super) fn is_silence(&self) -> bool {
+        use pieces::Kind::{Offline, Timeout};
+        let silent = |cause: &pieces::Error| matches!(cause.kind, Offline | Timeout);
+        self.cause.as_ref().is_some_and(silent)
+    }
+
+    /// Whether the service refused a request, rather than being away or busy.
+    pub(super) fn is_refusal(&self) -> bool {
+        let refused = |cause: &pieces::Error| cause.kind == pieces::Kind::Refused;
+        self.cause.as_ref().is_some_and(refused)
+    }
+}
+
 impl From<pieces::Error> for Error {
     fn from(cause: pieces::Error) -> Self {
         Self {

@@ -10,20 +10,20 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
+use super::archive::{self, MAX_LINE};
 use super::filename::candidates;
 use super::local::Local;
-use super::report::{Kind, Progress};
+use super::report::{Progress, kind_named};
 use super::sink::id_of;
 use super::{Error, markdown};
 use crate::private;
+use crate::service::Kind;
 
 /// The file of an export that holds everything, one object per line.
 pub const EXPORTED_FILE: &str = "conversations.jsonl";
 
 /// Parts of the body between the socket and the disk.
 const IN_FLIGHT: usize = 16;
-/// The longest line; the service takes no object that is larger.
-const LINE: usize = 256 << 20;
 
 /// What an export wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,8 @@ async fn copy(
                             total: total.max(writer.conversations),
                         });
                     }
-                } else if line.len() > LINE {
-                    return Err(cut_short());
+                } else if line.len() > MAX_LINE {
+                    return Err(too_long());
                 }
             }
         }
@@ -110,7 +110,7 @@ async fn copy(
     let written = writing.await;
     outcome?;
     match written {
-        Ok(written) => written,
+        Ok(written) => written?.verify().await,
         Err(stopped) => match stopped.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(cut_short()),
@@ -233,7 +233,7 @@ impl Writer {
         let Some((name, object)) = entry.into_iter().next() else {
             return Err(cut_short());
         };
-        match Kind::parse(&name) {
+        match kind_named(&name) {
             None if name == "end" => {
                 self.announced = object.get("objects").and_then(Value::as_u64);
                 return Ok(());
@@ -283,7 +283,7 @@ impl Writer {
         }
     }
 
-    fn finish(mut self) -> Result<Exported, Error> {
+    fn finish(mut self) -> Result<Written, Error> {
         if self.announced != Some(self.objects) {
             return Err(cut_short());
         }
@@ -292,12 +292,38 @@ impl Writer {
             self.all.get_ref().sync_all()
         });
         flushed.map_err(|error| cannot_write(&self.draft.target, &error))?;
-        self.draft.complete()?;
-        Ok(Exported {
-            conversations: self.conversations,
-            objects: self.objects,
-            notice: None,
+        Ok(Written {
+            draft: self.draft,
+            exported: Exported {
+                conversations: self.conversations,
+                objects: self.objects,
+                notice: None,
+            },
         })
+    }
+}
+
+/// A directory that is complete but has not been read back.
+struct Written {
+    draft: Draft,
+    exported: Exported,
+}
+
+impl Written {
+    /// Reads every line back as an import would, then gives the directory its name.
+    async fn verify(self) -> Result<Exported, Error> {
+        let verified = archive::verify(&self.draft.dir.join(EXPORTED_FILE)).await;
+        match verified {
+            Ok(objects) if objects == self.exported.objects => {}
+            Ok(_) => return Err(cut_short()),
+            Err(why) => {
+                return Err(Error::new(format!(
+                    "The backup cannot be read back ({why}), so it was not kept; check the disk, and try again."
+                )));
+            }
+        }
+        self.draft.complete()?;
+        Ok(self.exported)
     }
 }
 
@@ -310,6 +336,13 @@ fn cannot_write(path: &Path, error: &io::Error) -> Error {
     Error::new(format!(
         "Cannot write {} ({error}); check its permissions and the free space, or name another directory.",
         path.display()
+    ))
+}
+
+fn too_long() -> Error {
+    let size = MAX_LINE >> 20;
+    Error::new(format!(
+        "One object with its associations is larger than {size} MiB, which no import could read; nothing was exported."
     ))
 }
 

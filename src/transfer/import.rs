@@ -1,6 +1,6 @@
 //! Copying conversations into the local service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::local::Local;
@@ -21,7 +21,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Reads what a person names: nothing, an `http://` URL, a `file:` URL, or a path.
+    /// Reads what a person names: nothing, an `http://` URL with or without its scheme, a `file:` URL, or a path.
     ///
     /// # Errors
     /// One sentence that says why the URL is refused.
@@ -45,8 +45,21 @@ impl Origin {
             let base = BaseUrl::parse(text, allow_remote);
             return base.map(Origin::Url).map_err(|refusal| refusal.to_string());
         }
+        if is_host_and_port(text) && !Path::new(text).exists() {
+            let base = BaseUrl::parse(&format!("http://{text}"), allow_remote);
+            return base.map(Origin::Url).map_err(|refusal| refusal.to_string());
+        }
         Ok(Origin::File(PathBuf::from(text)))
     }
+}
+
+/// `127.0.0.1:39300`, `localhost:39300/`.
+fn is_host_and_port(text: &str) -> bool {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let parts = text.rsplit_once(':');
+    parts.is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(['/', '\\']) && port.parse::<u16>().is_ok()
+    })
 }
 
 /// What to copy, and where to.
@@ -108,12 +121,16 @@ pub async fn import(
         }
     };
     local.detach().await;
-    match outcome {
-        Ok(()) => Ok(sink.report),
-        Err(error) => Err(Error {
-            so_far: sink.report.counts,
-            ..error
-        }),
+    let so_far = sink.report.counts;
+    match (outcome, &import.from) {
+        (Ok(()), _) => Ok(sink.report),
+        (Err(error), Origin::Url(base)) if so_far.total() == 0 && error.is_silence() => {
+            let message = format!(
+                "Pieces OS is not running at {base}, or does not answer; start it, or check the address after --from."
+            );
+            Err(Error { message, ..error })
+        }
+        (Err(error), _) => Err(Error { so_far, ..error }),
     }
 }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::filename::{UNNAMED, is_invisible};
-use super::report::Kind;
 use super::sink::id_of;
+use crate::json::plural::live_ids;
 use crate::markdown::{body, inline};
-use crate::pieces::wire::live_ids;
+use crate::service::Kind;
 
 /// Most characters of a title; the front matter has all of it.
 const TITLE: usize = 200;

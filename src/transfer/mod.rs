@@ -18,7 +18,8 @@ mod report;
 mod sink;
 mod source;
 
+pub use crate::service::Kind;
 pub use error::Error;
 pub use export::{EXPORTED_FILE, Exported, export};
 pub use import::{Import, Origin, import};
-pub use report::{Counts, Kind, Progress, Report, Unreadable};
+pub use report::{Counts, Progress, Report, Unreadable};

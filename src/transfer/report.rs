@@ -5,61 +5,11 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// The kinds of object that are copied, in the order in which they are: what others refer to comes
-/// first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A web page that a conversation or asset is tied to.
-    Website,
-    /// A saved snippet or file, with its formats.
-    Asset,
-    /// A file or directory, with its paths.
-    Anchor,
-    /// A conversation.
-    Conversation,
-    /// A message of a conversation.
-    Message,
-    /// A note on any of them.
-    Annotation,
-}
+use crate::service::Kind;
 
-impl Kind {
-    pub(super) const ALL: [Kind; 6] = [
-        Kind::Website,
-        Kind::Asset,
-        Kind::Anchor,
-        Kind::Conversation,
-        Kind::Message,
-        Kind::Annotation,
-    ];
-
-    /// In routes, in the export, and in sentences: `conversation`.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Kind::Website => "website",
-            Kind::Asset => "asset",
-            Kind::Anchor => "anchor",
-            Kind::Conversation => "conversation",
-            Kind::Message => "message",
-            Kind::Annotation => "annotation",
-        }
-    }
-
-    /// Many of them: `conversations`.
-    pub fn plural(self) -> &'static str {
-        match self {
-            Kind::Website => "websites",
-            Kind::Asset => "assets",
-            Kind::Anchor => "anchors",
-            Kind::Conversation => "conversations",
-            Kind::Message => "messages",
-            Kind::Annotation => "annotations",
-        }
-    }
-
-    pub(super) fn parse(noun: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.noun() == noun)
-    }
+/// The kind that `{"NOUN": {…}}` names.
+pub(super) fn kind_named(noun: &str) -> Option<Kind> {
+    Kind::ROUTED.into_iter().find(|kind| kind.noun() == noun)
 }
 
 /// How many objects were what.

@@ -1,23 +1,24 @@
 //! Writes objects to the local service, many at a time, and counts what became of them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Error;
 use super::local::Local;
-use super::report::{Counts, Kind, Report};
+use super::report::{Counts, Report};
+use crate::json::plural::live_ids;
 use crate::pieces::Client;
-use crate::pieces::wire::live_ids;
+use crate::service::{self, Kind};
 
 /// Objects in one request, which is one transaction.
 const MOST: usize = 500;
 /// Bytes in one request, about.
 const SIZE: usize = 4 << 20;
-/// The largest object that is sent; the service takes 32 MiB in all.
-const LARGEST: usize = 31 << 20;
+/// Largest object that is sent; the rest of a request needs little more.
+const LARGEST: usize = service::MAX_IMPORT - (1 << 20);
 /// Objects that are compared in one request.
 const HEADS: usize = 2_000;
 
@@ -30,9 +31,9 @@ pub(super) struct Sink {
     seen: HashMap<Uuid, Kind>,
     /// Associations that only the other end mentioned so far.
     ties: HashMap<Uuid, Vec<(Kind, Uuid)>>,
-    body: Vec<u8>,
-    /// What is in `body`, in its order.
+    /// The objects that wait to be sent, in their order, and their length in bytes.
     batch: Vec<Sent>,
+    size: usize,
     /// The conversation whose messages are coming.
     conversation: Option<Current>,
 }
@@ -40,6 +41,8 @@ pub(super) struct Sink {
 struct Sent {
     kind: Kind,
     id: Uuid,
+    /// `{"KIND": {…}}`.
+    text: Vec<u8>,
     /// It is there for the sake of others and has been counted before.
     again: bool,
 }
@@ -80,8 +83,8 @@ impl Sink {
             report: Report::default(),
             seen: HashMap::new(),
             ties: HashMap::new(),
-            body: Vec::new(),
             batch: Vec::new(),
+            size: 0,
             conversation: None,
         }
     }
@@ -99,8 +102,7 @@ impl Sink {
         if let Some(ties) = self.ties.remove(&id)
             && let Value::Object(object) = &mut object
         {
-            ties.into_iter()
-                .for_each(|(kind, other)| tie(object, kind, other));
+            add_ties(object, ties);
         }
         let owner = object.get("conversation").and_then(id_of);
         let text = json!({kind.noun(): object}).to_string().into_bytes();
@@ -111,12 +113,12 @@ impl Sink {
         }
         // A conversation stays with its messages where they fit: they become visible together.
         let room = if kind == Kind::Conversation { 2 } else { 1 };
-        if self.batch.len() >= MOST / room || self.body.len() + text.len() > SIZE / room {
+        if self.batch.len() >= MOST / room || self.size + text.len() > SIZE / room {
             self.flush().await?;
         }
         match kind {
             Kind::Conversation => {
-                self.push(kind, id, &text, false);
+                self.push(kind, id, text.clone(), false);
                 self.conversation = Some(Current {
                     id,
                     text,
@@ -130,11 +132,11 @@ impl Sink {
                 {
                     current.here = true;
                     let (id, text) = (current.id, current.text.clone());
-                    self.push(Kind::Conversation, id, &text, true);
+                    self.push(Kind::Conversation, id, text, true);
                 }
-                self.push(kind, id, &text, false);
+                self.push(kind, id, text, false);
             }
-            _ => self.push(kind, id, &text, false),
+            _ => self.push(kind, id, text, false),
         }
         Ok(())
     }
@@ -151,7 +153,8 @@ impl Sink {
     /// Remembers what an object is associated with, for the sake of ends that do not mention it.
     pub(super) fn note(&mut self, kind: Kind, object: &Value) {
         let Some(id) = id_of(object) else { return };
-        for other in Kind::ALL.into_iter().filter(|other| *other > kind) {
+        let later = Kind::ROUTED.into_iter().skip_while(|other| *other != kind);
+        for other in later.skip(1) {
             // The messages of a conversation are its own.
             if (kind, other) == (Kind::Conversation, Kind::Message) {
                 continue;
@@ -189,39 +192,69 @@ impl Sink {
         Ok(verdicts)
     }
 
-    /// Sends what is waiting.
+    /// Sends what is waiting. A batch that the service refuses is sent again in halves, until the object that it
+    /// refuses is found and counted as unreadable.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let mut body = std::mem::take(&mut self.body);
-        body.extend_from_slice(b"]}");
         if let Some(current) = &mut self.conversation {
             current.here = false;
         }
+        self.size = 0;
         let batch = std::mem::take(&mut self.batch);
-        let outcomes = Local::post(&self.client, body).await?;
-        if outcomes.len() != batch.len() {
-            return Err(surprised());
-        }
-        for (sent, outcome) in batch.iter().zip(outcomes) {
-            if sent.again {
+        let mut waiting = vec![batch.as_slice()];
+        while let Some(batch) = waiting.pop() {
+            if batch.is_empty() {
                 continue;
             }
-            let count: fn(&mut Counts) = match outcome.as_str() {
-                Some("new") => |counts| counts.new += 1,
-                Some("updated") => |counts| counts.updated += 1,
-                Some("unchanged") => |counts| counts.unchanged += 1,
-                _ => {
-                    let why = outcome.get("unreadable").and_then(Value::as_str);
-                    let why = why.unwrap_or("the local service cannot keep it");
-                    self.report.unreadable(sent.kind, Some(sent.id), why);
-                    continue;
+            match Local::post(&self.client, self.body(batch)).await {
+                Ok(outcomes) if outcomes.len() == batch.len() => {
+                    for (sent, outcome) in batch.iter().zip(&outcomes) {
+                        self.count(sent, outcome);
+                    }
                 }
-            };
-            self.report.count(sent.kind, count);
+                Ok(_) => return Err(surprised()),
+                Err(error) if !error.is_refusal() => return Err(error),
+                Err(error) => match batch {
+                    [sent] => {
+                        let why = format!("the local service refuses it: {error}");
+                        self.report.unreadable(sent.kind, Some(sent.id), why);
+                    }
+                    _ => {
+                        let (first, second) = batch.split_at(batch.len() / 2);
+                        waiting.extend([second, first]);
+                    }
+                },
+            }
         }
         Ok(())
+    }
+
+    fn body(&self, batch: &[Sent]) -> Vec<u8> {
+        let mut body = format!("{{\"dryRun\":{},\"objects\":[", self.dry_run).into_bytes();
+        for (at, sent) in batch.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(&sent.text);
+        }
+        body.extend_from_slice(b"]}");
+        body
+    }
+
+    fn count(&mut self, sent: &Sent, outcome: &Value) {
+        if sent.again {
+            return;
+        }
+        let count: fn(&mut Counts) = match outcome.as_str() {
+            Some("new") => |counts| counts.new += 1,
+            Some("updated") => |counts| counts.updated += 1,
+            Some("unchanged") => |counts| counts.unchanged += 1,
+            _ => {
+                let why = outcome.get("unreadable").and_then(Value::as_str);
+                let why = why.unwrap_or("the local service cannot keep it");
+                return self.report.unreadable(sent.kind, Some(sent.id), why);
+            }
+        };
+        self.report.count(sent.kind, count);
     }
 
     /// `false`: it has been counted already.
@@ -241,15 +274,14 @@ impl Sink {
         }
     }
 
-    fn push(&mut self, kind: Kind, id: Uuid, text: &[u8], again: bool) {
-        if self.batch.is_empty() {
-            let head = format!("{{\"dryRun\":{},\"objects\":[", self.dry_run);
-            self.body.extend_from_slice(head.as_bytes());
-        } else {
-            self.body.push(b',');
-        }
-        self.body.extend_from_slice(text);
-        self.batch.push(Sent { kind, id, again });
+    fn push(&mut self, kind: Kind, id: Uuid, text: Vec<u8>, again: bool) {
+        self.size += text.len();
+        self.batch.push(Sent {
+            kind,
+            id,
+            text,
+            again,
+        });
     }
 }
 
@@ -279,30 +311,41 @@ pub(super) fn id_of(object: &Value) -> Option<Uuid> {
     Uuid::parse_str(object.get("id")?.as_str()?).ok()
 }
 
-/// Lets an object mention that it is associated with another.
-fn tie(object: &mut Map<String, Value>, kind: Kind, id: Uuid) {
-    let singular = matches!(kind, Kind::Conversation | Kind::Asset | Kind::Anchor);
-    // Annotations are the ones that have text of their own; they name what they are about.
-    if singular && object.contains_key("text") {
-        let slot = object.entry(kind.noun()).or_insert(Value::Null);
-        if slot.is_null() {
-            *slot = json!({"id": id});
+/// Adds associations that only the other end mentioned.
+fn add_ties(object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
+    let mut mentioned: HashMap<Kind, HashSet<Uuid>> = HashMap::new();
+    for (kind, id) in ties {
+        let singular = matches!(kind, Kind::Conversation | Kind::Asset | Kind::Anchor);
+        // An object with a text of its own is an annotation; it names one object of each kind.
+        if singular && object.contains_key("text") {
+            set_default(object, kind.noun(), json!({"id": id}));
+            continue;
         }
-        return;
+        let wrapper = object.entry(kind.plural()).or_insert(Value::Null);
+        let mentioned = mentioned
+            .entry(kind)
+            .or_insert_with(|| live_ids(wrapper).into_iter().collect());
+        if !mentioned.insert(id) {
+            continue;
+        }
+        if !wrapper.is_object() {
+            *wrapper = json!({});
+        }
+        if let Some(items) = wrapper
+            .as_object_mut()
+            .map(|wrapper| wrapper.entry("iterable").or_insert(json!([])))
+            .and_then(Value::as_array_mut)
+        {
+            items.push(json!({"id": id}));
+        }
     }
-    let wrapper = object.entry(kind.plural()).or_insert(Value::Null);
-    if live_ids(wrapper).contains(&id) {
-        return;
-    }
-    if !wrapper.is_object() {
-        *wrapper = json!({});
-    }
-    if let Some(items) = wrapper
-        .as_object_mut()
-        .map(|wrapper| wrapper.entry("iterable").or_insert(json!([])))
-        .and_then(Value::as_array_mut)
-    {
-        items.push(json!({"id": id}));
+}
+
+/// Sets a field that is absent or `null`.
+fn set_default(object: &mut Map<String, Value>, key: &str, value: Value) {
+    let slot = object.entry(key).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = value;
     }
 }
 
@@ -310,4 +353,82 @@ fn surprised() -> Error {
     Error::new(
         "The local service answered something unexpected; end the other pieces-lsp processes and try again.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pieces::BaseUrl;
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+
+    /// A local service that refuses requests with an object named `bad` in them.
+    async fn choosy_service() -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let mut socket = BufReader::new(socket);
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    socket.read_line(&mut line).await.unwrap();
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    if line == "\r\n" {
+                        break;
+                    }
+                }
+                let mut body = vec![0; length];
+                socket.read_exact(&mut body).await.unwrap();
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                let objects = body["objects"].as_array().unwrap();
+                let bad = objects.iter().any(|one| one["website"]["name"] == "bad");
+                let answer = match bad {
+                    true => ("400 Bad Request", "no".to_owned()),
+                    false => {
+                        let outcomes = vec!["new"; objects.len()];
+                        ("200 OK", json!({"outcomes": outcomes}).to_string())
+                    }
+                };
+                let (status, text) = answer;
+                let length = text.len();
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                );
+                socket.write_all((head + &text).as_bytes()).await.unwrap();
+                socket.flush().await.unwrap();
+            }
+        });
+        Client::new(BaseUrl::parse(&base, false).unwrap(), None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_object_that_the_service_refuses_costs_no_other() {
+        let mut sink = Sink::new(choosy_service().await, false);
+        for n in 0..20_u128 {
+            let name = if n == 3 || n == 17 { "bad" } else { "good" };
+            let website = json!({"id": Uuid::from_u128(n), "name": name});
+            sink.put(Kind::Website, website).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+        let Counts {
+            new, unreadable, ..
+        } = sink.report.counts;
+        assert_eq!((new, unreadable), (18, 2));
+        let named: Vec<_> = sink.report.unreadable.iter().map(|one| &one.what).collect();
+        let website = |n| format!("website {}", Uuid::from_u128(n));
+        assert_eq!(named, [&website(3), &website(17)]);
+    }
+
+    #[test]
+    fn adding_ties_is_linear() {
+        // Quadratic work on so many takes minutes.
+        let ids = || (0..100_000_u128).map(Uuid::from_u128);
+        let mut object = Map::new();
+        add_ties(&mut object, ids().map(|id| (Kind::Asset, id)).collect());
+        add_ties(&mut object, ids().map(|id| (Kind::Asset, id)).collect());
+        assert_eq!(live_ids(&object["assets"]), ids().collect::<Vec<_>>());
+    }
 }

@@ -1,6 +1,7 @@
 //! JSON-RPC 2.0 envelopes: what a frame body has to be before anybody else sees it.
 
 use super::frames::FrameError;
+use crate::json;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -125,23 +126,25 @@ impl fmt::Display for End {
 impl Inbound {
     /// Decodes one frame body.
     pub fn decode(body: &[u8]) -> Self {
-        let parsed = serde_json::from_slice(body).or_else(|error| {
-            // JavaScript editors escape lone surrogates as they are; Rust strings cannot hold them.
-            repair_surrogates(body).map_or(Err(error), |body| serde_json::from_slice(&body))
-        });
+        // U+FFFD for a lone surrogate has the same length in UTF-16, so positions stay right. In place of bytes that
+        // are not UTF-8 it could move them, so those are refused.
+        let parsed = match str::from_utf8(body) {
+            Ok(body) => json::from_slice(body.as_bytes()).ok(),
+            Err(_) => None,
+        };
         let broken = |id, fault| Self::Broken {
             length: body.len(),
             id,
             fault,
         };
         match parsed {
-            Err(_) => broken(Id::Null, Fault::Json),
-            Ok(Value::Object(mut object)) => {
+            None => broken(Id::Null, Fault::Json),
+            Some(Value::Object(mut object)) => {
                 let id = object.remove("id").map(Id::from_value);
                 envelope(object, id.clone())
                     .unwrap_or_else(|| broken(id.flatten().unwrap_or(Id::Null), Fault::Envelope))
             }
-            Ok(_) => broken(Id::Null, Fault::Envelope),
+            Some(_) => broken(Id::Null, Fault::Envelope),
         }
     }
 }
@@ -178,33 +181,6 @@ fn envelope(mut object: Map<String, Value>, id: Option<Option<Id>>) -> Option<In
         }
         _ => None,
     }
-}
-
-/// Replaces escaped lone surrogates (`\ud800` without its other half) by U+FFFD, which has the
-/// same length in UTF-16, so that positions in the document stay right. `None` if there are none.
-fn repair_surrogates(body: &[u8]) -> Option<Vec<u8>> {
-    let unit = |at: usize| -> Option<u16> {
-        let escape = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        u16::from_str_radix(str::from_utf8(escape).ok()?, 16).ok()
-    };
-    let mut repaired: Option<Vec<u8>> = None;
-    let mut at = 0;
-    while at < body.len() {
-        if body[at] != b'\\' {
-            at += 1;
-            continue;
-        }
-        match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(0xD800..=0xDFFF) => {
-                let fixed = repaired.get_or_insert_with(|| body.to_vec());
-                fixed[at..at + 6].copy_from_slice(b"\\ufffd");
-                at += 6;
-            }
-            _ => at += 2,
-        }
-    }
-    repaired
 }
 
 #[cfg(test)]
@@ -321,6 +297,14 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn byte_order_marks_and_huge_numbers_are_repaired() {
+        check(
+            "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":[1e999]}",
+            request(1.into(), Some(json!([null]))),
+        );
     }
 
     #[test]

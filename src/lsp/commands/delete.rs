@@ -1,6 +1,7 @@
 //! `pieces.conversations.delete {conversation, confirm?, force?}`.
 
 use super::arguments::{flag, id};
+use crate::json::plural::live_ids;
 use crate::lsp::limits::{CONFIRM_TIMEOUT, COPY_TIMEOUT, QUESTION_CHARS};
 use crate::lsp::rpc::ask;
 use crate::lsp::rpc::error::{failed, failure};
@@ -8,7 +9,6 @@ use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::trash::{Staged, Trash};
 use crate::lsp::text::item::{counted, label};
-use crate::pieces::wire::live_ids;
 use crate::pieces::{self, Client, Kind};
 use crate::sync::{Backend, Write};
 use futures_util::{StreamExt, stream};

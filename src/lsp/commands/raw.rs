@@ -31,5 +31,5 @@ pub(super) async fn refresh(server: &Server) -> Result<Value> {
 fn as_answered(answer: std::result::Result<Box<RawValue>, pieces::Error>) -> Result<Value> {
     let answer = answer.map_err(failed)?;
     let what = "The response of the service is not valid JSON; run `pieces-lsp doctor`.";
-    serde_json::from_str(answer.get()).map_err(|_| failure(Kind::Protocol, what))
+    crate::json::from_slice(answer.get().as_bytes()).map_err(|_| failure(Kind::Protocol, what))
 }

@@ -7,7 +7,7 @@ use crate::lsp::state::Server;
 use crate::lsp::text::item::{files_of, minute, role};
 use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
 use crate::markdown::{Part, Tie, Transcript};
-use crate::pieces::{self, Kind, Message};
+use crate::pieces::{Kind, Message};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -108,7 +108,7 @@ fn from_raw(raw: &Value) -> Option<Conversation> {
     let time = |field: &str| {
         raw[field]["value"]
             .as_str()
-            .and_then(pieces::wire::parse_micros)
+            .and_then(crate::json::time::parse)
     };
     Some(Conversation {
         id: Uuid::parse_str(raw["id"].as_str()?).ok()?,

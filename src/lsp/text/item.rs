@@ -2,6 +2,7 @@
 
 use super::reference::CONVERSATION;
 use crate::index::{ConversationRef, Ties, UNNAMED};
+pub(crate) use crate::json::time::rfc3339;
 use crate::lsp::state::session::Session;
 use crate::markdown;
 use crate::pieces::Role;
@@ -43,13 +44,6 @@ pub(crate) fn files_of(anchors: &[Uuid], ties: &Ties) -> Vec<String> {
 /// The URI of a conversation's document.
 pub(crate) fn conversation_uri(id: Uuid) -> String {
     format!("{CONVERSATION}:/{id}.md")
-}
-
-/// Microseconds since the Unix epoch as RFC 3339 in UTC.
-pub(crate) fn rfc3339(micros: i64) -> String {
-    Timestamp::from_microsecond(micros)
-        .unwrap_or_default()
-        .to_string()
 }
 
 /// The current Status of `docs/protocol.md`.

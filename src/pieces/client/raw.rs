@@ -6,8 +6,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Allowance, COLLECTION, Client};
+use crate::json;
 use crate::pieces::error::Error;
-use crate::pieces::{limits, wire};
+use crate::pieces::limits;
 
 /// One object with all its content.
 const WHOLE: Allowance = Allowance {
@@ -21,7 +22,7 @@ impl Client {
     /// GET of one object, whatever is in it.
     pub(crate) async fn get_value(&self, path: &str) -> Result<Value, Error> {
         let body = self.get(path, WHOLE).await?;
-        self.decode(self.call(), wire::from_slice(&body))
+        self.decode(self.call(), json::from_slice(&body))
     }
 
     /// GET of a collection: the body as it came.
@@ -29,9 +30,9 @@ impl Client {
         self.get(path, COLLECTION).await
     }
 
-    /// POST of a JSON text, once. An answer without a body is null.
+    /// POST of a JSON text, once, with the deadline of imports. A response without a body is null.
     pub(crate) async fn post_bytes(&self, path: &str, json: Vec<u8>) -> Result<Value, Error> {
-        let deadline = limits::POST;
+        let deadline = limits::IMPORT;
         let allowance = Allowance {
             start: deadline,
             idle: deadline,
@@ -55,7 +56,7 @@ impl Client {
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        self.decode(self.posted(), wire::from_slice(&body))
+        self.decode(self.posted(), json::from_slice(&body))
     }
 
     /// GET of a body of any length, read as it arrives.

@@ -4,6 +4,7 @@
 
 use super::super::wire;
 use super::{Conversation, ListParser, Unreadable};
+use crate::json;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ pub(crate) fn chunks_do_not_matter(json: &[u8], cuts: &[usize]) {
 
 /// A list is its conversations, each read alone.
 pub(crate) fn is_what_is_in_it(body: &[u8]) {
-    let Ok(list) = wire::from_slice::<Value>(body) else {
+    let Ok(list) = json::from_slice::<Value>(body) else {
         return;
     };
     let expected = list["iterable"].as_array().map(|items| {

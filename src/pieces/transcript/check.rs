@@ -1,13 +1,13 @@
 //! Messages and hits as they may come.
 
 use super::{Role, read_hit, read_message};
-use crate::pieces::wire;
+use crate::json;
 use serde_json::Value;
 use uuid::Uuid;
 
 /// A message is read if it has an id, with what it says; so is a hit.
 pub(crate) fn messages_are_what_is_in_them(body: &[u8]) {
-    let Ok(object) = wire::from_slice::<Value>(body) else {
+    let Ok(object) = json::from_slice::<Value>(body) else {
         return;
     };
     let uuid = |value: &Value| value.as_str().and_then(|id| Uuid::parse_str(id).ok());

@@ -2,10 +2,9 @@
 
 use super::super::stream;
 use super::*;
+use crate::json::plural::live_ids;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-
-pub(crate) use super::fast::check::agrees_everywhere as the_fast_way_agrees;
 
 const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
 const ASSET: &str = "7e000000-0000-4000-8000-000000000055";
@@ -116,7 +115,7 @@ pub(crate) fn objects_are_what_is_in_them(body: &[u8]) {
         assert_eq!(read.favorited, object["favorited"] == true);
         assert_eq!(
             read.updated,
-            object["updated"]["value"].as_str().and_then(parse_micros)
+            object["updated"]["value"].as_str().and_then(time::parse)
         );
         assert_eq!(
             read.application.as_deref(),
@@ -179,7 +178,7 @@ fn slow(item: &Value) -> StreamedIdentifier {
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
     });
-    let updated = given("updated").and_then(|updated| parse_micros(updated["value"].as_str()?));
+    let updated = given("updated").and_then(|updated| time::parse(updated["value"].as_str()?));
     match uuid(&conversation["id"]) {
         None => StreamedIdentifier::Malformed,
         Some(id) if deleted => StreamedIdentifier::Delete { id },

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
 
-use super::lenient::{List, Truthy, absent, from_slice, lenient_object};
-use super::members::{Id, Reference};
 use super::{GroupedTimestamp, Micros};
+use crate::json::from_slice;
+use crate::json::lenient::{List, Truthy, absent, lenient_object};
+use crate::json::plural::{Id, Reference};
 
 /// One item of a `StreamedIdentifiers` frame.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]

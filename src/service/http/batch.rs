@@ -14,8 +14,8 @@ use crate::service::{
     view::View,
 };
 
-/// Ids in one request; more are refused.
-const MOST: usize = 50;
+/// Ids in one request; more are refused before they are read.
+const MAX_IDS: usize = 50;
 
 /// The batch route of a kind. Takes `{KINDS: {iterable: [{id}]}}`, answers with the objects and
 /// the ids that are not there. Raw content goes along only when asked for.
@@ -23,12 +23,13 @@ pub(super) fn route(kind: Kind) -> Router<App> {
     let path = format!("/{}/batch/fetch", kind.plural());
     let handler = move |State(app): State<App>, params: Params, Body(body): Body| async move {
         let transferables = params.get("transferables").is_some() && params.transferables()?;
-        let ids = Seed::object(body, "the body")?.take_ids(kind.plural())?;
-        if ids.len() > MOST {
+        let mut seed = Seed::object(body, "the body")?;
+        if seed.count_ids(kind.plural()) > MAX_IDS {
             return Err(Failure::invalid(format!(
-                "At most {MOST} ids fit in one request."
+                "At most {MAX_IDS} ids fit in one request."
             )));
         }
+        let ids = seed.take_ids(kind.plural())?;
         let text = app
             .store
             .read(move |db| {

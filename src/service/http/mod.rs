@@ -41,6 +41,8 @@ pub(super) struct App {
 const VERSION: &str = "12.3.1";
 /// Largest request body.
 const BODY: usize = 32 << 20;
+/// Largest body of an import: one object with its parts and associations has to fit.
+pub(crate) const MAX_IMPORT: usize = 256 << 20;
 /// How long a request may take, its body included; opening a stream counts, staying open does not.
 const REQUEST: Duration = Duration::from_secs(60);
 

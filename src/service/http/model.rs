@@ -86,7 +86,7 @@ async fn qgpt(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             };
-            let Ok(input) = serde_json::from_str::<Value>(&text) else {
+            let Ok(input) = crate::json::from_slice::<Value>(text.as_bytes()) else {
                 continue;
             };
             if !stream::send(&mut socket, Message::text(no_answer(&input))).await {

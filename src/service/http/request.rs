@@ -7,10 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rusqlite::Connection;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::{BODY, VERSION};
+use super::{BODY, MAX_IMPORT, VERSION};
+use crate::json;
 use crate::service::{
     Failure,
     objects::anchor::PLATFORM,
@@ -84,6 +86,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
+/// Bodies from this size on are parsed off the async threads: 32 MiB take a quarter of a second.
+const LONG: usize = 256 << 10;
+
 /// A JSON body, whatever its declared type; an empty one is `null`.
 pub(super) struct Body(pub(super) Value);
 
@@ -91,31 +96,62 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        // What is announced as too large need not be waited for.
-        if request.body().size_hint().lower() > BODY as u64 {
-            return Err(too_large());
-        }
-        let bytes = Bytes::from_request(request, state).await.map_err(refused)?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Null));
-        }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            // Where, not what: the text is somebody's content.
-            let place = format!("line {} column {}", error.line(), error.column());
-            Failure::invalid(format!("The body is not JSON ({place}).")).into_response()
-        })
+        read_body(request, state, BODY).await.map(Self)
     }
 }
 
-fn refused(rejection: BytesRejection) -> Response {
+/// The body of an import, which may be longer.
+pub(super) struct ImportBody(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for ImportBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        read_body(request, state, MAX_IMPORT).await.map(Self)
+    }
+}
+
+/// Reads a body of at most `max` bytes, as `DefaultBodyLimit` of the route says, too.
+async fn read_body<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    max: usize,
+) -> Result<Value, Response> {
+    // A body that is announced as too large need not be waited for.
+    if request.body().size_hint().lower() > max as u64 {
+        return Err(too_large(max));
+    }
+    let bytes = Bytes::from_request(request, state).await;
+    let bytes = bytes.map_err(|rejection| refused(&rejection, max))?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let parsed = if bytes.len() < LONG {
+        parse(&bytes)
+    } else {
+        let parsing = spawn_blocking(move || parse(&bytes)).await;
+        parsing.unwrap_or(Err(Failure::Busy))
+    };
+    parsed.map_err(IntoResponse::into_response)
+}
+
+fn parse(body: &[u8]) -> Result<Value, Failure> {
+    json::from_slice(body).map_err(|error| {
+        // The place only: the text is private.
+        let place = format!("line {} column {}", error.line(), error.column());
+        Failure::invalid(format!("The body is not JSON ({place})."))
+    })
+}
+
+fn refused(rejection: &BytesRejection, max: usize) -> Response {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return too_large();
+        return too_large(max);
     }
     Failure::invalid("The body cannot be read.").into_response()
 }
 
-fn too_large() -> Response {
-    let what = "The body is larger than 32 MiB.";
+fn too_large(max: usize) -> Response {
+    let what = format!("The body is larger than {} MiB.", max >> 20);
     (StatusCode::PAYLOAD_TOO_LARGE, what).into_response()
 }
 
@@ -152,7 +188,7 @@ impl Asking {
 
 /// The service itself, as an application.
 pub(super) fn ourselves(store: Uuid) -> Map<String, Value> {
-    let ourselves = json!({
+    let ourselves = serde_json::json!({
         "id": store.to_string(),
         "name": "OS_SERVER",
         "version": VERSION,

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::header,
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{
-    App, json as json_text,
+    App, MAX_IMPORT, json as json_text,
     list::{CHUNK, PAGE, streamed},
-    request::Body,
+    request::ImportBody,
 };
 use crate::service::{
     Failure,
@@ -30,13 +30,19 @@ pub(crate) const FORMAT: u64 = 1;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/pieces-lsp/import", post(take_over))
+        .route(
+            "/pieces-lsp/import",
+            post(import_objects).layer(DefaultBodyLimit::max(MAX_IMPORT)),
+        )
         .route("/pieces-lsp/export", get(everything))
 }
 
 /// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, all of it in one transaction; `heads`: a dry run of
 /// objects that have no content yet. Answers with what became of each: `{outcomes: ["new" | "updated" | "unchanged" | {"unreadable": "why"}]}`.
-async fn take_over(State(app): State<App>, Body(body): Body) -> Result<Response, Failure> {
+async fn import_objects(
+    State(app): State<App>,
+    ImportBody(body): ImportBody,
+) -> Result<Response, Failure> {
     let mut seed = Seed::object(body, "the body")?;
     let heads = seed.take("heads") == Some(Value::Bool(true));
     let dry_run = heads || seed.take("dryRun") == Some(Value::Bool(true));
@@ -47,7 +53,7 @@ async fn take_over(State(app): State<App>, Body(body): Body) -> Result<Response,
             .await?
     } else {
         app.store
-            .write(move |change| import::take_over(change, objects))
+            .write(move |change| import::import_objects(change, objects))
             .await?
     };
     Ok(json_text(json!({"outcomes": outcomes}).to_string()))
@@ -65,7 +71,7 @@ async fn everything(State(app): State<App>) -> Response {
             state: RefCell::default(),
         };
         lines.add("export", &header_line());
-        for kind in import::KINDS {
+        for kind in Kind::ROUTED {
             if kind != Kind::Message {
                 write_kind(&db, kind, &lines)?;
             }
@@ -93,7 +99,7 @@ struct Lines<'a> {
 struct Sent {
     pending: String,
     count: u64,
-    deaf: bool,
+    disconnected: bool,
 }
 
 impl Lines<'_> {
@@ -113,17 +119,17 @@ impl Lines<'_> {
     fn flush(&self) {
         let mut state = self.state.borrow_mut();
         let chunk = std::mem::take(&mut state.pending);
-        state.deaf = state.deaf || !(self.send)(chunk.into());
+        state.disconnected = state.disconnected || !(self.send)(chunk.into());
     }
 
-    fn deaf(&self) -> bool {
-        self.state.borrow().deaf
+    fn disconnected(&self) -> bool {
+        self.state.borrow().disconnected
     }
 }
 
 fn write_kind(db: &Connection, kind: Kind, lines: &Lines<'_>) -> Result<(), Failure> {
-    let mut view = View::plain(db);
-    let mut inner = View::plain(db);
+    let mut view = View::for_export(db);
+    let mut inner = View::for_export(db);
     let mut after = 0;
     loop {
         let rows = store::list(db, kind, after, PAGE)?;
@@ -138,13 +144,13 @@ fn write_kind(db: &Connection, kind: Kind, lines: &Lines<'_>) -> Result<(), Fail
             if kind == Kind::Conversation
                 && let Some(row) = conversations.next()
                 && failed.is_ok()
-                && !lines.deaf()
+                && !lines.disconnected()
             {
                 failed = write_messages(db, &mut inner, row.seq, lines);
             }
         })?;
         failed?;
-        if lines.deaf() {
+        if lines.disconnected() {
             return Ok(());
         }
     }

@@ -18,11 +18,11 @@ pub(crate) fn add(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failu
     let mut about = Vec::new();
     for kind in ABOUT {
         if let Some(id) = seed.take_reference(kind.noun())? {
-            about.push(Link::from(&store::get(change.db, kind, &id)?));
+            about.push(store::link(change.db, kind, &id)?);
         }
     }
     for id in seed.take_ids("messages")? {
-        about.push(Link::from(&store::get(change.db, Kind::Message, &id)?));
+        about.push(store::link(change.db, Kind::Message, &id)?);
     }
     // A seed gives plain ids where an annotation has references.
     for key in ["person", "model"] {

@@ -47,7 +47,7 @@ pub(crate) fn create(
     }
     for (kind, ids) in [(Kind::Asset, assets), (Kind::Website, websites)] {
         for id in ids {
-            let other = Link::from(&store::get(change.db, kind, &id)?);
+            let other = store::link(change.db, kind, &id)?;
             tie(change, &conversation, &other)?;
         }
     }

@@ -1,7 +1,6 @@
-//! Objects as they are on the wire, taken over with their ids, times and order.
+//! Imports objects as they are on the wire, with their ids, times and order.
 //!
-//! Taking over only ever adds: what is newer here is kept, and nothing is deleted because the other
-//! side lacks it.
+//! An import only adds: an object that is newer here is kept, and nothing is deleted because the source lacks it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,23 +10,18 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{annotation, asset, seed::set_default, text};
-use crate::pieces::wire::live_ids;
+use crate::json::plural::live_ids;
 use crate::service::{
     Failure,
     store::{self, Change, Kind, Link, New, Row, trash::Part},
     time,
 };
 
-/// The kinds that can be taken over, as they are named in `{"KIND": {…}}`. Owners and ends of
-/// associations come first, so that those that follow find them.
-pub(crate) const KINDS: [Kind; 6] = [
-    Kind::Website,
-    Kind::Asset,
-    Kind::Anchor,
-    Kind::Conversation,
-    Kind::Message,
-    Kind::Annotation,
-];
+/// Largest object with its parts, in bytes: more than two documents of any other origin, so that every object
+/// can come back from an export.
+const MAX_SIZE: usize = 3 * store::MAX_DOC;
+/// Most formats of an asset, or paths of an anchor.
+const MAX_PARTS: usize = 1_000;
 
 /// What became of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,13 +73,14 @@ pub(crate) fn compare(
     Ok(outcomes)
 }
 
-/// Takes the objects over, in this order.
-pub(crate) fn take_over(
+/// Imports the objects, in this order.
+pub(crate) fn import_objects(
     change: &mut Change<'_>,
     objects: Vec<Value>,
 ) -> Result<Vec<Outcome>, Failure> {
     let mut outcomes = Vec::with_capacity(objects.len());
-    let mut orders: Vec<(Link, Vec<Uuid>)> = Vec::new();
+    // By id: the same conversation may come many times.
+    let mut orders: HashMap<String, (Link, Vec<Uuid>)> = HashMap::new();
     let mut grown = HashSet::new();
     for object in objects {
         let wire = Wire::read(object).and_then(|mut wire| {
@@ -108,7 +103,10 @@ pub(crate) fn take_over(
             _ => continue,
         };
         match wire.kind {
-            Kind::Conversation => orders.push((object.clone(), wire.members(Kind::Message))),
+            Kind::Conversation => {
+                let order = (object.clone(), wire.members(Kind::Message));
+                orders.insert(wire.id.clone(), order);
+            }
             Kind::Message if outcome == Outcome::New => grown.extend(wire.owner.clone()),
             _ => {}
         }
@@ -116,16 +114,16 @@ pub(crate) fn take_over(
             continue;
         }
         for (kind, id) in wire.links() {
-            let other = store::find(change.db, kind, &id)?;
-            if let Some(other) = other
+            let other = store::find_head(change.db, &id)?;
+            if let Some(other) = other.filter(|other| other.kind == kind)
                 && change.link(&object, &Link::from(&other))?
             {
                 change.announce(&other);
             }
         }
     }
-    for (conversation, wanted) in orders {
-        if grown.contains(&conversation.id) {
+    for (id, (conversation, wanted)) in orders {
+        if grown.contains(&id) {
             arrange(change, &conversation, &wanted)?;
         }
     }
@@ -194,7 +192,7 @@ impl Wire {
             return Err("it is not a JSON object");
         };
         let found = outer.into_iter().find_map(|(name, value)| {
-            let kind = KINDS.into_iter().find(|kind| kind.noun() == name)?;
+            let kind = Kind::ROUTED.into_iter().find(|kind| kind.noun() == name)?;
             Some((kind, value))
         });
         let Some((kind, Value::Object(mut doc))) = found else {
@@ -250,22 +248,33 @@ impl Wire {
             }
             _ => {}
         }
-        let deep = |kind, parts: Vec<Value>| {
-            let mut parts = parts.iter().filter_map(Value::as_object);
-            parts.any(|part| store::is_too_deep(kind, part))
+        let (kind, parts) = match self.kind {
+            Kind::Asset => (Kind::Format, self.formats()),
+            Kind::Anchor => (Kind::Point, self.points()),
+            _ => (self.kind, Vec::new()),
         };
-        let deep = store::is_too_deep(self.kind, &self.doc)
-            || self.kind == Kind::Asset && deep(Kind::Format, self.formats())
-            || self.kind == Kind::Anchor && deep(Kind::Point, self.points());
-        if deep {
-            return Err("it is nested too deeply");
+        if parts.len() > MAX_PARTS {
+            return Err("it has more than a thousand parts");
+        }
+        let parts = parts.iter().filter_map(Value::as_object);
+        let parts = parts.map(|part| (kind, part));
+        let mut size = 0;
+        for (kind, doc) in std::iter::once((self.kind, &self.doc)).chain(parts) {
+            if store::is_too_deep(kind, doc) {
+                return Err("it is nested too deeply");
+            }
+            let own = store::stored_size(kind, doc);
+            size += own;
+            if own > store::MAX_DOC || size > MAX_SIZE {
+                return Err("it is too large");
+            }
         }
         Ok(())
     }
 
     fn insert(&self, change: &mut Change<'_>) -> Result<Link, Failure> {
         let owner = match (&self.owner, self.kind) {
-            (Some(id), _) => Some(store::get(change.db, Kind::Conversation, id)?.seq),
+            (Some(id), _) => Some(store::link(change.db, Kind::Conversation, id)?.seq),
             (None, Kind::Annotation) => self.about(change.db)?,
             _ => None,
         };
@@ -405,7 +414,8 @@ impl Wire {
     /// The object that an annotation dies with: the first that it is about.
     fn about(&self, db: &Connection) -> Result<Option<i64>, Failure> {
         for (kind, id) in self.links() {
-            if let Some(row) = store::find(db, kind, &id)? {
+            let head = store::find_head(db, &id)?;
+            if let Some(row) = head.filter(|row| row.kind == kind) {
                 return Ok(Some(row.seq));
             }
         }
@@ -425,11 +435,14 @@ fn judge(
     wire: &Wire,
     arrives: impl Fn(&String) -> bool,
 ) -> Result<(Outcome, Option<Row>), Failure> {
-    Ok(match store::find_any(db, &wire.id)? {
+    Ok(match store::find_head(db, &wire.id)? {
         None => {
             let homeless = match &wire.owner {
                 None => false,
-                Some(id) => store::find(db, Kind::Conversation, id)?.is_none() && !arrives(id),
+                Some(id) => {
+                    let here = store::find_head(db, id)?;
+                    here.is_none_or(|row| row.kind != Kind::Conversation) && !arrives(id)
+                }
             };
             let outcome = if homeless {
                 Outcome::Unreadable("its conversation is not here")
@@ -464,7 +477,7 @@ fn parts(
         };
         let taken = match uuid(part.get("id")) {
             None => true,
-            Some(id) => store::find_any(change.db, &id)?.is_some(),
+            Some(id) => store::find_head(change.db, &id)?.is_some(),
         };
         if taken {
             part.remove("id");

@@ -14,7 +14,7 @@ pub(crate) fn create(change: &mut Change<'_>, seed: Value) -> Result<Link, Failu
     let id = seed
         .take_reference("conversation")?
         .ok_or_else(|| Failure::invalid("`conversation` is required."))?;
-    let conversation = Link::from(&store::get(change.db, Kind::Conversation, &id)?);
+    let conversation = store::link(change.db, Kind::Conversation, &id)?;
     let message = add(change, &conversation, seed)?;
     change.touch(&conversation)?;
     Ok(message)

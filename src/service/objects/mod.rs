@@ -91,7 +91,7 @@ pub(crate) fn disassociate(
 }
 
 fn ends(change: &Change<'_>, a: (Kind, &str), b: (Kind, &str)) -> Result<(Link, Link), Failure> {
-    let end = |(kind, id)| store::get(change.db, kind, id).map(|row| Link::from(&row));
+    let end = |(kind, id)| store::link(change.db, kind, id);
     Ok((end(a)?, end(b)?))
 }
 

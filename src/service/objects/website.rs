@@ -28,7 +28,7 @@ pub(crate) fn resolve(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, F
     };
     for (kind, id) in [(Kind::Asset, asset), (Kind::Conversation, conversation)] {
         let Some(id) = id else { continue };
-        let other = Link::from(&store::get(change.db, kind, &id)?);
+        let other = store::link(change.db, kind, &id)?;
         if change.link(&website, &other)? {
             change.touch(&website)?;
             change.touch(&other)?;

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::service::{Failure, time};
 
+/// Largest document in bytes. Rewriting a request of 32 MiB can make it longer (`1e15`, U+FFFD for a bad byte), and
+/// exports have to be readable line by line.
+pub(crate) const MAX_DOC: usize = 64 << 20;
 /// How deep a document may be nested. JSON readers, ours included, take 128 levels, and lists and imports
 /// put theirs around it.
 const LEVELS: usize = 100;
@@ -322,7 +325,38 @@ pub(super) fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Fai
             "The {noun} is nested more than {LEVELS} levels deep."
         )));
     }
-    Ok(serde_json::to_string(doc)?)
+    let doc = serde_json::to_string(doc)?;
+    if doc.len() > MAX_DOC {
+        let noun = kind.noun();
+        return Err(Failure::invalid(format!(
+            "The {noun} is larger than {} MiB.",
+            MAX_DOC >> 20
+        )));
+    }
+    Ok(doc)
+}
+
+/// How long what would be stored of a document is, in bytes.
+pub(crate) fn stored_size(kind: Kind, doc: &Map<String, Value>) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    for (key, value) in doc {
+        if !kind.derived().contains(&key.as_str()) {
+            // Counting cannot fail.
+            let _ = serde_json::to_writer(&mut count, value);
+            count.0 += key.len() + 4;
+        }
+    }
+    count.0
 }
 
 /// Whether what would be stored of a document is nested too deeply for it.
@@ -348,4 +382,28 @@ pub(super) fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Valu
         doc.remove(*key);
     }
     doc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn documents_of_any_origin_are_limited() {
+        let doc = |length: usize| {
+            let doc = json!({"name": "x".repeat(length)});
+            doc.as_object().unwrap().clone()
+        };
+        let most = MAX_DOC - "{\"name\":\"\"}".len();
+        assert!(stored(Kind::Conversation, &doc(most)).is_ok());
+        assert!(matches!(
+            stored(Kind::Conversation, &doc(most + 1)),
+            Err(Failure::Invalid(_))
+        ));
+        let doc = json!({"a": [1e15, "\u{1}"], "messages": [1, 2, 3], "b": null});
+        let doc = doc.as_object().unwrap();
+        let exact = json!({"a": [1e15, "\u{1}"], "b": null}).to_string().len();
+        assert_eq!(stored_size(Kind::Conversation, doc), exact - 1);
+    }
 }

@@ -1,17 +1,26 @@
 //! The kinds of object the store holds.
 
-/// Numbers are on disk: never reuse or renumber them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The kinds of objects. Numbers are on disk: never reuse or renumber them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i64)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A conversation.
     Conversation = 1,
+    /// A message of a conversation, deleted with it.
     Message = 2,
+    /// A saved snippet or file.
     Asset = 3,
+    /// The content of an asset, deleted with it.
     Format = 4,
+    /// A file or directory.
     Anchor = 5,
+    /// One path of an anchor, deleted with it.
     Point = 6,
+    /// A note on any of the others.
     Annotation = 7,
+    /// A web page.
     Website = 8,
+    /// A program that connected.
     Application = 9,
 }
 
@@ -28,22 +37,23 @@ impl Kind {
         Self::Application,
     ];
 
-    /// Those that have routes of their own, a list among them.
+    /// Those with routes and a list of their own, which are also what import and export copy. Owners and ends of
+    /// associations come first, so that those that follow find them.
     pub(crate) const ROUTED: [Self; 6] = [
-        Self::Conversation,
-        Self::Message,
+        Self::Website,
         Self::Asset,
         Self::Anchor,
+        Self::Conversation,
+        Self::Message,
         Self::Annotation,
-        Self::Website,
     ];
 
     pub(crate) fn from_number(number: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as i64 == number)
     }
 
-    /// In sentences.
-    pub(crate) fn noun(self) -> &'static str {
+    /// In routes, exports and sentences: `conversation`.
+    pub fn noun(self) -> &'static str {
         match self {
             Self::Conversation => "conversation",
             Self::Message => "message",
@@ -66,8 +76,8 @@ impl Kind {
         }
     }
 
-    /// The field that lists objects of this kind in another object.
-    pub(crate) fn plural(self) -> &'static str {
+    /// The field that lists objects of this kind in another object: `conversations`.
+    pub fn plural(self) -> &'static str {
         match self {
             Self::Conversation => "conversations",
             Self::Message => "messages",

@@ -24,12 +24,13 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, broadcast};
 use uuid::Uuid;
 
-pub(crate) use change::{Change, New, is_too_deep};
-pub(crate) use kind::{Kind, Link};
+pub(crate) use change::{Change, MAX_DOC, New, is_too_deep, stored_size};
+pub use kind::Kind;
+pub(crate) use kind::Link;
 pub(crate) use open::readable;
 pub(crate) use query::{
-    Found, Row, by_seq, find, find_any, find_by_key, get, identifiers, linked, list, neighbours,
-    owned, owned_rows, search, text_of_query,
+    Found, Row, by_seq, find, find_by_key, find_head, get, identifiers, link, linked, list,
+    neighbours, owned, owned_rows, search, text_of_query,
 };
 pub use trash::restored_ids;
 

@@ -77,15 +77,6 @@ pub(crate) fn find(db: &Connection, kind: Kind, id: &str) -> Result<Option<Row>,
         .optional()?)
 }
 
-/// The object with this id, of whatever kind.
-pub(crate) fn find_any(db: &Connection, id: &str) -> Result<Option<Row>, Failure> {
-    let sql = format!("{ROW} WHERE id = ?1");
-    Ok(db
-        .prepare_cached(&sql)?
-        .query_row([id], Row::read)
-        .optional()?)
-}
-
 /// The object, or the 410 that says it is not there.
 pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure> {
     find(db, kind, id)?.ok_or_else(|| Failure::Gone {
@@ -94,9 +85,29 @@ pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure>
     })
 }
 
-/// The objects of a kind that are found by `key`.
+/// The object with this id, of whatever kind, without its document, which may be many megabytes.
+pub(crate) fn find_head(db: &Connection, id: &str) -> Result<Option<Row>, Failure> {
+    let sql = "SELECT kind, seq, id, owner, created, updated, '' FROM entity WHERE id = ?1";
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([id], Row::read)
+        .optional()?)
+}
+
+/// One end of an association, or the 410 that says it is not there.
+pub(crate) fn link(db: &Connection, kind: Kind, id: &str) -> Result<Link, Failure> {
+    let head = find_head(db, id)?.filter(|row| row.kind == kind);
+    head.map(|row| Link::from(&row))
+        .ok_or_else(|| Failure::Gone {
+            kind: kind.noun(),
+            id: id.to_owned(),
+        })
+}
+
+/// The first few objects of a kind that are found by `key`: reading all of them for every new one would be
+/// quadratic.
 pub(crate) fn find_by_key(db: &Connection, kind: Kind, key: &str) -> Result<Vec<Row>, Failure> {
-    let sql = format!("{ROW} WHERE kind = ?1 AND key = ?2 ORDER BY seq");
+    let sql = format!("{ROW} WHERE kind = ?1 AND key = ?2 ORDER BY seq LIMIT 16");
     let mut query = db.prepare_cached(&sql)?;
     let rows = query.query_map(params![kind as i64, key], Row::read)?;
     Ok(rows.collect::<Result<_, _>>()?)

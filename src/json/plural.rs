@@ -1,22 +1,23 @@
-//! The plural wrapper of the API: `iterable` lists objects, `indices` maps ids to positions.
+//! The API's plural wrapper: `iterable` lists objects, `indices` maps ids to positions.
 //!
-//! Either may be missing or incomplete. An id belongs when it is in one of them, unless `indices`
-//! says it is gone (a negative position). Order is that of the positions.
+//! Either may be missing or incomplete. An id is a member if it is in one of them, unless `indices` marks it as
+//! removed (a negative position). Members are ordered by position.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::lenient::{FromText, Integer, List, Parsed, absent, lenient_object};
 
-/// Ids of members: mostly there is one, and a long list would need an allocation for each.
+/// Ids of members. Most lists have one, which then needs no allocation.
 pub type Ids = SmallVec<[Uuid; 1]>;
 
-/// An id. Nearly all of them are UUIDs; any other text is kept as a hash, which is enough to count it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// An id. Nearly all are UUIDs; of any other text a hash is kept, which is enough to count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Id {
     bits: u128,
     is_uuid: bool,
@@ -26,46 +27,6 @@ impl Id {
     pub(crate) fn uuid(self) -> Option<Uuid> {
         self.is_uuid.then(|| Uuid::from_u128(self.bits))
     }
-
-    /// A UUID in lower case with its four hyphens, and nothing else.
-    #[inline(always)]
-    pub(crate) fn from_canonical(text: &[u8; 36]) -> Option<Id> {
-        if [text[8], text[13], text[18], text[23]] != *b"----" {
-            return None;
-        }
-        let four = |at: usize| Some(u64::from(u32::from_le_bytes(*text[at..].first_chunk()?)));
-        let eight = |at: usize| Some(u64::from_le_bytes(*text[at..].first_chunk()?));
-        let digits = [
-            eight(0)?,
-            four(9)? | four(14)? << 32,
-            four(19)? | four(24)? << 32,
-            eight(28)?,
-        ];
-        let mut wrong = 0;
-        let mut bytes = [0; 16];
-        for (bytes, digits) in bytes.as_chunks_mut().0.iter_mut().zip(digits) {
-            *bytes = unhex(digits, &mut wrong);
-        }
-        (wrong == 0).then(|| Id {
-            bits: u128::from_be_bytes(bytes),
-            is_uuid: true,
-        })
-    }
-}
-
-/// Four bytes of eight hexadecimal digits in lower case, all eight at once; bits of `wrong` are set
-/// where that is not what they are.
-#[inline(always)]
-fn unhex(digits: u64, wrong: &mut u64) -> [u8; 4] {
-    const ONES: u64 = u64::MAX / 255;
-    // 1 for `a` to `f`, which are 0x61 to 0x66; digits are 0x30 to 0x39.
-    let letters = digits >> 6 & ONES;
-    let values = (digits & (ONES * 0xf)) + letters * 9;
-    *wrong |= digits & (ONES * 0xf0) ^ (ONES * 0x30 + letters * 0x30);
-    *wrong |= (values | (values + ONES * 6) ^ letters << 4) & (ONES * 0x10);
-    let pairs = (values << 4 | values >> 8) & (u64::MAX / 0xffff * 0xff);
-    let halves = (pairs | pairs >> 8) & (u64::MAX / 0xffff_ffff * 0xffff);
-    ((halves | halves >> 16) as u32).to_le_bytes()
 }
 
 impl FromText for Id {
@@ -93,7 +54,7 @@ lenient_object! {
 }
 
 lenient_object! {
-    /// A plural wrapper of which only the ids matter.
+    /// A plural wrapper, ids only.
     struct Members {
         "iterable" => iterable: List<Reference>,
         "indices" => indices: Indices,
@@ -126,12 +87,12 @@ impl<'de> Deserialize<'de> for Indices {
 }
 
 impl Members {
-    /// The ids that belong and are UUIDs, in order.
+    /// The members that are UUIDs, in order.
     pub(crate) fn ids(self) -> Vec<Uuid> {
         ordered(&self.listed(), &self.indices.0.unwrap_or_default()).into_vec()
     }
 
-    /// How many belong, whatever their ids look like.
+    /// How many members there are, whatever their ids look like.
     pub(crate) fn count(self) -> u32 {
         count(&self.listed(), &mut self.indices.0.unwrap_or_default())
     }
@@ -146,23 +107,18 @@ impl Members {
     }
 }
 
-/// Whether that is what is listed at that place.
-#[inline(always)]
-pub(crate) fn is_placed<T: PartialEq>(listed: &[T], id: &T, at: i64) -> bool {
-    usize::try_from(at).is_ok_and(|at| listed.get(at) == Some(id))
-}
-
-/// How many ids are in either and not said to be gone. Reorders `indices`.
+/// Counts the members. Reorders `indices`.
 pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
-    // Usually both name the same few ids, each once and at the same place.
-    let placed = |(id, at): &(Id, i64)| is_placed(listed, id, *at);
+    // Usually both name the same few ids, each once and at the same position.
+    let placed =
+        |(id, at): &(Id, i64)| usize::try_from(*at).is_ok_and(|at| listed.get(at) == Some(id));
     let repeated = |(at, id): (usize, &Id)| listed[..at].contains(id);
     if listed.len() <= 32 && indices.iter().all(placed) && !listed.iter().enumerate().any(repeated)
     {
         return listed.len() as u32;
     }
     indices.extend(listed.iter().map(|id| (*id, i64::MAX)));
-    // The smallest position of an id comes first, and it is negative if any of them is.
+    // The smallest position of an id comes first; it is negative if any of them is.
     indices.sort_unstable();
     indices.dedup_by_key(|(id, _)| *id);
     let count = indices
@@ -172,8 +128,7 @@ pub(crate) fn count(listed: &[Id], indices: &mut Vec<(Id, i64)>) -> u32 {
     count.try_into().unwrap_or(u32::MAX)
 }
 
-/// The union of both, without what `indices` says is gone, by position; what has none comes last,
-/// as listed.
+/// The members that are UUIDs, by position; those without one come last, as listed.
 pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Ids {
     match (listed, indices) {
         ([], []) => return Ids::new(),
@@ -200,6 +155,11 @@ pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Ids {
         .into_iter()
         .filter_map(|(id, ..)| id.uuid())
         .collect()
+}
+
+/// The members of a plural wrapper, in order; empty if it is no such thing.
+pub fn live_ids(wrapper: &Value) -> Vec<Uuid> {
+    Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }
 
 #[cfg(test)]
@@ -273,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ids_are_counted_but_not_listed() {
+    fn ids_that_are_no_uuids_are_counted_but_not_listed() {
         let json = r#"{"iterable":[{"id":"m1"},{"id":"m2"}],"indices":{"m2":0,"m3":1,"m1":-1}}"#;
         assert_eq!(serde_json::from_str::<Members>(json).unwrap().count(), 2);
         assert!(

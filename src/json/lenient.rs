@@ -1,8 +1,8 @@
-//! Reading JSON whose shape cannot be relied on.
+//! Serde types for JSON whose shape cannot be relied on.
 //!
-//! The rule everywhere: `null` is absent, unknown fields are skipped without allocating, and a
-//! value of another type than expected is absent too. So the only errors left are those of the
-//! JSON text itself, and one odd field never costs the object it is in, nor its neighbours.
+//! `null` counts as absent, unknown fields are skipped without allocating, and a value of an unexpected
+//! type counts as absent too. The only errors left are syntax errors, so one odd field never costs its
+//! object or its neighbours.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Visitor methods that consume a value of the named shapes and make it the default.
+/// Visitor methods that skip a value of the named types and return the default.
 macro_rules! absent {
-    ($($shape:ident)*) => { $($crate::pieces::wire::lenient::absent!(@ $shape);)* };
+    ($($shape:ident)*) => { $($crate::json::lenient::absent!(@ $shape);)* };
     (@ null) => {
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
             Ok(Self::Value::default())
@@ -54,7 +54,7 @@ macro_rules! absent {
 }
 pub(crate) use absent;
 
-/// A struct read from the named keys of an object. Of a repeated key the last one counts.
+/// A struct read from the named keys of an object. If a key is repeated, the last value wins.
 macro_rules! lenient_object {
     ($(#[$meta:meta])* struct $name:ident $(<$lifetime:lifetime>)? { $($key:literal => $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -99,7 +99,7 @@ macro_rules! lenient_object {
                         }
                         Ok(read)
                     }
-                    $crate::pieces::wire::lenient::absent!(null bool number text list);
+                    $crate::json::lenient::absent!(null bool number text list);
                 }
                 deserializer.deserialize_any(ObjectVisitor)
             }
@@ -112,7 +112,7 @@ fn expecting(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("JSON")
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Text<'a>(pub(crate) Option<Cow<'a, str>>);
 
@@ -136,12 +136,12 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Something read from a string.
+/// A value that is written as a string.
 pub(crate) trait FromText: Sized {
     fn from_text(text: &str) -> Option<Self>;
 }
 
-/// A string that means a `T`.
+/// A string that `T` can be read from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parsed<T>(pub(crate) Option<T>);
 
@@ -168,7 +168,7 @@ impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// `true`, or not.
+/// `true`; anything else is `false`.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Flag(pub(crate) bool);
 
@@ -189,7 +189,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// Anything a script would take for true: clients of the stream test `deleted` that way.
+/// JavaScript's truth: existing clients of the stream test `deleted` that way.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Truthy(pub(crate) bool);
 
@@ -236,7 +236,7 @@ impl<'de> Deserialize<'de> for Truthy {
     }
 }
 
-/// A number cut down to an integer.
+/// A number, truncated to an integer.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Integer(pub(crate) Option<i64>);
 
@@ -263,7 +263,7 @@ impl<'de> Deserialize<'de> for Integer {
     }
 }
 
-/// An array; `None` when it is something else.
+/// An array; `None` for any other type.
 #[derive(Debug)]
 pub(crate) struct List<T>(pub(crate) Option<Vec<T>>);
 
@@ -291,140 +291,5 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             absent!(null bool number text object);
         }
         deserializer.deserialize_any(V(PhantomData))
-    }
-}
-
-/// Reads `json`; when only its strings are broken (a lone surrogate, bytes that are not UTF-8),
-/// reads it with U+FFFD in their place: such names come from clients that cut text in half. A number that
-/// is too great for any type is absent.
-pub(crate) fn from_slice<T: serde::de::DeserializeOwned>(
-    json: &[u8],
-) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(json).or_else(|error| match repair(json) {
-        Some(repaired) => serde_json::from_slice(&repaired),
-        None => Err(error),
-    })
-}
-
-/// `json` with everything in its strings that is not Unicode replaced and `null` for numbers that are too
-/// great, or nothing if there is no such thing.
-pub(crate) fn repair(json: &[u8]) -> Option<Vec<u8>> {
-    let text = String::from_utf8_lossy(json);
-    let mut changed = matches!(text, Cow::Owned(_));
-    let bytes = text.as_bytes();
-    let mut repaired = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    let mut string = false;
-    while let Some(&byte) = bytes.get(at) {
-        string ^= byte == b'"';
-        if !string && let Some(length) = too_great(&bytes[at..]) {
-            repaired.extend_from_slice(b"null");
-            changed = true;
-            at += length;
-            continue;
-        }
-        // `at` is always outside an escape, so a backslash starts one and `\\u` is not taken for `\u`.
-        let length = match (byte, unicode_escape(&bytes[at..])) {
-            (_, Some(0xD800..0xDC00))
-                if matches!(unicode_escape(&bytes[at + 6..]), Some(0xDC00..0xE000)) =>
-            {
-                12
-            }
-            (_, Some(0xD800..0xE000)) => {
-                repaired.extend_from_slice(b"\\ufffd");
-                changed = true;
-                at += 6;
-                continue;
-            }
-            (_, Some(_)) => 6,
-            (b'\\', None) => 2,
-            (b'0'..=b'9' | b'-', None) if !string => number(&bytes[at..]),
-            _ => 1,
-        };
-        let end = bytes.len().min(at + length);
-        repaired.extend_from_slice(&bytes[at..end]);
-        at = end;
-    }
-    changed.then_some(repaired)
-}
-
-/// The length of what looks like a number and that `bytes` starts with.
-fn number(bytes: &[u8]) -> usize {
-    let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-    bytes.iter().take_while(part).count()
-}
-
-/// The length of the number that `bytes` starts with, if nothing can hold it.
-fn too_great(bytes: &[u8]) -> Option<usize> {
-    let length = number(bytes);
-    let number = &bytes[..length];
-    let held = length == 0 || serde_json::from_slice::<f64>(number).is_ok();
-    (!held && serde_json::from_slice::<IgnoredAny>(number).is_ok()).then_some(length)
-}
-
-/// The code unit of a `\uXXXX` that `bytes` starts with.
-fn unicode_escape(bytes: &[u8]) -> Option<u16> {
-    let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
-    let digits = std::str::from_utf8(digits).ok()?;
-    if digits.starts_with('+') {
-        None
-    } else {
-        u16::from_str_radix(digits, 16).ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_that_are_too_great_are_absent() {
-        let digits = "9".repeat(400);
-        let table = [
-            ("[1e999]", Some("[null]")),
-            ("[-1E+999,1e308]", Some("[null,1e+308]")),
-            (&format!("{{\"a\":{digits}}}"), Some("{\"a\":null}")),
-            (
-                "[\"1e999\\\"1e999\", 1e999 ]",
-                Some("[\"1e999\\\"1e999\",null]"),
-            ),
-            ("[1e999", None),
-            ("[1e999e]", None),
-            ("[01e999]", None),
-        ];
-        for (json, expected) in table {
-            let read: Option<serde_json::Value> = from_slice(json.as_bytes()).ok();
-            assert_eq!(
-                read.map(|read| read.to_string()).as_deref(),
-                expected,
-                "{json}"
-            );
-        }
-    }
-
-    #[test]
-    fn broken_strings_are_repaired_and_nothing_else() {
-        let table: &[(&[u8], Option<&str>)] = &[
-            (br#""plain""#, Some("plain")),
-            (br#""\ud83d\ude00""#, Some("😀")),
-            (br#""a\ud83d""#, Some("a\u{fffd}")),
-            (br#""\ude00\ud83d!""#, Some("\u{fffd}\u{fffd}!")),
-            (br#""\\ud83d""#, Some("\\ud83d")),
-            (br#""\\\ud83d""#, Some("\\\u{fffd}")),
-            (b"\"a\xff\"", Some("a\u{fffd}")),
-            (br#""\ud83d\n""#, Some("\u{fffd}\n")),
-            (br#""\ud8"#, None),
-            (br#""a"#, None),
-            (br#"\"#, None),
-        ];
-        for (json, expected) in table {
-            let got: Result<String, _> = from_slice(json);
-            assert_eq!(
-                got.as_deref().ok(),
-                *expected,
-                "{}",
-                String::from_utf8_lossy(json)
-            );
-        }
     }
 }
