@@ -3,22 +3,18 @@
 //!
 //! [`TARGETS`] is also tried on everything that is kept below `fuzz/`, by a test in here.
 
-use std::path::Path;
+use crate::{lsp, markdown, pieces};
 
-use crate::{lsp, markdown, pieces, service, transport};
-
-/// A target by its name, with a directory for what it wants to write.
-pub type Target = fn(&[u8], &Path);
+/// A target by its name.
+pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const TARGETS: [(&str, Target); 7] = [
-    ("frames", |input, _| frames(input)),
-    ("list", |input, _| list(input)),
-    ("objects", |input, _| objects(input)),
-    ("stream", |input, _| stream(input)),
-    ("references", |input, _| references(input)),
-    ("markdown", |input, _| markdown(input)),
-    ("service", service),
+pub const TARGETS: [(&str, Target); 5] = [
+    ("list", list),
+    ("objects", objects),
+    ("stream", stream),
+    ("references", references),
+    ("markdown", markdown),
 ];
 
 /// Splits off the first bytes of the input, which say how to go about the rest; they are 0 where
@@ -34,13 +30,6 @@ fn options<const N: usize>(input: &[u8]) -> ([u8; N], &[u8]) {
 fn places(bytes: [u8; 4], text: &[u8]) -> Vec<usize> {
     let place = |byte: u8| usize::from(byte) * text.len() / 255;
     bytes.into_iter().map(place).collect()
-}
-
-/// Four bytes for where it is cut, one for how much is read ahead, then what an editor sends.
-pub fn frames(input: &[u8]) {
-    let ([a, b, c, d, ahead], bytes) = options(input);
-    let cuts = places([a, b, c, d], bytes);
-    transport::check::agrees_with_the_reference(bytes, &cuts, usize::from(ahead) + 1);
 }
 
 /// Four bytes for where it is cut, then the body of a list of conversations.
@@ -97,16 +86,11 @@ pub fn markdown(input: &[u8]) {
     check::a_transcript_keeps_its_shape(&text, &text);
 }
 
-/// Requests to the local service, one per line.
-pub fn service(input: &[u8], dir: &Path) {
-    service::check::requests_leave_it_whole(&String::from_utf8_lossy(input), dir);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     /// The files in a directory below `fuzz/`, by name; none if there is no such directory.
     fn kept(what: &str, target: &str) -> Vec<PathBuf> {
@@ -120,15 +104,6 @@ mod tests {
         files
     }
 
-    /// In memory where there is such a place: a store waits for the disk at every change.
-    fn directory() -> tempfile::TempDir {
-        let memory = Path::new("/dev/shm");
-        match memory.is_dir() {
-            true => tempfile::tempdir_in(memory).unwrap(),
-            false => tempfile::tempdir().unwrap(),
-        }
-    }
-
     fn replay(name: &str) {
         let (_, target) = TARGETS.iter().find(|(target, _)| *target == name).unwrap();
         let corpus = kept("corpus", name);
@@ -136,14 +111,8 @@ mod tests {
         for file in corpus.iter().chain(&kept("regressions", name)) {
             // A check that fails says why, but not where that came from.
             println!("{}", file.display());
-            let dir = directory();
-            target(&fs::read(file).unwrap(), dir.path());
+            target(&fs::read(file).unwrap());
         }
-    }
-
-    #[test]
-    fn kept_frames() {
-        replay("frames");
     }
 
     #[test]
@@ -169,29 +138,5 @@ mod tests {
     #[test]
     fn kept_markdown() {
         replay("markdown");
-    }
-
-    #[test]
-    fn kept_requests() {
-        replay("service");
-    }
-
-    #[test]
-    fn every_target_is_run_and_replayed() {
-        let targets = TARGETS.map(|(name, _)| name);
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-        let manifest = fs::read_to_string(source.join("Cargo.toml")).unwrap();
-        let names = manifest.split("[[bin]]\nname = \"").skip(1);
-        let names: Vec<_> = names.filter_map(|rest| rest.split('"').next()).collect();
-        assert_eq!(names, targets);
-        for directory in ["corpus", "regressions"] {
-            for entry in fs::read_dir(source.join(directory)).into_iter().flatten() {
-                let name = entry.unwrap().file_name();
-                assert!(
-                    targets.iter().any(|target| name == *target),
-                    "{directory}: {name:?}"
-                );
-            }
-        }
     }
 }

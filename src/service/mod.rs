@@ -5,8 +5,6 @@
 //! `view` puts answers together. `docs/service.md` lists the routes and the files.
 
 mod attach;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
 mod error;
 mod extract;
 mod failure;

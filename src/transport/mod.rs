@@ -9,8 +9,6 @@ pub mod parent;
 mod stdin;
 mod stdout;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use frames::check;
 pub use frames::{FrameError, FrameReader, MAX_BODY, MAX_HEADER};
 pub use message::{End, Fault, Id, Inbound};
 pub use stdin::{read, stdin};

@@ -97,10 +97,3 @@ pub(super) fn whole(n: u8) -> Value {
         "score": {"manual": -1, "automatic": 0.5},
     })
 }
-
-/// How many of a list are read and how many are not; nothing where it is no list.
-pub(crate) fn counts(json: &[u8]) -> Option<(usize, usize)> {
-    parse([json])
-        .ok()
-        .map(|(read, rejected)| (read.len(), rejected))
-}

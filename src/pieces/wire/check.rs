@@ -185,8 +185,3 @@ fn slow(item: &Value) -> StreamedIdentifier {
         Some(id) => StreamedIdentifier::Upsert { id, updated },
     }
 }
-
-/// How many anchors of a list are read; nothing where it is no list.
-pub(crate) fn count_of_anchors(json: &[u8]) -> Option<usize> {
-    anchors(json).ok()?.map(|anchors| anchors.len())
-}

@@ -82,6 +82,7 @@ pub(crate) fn import_objects(
     // By id: the same conversation may come many times.
     let mut orders: HashMap<String, (Link, Vec<Uuid>)> = HashMap::new();
     let mut grown = HashSet::new();
+    let mut links = Vec::new();
     for object in objects {
         let wire = Wire::read(object).and_then(|mut wire| {
             wire.complete()?;
@@ -113,13 +114,16 @@ pub(crate) fn import_objects(
         if kept {
             continue;
         }
-        for (kind, id) in wire.links() {
-            let other = store::find_head(change.db, &id)?;
-            if let Some(other) = other.filter(|other| other.kind == kind)
-                && change.link(&object, &Link::from(&other))?
-            {
-                change.announce(&other);
-            }
+        let ends = wire.links().into_iter();
+        links.extend(ends.map(|(kind, id)| (object.clone(), kind, id)));
+    }
+    // After all objects: the other end may come later, and not every kind can list this one.
+    for (object, kind, id) in links {
+        let other = store::find_head(change.db, &id)?;
+        if let Some(other) = other.filter(|other| other.kind == kind)
+            && change.link(&object, &Link::from(&other))?
+        {
+            change.announce(&other);
         }
     }
     for (id, (conversation, wanted)) in orders {

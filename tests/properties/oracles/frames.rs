@@ -1,7 +1,6 @@
 //! Framing against a slow reader of the whole input.
 
-use super::super::{Fault, Inbound};
-use super::{FrameError, FrameReader, MAX_BODY, MAX_HEADER};
+use pieces_lsp::transport::{Fault, FrameError, FrameReader, Inbound, MAX_BODY, MAX_HEADER};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
@@ -24,7 +23,7 @@ impl Read for Chunks {
 }
 
 /// All bodies up to the end, and the name of the final error if there was one.
-pub(crate) fn read_all(input: impl BufRead) -> (Vec<Vec<u8>>, Option<String>) {
+fn read_all(input: impl BufRead) -> (Vec<Vec<u8>>, Option<String>) {
     let mut frames = FrameReader::new(input);
     let mut bodies = Vec::new();
     loop {
@@ -112,8 +111,15 @@ fn reference_frame(input: &[u8]) -> Result<(Vec<u8>, &[u8]), &'static str> {
     Ok((input[at..at + length].to_vec(), &input[at + length..]))
 }
 
+/// Four bytes for where the input is split, one for how much is read ahead, then what an editor sends.
+pub fn fuzz(input: &[u8]) {
+    let ([a, b, c, d, ahead], bytes) = super::options(input);
+    let cuts = super::places([a, b, c, d], bytes);
+    agrees_with_the_reference(bytes, &cuts, usize::from(ahead) + 1);
+}
+
 /// However the input is split, and however much is read ahead, the frames are those of the reference.
-pub(crate) fn agrees_with_the_reference(bytes: &[u8], cuts: &[usize], buffer: usize) {
+pub fn agrees_with_the_reference(bytes: &[u8], cuts: &[usize], buffer: usize) {
     let mut cuts = cuts.to_vec();
     cuts.extend([0, bytes.len()]);
     cuts.sort_unstable();

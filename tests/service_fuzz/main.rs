@@ -1,7 +1,7 @@
 //! Requests that nobody would send, on every route of the local service: it never fails, says JSON where it
-//! says so, and what it kept can still be read, exported and opened again.
+//! says so, and what it kept stays whole ([`oracle`]).
 //!
-//! `FUZZ_REQUESTS=1000000 cargo test --release --test service_fuzz` sends more; `FUZZ_SEED=n` others.
+//! `FUZZ_REQUESTS=1000000 cargo test --release --test service_fuzz` sends more; `FUZZ_SEED=n` sends others.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,14 +10,16 @@
     reason = "tests"
 )]
 
-#[path = "sync_simulation/rng.rs"]
+mod oracle;
+#[path = "../sync_simulation/rng.rs"]
 mod rng;
+#[path = "../support/mod.rs"]
 mod support;
 
 use rng::Rng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::local::{KINDS, Local, Method, assert_same, serve};
+use support::local::{KINDS, Local, Method, serve};
 
 /// By default; some five seconds.
 const REQUESTS: u64 = 6_000;
@@ -28,7 +30,7 @@ fn number(variable: &str) -> Option<u64> {
 
 /// The routes with their methods, from the description.
 fn routes() -> Vec<(String, bool)> {
-    let page: Value = serde_json::from_str(include_str!("../docs/openapi.json")).unwrap();
+    let page: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
     let mut routes = vec![];
     for (path, methods) in page["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
@@ -282,20 +284,44 @@ async fn no_request_makes_it_fail() {
             assert!(read.is_ok(), "{text} to {said}");
         }
     }
-    let before = local.everything().await;
-    assert!(
-        before.len() > 200,
-        "there was something to work on: {}",
-        before.len()
-    );
-    let (_, export) = local
-        .try_send(Method::Get, "/pieces-lsp/export")
-        .await
-        .unwrap();
-    let last = export.lines().last().unwrap();
-    assert!(last.starts_with("{\"end\":"), "{last}");
+    let made = local.everything().await.len();
+    assert!(made > 200, "there was something to work on: {made}");
     attached.shutdown().await;
-    let (attached, local) = serve(dir.path(), false).await;
-    assert_same(&local.everything().await, &before);
-    attached.shutdown().await;
+    oracle::is_whole(dir.path()).await;
+}
+
+/// Sessions that once found a bug, or that reach what random requests rarely do.
+#[tokio::test]
+async fn sessions_leave_it_whole() {
+    for session in include_str!("sessions.txt").split("\n\n") {
+        let dir = tempfile::tempdir().unwrap();
+        let (attached, local) = serve(dir.path(), false).await;
+        for line in session.lines().filter(|line| !line.starts_with('#')) {
+            let line = with_ids(&local, line).await;
+            let mut parts = line.splitn(3, ' ');
+            let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
+            let method = match method {
+                "GET" => Method::Get,
+                "POST" => Method::Post(parts.next().unwrap_or_default().to_owned()),
+                other => Method::Other(other.to_owned()),
+            };
+            let answer = local.try_send(method, path).await;
+            let (status, text) = answer.unwrap_or_else(|| panic!("no answer to {line}"));
+            assert!(status < 500, "{status} {text} to {line}");
+        }
+        attached.shutdown().await;
+        oracle::is_whole(dir.path()).await;
+    }
+}
+
+/// `<kind N>` becomes the id of the Nth object of that kind.
+async fn with_ids(local: &Local, line: &str) -> String {
+    let known = ids(local).await;
+    let mut line = line.to_owned();
+    for (kind, ids) in known {
+        for (at, id) in ids.iter().enumerate() {
+            line = line.replace(&format!("<{} {at}>", kind.trim_end_matches('s')), id);
+        }
+    }
+    line
 }
