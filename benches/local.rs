@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::service::name;
-use support::{Timings, report, time};
+use support::{Timings, number, report, time};
 
 const WRITES: usize = 2_000;
 /// Messages of a conversation.
@@ -19,12 +19,7 @@ const QUERIES: [&str; 4] = ["quorum", "jitter quorum", "parser cache", "nowhere"
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args()
-        .skip_while(|argument| argument != "--messages")
-        .skip(1);
-    let messages = arguments
-        .next()
-        .map_or(1_000_000, |count| count.parse().unwrap());
+    let messages = number("--messages").unwrap_or(1_000_000);
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         data_dir: dir.path().join("store"),

@@ -1,19 +1,8 @@
 //! The local service from outside: its wire shapes, its streams, its refusals, and its durability.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use pieces_lsp::service::{Attached, Options, Role, ServiceError, attach};
@@ -928,105 +917,6 @@ async fn writes_at_once_are_all_kept_and_counted_once() {
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
-}
-
-const CHILD: &str = "PIECES_LSP_TEST_SERVICE_DIR";
-
-/// Not a test of its own: what the next one kills.
-#[tokio::test]
-async fn child_that_serves_until_killed() {
-    let Ok(dir) = std::env::var(CHILD) else {
-        return;
-    };
-    let attached = attach(&options(Path::new(&dir))).await.unwrap();
-    println!(
-        "serving {} {}",
-        attached.url,
-        attached.token.as_deref().unwrap()
-    );
-    tokio::time::sleep(Duration::from_secs(60)).await;
-}
-
-#[tokio::test]
-async fn what_was_acknowledged_survives_kill_9() {
-    let dir = TempDir::new().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["child_that_serves_until_killed", "--exact", "--nocapture"])
-        .env(CHILD, dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = child.stdout.take().unwrap();
-    let line = tokio::task::spawn_blocking(move || {
-        BufReader::new(stdout)
-            .lines()
-            .map(Result::unwrap)
-            .find(|line| line.contains("serving "))
-            .unwrap()
-    });
-    let line = timeout(DEADLINE, line).await.unwrap().unwrap();
-    let mut words = line.split("serving ").nth(1).unwrap().split(' ');
-    let (url, token) = (
-        words.next().unwrap().to_owned(),
-        words.next().unwrap().to_owned(),
-    );
-
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(DEADLINE)
-        .build()
-        .unwrap();
-    let acknowledged = std::sync::Mutex::new(Vec::new());
-    let writer = |_| async {
-        loop {
-            let post = http
-                .post(format!("{url}/conversations/create"))
-                .bearer_auth(&token);
-            let post = post.body(json!({"name": "x", "messages": [{"role": "USER", "fragment": {"string": {"raw": "y"}}}]}).to_string());
-            let Ok(answer) = post.send().await else {
-                return;
-            };
-            let Ok(text) = answer.text().await else {
-                return;
-            };
-            let made: Value = serde_json::from_str(&text).unwrap();
-            acknowledged.lock().unwrap().push(id(&made));
-        }
-    };
-    let kill = async {
-        let enough = async {
-            while acknowledged.lock().unwrap().len() < 100 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(DEADLINE, enough).await.unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    };
-    tokio::join!(futures_util::future::join_all((0..4).map(writer)), kill);
-    let acknowledged = acknowledged.into_inner().unwrap();
-
-    let service = Service::start_in(dir).await;
-    assert_eq!(service.attached.notice, None);
-    let kept = service.get("/conversations").await;
-    for made in &acknowledged {
-        let at = kept["indices"][made]
-            .as_u64()
-            .unwrap_or_else(|| panic!("{made} was lost"));
-        let conversation = &kept["iterable"][usize::try_from(at).unwrap()];
-        assert_eq!(
-            ids(&conversation["messages"]).len(),
-            1,
-            "whole or not at all"
-        );
-    }
-    let Service { attached, dir, .. } = service;
-    attached.shutdown().await;
-    let db = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
-    let verdict: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(verdict, "ok");
 }
 
 #[tokio::test]

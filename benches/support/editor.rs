@@ -66,13 +66,19 @@ impl Editor {
 
     /// Sends a request and returns its result.
     pub fn request(&mut self, method: &str, params: Value) -> Value {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        let id = self.ask(method, params);
         let (_, mut answer) =
             self.wait(|message| message["id"] == id && message["method"].is_null());
         assert!(answer["error"].is_null(), "{answer}");
         answer["result"].take()
+    }
+
+    /// Sends a request; its answer will have the returned id.
+    pub fn ask(&mut self, method: &str, params: Value) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        id
     }
 
     /// Runs a command of ours.

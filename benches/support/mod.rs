@@ -1,4 +1,4 @@
-//! What the benches share: a service to talk to, an editor that talks to the binary, a table and a plot.
+//! What the benches share: a service to talk to, an editor that talks to the binary, a table.
 //!
 //! Every bench is a program of its own that measures a budget and, in the same run, something
 //! comparable that does only the unavoidable part. `docs/performance.md` has the results.
@@ -6,7 +6,6 @@
 
 pub mod editor;
 pub mod loading;
-pub mod plot;
 pub mod process;
 pub mod report;
 pub mod service;
@@ -25,6 +24,12 @@ pub fn time(run: impl FnOnce()) -> Duration {
 /// Waits for the allocator: what a load has freed may be given back a moment later.
 pub fn settle() {
     std::thread::sleep(Duration::from_millis(300));
+}
+
+/// The number after `option` on the command line.
+pub fn number(option: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != option);
+    arguments.nth(1)?.parse().ok()
 }
 
 /// Timings of one thing, in order of size.

@@ -12,12 +12,6 @@ pub fn row(what: &str, budget: &str, measured: &str, baseline: &str, verdict: im
     println!("{what:<52} {budget:>16} {measured:>12} {baseline:>12}  {verdict}");
 }
 
-/// Any number of columns.
-pub fn columns(what: &str, columns: &[&str]) {
-    let columns: String = columns.iter().map(|text| format!(" {text:>16}")).collect();
-    println!("{what:<40}{columns}");
-}
-
 /// A quantity that may be `budget` times its baseline.
 pub fn ratio(what: &str, budget: f64, measured: Duration, baseline: Duration) {
     let ratio = measured.as_secs_f64() / baseline.as_secs_f64();

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 /// Serves as many conversations of about 2 kB as asked for, from memory, with blocking writes.
 ///
-/// It is as fast as a service can be, so that clients are compared and not services. The published clients find what
-/// they insist on; of everything but conversations there is nothing.
+/// It is as fast as a service can be, so that what is measured is the client. Of everything but conversations there is
+/// nothing.
 pub struct Service {
     port: u16,
     shared: Arc<Shared>,
@@ -49,11 +49,16 @@ pub struct Seen {
 
 impl Service {
     pub fn start(conversations: usize) -> Service {
+        Self::with_names(conversations, name)
+    }
+
+    /// One whose conversations have these names.
+    pub fn with_names(conversations: usize, name: fn(usize) -> String) -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             conversations,
-            list: list(conversations),
+            list: list(conversations, name),
             first_frame: first_frame(conversations),
             seen: Mutex::default(),
             deleted: Mutex::default(),
@@ -180,28 +185,14 @@ impl Shared {
         let answer = match path {
             "/.well-known/health" => return Some("ok".to_owned()),
             "/.well-known/version" => return Some("12.3.10".to_owned()),
-            "/user" => json!({"user": user()}),
-            "/connect" => json!({
-                "os": ids(0, 1),
-                "application": application(0),
-                "health": {"os": {"id": ids(0, 1), "version": "12.3.10"}},
-                "user": user(),
-            }),
-            // Without a model of this name the Python client does not start.
-            "/models" => json!({"iterable": [{
-                "id": ids(0, 8), "version": "1", "created": {"value": CREATED}, "name": "GPT-3.5-turbo Chat Model",
-                "cloud": true, "type": "SPEED", "usage": "CODE_GENERATION",
-            }]}),
             "/anchors" | "/assets" => return Some(NOTHING.to_owned()),
             _ => {
                 let n = number(path.strip_prefix("/conversation/")?)?;
                 if n >= self.conversations || self.deleted.lock().ok()?.contains(&n) {
                     return None;
                 }
-                let mut one = conversation(n);
                 // Different each time.
-                one["name"] = Uuid::new_v4().to_string().into();
-                one
+                conversation(n, Uuid::new_v4().to_string())
             }
         };
         Some(answer.to_string())
@@ -253,7 +244,7 @@ fn first_frame(conversations: usize) -> String {
 }
 
 /// A list shaped like the documented one, in parts.
-fn list(conversations: usize) -> Vec<Vec<u8>> {
+fn list(conversations: usize, name: fn(usize) -> String) -> Vec<Vec<u8>> {
     // A million are half a minute's work for one core.
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let each = conversations.div_ceil(workers);
@@ -261,7 +252,7 @@ fn list(conversations: usize) -> Vec<Vec<u8>> {
     let mut parts = vec![b"{\"iterable\":[".to_vec()];
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
-            .map(|worker| scope.spawn(move || items(share(worker))))
+            .map(|worker| scope.spawn(move || items(share(worker), name)))
             .collect();
         parts.extend(workers.into_iter().map(|worker| worker.join().unwrap()));
     });
@@ -274,13 +265,13 @@ fn list(conversations: usize) -> Vec<Vec<u8>> {
     parts
 }
 
-fn items(numbers: Range<usize>) -> Vec<u8> {
+fn items(numbers: Range<usize>, name: fn(usize) -> String) -> Vec<u8> {
     let mut items = Vec::new();
     for n in numbers {
         if n > 0 {
             items.push(b',');
         }
-        serde_json::to_writer(&mut items, &conversation(n)).unwrap();
+        serde_json::to_writer(&mut items, &conversation(n, name(n))).unwrap();
     }
     items
 }
@@ -303,7 +294,12 @@ pub fn name(n: usize) -> String {
     )
 }
 
-fn conversation(n: usize) -> Value {
+/// A name that shares all of its words with the others.
+pub fn alike(n: usize) -> String {
+    format!("retry the parser with the cache and the token {n}")
+}
+
+fn conversation(n: usize, name: String) -> Value {
     let plural = |kind: usize, count: usize| {
         let members = (0..count).map(|m| ids(n, kind * 100 + m));
         let iterable: Vec<_> = members.clone().map(|id| json!({"id": id})).collect();
@@ -316,7 +312,7 @@ fn conversation(n: usize) -> Value {
     json!({
         "schema": {"migration": 20, "semantic": "MAJOR_0_MINOR_0_PATCH_1"},
         "id": ids(n, 0),
-        "name": name(n),
+        "name": name,
         "type": "COPILOT",
         "created": {"value": CREATED, "readable": "3 days ago"},
         "updated": {"value": format!("2026-11-20T09:{:02}:{:02}.900Z", n / 60 % 60, n % 60), "readable": "3 days ago"},
@@ -339,11 +335,6 @@ fn application(n: usize) -> Value {
         "id": ids(n, 9), "name": "OPEN_SOURCE", "version": "0.1.0", "platform": "LINUX", "onboarded": false,
         "privacy": "OPEN", "capabilities": "BLENDED", "mechanism": "MANUAL", "automaticUnload": false,
     })
-}
-
-/// The least of a user that the Python client takes.
-fn user() -> Value {
-    json!({"id": ids(0, 2), "aesthetics": {"theme": {"dark": true}, "font": {"size": 14}}})
 }
 
 /// The id of a conversation (`kind` 0) or of something in it. Looks random and is the same in every run.

@@ -14,8 +14,10 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+type Target = fn(&[u8]);
+
 /// The targets of `fuzz/` by name.
-const TARGETS: [(&str, fn(&[u8])); 1] = [("frames", frames::fuzz)];
+const TARGETS: [(&str, Target); 1] = [("frames", frames::fuzz)];
 
 /// Streams that are mostly frames, sometimes damaged in one byte, sometimes pure noise.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
