@@ -593,6 +593,42 @@ async fn at_most_two_gets_are_in_flight() {
     assert_eq!(most.load(Ordering::SeqCst), 2);
 }
 
+/// What a person asks for does not wait for the background, whatever that waits for.
+#[tokio::test]
+async fn a_hanging_background_keeps_nobody_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = BaseUrl::loopback(listener.local_addr().unwrap().port());
+    let client = Client::new(base, None).unwrap();
+    let (hanging, mut hangs) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let hanging = hanging.clone();
+            tokio::spawn(async move {
+                while let Some(request) = read_request(&mut connection).await {
+                    if request.starts_with("GET /anchors") {
+                        hanging.send(()).unwrap();
+                        std::future::pending::<()>().await;
+                    }
+                    connection.write_all(&ok("ok:1")).await.unwrap();
+                }
+            });
+        }
+    });
+    let background = client.in_background();
+    let reads: Vec<_> = (0..3)
+        .map(|_| {
+            let background = background.clone();
+            tokio::spawn(async move { background.anchors().await.map(drop) })
+        })
+        .collect();
+    for _ in 0..2 {
+        hangs.recv().await.unwrap();
+    }
+    assert_eq!(client.health().await.unwrap(), "ok:1");
+    assert!(hangs.try_recv().is_err(), "the third waits for a permit");
+    reads.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 // ---- Deadlines, on a paused clock: it jumps ahead as soon as nobody can do anything else.
 
 #[tokio::test(start_paused = true)]

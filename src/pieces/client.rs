@@ -24,11 +24,12 @@ use crate::json;
 
 /// One Pieces service at one base URL. Cheap to clone; clones share connections and limits.
 ///
-/// Every call has a deadline. GETs are at most two at a time and repeated once when a kept
-/// connection turns out to be dead. POSTs are sent at most once, each on a connection of its own;
+/// Every call has a deadline. GETs are at most two at a time in each of two lanes, so that what a person
+/// asks for never waits for what goes on in the [background](Self::in_background), and repeated once when
+/// a kept connection turns out to be dead. POSTs are sent at most once, each on a connection of its own;
 /// [`Error::outcome_unknown`] says whether a failed one may have been carried out.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Lane);
 
 struct Inner {
     base: BaseUrl,
@@ -39,8 +40,17 @@ struct Inner {
     pooled: reqwest::Client,
     /// A new connection for every request.
     fresh: reqwest::Client,
+    /// Of the interactive lane.
     gets: Semaphore,
+    background_gets: Semaphore,
     posts: Semaphore,
+}
+
+/// Who waits for the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Interactive,
+    Background,
 }
 
 /// What a list held.
@@ -129,22 +139,30 @@ impl Client {
         };
         // No idle timeout: it would wake us up; a connection the server closed is noticed on use.
         let pooled = builder()
-            .pool_max_idle_per_host(limits::GETS_IN_FLIGHT)
+            .pool_max_idle_per_host(2 * limits::GETS_IN_FLIGHT)
             .pool_idle_timeout(None)
             .build();
         // Never a kept connection: the server may be closing it just when the request goes out.
         let fresh = builder().pool_max_idle_per_host(0).build();
         let pooled = pooled.map_err(|error| call.transport(&error))?;
         let fresh = fresh.map_err(|error| call.transport(&error))?;
-        Ok(Client(Arc::new(Inner {
+        let inner = Inner {
             base,
             token,
             socket,
             pooled,
             fresh,
             gets: Semaphore::new(limits::GETS_IN_FLIGHT),
+            background_gets: Semaphore::new(limits::GETS_IN_FLIGHT),
             posts: Semaphore::new(limits::POSTS_IN_FLIGHT),
-        })))
+        };
+        Ok(Client(Arc::new(inner), Lane::Interactive))
+    }
+
+    /// The same client for what no person waits for: its GETs have permits of their own.
+    #[must_use]
+    pub fn in_background(&self) -> Client {
+        Client(Arc::clone(&self.0), Lane::Background)
     }
 
     /// Where the service is.
@@ -425,7 +443,11 @@ impl Client {
     }
 
     async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.turn(&self.0.gets).await
+        let permits = match self.1 {
+            Lane::Interactive => &self.0.gets,
+            Lane::Background => &self.0.background_gets,
+        };
+        self.turn(permits).await
     }
 
     /// Leave to send a POST. It is held until the answer has been read.

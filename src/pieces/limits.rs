@@ -25,7 +25,8 @@ pub(super) const QUEUE: Duration = Duration::from_secs(120);
 /// The text of a refusal; what has not come by then is left out.
 pub(super) const REFUSAL_TEXT: Duration = Duration::from_secs(2);
 
-/// The server takes a database lock per read, so more would only queue there.
+/// GETs at once of each lane, what a person asks for and what goes on in the background. The server takes a
+/// database lock per read, so more would only queue there.
 pub(super) const GETS_IN_FLIGHT: usize = 2;
 
 /// Each POST has a connection of its own, and a process has few descriptors on some systems. The local service

@@ -68,7 +68,8 @@ impl Finder for Source {
 
     async fn find(&self) -> Result<(Client, Resolved), Error> {
         let resolved = self.resolve().await?;
-        Ok((resolved.client.clone(), resolved))
+        // What the index needs must not keep a person waiting.
+        Ok((resolved.client.in_background(), resolved))
     }
 
     async fn pieces_os_appeared(&self) -> bool {

@@ -48,9 +48,9 @@ const BREATH: usize = 40;
 const SLACK: u64 = 4 << 10;
 
 /// Sockets to the service at rest: the streams of conversations, anchors and assets, and what is kept of the
-/// connections of requests, of which two at most are under way.
+/// connections of requests, of which at most two that the editor asked for and two for the index are under way.
 const STREAMS: usize = 3;
-const REQUESTS: usize = 2;
+const REQUESTS: usize = 4;
 /// Sockets to the service at any time: a write has a connection of its own; what the editor asked for goes
 /// on over a connection of before while the next one looks for the service, which takes one as well.
 const SOCKETS: usize = STREAMS + 2 * REQUESTS + 2;
