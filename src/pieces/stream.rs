@@ -2,7 +2,7 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
-mod sparing;
+mod frame_aligned;
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -25,7 +25,7 @@ use super::limits;
 use super::loopback::BaseUrl;
 use super::outcome::Call;
 use super::wire::{StreamedIdentifier, streamed_identifiers};
-use sparing::Sparing;
+use frame_aligned::FrameAlignedReader;
 
 /// What happened to one conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +156,12 @@ impl IdentifierStream {
 struct Socket<S> {
     base: BaseUrl,
     local: bool,
-    socket: WebSocketStream<Sparing<S>>,
-    /// The text that was read last, until there is another buffer to read into: see [`sparing`].
+    socket: WebSocketStream<FrameAlignedReader<S>>,
+    /// The text that was read last, until there is another buffer to read into: see [`frame_aligned`].
     last: Option<Utf8Bytes>,
     /// Silence after which we ping.
     idle: Duration,
-    /// When the peer was last heard.
+    /// When the last message was handed out.
     heard: Instant,
     /// When we pinged, if nothing was heard since.
     pinged: Option<Instant>,
@@ -197,9 +197,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_write_buffer_size(64 << 10)
             .max_message_size(Some(limits::STREAM_MESSAGE))
             .max_frame_size(Some(limits::STREAM_MESSAGE));
-        let (socket, _) = client_async_with_config(request, Sparing::new(connection), Some(config))
-            .await
-            .map_err(|error| refused(call, error))?;
+        let (socket, _) =
+            client_async_with_config(request, FrameAlignedReader::new(connection), Some(config))
+                .await
+                .map_err(|error| refused(call, error))?;
         Ok(Socket {
             base: base.clone(),
             local,
@@ -228,14 +229,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// poll that completes it, and a ping is noted in the poll that buffers it.
     async fn read(&mut self) -> Result<Frame, Error> {
         loop {
-            let deadline = match self.pinged {
-                None => self.heard + self.idle,
-                Some(at) => at + limits::STREAM_PONG,
-            };
+            let deadline = self.deadline();
             if self.unflushed {
                 match timeout_at(deadline, self.socket.flush()).await {
                     Ok(Ok(())) => self.unflushed = false,
                     Ok(Err(error)) => return Err(self.broken(error)),
+                    Err(_) if self.deadline() > deadline => continue,
                     Err(_) => return Err(self.silent()),
                 }
             }
@@ -269,6 +268,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
                 Ok(Some(Err(error))) => return Err(self.broken(error)),
                 Ok(None) => return Err(self.call().lost()),
+                // Bytes came, but not yet a whole message.
+                Err(_) if self.deadline() > deadline => {}
                 Err(_) if self.pinged.is_some() => return Err(self.silent()),
                 Err(_) => {
                     let ping = self.socket.feed(Message::Ping(bytes::Bytes::new()));
@@ -282,6 +283,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// When the peer has been silent for too long: for a ping, or after one for good.
+    fn deadline(&self) -> Instant {
+        let heard = self.heard.max(self.socket.get_ref().heard());
+        match self.pinged {
+            None => heard + self.idle,
+            Some(at) => at.max(heard) + limits::STREAM_PONG,
         }
     }
 
@@ -471,6 +481,31 @@ mod tests {
             error,
             "an ended stream stays ended"
         );
+    }
+
+    /// The first frame of a large account on a slow machine.
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_takes_minutes_is_not_silence() {
+        let (mut client, server) = open().await;
+        let mut raw = server.into_inner();
+        let sending = tokio::spawn(async move {
+            let text = format!(r#"{{"iterable":[{{"conversation":{{"id":"{ID}"}}}}]}}"#);
+            raw.write_all(&[0x81, text.len() as u8]).await.unwrap();
+            for byte in text.bytes() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                raw.write_all(&[byte]).await.unwrap();
+            }
+            raw
+        });
+        let started = Instant::now();
+        assert_eq!(client.next().await.unwrap(), upserted());
+        assert!(started.elapsed() > Duration::from_secs(300));
+        // From here on it is.
+        let _raw = sending.await.unwrap();
+        let silent = client.next().await.unwrap_err();
+        assert_eq!(silent.kind, Kind::Offline);
+        let silence = limits::STREAM_IDLE + limits::STREAM_PONG;
+        assert!(started.elapsed() > Duration::from_secs(300) + silence);
     }
 
     #[tokio::test(start_paused = true)]
