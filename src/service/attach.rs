@@ -90,11 +90,19 @@ impl Attached {
         client(&self.url, self.token.clone(), self.socket.clone())
     }
 
-    /// Whether this served and does not any more.
+    /// Whether this served and does not any more: it was stopped, or its task ended by itself.
     pub fn is_over(&self) -> bool {
-        self.server
-            .as_ref()
-            .is_some_and(|server| *server.stop.borrow())
+        self.server.as_ref().is_some_and(|server| {
+            let ended = |task: &JoinHandle<()>| task.is_finished();
+            *server.stop.borrow() || server.task.as_ref().is_some_and(ended)
+        })
+    }
+
+    /// Ends the serving task as a panic would.
+    #[cfg(test)]
+    pub(crate) fn end_task(&self) {
+        let task = self.server.as_ref().and_then(|server| server.task.as_ref());
+        task.expect("it serves").abort();
     }
 
     /// Waits until this, which serves, has to stop by itself; one sentence says why. Never for a client.

@@ -3,8 +3,15 @@
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
 use crate::service::{self, Attached};
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+
+/// How long the local service may be busy starting or ending before somebody else gives up on it. It takes
+/// two seconds at most to find another process that serves, and as long as a store takes to open.
+const ATTACHING: Duration = Duration::from_secs(10);
 
 /// The choice between the two people we serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +45,7 @@ impl Backend {
 /// What to connect to.
 #[derive(Debug)]
 pub struct Source {
-    backend: Mutex<Backend>,
+    backend: std::sync::Mutex<Backend>,
     url: Option<BaseUrl>,
     data_dir: Option<PathBuf>,
     /// Keeps the local service running while this process serves it.
@@ -65,7 +72,7 @@ impl Source {
     /// `url`: Pieces OS is there, do not discover. `data_dir`: where the local service keeps its store.
     pub fn new(backend: Backend, url: Option<BaseUrl>, data_dir: Option<PathBuf>) -> Self {
         Source {
-            backend: Mutex::new(backend),
+            backend: std::sync::Mutex::new(backend),
             url,
             data_dir,
             attached: Mutex::new(None),
@@ -80,8 +87,7 @@ impl Source {
     /// # Errors
     /// `offline` with what to do when there is none.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
-        let mut backend = self.backend.lock().await;
-        let resolved = match *backend {
+        let resolved = match self.chosen() {
             Backend::PiecesOs => self.pieces_os().await,
             Backend::Local => self.local().await,
             Backend::Auto => match self.pieces_os().await {
@@ -89,14 +95,17 @@ impl Source {
                 Err(_) => self.local().await,
             },
         }?;
-        *backend = resolved.backend;
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner) = resolved.backend;
         Ok(resolved)
+    }
+
+    fn chosen(&self) -> Backend {
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `auto` chose the local service and Pieces OS answers by now.
     pub async fn alternative_answers(&self) -> bool {
-        let chosen = *self.backend.lock().await;
-        self.auto && chosen == Backend::Local && self.pieces_os().await.is_ok()
+        self.auto && self.chosen() == Backend::Local && self.pieces_os().await.is_ok()
     }
 
     /// Waits for [`shutdown`](Self::shutdown).
@@ -107,7 +116,9 @@ impl Source {
     /// For good: ends the synchroniser that uses this, and the local service if this process serves it.
     pub async fn shutdown(&self) {
         self.shut.send_replace(true);
-        if let Some(attached) = self.attached.lock().await.take() {
+        // Whoever holds it for longer finds out that all is over, and ends what was started.
+        let held = timeout(ATTACHING, self.attached.lock()).await;
+        if let Some(attached) = held.ok().and_then(|mut held| held.take()) {
             attached.shutdown().await;
         }
     }
@@ -141,9 +152,14 @@ impl Source {
                 service::default_data_dir().map_err(|error| Error::offline(error.to_string()))?
             }
         };
-        let mut held = self.attached.lock().await;
+        let Ok(mut held) = timeout(ATTACHING, self.attached.lock()).await else {
+            return Err(Error::timeout(
+                "The local service is still being started; try again in a moment.",
+            ));
+        };
+        let ended = || Error::offline("This connection was ended.");
         if *self.shut.borrow() {
-            return Err(Error::offline("This connection was ended."));
+            return Err(ended());
         }
         let serves = |one: &Attached| one.role == service::Role::Serving && !one.is_over();
         if !held.as_ref().is_some_and(serves) {
@@ -166,6 +182,10 @@ impl Source {
                 .await
                 .map_err(|error| Error::offline(error.to_string()))?;
             self.had_store.store(true, Ordering::Relaxed);
+            if *self.shut.borrow() {
+                attached.shutdown().await;
+                return Err(ended());
+            }
             *held = Some(attached);
         }
         let Some(attached) = held.as_mut() else {
@@ -178,5 +198,46 @@ impl Source {
             backend: Backend::Local,
             notice: attached.notice.take(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(dir: &std::path::Path) -> Source {
+        Source::new(Backend::Local, None, Some(dir.join("store")))
+    }
+
+    #[tokio::test]
+    async fn a_server_of_ours_that_ended_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = local(dir.path());
+        let first = source.resolve().await.unwrap().client;
+        first.health().await.unwrap();
+        let again = source.resolve().await.unwrap().client;
+        assert_eq!(again.base(), first.base(), "one that serves is kept");
+        {
+            let held = source.attached.lock().await;
+            let attached = held.as_ref().unwrap();
+            attached.end_task();
+            while !attached.is_over() {
+                tokio::task::yield_now().await;
+            }
+        }
+        let second = source.resolve().await.unwrap().client;
+        second.health().await.unwrap();
+        source.shutdown().await;
+        assert!(source.resolve().await.is_err(), "it was ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_service_that_is_being_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = local(dir.path());
+        let _starting = source.attached.lock().await;
+        let error = source.resolve().await.map(drop).unwrap_err();
+        assert_eq!(error.kind, Kind::Timeout);
+        source.shutdown().await;
     }
 }

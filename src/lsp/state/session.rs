@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::trash::{Trash, TrashService};
-use crate::index::{Delta, Index, Reader};
+use crate::index::{Index, Reader};
 use crate::lsp::limits::{CONNECT_TIMEOUT, STOP_TIMEOUT, SWITCH_TIMEOUT};
 use crate::pieces::{BaseUrl, Client, Error};
 use crate::service;
@@ -60,11 +60,11 @@ pub(crate) struct Session {
     told_unreadable: AtomicBool,
 }
 
-/// A new connection: its handle, and the changes of its index.
+/// A new connection: its handle, and what happens to its conversations.
 pub(crate) struct Started {
     pub handle: Handle,
-    /// Every change of its index, in order.
-    pub deltas: mpsc::UnboundedReceiver<Delta>,
+    /// Every change, in order.
+    pub events: mpsc::UnboundedReceiver<sync::Event>,
 }
 
 /// The result of applying settings.
@@ -118,12 +118,12 @@ impl Session {
         match self.source(&choice) {
             Ok(source) => {
                 let source = Arc::new(source);
-                let (sender, deltas) = mpsc::unbounded_channel();
+                let (sender, events) = mpsc::unbounded_channel();
                 let handle = sync::start(Arc::clone(&source), sender, first);
                 *active = Some((choice, Some(source)));
                 let running = Connection::Running(handle.clone());
                 self.connection.send_replace(Some(running));
-                Applied::Started(Started { handle, deltas })
+                Applied::Started(Started { handle, events })
             }
             Err(reason) => {
                 let status = Box::new(Status {
