@@ -194,6 +194,57 @@ fn open_documents_follow_their_conversation() {
     }
 }
 
+/// `updated` and the number of messages stay as they were, so only the stream tells.
+#[test]
+fn an_edited_message_is_seen_in_the_open_document() {
+    const REFRESH: &str = "workspace/textDocumentContent/refresh";
+    const CHANGED: &str = "pieces/didChangeConversations";
+    let more = json!({"workspace": {"textDocumentContent": {"dynamicRegistration": true}}});
+    let live = json!({"liveUpdates": true});
+    let mut world = World::with(Service::Full, with(more), live);
+    world.client.allow(CHANGED);
+    world.client.allow("pieces/didChangeStatus");
+    world.client.answer(REFRESH, |_| Some(Value::Null));
+    world
+        .client
+        .wait_request("client/registerCapability", |_| true);
+    let id = seeded(&mut world, "Chat", &[("USER", "Before")]);
+    // From here on all is told and read, and nothing is pending.
+    world.run("refresh", Value::Null).unwrap();
+    let revision = world.list(json!({}))["revision"].clone();
+    world
+        .client
+        .wait_notification(CHANGED, |change| change["revision"] == revision);
+    let text = content(&mut world, &link(&id));
+    assert!(text.contains("Before"), "{text}");
+    world.open(&link(&id), &text);
+    let edit = |world: &World, text: &str| {
+        world.standin().with(|state| {
+            state.clock_stopped = true;
+            let message = state.messages.values_mut().next().unwrap();
+            message["fragment"]["string"]["raw"] = text.into();
+        });
+    };
+    edit(&world, "After");
+    world.standin().change(&id, |_| ());
+    loop {
+        let refreshed = world.client.wait_request(REFRESH, |_| true);
+        assert_eq!(refreshed["uri"], link(&id));
+        if content(&mut world, &link(&id)).contains("After") {
+            break;
+        }
+    }
+    // The item is the same, so there is nothing to tell of it.
+    assert_eq!(world.list(json!({}))["revision"], revision);
+    assert_eq!(world.client.drain(CHANGED), Vec::<Value>::new());
+
+    // And what nobody tells is seen after a refresh.
+    edit(&world, "Untold");
+    world.run("refresh", Value::Null).unwrap();
+    let text = content(&mut world, &link(&id));
+    assert!(text.contains("Untold"), "{text}");
+}
+
 #[test]
 fn references_in_any_text() {
     for service in ALL {

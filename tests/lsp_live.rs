@@ -286,6 +286,27 @@ fn changes_during_a_lost_connection_are_notified() {
 }
 
 #[test]
+fn streams_of_anchors_that_end_alone_are_opened_again() {
+    let mut world = World::prepared(Service::Full, capabilities(), Value::Null, |standin| {
+        standin.with(|state| state.tie_streams = true);
+    });
+    let id = world.create_known("tied");
+    let anchor = world.standin().create_anchor("/before.rs", &[], &[&id]);
+    world.standin().change(&id, |_| ());
+    let files = |item: Option<&Value>| item.map(|item| item["files"][0].clone());
+    world.until_item(&id, |item| files(item) == Some("file:///before.rs".into()));
+    let standin = world.standin();
+    standin.wait_until("both streams", |state| state.tie_websockets() == 2);
+    standin.end_tie_streams();
+    // Nobody hears of this: it is read when they are open again.
+    standin.move_anchor(&anchor, "/after.rs");
+    world.until_item(&id, |item| files(item) == Some("file:///after.rs".into()));
+    let standin = world.standin();
+    standin.wait_until("both again", |state| state.tie_websockets() == 2);
+    assert_eq!(standin.with(|state| state.websockets_opened()), 1);
+}
+
+#[test]
 fn the_first_change_goes_out_at_once_and_the_rest_together() {
     let mut world = start(Service::Full);
     // At once after a quiet spell: the spell is what is waited for here. One quick round is proof

@@ -5,9 +5,11 @@
 //! stream said in the meantime is applied; a lost stream means: connect again and list again.
 
 pub mod backend;
+mod backoff;
 pub mod driver;
 pub mod machine;
 mod service;
 
 pub use backend::{Backend, Resolved, Source};
-pub use driver::{Handle, State, Status, Write, start};
+pub use driver::{Event, Handle, State, Status, Write, start};
+pub use machine::Touched;

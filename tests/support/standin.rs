@@ -22,6 +22,8 @@ use uuid::Uuid;
 const CONVERSATION: &str = "conversation";
 const ANCHOR: &str = "anchor";
 const ASSET: &str = "asset";
+/// In place of what a frame is about: ends the streams of anchors and assets.
+const END_OF_TIES: &str = "end of ties";
 
 /// What can go wrong with the answer to one request.
 #[derive(Debug, Clone)]
@@ -77,6 +79,8 @@ pub struct State {
     pub six_endpoints_only: bool,
     /// Routes that answer 404 `Route not found`, for example `GET /conversation/{id}`.
     pub switched_off: Vec<String>,
+    /// GET of an object that is gone answers 500, as POST does, and not 410.
+    pub gone_is_500: bool,
     /// Anchors and assets have identifier streams as well.
     pub tie_streams: bool,
     pub first_frame: FirstFrame,
@@ -328,6 +332,11 @@ impl StandIn {
         let mut held = self.with(|state| state.held.take()).unwrap_or_default();
         arrange(&mut held);
         held.into_iter().for_each(|frame| self.push_text(frame));
+    }
+
+    /// Ends the streams of anchors and assets, and only them; new ones work.
+    pub fn end_tie_streams(&self) {
+        let _ = self.shared.frames.send((END_OF_TIES, String::new()));
     }
 
     /// Waits until exactly so many streams are open.

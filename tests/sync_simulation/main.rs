@@ -113,6 +113,7 @@ fn a_service_that_lost_its_single_fetch_while_it_was_away_does_not_undo_our_crea
         latency: 1000,
         twice: 5,
         late: 5,
+        gone_is_error: false,
     };
     let create = |after| Op::OurCreate {
         told_all: false,
@@ -148,6 +149,7 @@ fn an_anchor_that_came_while_a_list_was_under_way_is_looked_for() {
         latency: 10,
         twice: 0,
         late: 5,
+        gone_is_error: false,
     };
     let create = |after| Op::OurCreate {
         told_all: true,
@@ -194,6 +196,7 @@ fn a_404_of_a_server_that_nobody_watches_does_not_undo_our_write() {
         latency: 1,
         twice: 5,
         late: 0,
+        gone_is_error: false,
     };
     let create = |after| Op::OurCreate {
         told_all: false,

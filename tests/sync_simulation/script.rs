@@ -22,6 +22,8 @@ pub struct Setting {
     /// One frame in so many comes twice, or late; 0 = none.
     pub twice: u64,
     pub late: u64,
+    /// GET of a conversation that is gone fails (500).
+    pub gone_is_error: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum Op {
     Wait(u64),
     Create(u64),
     Update(u64),
+    /// Changes the text of a message and announces the conversation, which is the same otherwise.
+    Edit(u64),
     Delete(u64),
     DeleteMany(u64),
     /// An anchor more for a conversation, or one less for everybody.
@@ -63,6 +67,8 @@ pub enum Op {
     },
     /// The connection is there, and nobody at its other end.
     HalfOpen,
+    /// The streams of anchors and assets end alone, and are opened again after so many ms.
+    EndTieStreams(u64),
     /// The next so many requests fail.
     Fail(u64),
     /// The next so many requests take seconds.
@@ -98,6 +104,7 @@ pub fn setting(seed: u64) -> Setting {
         latency: [1, 10, 100, 1000][rng.below(4) as usize],
         twice: often(&mut rng),
         late: often(&mut rng),
+        gone_is_error: rng.once_in(4),
     }
 }
 
@@ -114,7 +121,7 @@ fn op(rng: &mut Rng) -> Op {
         false => rng.next() >> 8,
     };
     let after = [0, 1, 20, 300, 2000][rng.below(5) as usize];
-    match rng.below(67) {
+    match rng.below(72) {
         0..15 => Op::Wait([1, 10, 60, 300, 1500, 30_000][rng.below(6) as usize]),
         15..20 => Op::Create(if rng.once_in(8) { 80 } else { 1 + rng.below(3) }),
         20..27 => Op::Update(which),
@@ -144,6 +151,8 @@ fn op(rng: &mut Rng) -> Op {
         58..60 => Op::FalseUpsert(which),
         60..62 => Op::Tie(which),
         62..66 => Op::Refresh,
+        66..70 => Op::Edit(which),
+        70 => Op::EndTieStreams(250 + rng.below(60_000)),
         _ => Op::DeleteAnchor(which),
     }
 }

@@ -40,6 +40,8 @@ pub struct Server {
     pub conversations: BTreeMap<Uuid, Conversation>,
     pub anchors: BTreeMap<Uuid, Anchor>,
     pub assets: BTreeSet<Uuid>,
+    /// What the messages of each conversation say, as a number that grows with each change.
+    pub texts: BTreeMap<Uuid, i64>,
     pub single_fetch: bool,
     clock_stopped: bool,
     first_frame: FirstFrame,
@@ -53,6 +55,7 @@ impl Server {
             conversations: BTreeMap::new(),
             anchors: BTreeMap::new(),
             assets: BTreeSet::new(),
+            texts: BTreeMap::new(),
             single_fetch: setting.single_fetch,
             clock_stopped: setting.clock_stopped,
             first_frame: setting.first_frame,
@@ -110,6 +113,7 @@ impl Server {
             application: ["", "A", "B"][self.made as usize % 3].to_owned(),
         };
         self.conversations.insert(id, one);
+        self.texts.insert(id, now);
         id
     }
 
@@ -124,12 +128,22 @@ impl Server {
         if !stopped {
             one.updated = now;
         }
+        self.texts.insert(id, now);
+        Some(id)
+    }
+
+    /// Changes the text of the one at that place, and nothing else.
+    pub fn edit(&mut self, which: u64) -> Option<Uuid> {
+        let id = self.nth(which)?;
+        let now = self.tick();
+        self.texts.insert(id, now);
         Some(id)
     }
 
     pub fn delete(&mut self, which: u64) -> Option<Uuid> {
         let id = self.nth(which)?;
         self.conversations.remove(&id);
+        self.texts.remove(&id);
         Some(id)
     }
 

@@ -4,7 +4,9 @@ use super::rng::Rng;
 use super::script::{Op, Setting};
 use super::server::{Frame, Server};
 use pieces_lsp::index::{Builder, Conversation, Delta, Reader};
-use pieces_lsp::sync::machine::{Action, Answer, Fetched, Input, Listing, Machine, Ticket};
+use pieces_lsp::sync::machine::{
+    Action, Answer, Fetched, Input, Listing, Machine, Ticket, Touched,
+};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -16,10 +18,10 @@ const PING: u64 = 20_000;
 const PONG: u64 = 10_000;
 /// How long a request waits for an answer.
 const DEADLINE: u64 = 60_000;
-/// After the last operation: enough for all but lost frames, and often too short for an audit. Those take
+/// After the last operation: enough for all but lost frames, and often too short for a resync. Those take
 /// one, and only every 15th finds everything.
 const QUIET: u64 = 90_000;
-const AUDITED: u64 = 40_000_000;
+const RESYNCED: u64 = 40_000_000;
 
 /// What a reader who only follows the changes has: each conversation and its files.
 type View = BTreeMap<Uuid, (Conversation, Vec<String>)>;
@@ -37,6 +39,7 @@ enum Event {
     /// Nothing was heard on the stream since.
     Ping(u64),
     GiveUp,
+    TieStreams,
 }
 
 pub struct World {
@@ -59,15 +62,19 @@ pub struct World {
     fail: u64,
     slow: u64,
     lose_frames: u64,
-    /// Frames were lost or lies told: it takes an audit to find out.
+    tie_streams_ended: bool,
+    /// Frames were lost or lies told: it takes a resync to find out.
     deceived: bool,
-    /// A frame about anchors was lost, or reading them failed, which is not tried for ever: it takes an audit,
+    /// A frame about anchors was lost, or reading them failed, which is not tried for ever: it takes a resync,
     /// too, but any will do.
     untied: bool,
     in_flight: BTreeSet<Ticket>,
     /// Lists of conversations and anchors that the server read on this connection, with when, and whether one
     /// of conversations arrived.
     read: BTreeMap<Ticket, u64>,
+    /// When each request left. A list that the server read late does not overrule what a fetch said that
+    /// left after it.
+    left: BTreeMap<Ticket, u64>,
     reconciled: bool,
     /// What we deleted ourselves, or were truly told is gone: it never comes back, not even for a moment.
     deleted: BTreeSet<Uuid>,
@@ -75,12 +82,14 @@ pub struct World {
     wrote: BTreeMap<Uuid, u32>,
     /// Assets that we saved, which are never unknown again.
     saved: BTreeSet<Uuid>,
-    /// When the last operation was, and whether a list arrived that the server read after it.
+    /// When the last operation was, and whether a list arrived that left after it.
     quiet_since: Option<u64>,
-    audited: bool,
-    /// Whether anchors arrived that the server read after it.
+    resynced: bool,
+    /// Whether anchors arrived that left after it.
     tied: bool,
     view: View,
+    /// What an editor shows that has every conversation open.
+    shown: BTreeMap<Uuid, i64>,
     revision: u64,
     steps: usize,
 }
@@ -101,10 +110,10 @@ pub fn run(setting: &Setting, script: &[Op]) -> Result<(), String> {
     world.lose_frames = 0;
     world.quiet_since = Some(world.now);
     world.pass(QUIET)?;
-    let patience = world.now + AUDITED;
-    let audited =
-        |world: &World| (!world.deceived || world.audited) && (!world.untied || world.tied);
-    while !(audited(&world) && world.machine.is_settled()) && world.now < patience {
+    let patience = world.now + RESYNCED;
+    let resynced =
+        |world: &World| (!world.deceived || world.resynced) && (!world.untied || world.tied);
+    while !(resynced(&world) && world.machine.is_settled()) && world.now < patience {
         world.pass(10_000)?;
     }
     world.finish()
@@ -131,18 +140,21 @@ impl World {
             fail: 0,
             slow: 0,
             lose_frames: 0,
+            tie_streams_ended: false,
             deceived: false,
             untied: false,
             in_flight: BTreeSet::new(),
             read: BTreeMap::new(),
+            left: BTreeMap::new(),
             deleted: BTreeSet::new(),
             wrote: BTreeMap::new(),
             saved: BTreeSet::new(),
             quiet_since: None,
-            audited: false,
+            resynced: false,
             tied: false,
             reconciled: false,
             view: View::new(),
+            shown: BTreeMap::new(),
             revision: 0,
             steps: 0,
         }
@@ -172,6 +184,11 @@ impl World {
             }
             Op::Update(which) => {
                 if let Some(id) = self.server.update(*which) {
+                    self.announce(Frame::upsert(id));
+                }
+            }
+            Op::Edit(which) => {
+                if let Some(id) = self.server.edit(*which) {
                     self.announce(Frame::upsert(id));
                 }
             }
@@ -253,6 +270,12 @@ impl World {
                 self.lose()?;
             }
             Op::HalfOpen => self.half_open = self.open,
+            Op::EndTieStreams(pause) => {
+                if self.open && self.setting.ties && self.setting.tie_streams {
+                    self.tie_streams_ended = true;
+                    self.later(*pause, true, Event::TieStreams);
+                }
+            }
             Op::Fail(requests) => self.fail = *requests,
             Op::Slow(requests) => self.slow = *requests,
             Op::LoseFrames(frames) => self.lose_frames = *frames,
@@ -288,7 +311,7 @@ impl World {
         if !self.open || self.half_open || (ties && !self.setting.ties) {
             return;
         }
-        if ties && !self.setting.tie_streams {
+        if ties && (!self.setting.tie_streams || self.tie_streams_ended) {
             return;
         }
         if self.lose_frames > 0 {
@@ -319,6 +342,7 @@ impl World {
         }
         self.open = true;
         self.half_open = false;
+        self.tie_streams_ended = false;
         self.read.clear();
         self.reconciled = false;
         for frame in self.server.first_frames() {
@@ -398,10 +422,11 @@ impl World {
                 };
                 self.in_flight.remove(&ticket);
                 let read = self.read.get(&ticket);
-                let after = read > self.quiet_since.as_ref() && self.quiet_since.is_some();
+                let left = self.left.remove(&ticket);
+                let after = left > self.quiet_since && self.quiet_since.is_some();
                 match &input {
                     Input::Listed(_, Some(_)) => {
-                        self.audited |= after;
+                        self.resynced |= after;
                         self.reconciled |= read.is_some();
                     }
                     Input::Anchors(_, Answer::Here(_) | Answer::Missing) => self.tied |= after,
@@ -437,6 +462,12 @@ impl World {
                 self.step(Input::Alive)
             }
             Event::GiveUp => self.lose(),
+            // As the driver does it.
+            Event::TieStreams => {
+                self.tie_streams_ended = false;
+                self.step(Input::AnchorsChanged)?;
+                self.step(Input::AssetsChanged)
+            }
         }
     }
 
@@ -475,6 +506,7 @@ impl World {
                 let fetched = match self.server.conversations.get(&id) {
                     _ if !self.server.single_fetch => Fetched::NotFound,
                     Some(one) => Fetched::Found(Box::new(one.clone()), vec![]),
+                    None if self.setting.gone_is_error => Fetched::Failed,
                     None if self.rng.once_in(2) => Fetched::Gone,
                     None => Fetched::NotFound,
                 };
@@ -547,6 +579,7 @@ impl World {
         if total.is_some_and(|total| total != self.reader.snapshot().len()) {
             return Err(format!("a change says that there are {total:?}"));
         }
+        self.show(outcome.touched);
         for delta in outcome.deltas {
             self.follow(delta)?;
         }
@@ -557,6 +590,7 @@ impl World {
             | Action::Anchors(ticket)
             | Action::Assets(ticket)) = action;
             self.in_flight.insert(ticket);
+            self.left.insert(ticket, self.now);
             let fails = self.fail > 0;
             self.fail = self.fail.saturating_sub(1);
             self.untied |= fails && self.setting.ties && matches!(action, Action::Anchors(_));
@@ -591,6 +625,22 @@ impl World {
         }
     }
 
+    /// What was touched is read again.
+    fn show(&mut self, touched: Touched) {
+        match touched {
+            Touched::None => {}
+            Touched::One(id) => self.read_text(id),
+            Touched::All => self.shown.clone_from(&self.server.texts),
+        }
+    }
+
+    fn read_text(&mut self, id: Uuid) {
+        match self.server.texts.get(&id) {
+            Some(text) => drop(self.shown.insert(id, *text)),
+            None => drop(self.shown.remove(&id)),
+        }
+    }
+
     /// What a client does with a change.
     fn follow(&mut self, delta: Delta) -> Result<(), String> {
         if delta.revision <= self.revision {
@@ -602,11 +652,14 @@ impl World {
         self.revision = delta.revision;
         if delta.reset {
             self.view = view(&self.reader);
+            self.shown.clone_from(&self.server.texts);
         }
         for id in delta.removed {
             self.view.remove(&id);
+            self.shown.remove(&id);
         }
         for id in delta.upserted {
+            self.read_text(id);
             if let Some(one) = self.reader.get(id) {
                 let files = files(&self.reader, &one);
                 self.view.insert(id, (one, files));
@@ -636,6 +689,14 @@ impl World {
             .collect();
         agree("the index", &index, "the server", &server)?;
         agree("the client", &self.view, "the index", &index)?;
+        let texts = &self.server.texts;
+        if let Some((id, text)) = texts
+            .iter()
+            .find(|(id, text)| self.shown.get(id) != Some(text))
+        {
+            let shown = self.shown.get(id);
+            return Err(format!("{id} shows {shown:?}, and its messages say {text}"));
+        }
         if self.revision != self.reader.snapshot().revision() {
             return Err("the last change was not told".into());
         }

@@ -21,8 +21,11 @@ pub(super) async fn snapshot(server: &Server, argument: &Value) -> Result<Value>
     as_answered(client.snapshot(transferables).await)
 }
 
-/// `pieces.conversations.refresh`: a full resync.
+/// `pieces.conversations.refresh`: a full resync, without anything that was read before.
 pub(super) async fn refresh(server: &Server) -> Result<Value> {
+    // Before the resync: what is read from here on is current.
+    server.transcripts.forget_all();
+    server.asset_names.clear();
     let (handle, _) = server.session.client().await.map_err(failed)?;
     let total = handle.refresh().await.map_err(failed)?;
     Ok(json!({ "total": total }))

@@ -4,79 +4,99 @@ use super::session::Session;
 use crate::lsp::limits::MAX_TRANSCRIPTS;
 use crate::pieces::{Error, Transcript};
 use dashmap::DashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
 /// The conversations that were read most recently, up to [`MAX_TRANSCRIPTS`].
+///
+/// A slot is made before its conversation is read, and the answer goes into that slot only. What is
+/// forgotten in the meantime has no slot any more, so an answer that may be stale is not cached.
 #[derive(Debug, Default)]
 pub(crate) struct Transcripts {
-    kept: DashMap<Uuid, Kept>,
+    slots: DashMap<Uuid, Slot>,
     clock: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Kept {
-    /// `updated` and the number of messages in the index when it was fetched.
+struct Slot {
+    /// Unique among all slots.
+    number: u64,
+    /// `updated` and the number of messages in the index before the read.
     state: (i64, u32),
     used: u64,
-    transcript: Arc<Transcript>,
+    /// `None` until the answer has arrived.
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl Transcripts {
-    /// Drops the conversations that changed, or all.
-    pub fn forget(&self, changed: &HashSet<Uuid>, all: bool) {
-        if all {
-            self.kept.clear();
-        }
-        changed.iter().for_each(|id| {
-            self.kept.remove(id);
-        });
+    /// Drops a conversation that changed.
+    pub fn forget(&self, id: Uuid) {
+        self.slots.remove(&id);
+    }
+
+    pub fn forget_all(&self) {
+        self.slots.clear();
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
     fn get(&self, id: Uuid, state: (i64, u32)) -> Option<Arc<Transcript>> {
-        let mut kept = self.kept.get_mut(&id)?;
-        kept.used = self.clock.fetch_add(1, Ordering::Relaxed);
-        (kept.state == state).then(|| Arc::clone(&kept.transcript))
+        let mut slot = self.slots.get_mut(&id)?;
+        slot.used = self.tick();
+        slot.transcript.clone().filter(|_| slot.state == state)
     }
 
-    fn put(&self, id: Uuid, state: (i64, u32), transcript: &Arc<Transcript>) {
-        let kept = Kept {
+    /// Makes a slot for what is going to be read; returns its number.
+    fn reserve(&self, id: Uuid, state: (i64, u32)) -> u64 {
+        let number = self.tick();
+        let slot = Slot {
+            number,
             state,
-            used: self.clock.fetch_add(1, Ordering::Relaxed),
-            transcript: Arc::clone(transcript),
+            used: number,
+            transcript: None,
         };
-        self.kept.insert(id, kept);
-        if self.kept.len() > MAX_TRANSCRIPTS {
-            let oldest = self
-                .kept
-                .iter()
-                .min_by_key(|kept| kept.used)
-                .map(|kept| *kept.key());
-            oldest.and_then(|id| self.kept.remove(&id));
+        self.slots.insert(id, slot);
+        if self.slots.len() > MAX_TRANSCRIPTS {
+            let oldest = self.slots.iter().min_by_key(|slot| slot.used);
+            let oldest = oldest.map(|slot| *slot.key());
+            oldest.and_then(|id| self.slots.remove(&id));
+        }
+        number
+    }
+
+    fn fill(&self, id: Uuid, number: u64, transcript: &Arc<Transcript>) {
+        if let Some(mut slot) = self.slots.get_mut(&id)
+            && slot.number == number
+        {
+            slot.transcript = Some(Arc::clone(transcript));
         }
     }
-    /// The conversation with its messages.
+
+    /// The conversation with its messages, from the cache unless it changed since.
     ///
     /// # Errors
     /// Those of the service; `not-found` also where it only has the six documented endpoints.
     pub async fn read(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
-        let state = || {
-            let one = session.reader().get(id);
-            one.map_or((i64::MIN, 0), |one| (one.updated, one.messages))
-        };
-        let before = state();
-        if let Some(kept) = self.get(id, before) {
-            return Ok(kept);
+        match self.get(id, state(session, id)) {
+            Some(kept) => Ok(kept),
+            None => self.read_fresh(session, id).await,
         }
+    }
+
+    /// The same past the cache, for what is about to be deleted: the server may not have announced the
+    /// last change yet.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_fresh(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
+        let number = self.reserve(id, state(session, id));
         let (_, client) = session.client().await?;
         let transcript = Arc::new(client.transcript(id).await?);
-        // A change during the read may or may not be in the transcript: do not cache it.
-        if state() == before {
-            self.put(id, before, &transcript);
-        }
+        self.fill(id, number, &transcript);
         Ok(transcript)
     }
 
@@ -90,5 +110,55 @@ impl Transcripts {
         let (transcripts, session) = (Arc::clone(self), Arc::clone(session));
         let task = tokio::spawn(async move { transcripts.read(&session, id).await.ok() });
         tokio::time::timeout(within, task).await.ok()?.ok()?
+    }
+}
+
+fn state(session: &Session, id: Uuid) -> (i64, u32) {
+    let one = session.reader().get(id);
+    one.map_or((i64::MIN, 0), |one| (one.updated, one.messages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript() -> Arc<Transcript> {
+        Arc::new(Transcript {
+            conversation: serde_json::Value::Null,
+            messages: vec![],
+            missing: 0,
+        })
+    }
+
+    #[test]
+    fn an_answer_that_a_change_overtook_is_not_cached() {
+        let (kept, id) = (Transcripts::default(), Uuid::from_u128(1));
+        let first = kept.reserve(id, (0, 0));
+        assert!(kept.get(id, (0, 0)).is_none(), "it is being read");
+        kept.forget(id);
+        kept.fill(id, first, &transcript());
+        assert!(kept.get(id, (0, 0)).is_none(), "it may be stale");
+
+        let second = kept.reserve(id, (0, 0));
+        kept.fill(id, first, &transcript());
+        assert!(kept.get(id, (0, 0)).is_none(), "the answer of another read");
+        kept.fill(id, second, &transcript());
+        assert!(kept.get(id, (0, 0)).is_some());
+        assert!(kept.get(id, (1, 0)).is_none(), "the index knows more");
+        kept.forget_all();
+        assert!(kept.get(id, (0, 0)).is_none());
+    }
+
+    #[test]
+    fn the_least_recently_used_goes() {
+        let kept = Transcripts::default();
+        for n in 0..=MAX_TRANSCRIPTS as u128 {
+            let id = Uuid::from_u128(n);
+            let number = kept.reserve(id, (0, 0));
+            kept.fill(id, number, &transcript());
+            assert!(kept.get(Uuid::from_u128(0), (0, 0)).is_some());
+        }
+        assert_eq!(kept.slots.len(), MAX_TRANSCRIPTS);
+        assert!(kept.get(Uuid::from_u128(1), (0, 0)).is_none());
     }
 }

@@ -9,7 +9,6 @@ use crate::lsp::state::session::Applied;
 use crate::lsp::text::item::label;
 use crate::sync::Backend;
 use serde_json::{Value, json};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower_lsp::lsp_types::{
@@ -105,7 +104,7 @@ pub(crate) async fn put_in_force(server: &Arc<Server>, problems: Vec<String>) {
         if !matches!(applied, Applied::Started(_)) {
             live::send_status(server).await;
         }
-        refresh::index_changed(server, &HashSet::new(), true);
+        refresh::everything_changed(server);
     }
     if let Applied::Started(started) = applied {
         tokio::spawn(live::follow(Arc::clone(server), started));

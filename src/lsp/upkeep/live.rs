@@ -1,13 +1,13 @@
 //! The live notifications: `pieces/didChangeConversations` and `pieces/didChangeStatus`.
 
-use super::refresh::index_changed;
+use super::refresh::refresh_documents;
 use crate::index::{Delta, RESET_ABOVE, Reader};
 use crate::lsp::limits::LIVE_WINDOW;
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;
 use crate::lsp::state::session::Started;
 use crate::lsp::text::item::{conversation_item, status_object};
-use crate::sync::{Handle, State};
+use crate::sync::{self, Handle, State, Touched};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ struct Batch {
     total: usize,
     changed: HashSet<Uuid>,
     reset: bool,
+    /// Conversations whose messages may have changed while their record in the index stayed the same.
+    touched: HashSet<Uuid>,
+    all_touched: bool,
 }
 
 impl Batch {
@@ -51,8 +54,27 @@ impl Batch {
         }
     }
 
+    fn touch(&mut self, touched: Touched) {
+        match touched {
+            Touched::None => {}
+            Touched::One(id) => drop(self.touched.insert(id)),
+            Touched::All => self.all_touched = true,
+        }
+    }
+
+    /// Whether the index changed.
+    fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || self.reset
+    }
+
     fn is_empty(&self) -> bool {
-        self.changed.is_empty() && !self.reset
+        !self.has_changes() && self.touched.is_empty() && !self.all_touched
+    }
+
+    /// The conversations whose open documents are stale; `true` means any of them.
+    fn stale_documents(&self) -> (HashSet<Uuid>, bool) {
+        let stale = self.changed.union(&self.touched).copied().collect();
+        (stale, self.reset || self.all_touched)
     }
 
     /// The parameters of `pieces/didChangeConversations`, from the index as it is now.
@@ -79,7 +101,7 @@ impl Batch {
 
 /// Sends the notifications of one connection until it ends.
 pub(crate) async fn follow(server: Arc<Server>, started: Started) {
-    let Started { handle, mut deltas } = started;
+    let Started { handle, mut events } = started;
     let mut statuses = handle.status.clone();
     let mut appeared = handle.pieces_os_appeared.clone();
     // Read before it is sent: a change in between is then sent twice instead of being lost.
@@ -95,8 +117,8 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             }
         };
         tokio::select! {
-            delta = deltas.recv() => match delta {
-                Some(delta) => batch.add(delta),
+            event = events.recv() => match event {
+                Some(event) => take_in(&server, &mut batch, event),
                 None => return,
             },
             Ok(()) = appeared.changed() => server.report(Event::PiecesOsAppeared),
@@ -114,13 +136,40 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             () = closes => window = None,
         }
         if window.is_none() && !batch.is_empty() {
-            while let Ok(delta) = deltas.try_recv() {
-                batch.add(delta);
+            while let Ok(event) = events.try_recv() {
+                take_in(&server, &mut batch, event);
             }
             let batch = std::mem::take(&mut batch);
-            index_changed(&server, &batch.changed, batch.reset);
-            send_changes(&server, batch, &handle.index).await;
+            let (stale, all) = batch.stale_documents();
+            refresh_documents(&server, &stale, all);
+            if batch.has_changes() {
+                server.stale.views_changed();
+                send_changes(&server, batch, &handle.index).await;
+            }
             window = Some(Instant::now() + LIVE_WINDOW);
+        }
+    }
+}
+
+/// Forgets stale transcripts at once; the editor is told with the batch.
+fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
+    match event {
+        sync::Event::Touched(touched) => {
+            match touched {
+                Touched::None => {}
+                Touched::One(id) => server.transcripts.forget(id),
+                Touched::All => server.transcripts.forget_all(),
+            }
+            batch.touch(touched);
+        }
+        sync::Event::Changed(delta) => {
+            if delta.reset {
+                server.transcripts.forget_all();
+                server.asset_names.clear();
+            }
+            let changed = delta.upserted.iter().chain(&delta.removed);
+            changed.for_each(|id| server.transcripts.forget(*id));
+            batch.add(delta);
         }
     }
 }

@@ -41,19 +41,17 @@ pub(crate) async fn refresh_views(server: &Server) {
     }
 }
 
-/// To be called when these conversations changed, or (`all`) any may have.
-pub(crate) fn index_changed(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
-    server.transcripts.forget(changed, all);
-    if all {
-        server.asset_names.clear();
-    }
-    refresh_documents(server, changed, all);
+/// To be called when the conversations are those of another connection: nothing that was read counts.
+pub(crate) fn everything_changed(server: &Arc<Server>) {
+    server.transcripts.forget_all();
+    server.asset_names.clear();
+    refresh_documents(server, &HashSet::new(), true);
     server.stale.views_changed();
 }
 
 /// Asks the editor to read the open documents of these conversations again. A document whose
 /// conversation is gone, or cannot be read now, stays as it is.
-fn refresh_documents(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
+pub(crate) fn refresh_documents(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
     let readable = matches!(server.session.status().state, State::Live | State::Syncing);
     if !server.flags().text_document_content || !readable {
         return;

@@ -7,7 +7,8 @@ mod tests;
 mod waiting;
 
 use super::backend::{Backend, Resolved, Source};
-use super::machine::{Action, Input, Machine};
+use super::backoff::{BACKOFF_MAX, backoff};
+use super::machine::{Action, Input, Machine, Touched};
 pub use super::service::from_wire;
 use super::service::{Finder, Service, Stream as _};
 use crate::index::Delta;
@@ -22,9 +23,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use waiting::Waiting;
 
-/// First pause before connecting again; doubles up to [`PAUSE_MAX`], with jitter.
-const PAUSE: Duration = Duration::from_millis(250);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Shortest pause, however many ask.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// A connection that lasted this long is no failure.
@@ -34,14 +32,23 @@ const MANY: usize = 10_000;
 /// Between two looks for Pieces OS where we had to choose the local service.
 const PROBE: Duration = Duration::from_secs(60);
 
-/// Starts synchronising. Every change of the index goes to `deltas`; its revisions come after
-/// `revision`.
-pub fn start(source: Arc<Source>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
-    spawn(source, deltas, revision)
+/// What those who follow the conversations have to know, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The index changed.
+    Changed(Delta),
+    /// Conversations may have changed in what the index does not hold, such as their messages.
+    /// Comes before the change of the index, if there is one.
+    Touched(Touched),
+}
+
+/// Starts synchronising. The revisions of the index come after `revision`.
+pub fn start(source: Arc<Source>, events: mpsc::UnboundedSender<Event>, revision: u64) -> Handle {
+    spawn(source, events, revision)
 }
 
 /// Starts synchronising with whatever `finder` finds.
-fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revision: u64) -> Handle {
+fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revision: u64) -> Handle {
     let machine = Machine::after(revision);
     let (commands, inbox) = mpsc::channel(64);
     let (status, status_reader) = watch::channel(Status {
@@ -61,7 +68,7 @@ fn spawn<F: Finder>(finder: Arc<F>, deltas: mpsc::UnboundedSender<Delta>, revisi
         finder,
         service: None,
         inbox,
-        deltas,
+        events,
         status,
         client,
         appeared,
@@ -88,7 +95,7 @@ struct Driver<F: Finder> {
     finder: Arc<F>,
     service: Option<F::Service>,
     inbox: mpsc::Receiver<Command>,
-    deltas: mpsc::UnboundedSender<Delta>,
+    events: mpsc::UnboundedSender<Event>,
     status: watch::Sender<Status>,
     client: watch::Sender<Option<Client>>,
     appeared: watch::Sender<bool>,
@@ -173,11 +180,8 @@ impl<F: Finder> Driver<F> {
     }
 
     async fn pause(&mut self, failures: u32) -> Option<()> {
-        let longest = PAUSE
-            .saturating_mul(1 << failures.saturating_sub(1).min(6))
-            .min(PAUSE_MAX);
         let began = Instant::now();
-        let mut ends = began + longest.mul_f64(jitter());
+        let mut ends = began + backoff(failures, BACKOFF_MAX).mul_f64(jitter());
         loop {
             tokio::select! {
                 () = sleep_until(ends) => return Some(()),
@@ -247,7 +251,8 @@ impl<F: Finder> Driver<F> {
         self.tell();
         self.tasks.spawn(requests::version(service.clone()));
         for watched in [Watched::Anchors, Watched::Assets] {
-            self.tasks.spawn(requests::watch(service.clone(), watched));
+            self.tasks
+                .spawn(requests::watch(service.clone(), watched, 0));
         }
         loop {
             tokio::select! {
@@ -350,14 +355,21 @@ impl<F: Finder> Driver<F> {
                     std::mem::replace(&mut status.version, version.clone()) != version
                 });
             }
-            Ok(Done::Changed(watched, stream)) => {
-                self.tasks.spawn(requests::next_change(watched, stream));
+            Ok(Done::Changed(side)) => {
+                let watched = side.watched;
+                self.tasks.spawn(requests::next_change(side));
                 self.step(match watched {
                     Watched::Assets => Input::AssetsChanged,
                     _ => Input::AnchorsChanged,
                 });
             }
-            Ok(Done::Unwatched) => {}
+            Ok(Done::Unwatched(watched, failures)) => {
+                if let Some(service) = self.service.clone() {
+                    self.tasks
+                        .spawn(requests::watch(service, watched, failures));
+                }
+            }
+            Ok(Done::NoStream) => {}
             Ok(Done::Appeared(appeared)) => {
                 self.appeared
                     .send_if_modified(|known| appeared && !std::mem::replace(known, true));
@@ -373,8 +385,11 @@ impl<F: Finder> Driver<F> {
 
     fn step(&mut self, input: Input) {
         let outcome = self.machine.step(Instant::now().into_std(), input);
+        if outcome.touched != Touched::None {
+            let _ = self.events.send(Event::Touched(outcome.touched));
+        }
         for delta in outcome.deltas {
-            let _ = self.deltas.send(delta);
+            let _ = self.events.send(Event::Changed(delta));
         }
         for action in outcome.actions {
             self.act(action);

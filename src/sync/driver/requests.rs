@@ -1,10 +1,17 @@
 //! Carries out what the machine wants, and tells it what came of it.
 
 use crate::pieces::{Change, Error, Frame, Kind, Watched};
+use crate::sync::backoff::backoff;
 use crate::sync::machine::{Action, Answer, Fetched, Input};
 use crate::sync::service::{Service, Stream};
 use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+/// Longest pause before a stream of anchors or assets is opened again: each time they are read as well,
+/// and a resync reads them as often.
+const SIDE_STREAM_PAUSE_MAX: Duration = Duration::from_secs(120);
 
 /// What a task came to.
 #[expect(
@@ -16,12 +23,23 @@ pub(super) enum Done<S: Service> {
     Answer(Input, Option<Error>),
     /// The version of the service, if it has one.
     Version(Option<String>),
-    /// Something of that kind changed.
-    Changed(Watched, S::Stream),
-    /// A stream beside that of conversations ended, or there is none.
-    Unwatched,
+    /// Something of that kind changed, or may have.
+    Changed(SideStream<S::Stream>),
+    /// A stream beside that of conversations ended or could not be opened, so many times in a row.
+    Unwatched(Watched, u32),
+    /// The service has no such stream.
+    NoStream,
     /// Whether Pieces OS answers.
     Appeared(bool),
+}
+
+/// A stream of anchors or assets.
+pub(super) struct SideStream<S> {
+    pub(super) watched: Watched,
+    stream: S,
+    opened: Instant,
+    /// How often it ended or could not be opened before, in a row.
+    failures: u32,
 }
 
 pub(super) async fn carry_out<S: Service>(service: S, action: Action) -> Done<S> {
@@ -84,21 +102,41 @@ pub(super) async fn version<S: Service>(service: S) -> Done<S> {
     Done::Version(service.version().await.ok())
 }
 
-/// Opens a stream that not every server has, and waits for its first frame.
-pub(super) async fn watch<S: Service>(service: S, watched: Watched) -> Done<S> {
+/// Opens a stream that not every server has, after a pause if it failed before, and waits for its first
+/// frame. One that is opened again counts as a change: what happened meanwhile was not told.
+pub(super) async fn watch<S: Service>(service: S, watched: Watched, failures: u32) -> Done<S> {
+    if failures > 0 {
+        sleep(backoff(failures, SIDE_STREAM_PAUSE_MAX).mul_f64(super::jitter())).await;
+    }
     match service.watch(watched).await {
-        Ok(stream) => next_change(watched, stream).await,
-        Err(_) => Done::Unwatched,
+        Ok(stream) => {
+            let side = SideStream {
+                watched,
+                stream,
+                opened: Instant::now(),
+                failures,
+            };
+            match failures {
+                0 => next_change(side).await,
+                _ => Done::Changed(side),
+            }
+        }
+        Err(error) if error.kind == Kind::NotFound => Done::NoStream,
+        Err(_) => Done::Unwatched(watched, failures.saturating_add(1)),
     }
 }
 
 /// Waits for the next frame.
-pub(super) async fn next_change<S: Service>(watched: Watched, mut stream: S::Stream) -> Done<S> {
+pub(super) async fn next_change<S: Service>(mut side: SideStream<S::Stream>) -> Done<S> {
     loop {
-        match stream.next().await {
-            Ok(Frame::Changes { .. }) => return Done::Changed(watched, stream),
+        match side.stream.next().await {
+            Ok(Frame::Changes { .. }) => return Done::Changed(side),
             Ok(Frame::Alive) => {}
-            Err(_) => return Done::Unwatched,
+            Err(_) => {
+                let steady = side.opened.elapsed() >= super::STEADY;
+                let before = if steady { 0 } else { side.failures };
+                return Done::Unwatched(side.watched, before.saturating_add(1));
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The driver on a paused clock, against a service made of plain values.
 
-use super::{Handle, State, Write, spawn};
-use crate::index::{Anchor, Conversation, Delta};
+use super::{Event, Handle, State, Write, spawn};
+use crate::index::{Anchor, Conversation};
 use crate::pieces::{BaseUrl, Change, Client, Error, Frame, Kind, Watched};
 use crate::sync::backend::{Backend, Resolved};
-use crate::sync::machine::Listing;
+use crate::sync::machine::{Listing, Touched};
 use crate::sync::service::{Finder, Service, Stream};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -167,7 +167,7 @@ impl Stream for mpsc::UnboundedReceiver<Frame> {
 struct Rig {
     fake: Fake,
     handle: Handle,
-    deltas: mpsc::UnboundedReceiver<Delta>,
+    events: mpsc::UnboundedReceiver<Event>,
 }
 
 impl Rig {
@@ -177,12 +177,12 @@ impl Rig {
             closed: Arc::new(Notify::new()),
             began: Instant::now(),
         };
-        let (sender, deltas) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::unbounded_channel();
         let handle = spawn(Arc::new(fake.clone()), sender, 0);
         Rig {
             fake,
             handle,
-            deltas,
+            events,
         }
     }
 
@@ -401,6 +401,26 @@ async fn a_refused_stream_leaves_the_client_usable() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_changed_text_is_told_though_the_record_is_the_same() {
+    let mut rig = Rig::live(of(&["a", "b"])).await;
+    while rig.events.try_recv().is_ok() {}
+    let id = Uuid::from_u128(1);
+    rig.say(upsert(id));
+    sleep(MS).await;
+    assert_eq!(
+        rig.events.try_recv(),
+        Ok(Event::Touched(Touched::One(id))),
+        "and nothing else"
+    );
+    assert!(rig.events.try_recv().is_err());
+    // What was missed may be anything.
+    rig.cut();
+    rig.until(State::Offline).await;
+    rig.until(State::Live).await;
+    assert_eq!(rig.events.try_recv(), Ok(Event::Touched(Touched::All)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_are_fetched_and_deletions_checked() {
     let mut rig = Rig::live(of(&["a", "b", "c"])).await;
     let a = rig.put(1, "A");
@@ -421,9 +441,11 @@ async fn changes_are_fetched_and_deletions_checked() {
     assert_eq!((rig.count("fetch"), rig.count("list")), (3, 1));
 
     let mut revision = 0;
-    while let Ok(delta) = rig.deltas.try_recv() {
-        assert!(delta.revision > revision);
-        revision = delta.revision;
+    while let Ok(event) = rig.events.try_recv() {
+        if let Event::Changed(delta) = event {
+            assert!(delta.revision > revision);
+            revision = delta.revision;
+        }
     }
     assert_eq!(revision, rig.handle.index.snapshot().revision());
 }
@@ -581,6 +603,40 @@ async fn changed_anchors_are_read_within_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_side_stream_that_ends_alone_is_opened_again() {
+    let rig = Rig::live(of(&["a"])).await;
+    sleep(SECOND).await;
+    let read = rig.count("anchors");
+    let end = |rig: &Rig| {
+        rig.fake
+            .with(|world| world.streams.retain(|(what, _)| *what != Watched::Anchors));
+    };
+    end(&rig);
+    // What happened meanwhile is read.
+    sleep(SECOND).await;
+    assert_eq!(rig.count("anchors"), read + 1);
+    rig.send(
+        Watched::Anchors,
+        Frame::Changes {
+            changes: vec![],
+            malformed: false,
+        },
+    );
+    sleep(SECOND).await;
+    assert_eq!(rig.count("anchors"), read + 2, "it is watched again");
+    assert_eq!((rig.state(), rig.count("watch")), (State::Live, 1));
+
+    // One that ends whenever it is opened is not hammered.
+    let opened = rig.count("watch ties");
+    for _ in 0..3600 {
+        end(&rig);
+        sleep(SECOND).await;
+    }
+    let opened = rig.count("watch ties") - opened;
+    assert!((30..60).contains(&opened), "{opened}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_that_are_not_there_are_tried_once_a_connection() {
     let rig = Rig::live(moody("watch ties", Mood::Fails(404))).await;
     sleep(600 * SECOND).await;
@@ -589,7 +645,7 @@ async fn streams_that_are_not_there_are_tried_once_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_means_idle_and_audits_ride_on_pings() {
+async fn idle_means_idle_and_resyncs_ride_on_pings() {
     let rig = Rig::live(of(&["a"])).await;
     sleep(SECOND).await;
     let calls = rig.fake.with(|world| world.calls.len());
@@ -604,7 +660,7 @@ async fn idle_means_idle_and_audits_ride_on_pings() {
     sleep(SECOND).await;
     assert_eq!((rig.count("ids"), rig.count("list")), (1, 1));
     assert_eq!(rig.names(), ["b"]);
-    // A change that nobody told of: the ids do not show it, one audit of many does.
+    // A change that nobody told of: the ids do not show it, one resync of many does.
     rig.put(2, "B");
     for _ in 0..(30 * 60 / 20) {
         sleep(20 * SECOND).await;
@@ -662,7 +718,7 @@ async fn it_ends_with_its_last_handle_or_its_source() {
         sleep(SECOND).await;
         let began = Instant::now();
         drop(rig.handle);
-        assert_eq!(rig.deltas.recv().await, None);
+        assert_eq!(rig.events.recv().await, None);
         assert!(began.elapsed() < MS);
 
         let mut rig = Rig::start(World {
@@ -672,7 +728,7 @@ async fn it_ends_with_its_last_handle_or_its_source() {
         sleep(SECOND).await;
         let began = Instant::now();
         rig.fake.closed.notify_one();
-        assert_eq!(rig.deltas.recv().await, None);
+        assert_eq!(rig.events.recv().await, None);
         assert!(rig.handle.refresh().await.is_err());
         assert!(began.elapsed() < MS);
     }

@@ -1,11 +1,12 @@
 //! What the answers to requests teach.
 
+use super::DEBOUNCE;
 use super::{
-    Answer, FETCH_TRIES, Fetched, Listing, Machine, Request, SingleFetch, TIES, TIES_TRIES, Ticket,
-    VERIFY, What,
+    Answer, CONFIRM, FETCH_TRIES, Fetched, Listing, Machine, Request, SingleFetch, TIES,
+    TIES_TRIES, Ticket, What,
 };
-use super::{DEBOUNCE, schedule};
 use crate::index::{Anchor, Delta, Mutation};
+use crate::sync::backoff::{BACKOFF_MAX, backoff};
 use std::collections::HashSet;
 use std::time::Instant;
 use uuid::Uuid;
@@ -33,31 +34,30 @@ impl Machine {
             if self.opened.is_none() {
                 self.list.give_up();
                 self.identify.give_up();
-                self.needs.clear();
+                self.lookups.clear();
             }
             return vec![];
         };
         self.list.done(now - request.left);
         self.listed = ticket;
         let newer: HashSet<Uuid> = self
-            .touched
+            .known_since
             .iter()
-            .filter(|(_, touched)| **touched > ticket)
+            .filter(|(_, known_since)| **known_since > ticket)
             .map(|(id, _)| *id)
             .collect();
         let replaced = self.index.replace(listing.conversations, &newer);
         let reader = self.index.reader();
-        let wrongly_denied = self
-            .needs
-            .iter()
-            .any(|(id, need)| need.denied && need.since < ticket && reader.contains(*id));
-        if wrongly_denied {
-            // The list has what the single route denied: there is no such route.
+        let route_is_missing = self.lookups.iter().any(|(id, lookup)| {
+            lookup.route_may_be_missing && lookup.since < ticket && reader.contains(*id)
+        });
+        if route_is_missing {
+            // The list has what the single route called missing: there is no such route.
             self.single = SingleFetch::Missing;
         }
-        self.needs.retain(|_, need| need.since > ticket);
-        self.verify.retain(|_, told| *told > ticket);
-        if self.needs.values().any(|need| need.by_list) {
+        self.lookups.retain(|_, lookup| lookup.since > ticket);
+        self.unconfirmed_deletes.retain(|_, told| *told > ticket);
+        if self.lookups.values().any(|lookup| lookup.by_list) {
             self.list.soon(now + DEBOUNCE);
         }
         let tied = if self.anchors_missing && transferables {
@@ -75,7 +75,7 @@ impl Machine {
                 if !unknown.is_disjoint(&newer) {
                     self.list.soon(now + DEBOUNCE);
                 }
-                self.obscure.extend(unknown.difference(&newer));
+                self.abandoned_anchors.extend(unknown.difference(&newer));
             } else if self.has_unknown_anchors() {
                 self.list.soon(now);
             }
@@ -96,7 +96,7 @@ impl Machine {
         else {
             return vec![];
         };
-        let known = self.touched.get(&id).copied().unwrap_or_default();
+        let known = self.known_since.get(&id).copied().unwrap_or_default();
         let overruled = known > ticket || self.listed > ticket;
         // What left before the stream opened says nothing of the routes of the server that is there now.
         let current = self.opened.is_some_and(|opened| ticket > opened);
@@ -115,7 +115,7 @@ impl Machine {
                 (Mutation::Remove(id), vec![])
             }
             Fetched::NotFound => {
-                self.denied(now, id);
+                self.not_found(now, id);
                 return vec![];
             }
             Fetched::Found(..) | Fetched::Failed => {
@@ -123,19 +123,23 @@ impl Machine {
                 return vec![];
             }
         };
-        if self.needs.get(&id).is_some_and(|need| need.since < ticket) {
-            self.needs.remove(&id);
-        } else if let Some(need) = self.needs.get_mut(&id) {
-            need.failures = 0;
+        if self
+            .lookups
+            .get(&id)
+            .is_some_and(|lookup| lookup.since < ticket)
+        {
+            self.lookups.remove(&id);
+        } else if let Some(lookup) = self.lookups.get_mut(&id) {
+            lookup.failures = 0;
         }
         if overruled {
             return vec![];
         }
-        self.touched.insert(id, ticket);
+        self.known_since.insert(id, ticket);
         if matches!(mutation, Mutation::Remove(_)) && self.index.reader().contains(id) {
-            // The stream did not say so: no more than a deletion that it told of is this certain.
-            self.verify.insert(id, ticket);
-            self.verify_at = Some(now + VERIFY);
+            // Only this response says that it is gone: confirm that like a delete from the stream.
+            self.unconfirmed_deletes.insert(id, ticket);
+            self.confirm_at = Some(now + CONFIRM);
         }
         let changed = self.index.apply([mutation]);
         let tied = self.index.add_anchors(anchors);
@@ -143,25 +147,34 @@ impl Machine {
     }
 
     /// 404 before any single fetch worked: there is no such conversation, or no such route.
-    fn denied(&mut self, now: Instant, id: Uuid) {
-        let Some(need) = self.needs.get_mut(&id) else {
+    fn not_found(&mut self, now: Instant, id: Uuid) {
+        let Some(lookup) = self.lookups.get_mut(&id) else {
             return;
         };
-        need.by_list = true;
-        need.denied = true;
+        lookup.by_list = true;
+        lookup.route_may_be_missing = true;
         self.list.soon(now);
     }
 
     fn fetch_failed(&mut self, now: Instant, id: Uuid) {
-        let Some(need) = self.needs.get_mut(&id) else {
+        let Some(lookup) = self.lookups.get_mut(&id) else {
             return;
         };
-        need.failures += 1;
-        need.at = now + schedule::backoff(need.failures);
+        if lookup.confirms_delete && self.opened.is_some() {
+            // Pieces OS answers 500 for much that is gone. One list of ids tells, and no repetition.
+            let since = lookup.since;
+            self.lookups.remove(&id);
+            self.unconfirmed_deletes.insert(id, since);
+            self.gone_is_an_error = true;
+            self.identify.soon(now);
+            return;
+        }
+        lookup.failures += 1;
+        lookup.at = now + backoff(lookup.failures, BACKOFF_MAX);
         if self.opened.is_none() {
-            self.needs.remove(&id);
-        } else if need.failures >= FETCH_TRIES {
-            need.by_list = true;
+            self.lookups.remove(&id);
+        } else if lookup.failures >= FETCH_TRIES {
+            lookup.by_list = true;
             self.list.soon(now);
         }
     }
@@ -182,24 +195,24 @@ impl Machine {
         };
         self.identify.done(now - request.left);
         self.identified = ticket;
-        self.verify.retain(|_, told| *told > ticket);
+        self.unconfirmed_deletes.retain(|_, told| *told > ticket);
         if self.listed > ticket {
             return None; // the list knew better
         }
         let ids: HashSet<Uuid> = ids.into_iter().collect();
         let (mut extra, mut missing) = self.index.compare(&ids);
         let older = |id: &Uuid| {
-            self.touched
+            self.known_since
                 .get(id)
-                .is_none_or(|touched| *touched <= ticket)
+                .is_none_or(|known_since| *known_since <= ticket)
         };
         extra.retain(older);
         missing.retain(older);
         for id in missing {
-            self.need(now, id, ticket);
+            self.look_up(now, id, ticket);
         }
         for id in &extra {
-            self.touched.insert(*id, ticket);
+            self.known_since.insert(*id, ticket);
         }
         self.index.apply(extra.into_iter().map(Mutation::Remove))
     }
@@ -216,13 +229,15 @@ impl Machine {
                 self.anchors.done(now - request.left);
                 self.anchored = ticket;
                 let delta = self.index.replace_anchors(anchors);
-                // Of the obscure ones only those stay that some conversation still has.
-                let (obscure, suspects) = self.unread_anchors().into_iter().partition(|anchor| {
-                    self.suspects.contains(anchor) || self.obscure.contains(anchor)
-                });
-                self.obscure = obscure;
-                self.suspects = suspects;
-                if !self.suspects.is_empty() {
+                // Of the abandoned_anchors ones only those stay that some conversation still has.
+                let (abandoned_anchors, unresolved_anchors) =
+                    self.unread_anchors().into_iter().partition(|anchor| {
+                        self.unresolved_anchors.contains(anchor)
+                            || self.abandoned_anchors.contains(anchor)
+                    });
+                self.abandoned_anchors = abandoned_anchors;
+                self.unresolved_anchors = unresolved_anchors;
+                if !self.unresolved_anchors.is_empty() {
                     // They may have been made while this was under way.
                     self.anchors.soon(now + TIES);
                 }
@@ -246,10 +261,10 @@ impl Machine {
         }
     }
 
-    /// The anchors of conversations that we know nothing else of, but for the obscure ones.
+    /// The anchors of conversations that we know nothing else of, but for the abandoned_anchors ones.
     fn unknown_anchors(&self) -> HashSet<Uuid> {
         let mut unknown = self.unread_anchors();
-        unknown.retain(|anchor| !self.obscure.contains(anchor));
+        unknown.retain(|anchor| !self.abandoned_anchors.contains(anchor));
         unknown
     }
 

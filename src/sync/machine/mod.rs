@@ -5,6 +5,26 @@
 //! wins: an answer never overrules a deletion, a write of our own, or a list that is newer than the
 //! request. What changed after a request left is asked for once more. That is all there is to "no
 //! resurrection, no ghosts".
+//!
+//! | field | meaning | set by | cleared by |
+//! | --- | --- | --- | --- |
+//! | `clock` | the logical clock: the number of the last input or request | every step and request | never |
+//! | `opened` | when the stream opened; `None` = no stream | `Opened` | `Closed` |
+//! | `listed`, `identified`, `anchored` | when the request left whose list, ids, anchors were applied last | its answer | never |
+//! | `single` | whether `GET /conversation/{id}` is there | answers to fetches, a list that has what a fetch called missing | `Opened`, `Closed` |
+//! | `lookups` | pending lookups: ids to be asked for, by a request that leaves after `since` | stream, writes of ours, missing ids | an answer that left after `since`, a delete, `Closed` |
+//! | `requests` | in flight, by the number they left with | `leave` | their answer, `Closed` |
+//! | `known_since` | the number of what is known of an id; an older answer does not overrule it | whatever changes or confirms the id | once no request in flight is older |
+//! | `oldest` | the oldest request in flight when `known_since` was last pruned | pruning | pruning |
+//! | `list`, `identify`, `anchors`, `assets` | when that request is due, its failures, how long it took | see [`schedule`] | `Closed` |
+//! | `unconfirmed_deletes` | deletes that only the stream told of, with when; gone from the index already | delete frames, 410s | the fetch, list or ids that confirm or refute them, `Closed` |
+//! | `confirm_at` | when to confirm them | each of them, a second later | the confirmation, `Closed` |
+//! | `gone_is_an_error` | a fetch of what was deleted fails on this server (500), so ids confirm | a failed confirmation | `Opened` |
+//! | `anchors_missing`, `assets_missing` | the server has no such route | 404 | `Opened` |
+//! | `unresolved_anchors` | anchors that conversations refer to but the last `GET /anchors` lacked; asked for once more | that answer | the next, `Opened` |
+//! | `abandoned_anchors` | the same after two of them; not asked for again | the second answer | when no conversation refers to them, `Opened` |
+//! | `saved` | assets of ours that a list in flight may lack | `WroteAsset` | a list that left later |
+//! | `resync_at`, `resyncs` | when to compare with the server again, and how often that was done | `Opened`, resync | – |
 
 mod answers;
 mod plan;
@@ -25,12 +45,12 @@ const FIRST_FRAME: Duration = Duration::from_millis(200);
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Between a frame that could not be understood and the list that makes up for it.
 const MALFORMED: Duration = Duration::from_secs(1);
-/// Quiet time before what the stream called deleted is checked with the server.
-const VERIFY: Duration = Duration::from_secs(1);
+/// Quiet time before deletes that only the stream told of are confirmed with the server.
+const CONFIRM: Duration = Duration::from_secs(1);
 /// Quiet time before changed anchors or assets are read.
 const TIES: Duration = Duration::from_millis(250);
-/// Deletions up to this many are checked one by one, more by one list of ids.
-const VERIFY_SINGLY: usize = 8;
+/// Up to this many deletes are confirmed one by one, more by one list of ids.
+const CONFIRM_SINGLY: usize = 8;
 /// More changed ids than this (and than one in [`LIST_SHARE`]) are read by one list.
 const LIST_ABOVE: usize = 64;
 const LIST_SHARE: usize = 64;
@@ -40,12 +60,12 @@ const IN_FLIGHT: usize = 2;
 const FETCH_TRIES: u32 = 4;
 /// After so many failures anchors and assets wait for the next reason to read them.
 const TIES_TRIES: u32 = 4;
-/// Between two audits, in case a frame was lost on the way; at least [`AUDIT_SHARE`] times as long as
-/// the last one took. An audit takes place when the stream was heard anyway.
-const AUDIT: Duration = Duration::from_secs(120);
-const AUDIT_SHARE: u32 = 100;
-/// One audit in so many reads the whole list, the others the ids.
-const FULL_AUDIT: u32 = 15;
+/// Between two resyncs, in case a frame was lost on the way; at least [`RESYNC_SHARE`] times as long as
+/// the last one took. A resync takes place when the stream was heard anyway.
+const RESYNC: Duration = Duration::from_secs(120);
+const RESYNC_SHARE: u32 = 100;
+/// One resync in so many reads the whole list, the others the ids.
+const FULL_RESYNC: u32 = 15;
 
 /// The number of a request, or of an input.
 pub type Ticket = u64;
@@ -156,6 +176,21 @@ pub struct Outcome {
     pub actions: Vec<Action>,
     /// What changed in the index, in order.
     pub deltas: Vec<Delta>,
+    /// Conversations that may have changed in what the index does not hold, such as their messages.
+    pub touched: Touched,
+}
+
+/// What was read again because it may have changed. The index compares records, and a record can stay
+/// the same while a message is edited: whoever keeps messages has to read those of these again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Touched {
+    /// Nothing.
+    #[default]
+    None,
+    /// This conversation.
+    One(Uuid),
+    /// Any of them: the list was read, after a gap in the stream or where single fetches do not serve.
+    All,
 }
 
 /// Whether GET /conversation/{id} is there; it is not among the six documented endpoints.
@@ -166,9 +201,9 @@ enum SingleFetch {
     Missing,
 }
 
-/// An id whose state has to be asked for.
+/// An id whose state has to be asked for: by a single fetch, or by the list where `by_list`.
 #[derive(Debug)]
-struct Need {
+struct PendingLookup {
     /// By a request that leaves after this.
     since: Ticket,
     /// Not before this.
@@ -176,8 +211,10 @@ struct Need {
     failures: u32,
     /// Only the list can tell.
     by_list: bool,
-    /// The single fetch said 404.
-    denied: bool,
+    /// The single fetch said 404 before any single fetch worked.
+    route_may_be_missing: bool,
+    /// Nothing but the confirmation of a delete.
+    confirms_delete: bool,
     /// A write of our own that somebody waits for.
     ours: bool,
 }
@@ -198,43 +235,35 @@ enum What {
     Assets,
 }
 
-/// The state machine around the one index.
+/// The state machine around the one index. The table above has what each field means.
 #[derive(Debug)]
 pub struct Machine {
     index: Index,
     clock: Ticket,
-    /// When the stream opened.
     opened: Option<Ticket>,
-    /// When the list and the ids left that were applied last.
     listed: Ticket,
     identified: Ticket,
+    anchored: Ticket,
     single: SingleFetch,
     /// In order, so that a run can be repeated.
-    needs: BTreeMap<Uuid, Need>,
+    lookups: BTreeMap<Uuid, PendingLookup>,
     requests: BTreeMap<Ticket, Request>,
-    /// The number of what is known of an id, where a request under way is older.
-    touched: HashMap<Uuid, Ticket>,
-    /// The oldest request under way when old touches were last forgotten.
+    known_since: HashMap<Uuid, Ticket>,
     oldest: Option<Ticket>,
     list: Schedule,
     identify: Schedule,
     anchors: Schedule,
     assets: Schedule,
-    /// Deletions that only the stream told of.
-    verify: BTreeMap<Uuid, Ticket>,
-    verify_at: Option<Instant>,
+    unconfirmed_deletes: BTreeMap<Uuid, Ticket>,
+    confirm_at: Option<Instant>,
+    gone_is_an_error: bool,
     anchors_missing: bool,
     assets_missing: bool,
-    /// When the anchors left that were applied last.
-    anchored: Ticket,
-    /// Anchors of conversations that all anchors were read without, once and more than once. The
-    /// latter are not looked for again.
-    suspects: HashSet<Uuid>,
-    obscure: HashSet<Uuid>,
-    /// Assets of our own that a list under way may not have.
+    unresolved_anchors: HashSet<Uuid>,
+    abandoned_anchors: HashSet<Uuid>,
     saved: Vec<(Uuid, Ticket)>,
-    audit_at: Option<Instant>,
-    audits: u32,
+    resync_at: Option<Instant>,
+    resyncs: u32,
 }
 
 impl Machine {
@@ -247,24 +276,25 @@ impl Machine {
             listed: 0,
             identified: 0,
             single: SingleFetch::Unknown,
-            needs: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             requests: BTreeMap::new(),
-            touched: HashMap::new(),
+            known_since: HashMap::new(),
             oldest: None,
             list: Schedule::default(),
             identify: Schedule::default(),
             anchors: Schedule::default(),
             assets: Schedule::default(),
-            verify: BTreeMap::new(),
-            verify_at: None,
+            unconfirmed_deletes: BTreeMap::new(),
+            gone_is_an_error: false,
+            confirm_at: None,
             anchors_missing: false,
             assets_missing: false,
             anchored: 0,
-            suspects: HashSet::new(),
-            obscure: HashSet::new(),
+            unresolved_anchors: HashSet::new(),
+            abandoned_anchors: HashSet::new(),
             saved: Vec::new(),
-            audit_at: None,
-            audits: 0,
+            resync_at: None,
+            resyncs: 0,
         }
     }
 
@@ -295,7 +325,7 @@ impl Machine {
 
     /// Whether that id still has to be asked for.
     pub fn is_looking_for(&self, id: Uuid) -> bool {
-        self.needs.contains_key(&id)
+        self.lookups.contains_key(&id)
     }
 
     /// How many requests are under way.
@@ -306,21 +336,41 @@ impl Machine {
     /// Nothing is under way, due or to be asked for.
     pub fn is_settled(&self) -> bool {
         self.requests.is_empty()
-            && self.needs.is_empty()
-            && self.verify.is_empty()
+            && self.lookups.is_empty()
+            && self.unconfirmed_deletes.is_empty()
             && self.deadline().is_none()
     }
 
     /// One step.
     pub fn step(&mut self, now: Instant, input: Input) -> Outcome {
         self.clock += 1;
+        let touched = self.touched_by(&input);
         let deltas = self.learn(now, input);
         for delta in &deltas {
             self.look_for_unknown_anchors(now, delta);
         }
         let actions = self.plan(now);
-        self.forget_old_touches();
-        Outcome { actions, deltas }
+        self.forget_known_since();
+        Outcome {
+            actions,
+            deltas,
+            touched,
+        }
+    }
+
+    /// What an answer shows to be worth reading again. It left after the change that it was asked
+    /// for, so whoever reads the messages after it reads the change.
+    fn touched_by(&self, input: &Input) -> Touched {
+        let asked = |ticket| self.requests.get(ticket).map(|request| request.what);
+        match input {
+            Input::Listed(ticket, Some(_)) if asked(ticket).is_some() => Touched::All,
+            Input::Fetched(ticket, Fetched::Found(one, _))
+                if asked(ticket) == Some(What::Fetch(one.id)) =>
+            {
+                Touched::One(one.id)
+            }
+            _ => Touched::None,
+        }
     }
 
     fn learn(&mut self, now: Instant, input: Input) -> Vec<Delta> {
@@ -334,7 +384,7 @@ impl Machine {
                 None
             }
             Input::Alive => {
-                self.audit(now);
+                self.resync(now);
                 None
             }
             Input::Frame {
@@ -342,9 +392,9 @@ impl Machine {
                 deletes,
                 malformed,
             } => {
-                self.audit(now);
+                self.resync(now);
                 self.changed(now, upserts, malformed);
-                self.remove_unverified(now, deletes)
+                self.remove_unconfirmed(now, deletes)
             }
             Input::Listed(ticket, listing) => return self.on_list(now, ticket, listing),
             Input::Fetched(ticket, fetched) => return self.on_fetch(now, ticket, fetched),
@@ -364,17 +414,17 @@ impl Machine {
             }
             Input::Wrote(one) => {
                 // Somebody else may have changed it since our write was answered.
-                self.need(now, one.id, self.clock);
-                self.touched.insert(one.id, self.clock);
+                self.look_up(now, one.id, self.clock);
+                self.known_since.insert(one.id, self.clock);
                 self.index.apply([Mutation::Upsert(one)])
             }
             Input::WroteId(id) => {
-                self.need(now, id, self.clock).ours = true;
+                self.look_up(now, id, self.clock).ours = true;
                 None
             }
             Input::Deleted(id) => {
-                self.touched.insert(id, self.clock);
-                self.needs.remove(&id);
+                self.known_since.insert(id, self.clock);
+                self.lookups.remove(&id);
                 self.index.apply([Mutation::Remove(id)])
             }
             Input::WroteAsset(id) => {
@@ -397,12 +447,13 @@ impl Machine {
     fn open(&mut self, now: Instant) {
         self.opened = Some(self.clock);
         self.single = SingleFetch::Unknown;
+        self.gone_is_an_error = false;
         self.anchors_missing = false;
         self.assets_missing = false;
-        self.suspects.clear();
-        self.obscure.clear();
-        self.audit_at = Some(now + AUDIT);
-        self.audits = 0;
+        self.unresolved_anchors.clear();
+        self.abandoned_anchors.clear();
+        self.resync_at = Some(now + RESYNC);
+        self.resyncs = 0;
         self.list.start_over();
         self.list.soon(now + FIRST_FRAME);
         self.anchors.soon(now + FIRST_FRAME);
@@ -414,10 +465,10 @@ impl Machine {
         // What answers by now may be another server.
         self.single = SingleFetch::Unknown;
         // The list after the next connection covers everything that was still to be asked for.
-        self.needs.clear();
+        self.lookups.clear();
         self.requests.clear();
-        self.verify.clear();
-        self.verify_at = None;
+        self.unconfirmed_deletes.clear();
+        self.confirm_at = None;
         for schedule in [
             &mut self.list,
             &mut self.identify,
@@ -429,14 +480,14 @@ impl Machine {
     }
 
     /// Frames get lost. So now and then, when the stream is heard anyway, what we have is compared.
-    fn audit(&mut self, now: Instant) {
-        if !self.is_reconciled() || self.audit_at.is_none_or(|at| at > now) {
+    fn resync(&mut self, now: Instant) {
+        if !self.is_reconciled() || self.resync_at.is_none_or(|at| at > now) {
             return;
         }
-        let pause = AUDIT.max(self.identify.took.max(self.list.took) * AUDIT_SHARE);
-        self.audit_at = Some(now + pause);
-        self.audits += 1;
-        if self.audits.is_multiple_of(FULL_AUDIT) {
+        let pause = RESYNC.max(self.identify.took.max(self.list.took) * RESYNC_SHARE);
+        self.resync_at = Some(now + pause);
+        self.resyncs += 1;
+        if self.resyncs.is_multiple_of(FULL_RESYNC) {
             self.list.soon(now);
         } else {
             self.identify.soon(now);
@@ -453,7 +504,7 @@ impl Machine {
             return;
         }
         for id in upserts {
-            self.need(now, id, self.clock);
+            self.look_up(now, id, self.clock);
         }
         if malformed {
             self.list.soon(now + MALFORMED);
@@ -461,31 +512,33 @@ impl Machine {
     }
 
     /// What the stream calls deleted goes at once and is checked later: frames may come out of order.
-    fn remove_unverified(&mut self, now: Instant, deletes: Vec<Uuid>) -> Option<Delta> {
+    fn remove_unconfirmed(&mut self, now: Instant, deletes: Vec<Uuid>) -> Option<Delta> {
         if deletes.is_empty() {
             return None;
         }
         for id in &deletes {
-            self.touched.insert(*id, self.clock);
-            self.needs.remove(id);
-            self.verify.insert(*id, self.clock);
+            self.known_since.insert(*id, self.clock);
+            self.lookups.remove(id);
+            self.unconfirmed_deletes.insert(*id, self.clock);
         }
-        self.verify_at = Some(now + VERIFY);
+        self.confirm_at = Some(now + CONFIRM);
         self.index.apply(deletes.into_iter().map(Mutation::Remove))
     }
 
     /// The id has to be asked for, by a request that leaves after `since`.
-    fn need(&mut self, now: Instant, id: Uuid, since: Ticket) -> &mut Need {
-        let need = self.needs.entry(id).or_insert(Need {
+    fn look_up(&mut self, now: Instant, id: Uuid, since: Ticket) -> &mut PendingLookup {
+        let lookup = self.lookups.entry(id).or_insert(PendingLookup {
             since,
             at: now,
             failures: 0,
             by_list: false,
-            denied: false,
+            route_may_be_missing: false,
+            confirms_delete: false,
             ours: false,
         });
-        need.since = need.since.max(since);
-        need
+        lookup.since = lookup.since.max(since);
+        lookup.confirms_delete = false;
+        lookup
     }
 
     fn is_reconciled(&self) -> bool {
@@ -520,19 +573,22 @@ impl Machine {
     }
 
     fn is_unknown(&self, anchor: Uuid) -> bool {
-        !self.obscure.contains(&anchor) && self.index.reader().ties().anchor(anchor).is_none()
+        !self.abandoned_anchors.contains(&anchor)
+            && self.index.reader().ties().anchor(anchor).is_none()
     }
 
-    /// A touch matters only to requests that left before it.
-    fn forget_old_touches(&mut self) {
+    /// What is known of an id matters only to requests that left before.
+    fn forget_known_since(&mut self) {
         let oldest = self.requests.first_key_value().map(|(oldest, _)| *oldest);
-        // While the oldest is the same there is nothing to forget, however many touches come.
+        // While the oldest is the same there is nothing to forget, however much is learned.
         if std::mem::replace(&mut self.oldest, oldest) == oldest && oldest.is_some() {
             return;
         }
         match oldest {
-            Some(oldest) => self.touched.retain(|_, touched| *touched > oldest),
-            None => self.touched.clear(),
+            Some(oldest) => self
+                .known_since
+                .retain(|_, known_since| *known_since > oldest),
+            None => self.known_since.clear(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Which request leaves when.
 
 use super::{
-    Action, DEBOUNCE, IN_FLIGHT, LIST_ABOVE, LIST_SHARE, Machine, Need, Request, SingleFetch,
-    VERIFY_SINGLY, What,
+    Action, CONFIRM_SINGLY, DEBOUNCE, IN_FLIGHT, LIST_ABOVE, LIST_SHARE, Machine, PendingLookup,
+    Request, SingleFetch, What,
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -10,22 +10,22 @@ use uuid::Uuid;
 impl Machine {
     /// When [`Input::Wake`](super::Input::Wake) is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let verify = self.verify_at.filter(|_| self.may_verify());
+        let confirm = self.confirm_at.filter(|_| self.may_confirm());
         // Without a free slot nothing can leave before an answer comes.
         let free = self.requests.len() < IN_FLIGHT;
         let requests = [
             self.list_due(),
             self.identify_due(),
-            self.fetches().map(|(_, need)| need.at).min(),
+            self.fetches().map(|(_, lookup)| lookup.at).min(),
             self.anchors_due(),
             self.assets_due(),
         ];
         let requests = requests.into_iter().flatten().filter(|_| free).min();
-        verify.into_iter().chain(requests).min()
+        confirm.into_iter().chain(requests).min()
     }
 
     pub(super) fn plan(&mut self, now: Instant) -> Vec<Action> {
-        self.plan_verification(now);
+        self.plan_confirmation(now);
         self.plan_list(now);
         let mut actions = Vec::new();
         while self.requests.len() < IN_FLIGHT
@@ -41,9 +41,9 @@ impl Machine {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let fetch = self
             .fetches()
-            .filter(|(_, need)| need.at <= now)
-            .min_by_key(|(_, need)| (!need.ours, need.since))
-            .map(|(id, need)| (What::Fetch(id), need.ours));
+            .filter(|(_, lookup)| lookup.at <= now)
+            .min_by_key(|(_, lookup)| (!lookup.ours, lookup.since))
+            .map(|(id, lookup)| (What::Fetch(id), lookup.ours));
         match fetch {
             Some((fetch, true)) => Some(fetch),
             _ if due(self.list_due()) => Some(What::List {
@@ -106,30 +106,30 @@ impl Machine {
     }
 
     /// The ids that single fetches are to look up.
-    fn fetches(&self) -> impl Iterator<Item = (Uuid, &Need)> {
+    fn fetches(&self) -> impl Iterator<Item = (Uuid, &PendingLookup)> {
         let reconciled = self.is_reconciled();
         let listing = self.requests.iter().find_map(|(ticket, request)| {
             matches!(request.what, What::List { .. }).then_some(*ticket)
         });
-        self.needs
+        self.lookups
             .iter()
-            .filter(move |(id, need)| {
+            .filter(move |(id, lookup)| {
                 // What the list under way will bring is not fetched besides.
-                let waits = !reconciled || listing.is_some_and(|list| list > need.since);
+                let waits = !reconciled || listing.is_some_and(|list| list > lookup.since);
                 let asked = |request: &Request| request.what == What::Fetch(**id);
-                !need.by_list && (need.ours || !waits) && !self.requests.values().any(asked)
+                !lookup.by_list && (lookup.ours || !waits) && !self.requests.values().any(asked)
             })
             .filter(|_| self.single != SingleFetch::Missing)
-            .map(|(id, need)| (*id, need))
+            .map(|(id, lookup)| (*id, lookup))
     }
 
     /// Lists where single fetches do not serve.
     fn plan_list(&mut self, now: Instant) {
-        if self.list.is_under_way() || self.needs.is_empty() {
+        if self.list.is_under_way() || self.lookups.is_empty() {
             return;
         }
         if self.single == SingleFetch::Missing {
-            let asked = self.needs.values().any(|need| need.ours);
+            let asked = self.lookups.values().any(|lookup| lookup.ours);
             if self.is_reconciled() || asked {
                 let pause = if asked {
                     Duration::ZERO
@@ -139,26 +139,30 @@ impl Machine {
                 self.list.soon(now + pause);
             }
         } else if self.is_reconciled()
-            && self.needs.len() > LIST_ABOVE.max(self.index.len() / LIST_SHARE)
+            && self.lookups.len() > LIST_ABOVE.max(self.index.len() / LIST_SHARE)
         {
             self.list.soon(now);
         }
     }
 
-    fn may_verify(&self) -> bool {
+    fn may_confirm(&self) -> bool {
         self.is_reconciled() && !self.identify.is_wanted() && !self.list.is_under_way()
     }
 
-    fn plan_verification(&mut self, now: Instant) {
-        if self.verify_at.is_none_or(|at| at > now) || !self.may_verify() {
+    fn plan_confirmation(&mut self, now: Instant) {
+        if self.confirm_at.is_none_or(|at| at > now) || !self.may_confirm() {
             return;
         }
-        self.verify_at = None;
-        if self.single == SingleFetch::Works && self.verify.len() <= VERIFY_SINGLY {
-            for (id, told) in std::mem::take(&mut self.verify) {
-                self.need(now, id, told);
+        self.confirm_at = None;
+        let singly = self.single == SingleFetch::Works && !self.gone_is_an_error;
+        if singly && self.unconfirmed_deletes.len() <= CONFIRM_SINGLY {
+            for (id, told) in std::mem::take(&mut self.unconfirmed_deletes) {
+                // A lookup that is pending is of something newer, and confirms as well.
+                if !self.lookups.contains_key(&id) {
+                    self.look_up(now, id, told).confirms_delete = true;
+                }
             }
-        } else if !self.verify.is_empty() {
+        } else if !self.unconfirmed_deletes.is_empty() {
             self.identify.soon(now);
         }
     }

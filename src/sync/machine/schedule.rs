@@ -1,10 +1,7 @@
 //! When one kind of request is to leave.
 
+use crate::sync::backoff::{BACKOFF_MAX, backoff};
 use std::time::{Duration, Instant};
-
-/// First pause after a failed request; doubles up to [`RETRY_MAX`].
-const RETRY: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// A request of which at most one is under way.
 #[derive(Debug, Default)]
@@ -62,7 +59,7 @@ impl Schedule {
     pub(super) fn failed(&mut self, now: Instant) {
         self.under_way = false;
         self.failures = self.failures.saturating_add(1);
-        let earliest = now + backoff(self.failures);
+        let earliest = now + backoff(self.failures, BACKOFF_MAX);
         self.not_before = Some(earliest);
         self.soon(earliest);
     }
@@ -79,11 +76,4 @@ impl Schedule {
         self.start_over();
         self.under_way = false;
     }
-}
-
-/// The pause after so many failures in a row.
-pub(super) fn backoff(failures: u32) -> Duration {
-    RETRY
-        .saturating_mul(1 << failures.saturating_sub(1).min(6))
-        .min(RETRY_MAX)
 }

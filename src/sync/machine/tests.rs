@@ -90,11 +90,17 @@ fn anchors_that_nobody_has_any_more_are_forgotten() {
     bench.step(Input::AnchorsChanged);
     bench.settle();
     let machine = &bench.machine;
-    assert_eq!((machine.obscure.len(), machine.suspects.len()), (0, 0));
+    assert_eq!(
+        (
+            machine.abandoned_anchors.len(),
+            machine.unresolved_anchors.len()
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
-fn touches_are_forgotten_once_no_request_is_older() {
+fn known_since_is_forgotten_once_no_request_is_older() {
     let mut bench = Bench::live();
     bench.step(Input::Refresh);
     let frame = |n| Input::Frame {
@@ -104,7 +110,7 @@ fn touches_are_forgotten_once_no_request_is_older() {
     };
     (0..100).for_each(|n| bench.step(frame(n)));
     assert_eq!(
-        bench.machine.touched.len(),
+        bench.machine.known_since.len(),
         100,
         "the list under way may have them"
     );
@@ -113,5 +119,86 @@ fn touches_are_forgotten_once_no_request_is_older() {
     };
     bench.step(Input::Listed(ticket, Some(Listing::default())));
     bench.settle();
-    assert_eq!(bench.machine.touched.len(), 0);
+    assert_eq!(bench.machine.known_since.len(), 0);
+}
+
+/// A server that answers 500 for what was deleted: one failed fetch, and from then on the ids tell.
+#[test]
+fn a_delete_costs_one_confirmation_where_gone_is_an_error() {
+    let mut bench = Bench::live();
+    for n in 0..20 {
+        bench.step(Input::Wrote(conversation(n, 1000)));
+    }
+    bench.settle();
+    let mut requests = Vec::new();
+    for n in 0..3 {
+        bench.step(Input::Frame {
+            upserts: vec![],
+            deletes: vec![Uuid::from_u128(n)],
+            malformed: false,
+        });
+        loop {
+            while let Some(action) = bench.actions.pop() {
+                requests.push(action);
+                bench.step(match action {
+                    Action::Fetch(ticket, _) => Input::Fetched(ticket, Fetched::Failed),
+                    Action::Identify(ticket) => {
+                        let snapshot = bench.machine.index().reader().snapshot();
+                        let ids = snapshot.iter().map(|one| one.id).collect();
+                        Input::Identified(ticket, Some(ids))
+                    }
+                    other => panic!("{other:?}"),
+                });
+            }
+            let Some(deadline) = bench.machine.deadline() else {
+                break;
+            };
+            bench.now = deadline;
+            bench.step(Input::Wake);
+        }
+        assert!(bench.machine.is_settled());
+    }
+    let kinds: Vec<&str> = requests
+        .iter()
+        .map(|action| match action {
+            Action::Fetch(..) => "fetch",
+            _ => "ids",
+        })
+        .collect();
+    assert_eq!(kinds, ["fetch", "ids", "ids", "ids"]);
+}
+
+/// What the stream called changed is told even where the record is the same.
+#[test]
+fn an_unchanged_record_is_told_as_touched() {
+    let mut bench = Bench::live();
+    bench.step(Input::Wrote(conversation(1, 1000)));
+    bench.settle();
+    let id = Uuid::from_u128(1);
+    bench.step(Input::Frame {
+        upserts: vec![id],
+        deletes: vec![],
+        malformed: false,
+    });
+    let Some(Action::Fetch(ticket, fetched)) = bench.actions.pop() else {
+        panic!("it is looked up");
+    };
+    assert_eq!(fetched, id);
+    let found = Fetched::Found(Box::new(conversation(1, 1000)), vec![]);
+    let outcome = bench.machine.step(bench.now, Input::Fetched(ticket, found));
+    assert_eq!(
+        (outcome.deltas.len(), outcome.touched),
+        (0, Touched::One(id))
+    );
+
+    bench.step(Input::Refresh);
+    let Some(Action::List { ticket, .. }) = bench.actions.pop() else {
+        panic!("it is listed");
+    };
+    let mut listing = Listing::default();
+    listing.conversations.push(conversation(1, 1000).as_ref());
+    let outcome = bench
+        .machine
+        .step(bench.now, Input::Listed(ticket, Some(listing)));
+    assert_eq!((outcome.deltas.len(), outcome.touched), (0, Touched::All));
 }

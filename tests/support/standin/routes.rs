@@ -1,7 +1,7 @@
 //! The HTTP side: what Pieces OS answers, and the faults in it.
 
 use super::{
-    ANCHOR, ASSET, CONVERSATION, Fault, FirstFrame, Request as Logged, Shared, State,
+    ANCHOR, ASSET, CONVERSATION, END_OF_TIES, Fault, FirstFrame, Request as Logged, Shared, State,
     add_reference, id_of, references,
 };
 use axum::Router;
@@ -262,7 +262,7 @@ fn carry_out(shared: &Shared, route: &str, id: &str, body: &Bytes) -> Reply {
             true => Reply::Done,
             false => Reply::Failure(500, "Conversation not found."),
         },
-        "GET /conversation/{id}" => found(state.conversations.get(id)),
+        "GET /conversation/{id}" => found(state, state.conversations.get(id)),
         "POST /conversation/update" => {
             let mut conversation = body;
             let known = conversation["id"]
@@ -296,11 +296,11 @@ fn carry_out(shared: &Shared, route: &str, id: &str, body: &Bytes) -> Reply {
         }
         "GET /messages" => Reply::Json(collection(&state.messages, Value::clone)),
         "GET /annotations" => Reply::Json(collection(&state.annotations, Value::clone)),
-        "GET /message/{id}" => found(state.messages.get(id)),
-        "GET /annotation/{id}" => found(state.annotations.get(id)),
+        "GET /message/{id}" => found(state, state.messages.get(id)),
+        "GET /annotation/{id}" => found(state, state.annotations.get(id)),
         "GET /assets" => Reply::Json(collection(&state.assets, Value::clone)),
         "GET /assets/identifiers" => Reply::Json(collection(&state.assets, only_id)),
-        "GET /asset/{id}" => found(state.assets.get(id)),
+        "GET /asset/{id}" => found(state, state.assets.get(id)),
         "GET /asset/{id}/conversations" => {
             let tied = |wrapper: &Value| wrapper["indices"].get(id).is_some_and(|at| *at != -1);
             let tied = state
@@ -326,7 +326,7 @@ fn carry_out(shared: &Shared, route: &str, id: &str, body: &Bytes) -> Reply {
             Reply::Json(asset)
         }
         "GET /anchors" => Reply::Json(collection(&state.anchors, Value::clone)),
-        "GET /anchor/{id}" => found(state.anchors.get(id)),
+        "GET /anchor/{id}" => found(state, state.anchors.get(id)),
         _ => Reply::Failure(404, "Route not found"),
     })
 }
@@ -370,9 +370,10 @@ fn add_message(shared: &Shared, state: &mut State, message: Value) {
     state.messages.insert(id_of(&message), message);
 }
 
-fn found(object: Option<&Value>) -> Reply {
+fn found(state: &State, object: Option<&Value>) -> Reply {
     match object {
         Some(object) => Reply::Json(object.clone()),
+        None if state.gone_is_500 => Reply::Failure(500, "Not found."),
         None => Reply::Failure(410, "Gone."),
     }
 }
@@ -431,6 +432,7 @@ async fn stream(shared: Arc<Shared>, about: &'static str, mut socket: WebSocket)
     loop {
         tokio::select! {
             frame = frames.recv() => match frame {
+                Ok((END_OF_TIES, _)) if about != CONVERSATION => return,
                 Ok((of, _)) if of != about => {}
                 Ok((_, frame)) => {
                     if socket.send(Message::text(frame)).await.is_err() {
