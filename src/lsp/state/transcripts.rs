@@ -83,16 +83,11 @@ impl Transcripts {
     pub async fn read(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
         match self.get(id, state(session, id)) {
             Some(kept) => Ok(kept),
-            None => self.read_fresh(session, id).await,
+            None => self.fetch(session, id).await,
         }
     }
 
-    /// The same past the cache, for what is about to be deleted: the server may not have announced the
-    /// last change yet.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub async fn read_fresh(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
+    async fn fetch(&self, session: &Session, id: Uuid) -> Result<Arc<Transcript>, Error> {
         let number = self.reserve(id, state(session, id));
         let (_, client) = session.client().await?;
         let transcript = Arc::new(client.transcript(id).await?);
