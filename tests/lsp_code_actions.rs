@@ -116,13 +116,6 @@ fn change(world: &mut World, version: i32, changes: Value) {
     world.client.notify("textDocument/didChange", params);
 }
 
-/// What is offered at most is offered in the end: anchors and assets are read a moment after the start.
-fn until_offered(world: &mut World, uri: &str, expected: &[(String, Value)]) {
-    eventually("the actions", || {
-        offered(world, uri, &cursor(0, 0), Invoked) == expected
-    });
-}
-
 #[test]
 fn the_kinds_and_commands_are_advertised() {
     let spawn = support::world::local(tempfile::tempdir().unwrap().path());
@@ -218,8 +211,8 @@ fn ids_under_the_cursor_and_in_the_selection() {
         check(cursor(2, 3), &[open(&of_asset), delete(&of_asset)]);
         check(
             selection(0, 0, 3, 0),
+            // More than the id of the asset is selected, so a start is about the text.
             &[
-                start(&asset),
                 open(&conversation),
                 open(&of_asset),
                 delete(&conversation),
@@ -267,14 +260,18 @@ fn the_documents_of_assets_and_conversations() {
         let asset = world.create_known_asset("a.rs");
         let conversation = world.list(json!({"asset": asset}))["items"][0]["id"].clone();
         let conversation = conversation.as_str().unwrap().to_owned();
-        let tied = [open(&conversation), delete(&conversation)];
         let asset_uri = format!("pieces-asset:/{asset}/a.rs");
         let conversation_uri = format!("pieces-conversation:/{conversation}.md");
         let at = cursor(0, 0);
         // Going on comes before starting another.
-        let expected = [open(&conversation), start(&asset), delete(&conversation)];
+        let expected = [open(&conversation), start(&asset)];
         assert_eq!(offered(&mut world, &asset_uri, &at, Invoked), expected);
-        assert_eq!(offered(&mut world, &conversation_uri, &at, Invoked), tied);
+        // It is open already.
+        let expected = [delete(&conversation)];
+        assert_eq!(
+            offered(&mut world, &conversation_uri, &at, Invoked),
+            expected
+        );
         for uri in [&asset_uri, &conversation_uri] {
             assert_eq!(offered(&mut world, uri, &at, Automatic), []);
         }
@@ -283,7 +280,7 @@ fn the_documents_of_assets_and_conversations() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_something_was_saved_from() {
+fn a_file_with_a_conversation() {
     on(&WHOLE, |mut world| {
         let (file, link) = (world.dir().join("ä b.rs"), world.dir().join("link.rs"));
         std::fs::write(&file, "fn a() {}").unwrap();
@@ -295,24 +292,38 @@ fn a_file_that_something_was_saved_from() {
             .run("startFromDocument", json!({ "uri": uri }))
             .unwrap();
         let conversation = answer["conversation"].as_str().unwrap().to_owned();
-        let asset = world.item(&conversation).unwrap()["assets"][0].clone();
-        let asset = asset.as_str().unwrap().to_owned();
         // At once: our own writes are known. Open or not, and through a link.
-        let expected = [open(&conversation), start(&asset), delete(&conversation)];
-        assert_eq!(offered(&mut world, &uri, &at, Invoked), expected);
-        assert_eq!(
-            offered(&mut world, &file_uri(&link), &at, Invoked),
-            expected
-        );
+        for uri in [&uri, &file_uri(&link)] {
+            let expected = [open(&conversation), save(uri)];
+            assert_eq!(offered(&mut world, uri, &at, Invoked), expected);
+        }
         world.open(&uri, "fn a() {}");
+        let expected = [open(&conversation), save(&uri)];
         assert_eq!(offered(&mut world, &uri, &at, Invoked), expected);
         assert_eq!(offered(&mut world, &uri, &at, Automatic), []);
-        // A known asset under the cursor comes before the one of the file.
+        // It is deleted from here only by somebody who asks for that.
+        for (only, offers_delete) in [
+            (json!(["pieces"]), true),
+            (json!(["pieces.delete"]), true),
+            (json!([""]), false),
+            (json!(["pieces.open", "pieces.start"]), false),
+        ] {
+            let actions = ask(&mut world, &uri, &at, Invoked, &only);
+            let actions: Vec<_> = actions.iter().map(kind_and_argument).collect();
+            assert_eq!(
+                actions.contains(&delete(&conversation)),
+                offers_delete,
+                "{only}"
+            );
+        }
+        let only = json!(["pieces.delete"]);
+        assert!(ask(&mut world, &uri, &at, Automatic, &only).is_empty());
+        // A known asset under the cursor is what a start is about.
         let other = world.create_known_asset("other.rs");
         let text = json!([{ "text": other }]);
         let params = json!({"textDocument": {"uri": uri, "version": 2}, "contentChanges": text});
         world.client.notify("textDocument/didChange", params);
-        let expected = [start(&other), open(&conversation), delete(&conversation)];
+        let expected = [start(&other), open(&conversation)];
         assert_eq!(offered(&mut world, &uri, &cursor(0, 3), Invoked), expected);
         // Deleted is deleted.
         let gone = json!({"conversation": conversation, "confirm": false});
@@ -324,70 +335,120 @@ fn a_file_that_something_was_saved_from() {
     });
 }
 
+/// A server where so many conversations, numbered from 0, are tied to a file; their ids, newest first.
+fn with_conversations_about(file: &Path, count: usize) -> (World, Vec<String>) {
+    let path = file.to_str().unwrap();
+    let mut ids = Vec::new();
+    let mut world = World::prepared(Service::Full, capabilities(), Value::Null, |standin| {
+        for number in 0..count {
+            let id = standin.create(&format!("conversation {number}"));
+            standin.create_anchor(path, &[], &[&id]);
+            ids.insert(0, id);
+        }
+        standin.create("not tied to it");
+    });
+    eventually("the anchors", || {
+        world.list(json!({"uri": file_uri(file)}))["total"] == count
+    });
+    (world, ids)
+}
+
 #[test]
-fn several_assets_and_conversations_newest_first_and_five_at_most() {
+fn several_conversations_about_a_file_are_one_action_and_a_choice() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().canonicalize().unwrap().join("a.rs");
     std::fs::write(&file, "").unwrap();
-    let path = file.to_str().unwrap();
     let uri = file_uri(&file);
-    let fill = |assets: usize, conversations: usize| {
-        move |standin: &StandIn| {
-            for number in 0..assets {
-                let asset = standin.create_asset(&format!("asset {number}"), "rs", "");
-                standin.create_anchor(path, &[&asset], &[]);
-            }
-            for number in 0..conversations {
-                let id = standin.create(&format!("conversation {number}"));
-                standin.create_anchor(path, &[], &[&id]);
-            }
-            standin.create("not tied to it");
-        }
-    };
-    for (assets, conversations) in [(1, 1), (3, 2), (7, 8)] {
-        let mut world = World::prepared(
-            Service::Full,
-            capabilities(),
-            Value::Null,
-            fill(assets, conversations),
+    for (count, shown) in [(2, 2), (8, 5)] {
+        let (mut world, ids) = with_conversations_about(&file, count);
+        let at = cursor(0, 0);
+        let choose = (OPEN.to_owned(), json!({ "uri": uri }));
+        assert_eq!(
+            offered(&mut world, &uri, &at, Invoked),
+            [choose, save(&uri)]
         );
-        let newest_first = |objects: &std::collections::BTreeMap<String, Value>, start: &str| {
-            let mut named: Vec<(String, String)> = objects
-                .iter()
-                .filter(|(_, object)| object["name"].as_str().unwrap().starts_with(start))
-                .map(|(id, object)| (object["name"].as_str().unwrap().to_owned(), id.clone()))
-                .collect();
-            named.sort();
-            let newest = named.into_iter().rev().map(|(_, id)| id);
-            newest.take(5).collect::<Vec<String>>()
-        };
-        let (assets, conversations) = world.standin().with(|state| {
-            (
-                newest_first(&state.assets, "asset"),
-                newest_first(&state.conversations, "conversation"),
-            )
+        let actions = ask(&mut world, &uri, &at, Invoked, &json!([OPEN]));
+        let title = format!("Conversations about this file ({count})…");
+        assert_eq!(actions[0]["title"], title);
+        // The newest, with their ages; the second is chosen.
+        world.client.answer("window/showMessageRequest", |params| {
+            Some(params["actions"][1].clone())
         });
-        let mut expected: Vec<_> = conversations.iter().map(|id| open(id)).collect();
-        // Behind the first, which goes on with the newest.
-        expected.splice(1..1, assets.iter().map(|id| start(id)));
-        expected.extend(conversations.iter().map(|id| delete(id)));
-        until_offered(&mut world, &uri, &expected);
-        // What a command takes without a choice is the newest.
-        let answer = world
-            .run("startFromDocument", json!({ "uri": uri }))
-            .unwrap();
-        let item = world
-            .item(answer["conversation"].as_str().unwrap())
-            .unwrap();
-        assert_eq!(item["assets"], json!([assets[0]]));
-        // Titles tell several apart.
-        let mut titles: Vec<_> = ask(&mut world, &uri, &cursor(0, 0), Invoked, &json!([START]))
-            .iter()
-            .map(|action| action["title"].clone())
-            .collect();
-        titles.dedup();
-        assert_eq!(titles.len(), assets.len());
+        let command = actions[0]["command"].clone();
+        let opened = world.client.request("workspace/executeCommand", command);
+        assert_eq!(opened, Ok(Value::Null));
+        let asked = world
+            .client
+            .wait_request("window/showMessageRequest", |_| true);
+        let choices: Vec<_> = asked["actions"].as_array().unwrap().iter().collect();
+        assert_eq!(choices.len(), shown);
+        for (at, choice) in choices.iter().enumerate() {
+            let title = choice["title"].as_str().unwrap();
+            let name = format!("“conversation {}”, ", count - 1 - at);
+            assert!(title.starts_with(&name), "{title}");
+        }
+        let second = format!("pieces-conversation:/{}.md", ids[1]);
+        let shown = |params: &Value| params["uri"] == second;
+        world.client.wait_request("window/showDocument", shown);
+        // None is chosen.
+        world
+            .client
+            .answer("window/showMessageRequest", |_| Some(Value::Null));
+        assert_eq!(world.run("open", json!({ "uri": uri })), Ok(Value::Null));
     }
+}
+
+#[test]
+fn twenty_actions_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().canonicalize().unwrap().join("a.rs");
+    std::fs::write(&file, "").unwrap();
+    let uri = file_uri(&file);
+    let (mut world, ids) = with_conversations_about(&file, 30);
+    let deletes = ask(&mut world, &uri, &cursor(0, 0), Invoked, &json!([DELETE]));
+    let deletes: Vec<_> = deletes.iter().map(kind_and_argument).collect();
+    let newest: Vec<_> = ids[..20].iter().map(|id| delete(id)).collect();
+    assert_eq!(deletes, newest);
+    world.open(DOCUMENT, &ids.join("\n"));
+    for trigger in [Automatic, Invoked] {
+        let actions = offered(&mut world, DOCUMENT, &selection(0, 0, 40, 0), trigger);
+        assert!((10..=20).contains(&actions.len()), "{}", actions.len());
+    }
+}
+
+#[test]
+fn titles_say_what_a_start_is_about() {
+    on(&ALL, |mut world| {
+        let asset = world.create_known_asset("known.rs");
+        let file = world.dir().join("retry.rs");
+        let uri = file_uri(&file);
+        world.open(&uri, &format!("one\ntwo\nthree\n{asset}\n"));
+        let asset_uri = format!("pieces-asset:/{asset}/saved.rs");
+        let mut check = |uri: &str, at: Value, about: &str| {
+            let actions = ask(&mut world, uri, &at, Invoked, &json!([START]));
+            let titles: Vec<_> = actions.iter().map(|action| &action["title"]).collect();
+            assert_eq!(
+                titles,
+                [&json!(format!("Start a conversation about {about}"))]
+            );
+        };
+        check(&uri, cursor(0, 0), "retry.rs");
+        check(&uri, selection(0, 0, 1, 3), "these 2 lines");
+        check(&uri, selection(0, 0, 3, 0), "these 3 lines");
+        check(&uri, selection(1, 0, 1, 2), "this line");
+        check(&asset_uri, cursor(0, 0), "saved.rs");
+        let known = match world.service {
+            Service::Six => "this snippet",
+            _ => "known.rs",
+        };
+        let mut check = |at: Value| {
+            let actions = ask(&mut world, &uri, &at, Automatic, &json!([START]));
+            let title = format!("Start a conversation about {known}");
+            assert_eq!(actions[0]["title"], title);
+        };
+        check(cursor(3, 5));
+        check(selection(3, 0, 3, 36));
+    });
 }
 
 #[test]
@@ -514,6 +575,22 @@ fn every_action_does_what_it_says() {
             Some(params["actions"][0].clone())
         });
         world.open(DOCUMENT, "fn main() {}");
+        let actions = ask(
+            &mut world,
+            DOCUMENT,
+            &cursor(0, 0),
+            Invoked,
+            &json!([START]),
+        );
+        let command = actions[0]["command"].clone();
+        let started = world
+            .client
+            .request("workspace/executeCommand", command)
+            .unwrap();
+        let id = started["conversation"].as_str().unwrap().to_owned();
+        let uri = format!("pieces-conversation:/{id}.md");
+        let item = world.item(&id).unwrap();
+        let asset_uri = format!("pieces-asset:/{}", item["assets"][0].as_str().unwrap());
         let mut act = |kind: &str, uri: &str| {
             let actions = ask(&mut world, uri, &cursor(0, 0), Invoked, &json!([kind]));
             let command = actions[0]["command"].clone();
@@ -523,13 +600,7 @@ fn every_action_does_what_it_says() {
                 .unwrap();
             (answer, world.items().len())
         };
-        let (started, count) = act(START, DOCUMENT);
-        assert_eq!(count, 1);
-        let uri = format!(
-            "pieces-conversation:/{}.md",
-            started["conversation"].as_str().unwrap()
-        );
-        assert_eq!(act(OPEN, &uri), (Value::Null, 1));
+        assert_eq!(act(OPEN, &asset_uri), (Value::Null, 1));
         assert_eq!(act(DELETE, &uri), (json!({"deleted": true}), 0));
     });
 }

@@ -374,7 +374,7 @@ fn open_without_support_says_so() {
 fn open_when_the_editor_answers_with_an_error() {
     let mut world = World::start(Service::Local);
     let id = world.create_known("one");
-    world.client.allow("window/showDocument");
+    world.client.refuse("window/showDocument");
     refused(world.run("open", json!(id)), "refused");
 }
 

@@ -478,7 +478,7 @@ fn lenses_on_files_with_conversations() {
         );
         assert_eq!(
             lenses[1]["command"]["command"],
-            "pieces.conversations.createFromAsset"
+            "pieces.conversations.startFromDocument"
         );
         let other = url::Url::from_file_path(world.dir().join("other.rs")).unwrap();
         assert_eq!(of(&mut world, "codeLens", other.as_str()), json!([]));

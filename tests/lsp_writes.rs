@@ -342,9 +342,10 @@ fn cancelling_answers_at_once_while_the_service_hangs() {
             "POST /assets/create",
             true,
         ),
+        // Another text: the first one is still being saved.
         (
             "startFromDocument",
-            json!({"uri": DOCUMENT}),
+            json!({"uri": DOCUMENT, "range": range(0, 0, 0, 2)}),
             "POST /conversations/create/from_asset/{id}",
             true,
         ),
@@ -485,12 +486,19 @@ fn starts_from_the_asset_under_the_cursor() {
             DOCUMENT,
             &format!("// 😀 {asset}\n// {ABSENT}\nfn main() {{}}\n"),
         );
-        for at in [cursor(0, 8), cursor(0, 6), cursor(0, 42), range(0, 0, 1, 0)] {
+        // The cursor in it, or exactly the id selected.
+        for at in [
+            cursor(0, 8),
+            cursor(0, 6),
+            cursor(0, 42),
+            range(0, 6, 0, 42),
+            range(0, 5, 1, 0),
+        ] {
             let argument = json!({"uri": DOCUMENT, "range": at});
             assert_eq!(started_asset(&mut world, argument), asset);
         }
         // Elsewhere there is nothing known, so the document is saved, where that can be done.
-        for at in [cursor(1, 10), cursor(2, 0)] {
+        for at in [cursor(1, 10), cursor(2, 0), range(0, 0, 1, 0)] {
             let argument = json!({"uri": DOCUMENT, "range": at});
             if world.service == Service::Six {
                 let error = refused(start(&mut world, argument), "not-found");
@@ -517,7 +525,7 @@ fn starts_from_the_document_of_an_asset() {
 
 #[cfg(unix)]
 #[test]
-fn starts_from_the_asset_that_was_saved_from_the_file() {
+fn an_asset_of_the_file_is_reused_while_its_text_is_the_same() {
     on(&[Service::Local, Service::Full], |mut world| {
         let (file, link) = (world.dir().join("a b.rs"), world.dir().join("link.rs"));
         std::fs::write(&file, "fn on_disk() {}").unwrap();
@@ -529,11 +537,28 @@ fn starts_from_the_asset_that_was_saved_from_the_file() {
                 started_asset(&mut world, json!({"uri": file_uri(path)})),
                 asset
             );
-            let argument = json!({"uri": file_uri(path), "range": range(0, 0, 0, 2)});
-            assert_eq!(started_asset(&mut world, argument), asset);
+            let selected = json!({"uri": file_uri(path), "range": range(0, 0, 0, 2)});
+            let selection = started_asset(&mut world, selected.clone());
+            assert_ne!(selection, asset);
+            assert_eq!(text_of(&world, &selection), "fn");
+            assert_eq!(started_asset(&mut world, selected), selection);
             let tied = world.list(json!({"uri": file_uri(path)}));
             assert!(tied["total"].as_u64().unwrap() >= 3, "{tied}");
         }
+        // Edited: the old text is not what is there. Edited back: it is.
+        std::fs::write(&file, "fn edited() {}").unwrap();
+        let edited = started_asset(&mut world, json!({"uri": file_uri(&file)}));
+        assert_eq!(text_of(&world, &edited), "fn edited() {}");
+        std::fs::write(&file, "fn on_disk() {}").unwrap();
+        assert_eq!(
+            started_asset(&mut world, json!({"uri": file_uri(&file)})),
+            asset
+        );
+        // The same text in another file is another asset.
+        let copy = world.dir().join("copy.rs");
+        std::fs::write(&copy, "fn on_disk() {}").unwrap();
+        let copied = started_asset(&mut world, json!({"uri": file_uri(&copy)}));
+        assert_ne!(copied, asset);
         // Saved through a link, found through the file.
         let (file, link) = (
             world.dir().join("other.rs"),
@@ -635,6 +660,133 @@ fn an_asset_without_its_conversation_is_mentioned() {
     let error = refused(start(&mut world, json!({"uri": DOCUMENT})), "signed-out");
     assert!(error.message.contains("saved"), "{error:?}");
     assert_eq!(world.standin().requests("POST /assets/create"), 1);
+}
+
+#[test]
+fn two_starts_at_once_save_one_asset() {
+    let mut world = World::start(Service::Full);
+    let save = "POST /assets/create";
+    world.open(DOCUMENT, "fn main() {}");
+    let file = world.dir().join("a.rs");
+    std::fs::write(&file, "fn main() {}").unwrap();
+    for uri in [DOCUMENT.to_owned(), file_uri(&file)] {
+        world.standin().forget_requests();
+        world.standin().fault(save, Fault::HoldReply);
+        let argument = json!({ "uri": uri });
+        let starts = [(); 2].map(|()| world.send("startFromDocument", argument.clone()));
+        world
+            .standin()
+            .wait_until("saving", |state| state.held_replies() > 0);
+        // Both are under way.
+        world.items();
+        world.standin_mut().heal();
+        world.standin().release_replies();
+        let started = starts.map(|request| world.client.response(request).unwrap());
+        assert_ne!(started[0]["conversation"], started[1]["conversation"]);
+        let assets = started.map(|one| {
+            let id = one["conversation"].as_str().unwrap();
+            world.item(id).unwrap()["assets"].clone()
+        });
+        assert_eq!(assets[0], assets[1]);
+        assert_eq!(world.standin().requests(save), 1, "{uri}");
+    }
+}
+
+#[test]
+fn a_start_waits_for_the_anchors_instead_of_saving_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().canonicalize().unwrap().join("a.rs");
+    std::fs::write(&file, "fn main() {}").unwrap();
+    let anchors = "GET /anchors";
+    let mut world = World::prepared(Service::Full, capabilities(), Value::Null, |standin| {
+        let asset = standin.create_asset("a.rs", "rs", "fn main() {}");
+        standin.create_anchor(file.to_str().unwrap(), &[&asset], &[]);
+        standin.fault(anchors, Fault::HoldReply);
+    });
+    let request = world.send("startFromDocument", json!({"uri": file_uri(&file)}));
+    world
+        .standin()
+        .wait_until("asked for the anchors", |state| state.held_replies() > 0);
+    assert!(world.items().is_empty());
+    world.standin_mut().heal();
+    world.standin().release_replies();
+    world.client.response(request).unwrap();
+    assert_eq!(world.standin().requests("POST /assets/create"), 0);
+}
+
+#[test]
+fn names_say_what_was_selected() {
+    on(&[Service::Local, Service::Full], |mut world| {
+        let file = world.dir().join("retry.rs");
+        std::fs::write(&file, "one\ntwo\nthree\nfour\n").unwrap();
+        let uri = file_uri(&file);
+        let mut check = |at: Value, name: &str| {
+            let started = start(&mut world, json!({"uri": uri, "range": at})).unwrap();
+            assert_eq!(started["name"], name);
+        };
+        check(Value::Null, "retry.rs");
+        check(cursor(1, 1), "retry.rs");
+        check(range(1, 0, 2, 5), "retry.rs, lines 2–3");
+        check(range(1, 0, 3, 0), "retry.rs, lines 2–3");
+        check(range(2, 0, 2, 5), "retry.rs, line 3");
+    });
+}
+
+#[test]
+fn the_editors_language_decides() {
+    let mut world = World::start(Service::Local);
+    for (uri, language, expected) in [
+        ("untitled:Untitled-1", "rust", "rs"),
+        (
+            "vscode-notebook-cell:/home/me/n.ipynb#W0sZmlsZQ%3D%3D",
+            "python",
+            "py",
+        ),
+        ("file:///home/u/Makefile", "makefile", "hljs-makefile"),
+        ("file:///home/u/.bashrc", "shellscript", "sh"),
+        ("file:///home/u/a.rs", "plaintext", "rs"),
+        ("untitled:Untitled-2", "plaintext", "txt"),
+    ] {
+        let document = json!({"uri": uri, "languageId": language, "version": 1, "text": "a"});
+        world
+            .client
+            .notify("textDocument/didOpen", json!({ "textDocument": document }));
+        let asset = started_asset(&mut world, json!({ "uri": uri }));
+        let asset = world.other("GET", &format!("/asset/{asset}"), Value::Null);
+        let classification = &asset["original"]["reference"]["classification"];
+        assert_eq!(classification["specific"], expected, "{uri}");
+    }
+}
+
+#[test]
+fn what_was_started_is_shown_unless_the_client_shows_it() {
+    let mut world = World::start(Service::Local);
+    world.open(DOCUMENT, "fn main() {}");
+    let asset = world.create_asset("a.rs", "fn a() {}");
+    let shown = "window/showDocument";
+    for (command, argument) in [
+        ("startFromDocument", json!({"uri": DOCUMENT})),
+        ("createFromAsset", json!({"asset": asset})),
+    ] {
+        let started = world.run(command, argument.clone()).unwrap();
+        let uri = format!(
+            "pieces-conversation:/{}.md",
+            started["conversation"].as_str().unwrap()
+        );
+        world
+            .client
+            .wait_request(shown, |params| params["uri"] == uri);
+        let mut silent = argument;
+        silent["show"] = json!(false);
+        world.run(command, silent).unwrap();
+    }
+    assert!(world.client.drain(shown).is_empty());
+    // Where the editor does not show it, a message says what was started.
+    world.client.refuse(shown);
+    world.client.allow("window/showMessage");
+    start(&mut world, json!({"uri": DOCUMENT})).unwrap();
+    let told = |params: &Value| params["message"].as_str().unwrap().contains("Untitled-1");
+    world.client.wait_notification("window/showMessage", told);
 }
 
 #[test]

@@ -15,6 +15,16 @@ pub(crate) const SWITCH_TIMEOUT: Duration = Duration::from_secs(6);
 pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(1500);
 /// Until the index holds a conversation or an asset that was just created.
 pub(crate) const INDEX_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until the anchors and assets are known, which are read after the list of conversations.
+pub(crate) const TIES_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a menu, which is opened again if something is missing.
+pub(crate) const MENU_TIES_TIMEOUT: Duration = Duration::from_secs(1);
+/// Comparing a text with the assets that were saved from its file; later than that, it is saved again.
+pub(crate) const COMPARE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Assets of a file, the newest first, whose texts are compared: each costs a GET.
+pub(crate) const MAX_COMPARED: usize = 8;
+/// Waiting while another request saves the same text: a POST may take half a minute.
+pub(crate) const SAVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Until the index holds what an import copied, which may be a whole account.
 pub(crate) const IMPORT_INDEX_TIMEOUT: Duration = Duration::from_secs(10);
 /// Copying a conversation into the trash before it is deleted: tens of MiB, read and written.
@@ -55,6 +65,8 @@ pub(crate) const LIVE_WINDOW: Duration = Duration::from_millis(50);
 pub(crate) const HOVER_TIMEOUT: Duration = Duration::from_millis(250);
 /// A conversation's document waits this long for the names of its assets.
 pub(crate) const ASSET_NAMES_TIMEOUT: Duration = Duration::from_millis(500);
+/// A menu waits this long for the name of an asset and says "this snippet" otherwise.
+pub(crate) const MENU_NAMES_TIMEOUT: Duration = Duration::from_millis(250);
 
 // Files.
 
@@ -88,14 +100,21 @@ pub(crate) const MAX_SEARCH_HITS: usize = 100;
 pub(crate) const MAX_SYMBOLS: usize = 128;
 /// Completion items: a longer list is narrowed by typing.
 pub(crate) const MAX_COMPLETIONS: usize = 50;
-/// Code actions of one kind: a menu has to fit on a screen.
-pub(crate) const MAX_ACTIONS: usize = 5;
+/// Code actions in one answer: a menu has to fit on a screen.
+pub(crate) const MAX_ACTIONS: usize = 20;
+/// Conversations in a selection that are offered to be opened or deleted.
+pub(crate) const MAX_SELECTED: usize = 5;
+/// Conversations that a question offers to choose from.
+pub(crate) const MAX_CHOICES: usize = 5;
 /// Conversations that a broken link may be pointed to.
 pub(crate) const MAX_REPLACEMENTS: usize = 3;
 /// Files that a hover names.
 pub(crate) const MAX_HOVER_FILES: usize = 3;
 
 // Characters: as much as the place shows on one line.
+
+/// A selection that may be one link: an id with a scheme, a name and blanks around it.
+pub(crate) const MAX_REFERENCE_CHARS: usize = 1000;
 
 /// A name that `rename` accepts.
 pub(crate) const MAX_NAME_CHARS: usize = 1000;

@@ -68,6 +68,9 @@ const LANGUAGES: &[(&str, &[&str], &Comments)] = &[
     ("PHP", &["php"], &PHP),
     ("Ruby", &["rb", "rake", "rbi"], &RUBY),
     ("Shell", &["sh", "bash", "zsh"], &HASH),
+    ("Makefile", &["hljs-makefile", "mk"], &HASH),
+    ("CMake", &["hljs-cmake", "cmake"], &HASH),
+    ("Dockerfile", &["dockerfile"], &HASH),
     ("TOML", &["toml"], &HASH),
     ("YAML", &["yaml", "yml"], &HASH),
     ("Lua", &["lua", "luau"], &LUA),
@@ -80,7 +83,11 @@ const LANGUAGES: &[(&str, &[&str], &Comments)] = &[
 /// The first message of a conversation about a text, as Markdown. `extension` has no dot; without one, that of
 /// `name` counts.
 pub(crate) fn summary(name: &str, extension: Option<&str>, text: &str) -> String {
-    let extension = extension.or_else(|| name.rsplit_once('.').map(|(_, extension)| extension));
+    let extension = extension.or_else(|| {
+        let (_, extension) = name.rsplit_once('.')?;
+        // What starts from a selection is called `retry.rs, lines 3–9`.
+        (!extension.contains(char::is_whitespace)).then_some(extension)
+    });
     let language = extension.and_then(|extension| {
         let is_its = |own: &&str| own.eq_ignore_ascii_case(extension);
         LANGUAGES
@@ -89,7 +96,10 @@ pub(crate) fn summary(name: &str, extension: Option<&str>, text: &str) -> String
     });
     let said = match (language, extension) {
         (Some((name, ..)), _) => (*name).to_owned(),
-        (None, Some(extension)) => format!("not recognised (.{})", in_code(extension)),
+        (None, Some(extension)) => {
+            let extension = extension.strip_prefix("hljs-").unwrap_or(extension);
+            format!("not recognised (.{})", in_code(extension))
+        }
         (None, None) => "not recognised".to_owned(),
     };
     let lines: Vec<&str> = text.lines().collect();

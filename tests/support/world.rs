@@ -74,6 +74,8 @@ impl World {
             }
         };
         let (mut client, _) = Client::connect(spawn, capabilities, options);
+        // What is started is shown.
+        client.answer("window/showDocument", |_| Some(json!({"success": true})));
         wait_live(&mut client);
         let other = match &standin {
             None => Other::of_store(&dir.path().join("store")),
@@ -175,7 +177,7 @@ impl World {
     /// The same, once the server knows it.
     pub fn create_known_asset(&mut self, name: &str) -> String {
         let asset = self.create_asset(name, "fn main() {}");
-        self.run("createFromAsset", json!({"asset": asset}))
+        self.run("createFromAsset", json!({"asset": asset, "show": false}))
             .unwrap();
         asset
     }

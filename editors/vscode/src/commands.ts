@@ -36,8 +36,8 @@ export function register(server: Server, view: Conversations): vscode.Disposable
       const selection = uri === undefined || uri.toString() === editor?.document.uri.toString();
       const range = selection && editor && !editor.selection.isEmpty ? editor.selection : undefined;
       const argument = range
-        ? { uri: document.toString(), range: { start: plain(range.start), end: plain(range.end) } }
-        : { uri: document.toString() };
+        ? { uri: document.toString(), range: { start: plain(range.start), end: plain(range.end) }, show: false }
+        : { uri: document.toString(), show: false };
       const started = await server.run<Started>("pieces.conversations.startFromDocument", argument);
       await show(started.conversation, started.name);
     }),

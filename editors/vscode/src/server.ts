@@ -137,11 +137,16 @@ export class Server implements vscode.Disposable {
           },
         },
         middleware: {
-          // From code actions and lenses: what they start is shown, as it is from the palette.
+          // From code actions and lenses: what they start is shown under its name, as it is from the palette.
           executeCommand: async (name, args, next) => {
-            const result = (await next(name, args)) as unknown;
+            if (!STARTING.has(name)) {
+              return (await next(name, args)) as unknown;
+            }
+            const [argument, ...rest] = args as unknown[];
+            const quietly = typeof argument === "object" ? { ...argument, show: false } : argument;
+            const result = (await next(name, [quietly, ...rest])) as unknown;
             // Nothing, where it was cancelled.
-            const started = STARTING.has(name) ? (result as Started | null | undefined) : undefined;
+            const started = result as Started | null | undefined;
             if (started) {
               await show(started.conversation, started.name);
             }

@@ -140,7 +140,8 @@ impl Editor {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
-    /// Waits for a notification or request of the server that `accept` takes; what it made of it.
+    /// Waits for a notification or request of the server that `accept` takes; what it made of it. What
+    /// else was said is kept: messages come in any order.
     pub(super) async fn wait<T>(
         &mut self,
         method: &str,
@@ -148,16 +149,19 @@ impl Editor {
     ) -> Result<Heard<T>, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            while let Some(said) = self.said.pop_front() {
-                if said.method == method
-                    && let Some(what) = accept(&said.params)
-                {
-                    return Ok(Heard {
-                        what,
-                        answer: said.answer.unwrap_or_default(),
-                        at: said.at,
-                    });
-                }
+            let mut said = self.said.iter().enumerate();
+            let taken = said.find_map(|(at, said)| {
+                let what = accept(&said.params).filter(|_| said.method == method)?;
+                Some((at, what))
+            });
+            if let Some((at, what)) = taken
+                && let Some(said) = self.said.remove(at)
+            {
+                return Ok(Heard {
+                    what,
+                    answer: said.answer.unwrap_or_default(),
+                    at: said.at,
+                });
             }
             self.receive(deadline, method).await?;
         }

@@ -242,7 +242,29 @@ async fn start_conversation(
         &brief(&heard.what),
         heard.after(started),
     );
+    see_it_shown(printer, editor, &id, started).await?;
     Ok(id)
+}
+
+/// The language server asks the editor to show a conversation.
+async fn see_it_shown(
+    printer: &mut Printer,
+    editor: &mut Editor,
+    conversation: &str,
+    started: Instant,
+) -> Outcome<()> {
+    let uri = |params: &Value| params["uri"].as_str().map(str::to_owned);
+    let heard = editor.wait("window/showDocument", uri).await?;
+    printer.came(
+        "window/showDocument",
+        &json!({"uri": heard.what}),
+        heard.after(started),
+    );
+    printer.sent("", &heard.answer);
+    match heard.what == format!("pieces-conversation:/{conversation}.md") {
+        true => Ok(()),
+        false => Err("The editor was asked to show another document".into()),
+    }
 }
 
 /// Another program changes the conversation: the language server hears of it from the service.
@@ -304,18 +326,7 @@ async fn open_it(printer: &mut Printer, editor: &mut Editor, conversation: &str)
     printer.sent(open, &argument);
     let started = Instant::now();
     editor.command(open, &argument).await?;
-    let uri = |params: &Value| params["uri"].as_str().map(str::to_owned);
-    let heard = editor.wait("window/showDocument", uri).await?;
-    printer.came(
-        "window/showDocument",
-        &json!({"uri": heard.what}),
-        heard.after(started),
-    );
-    printer.sent("", &heard.answer);
-    match heard.what == format!("pieces-conversation:/{conversation}.md") {
-        true => Ok(()),
-        false => Err("The editor was asked to show another document".into()),
-    }
+    see_it_shown(printer, editor, conversation, started).await
 }
 
 async fn delete_it(printer: &mut Printer, editor: &mut Editor, conversation: &str) -> Outcome<()> {

@@ -1,24 +1,41 @@
-//! `pieces.conversations.open {conversation}`.
+//! `pieces.conversations.open {conversation}` or `{uri}`.
 
-use super::arguments::id;
+use super::arguments::{field, id, uri};
+use crate::index::Conversation;
 use crate::lsp::features::content;
-use crate::lsp::limits::{OPENED_FILE_AGE, SHOW_TIMEOUT};
+use crate::lsp::limits::{
+    ACTION_CHARS, CONFIRM_TIMEOUT, MAX_CHOICES, OPENED_FILE_AGE, SHOW_TIMEOUT, TIES_TIMEOUT,
+};
 use crate::lsp::rpc::ask;
-use crate::lsp::rpc::error::{failure, invalid};
+use crate::lsp::rpc::error::failure;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::conversation_uri;
+use crate::lsp::text::item::{ago, conversation_uri, label};
+use crate::lsp::text::subject::{conversations_about, display_name};
 use crate::pieces::Kind;
 use crate::private;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{ShowDocumentParams, Url, request};
+use tower_lsp::lsp_types::{
+    MessageActionItem, MessageType, ShowDocumentParams, ShowMessageRequestParams, Url, request,
+};
 use uuid::Uuid;
 
-/// Shows the conversation's document in the editor.
+/// Shows a conversation's document in the editor. With `uri`, the person chooses among the newest
+/// conversations about that file if there are several.
 pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
-    let id = id(argument, "conversation")?;
+    let file = match field(argument, "conversation") {
+        Some(_) => None,
+        None => uri(argument, "uri")?,
+    };
+    let id = match file {
+        None => id(argument, "conversation")?,
+        Some(file) => match choose(server, &file).await? {
+            Some(id) => id,
+            None => return Ok(Value::Null),
+        },
+    };
     if !server.session.reader().contains(id) {
         let what = "There is no conversation with this id; it may have been deleted. Refresh the list and pick another.";
         return Err(failure(Kind::NotFound, what));
@@ -27,19 +44,81 @@ pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value
         let what = "This editor does not let a language server show documents; open the conversation from its list.";
         return Err(failure(Kind::Refused, what));
     }
-    let uri =
-        Url::parse(&conversation_uri(id)).map_err(|_| invalid("`conversation` must be an id."))?;
+    match show(server, id).await {
+        true => Ok(Value::Null),
+        false => {
+            let what = "The editor did not show the conversation; look for the reason in its log.";
+            Err(failure(Kind::Refused, what))
+        }
+    }
+}
+
+/// Shows a conversation's document, or where the editor shows only files, a private copy of it.
+pub(super) async fn show(server: &Arc<Server>, id: Uuid) -> bool {
+    let Ok(uri) = Url::parse(&conversation_uri(id)) else {
+        return false;
+    };
     if shown(server, uri).await {
-        return Ok(Value::Null);
+        return true;
     }
-    // Some editors only show files.
-    if let Some(file) = as_file(server, id).await
-        && shown(server, file).await
-    {
-        return Ok(Value::Null);
+    match as_file(server, id).await {
+        Some(file) => shown(server, file).await,
+        None => false,
     }
-    let what = "The editor did not show the conversation; look for the reason in its log.";
-    Err(failure(Kind::Refused, what))
+}
+
+/// The conversation about this file, or the one that the person chooses; `None` if they choose none.
+async fn choose(server: &Arc<Server>, file: &Url) -> Result<Option<Uuid>> {
+    server.session.ties(TIES_TIMEOUT).await;
+    let conversations = conversations_about(file, &server.session.reader()).await;
+    match conversations.as_slice() {
+        [] => {
+            let what = "There is no conversation about this file; start one first.";
+            Err(failure(Kind::NotFound, what))
+        }
+        [one] => Ok(Some(one.id)),
+        several => Ok(ask_which(server, file, several).await),
+    }
+}
+
+/// A missing answer counts as none of them.
+async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) -> Option<Uuid> {
+    let newest = &conversations[..conversations.len().min(MAX_CHOICES)];
+    let titles = choices(newest);
+    let name = label(&display_name(file), ACTION_CHARS);
+    let message = match conversations.len() {
+        many if many > newest.len() => format!(
+            "Open which conversation about {name}? These are the newest {} of {many}.",
+            newest.len()
+        ),
+        _ => format!("Open which conversation about {name}?"),
+    };
+    let action = |title: &String| MessageActionItem {
+        title: title.clone(),
+        properties: Default::default(),
+    };
+    let params = ShowMessageRequestParams {
+        typ: MessageType::INFO,
+        message,
+        actions: Some(titles.iter().map(action).collect()),
+    };
+    let answer = ask::<request::ShowMessageRequest>(&server.client, params, CONFIRM_TIMEOUT).await;
+    let chosen = answer.ok().flatten()?.title;
+    let at = titles.iter().position(|title| *title == chosen)?;
+    Some(newest[at].id)
+}
+
+/// A title for each, with its age. The answer is only a title, so no two may be equal.
+fn choices(conversations: &[Conversation]) -> Vec<String> {
+    let mut titles: Vec<String> = Vec::new();
+    for one in conversations {
+        let name = label(one.as_ref().title(), ACTION_CHARS);
+        let title = format!("“{name}”, {}", ago(one.updated));
+        let numbered = (2..).map(|number| format!("{title} ({number})"));
+        let mut free = std::iter::once(title.clone()).chain(numbered);
+        titles.extend(free.find(|title| !titles.contains(title)));
+    }
+    titles
 }
 
 async fn shown(server: &Server, uri: Url) -> bool {

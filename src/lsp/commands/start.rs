@@ -1,76 +1,180 @@
 //! Starts a conversation from an asset or from a document.
 
-use super::arguments::{id, structure, uri};
+use super::arguments::{flag, id, structure, uri};
+use super::open;
 use crate::index::UNNAMED;
-use crate::lsp::limits::{INDEX_TIMEOUT, MAX_SAVED_BYTES, READ_FILE_TIMEOUT};
+use crate::lsp::limits::{
+    ACTION_CHARS, COMPARE_TIMEOUT, INDEX_TIMEOUT, MAX_COMPARED, MAX_SAVED_BYTES, READ_FILE_TIMEOUT,
+    TIES_TIMEOUT,
+};
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
-use crate::lsp::text::subject;
+use crate::lsp::text::item::label;
+use crate::lsp::text::language::classification;
+use crate::lsp::text::reference::{Form, id_of_uri};
+use crate::lsp::text::subject::{self, FileTies, Subject};
 use crate::pieces::{Client, Kind};
 use crate::private;
 use crate::sync::{Handle, Write};
 use serde_json::{Value, json};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tower_lsp::jsonrpc::{Error, Result};
-use tower_lsp::lsp_types::{Range, Url};
+use tower_lsp::lsp_types::{MessageType, Range, Url};
 use uuid::Uuid;
 
-/// `pieces.conversations.createFromAsset {asset}`.
+/// `pieces.conversations.createFromAsset {asset, show?}`.
 pub(super) async fn from_asset(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let asset = id(argument, "asset")?;
+    let show = flag(argument, "show")?.unwrap_or(true);
+    let started = start_from(server, asset).await?;
+    Ok(announce(server, started, show))
+}
+
+/// `pieces.conversations.startFromDocument {uri, range?, show?}`.
+pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Result<Value> {
+    let Some(uri) = uri(argument, "uri")? else {
+        return Err(invalid("`uri` must be a URI."));
+    };
+    let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
+    let show = flag(argument, "show")?.unwrap_or(true);
+    // As it was when the command came: what is typed meanwhile was not selected.
+    let document = server.documents.get(&uri);
+    server.session.ties(TIES_TIMEOUT).await;
+    let document = match (document, id_of_uri(&uri)) {
+        (Some(document), _) => Some(document),
+        (None, Some((Form::AssetUri, _))) if range.is_none_or(|it| it.start == it.end) => None,
+        (None, _) => Some(read(&uri, server).await?),
+    };
+    let index = server.session.reader();
+    let subject = Subject::of(&uri, document.as_ref(), range, &index);
+    let started = match (&subject, document) {
+        (Subject::AssetHere(asset) | Subject::AssetDocument(asset), _) => {
+            start_from(server, *asset).await?
+        }
+        (Subject::Selection(_) | Subject::Whole, Some(document)) => {
+            let text = Text::of(&uri, &document, &subject).await?;
+            save_and_start(server, &uri, text).await?
+        }
+        (Subject::Selection(_) | Subject::Whole, None) => {
+            return Err(invalid("`uri` names no document."));
+        }
+    };
+    Ok(announce(server, started, show))
+}
+
+/// A new conversation.
+struct Started {
+    conversation: Uuid,
+    name: String,
+}
+
+/// The answer to a start. Shows what was started, without making the answer wait for it.
+fn announce(server: &Arc<Server>, started: Started, show: bool) -> Value {
+    let Started { conversation, name } = started;
+    let answer = json!({ "conversation": conversation, "name": name });
+    if show {
+        let server = Arc::clone(server);
+        tokio::spawn(async move {
+            if server.flags().show_document && open::show(&server, conversation).await {
+                return;
+            }
+            let name = label(&name, ACTION_CHARS);
+            let message = format!(
+                "The conversation “{name}” was started; open it from the list of conversations."
+            );
+            server.client.show_message(MessageType::INFO, message).await;
+        });
+    }
+    answer
+}
+
+/// Text that becomes an asset.
+struct Text {
+    text: String,
+    /// What the asset, and so the conversation, is called.
+    name: String,
+    language: Option<String>,
+    /// The real path of its file, so that it is found through every symlink.
+    path: Option<PathBuf>,
+}
+
+impl Text {
+    /// The selection or the whole text of a document.
+    async fn of(uri: &Url, document: &Document, subject: &Subject) -> Result<Self> {
+        let text = match subject {
+            Subject::Selection(selection) => document.text.slice(selection.chars.clone()),
+            _ => document.text.slice(..),
+        };
+        if text.chars().all(char::is_whitespace) {
+            return Err(invalid(match subject {
+                Subject::Selection(_) => "`range` selects only blanks; select some text first.",
+                _ => "`uri` names an empty document; write or select something first.",
+            }));
+        }
+        if text.len_bytes() > MAX_SAVED_BYTES {
+            return Err(invalid(match subject {
+                Subject::Selection(_) => {
+                    "`range` selects more than 8 MiB; select only the part that matters."
+                }
+                _ => "`uri` names a document of more than 8 MiB; select the part that matters.",
+            }));
+        }
+        let path = match subject::file_path(uri) {
+            Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
+            None => None,
+        };
+        let file = subject::display_name(uri);
+        // A cell is not written in the language of its notebook.
+        let extension = match uri.scheme().contains("notebook") {
+            true => None,
+            false => Path::new(&file).extension().and_then(|it| it.to_str()),
+        };
+        Ok(Text {
+            text: text.to_string(),
+            name: subject.name(uri),
+            language: classification(&document.language_id, extension),
+            path,
+        })
+    }
+}
+
+async fn start_from(server: &Arc<Server>, asset: Uuid) -> Result<Started> {
     let (handle, client) = server.session.client().await.map_err(failed)?;
     let inside = Arc::clone(server);
     let starting = async move { start(&inside, &handle, &client, asset).await };
     send_write(server, starting).await
 }
 
-/// `pieces.conversations.startFromDocument {uri, range?}`.
-pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Result<Value> {
-    let Some(uri) = uri(argument, "uri")? else {
-        return Err(invalid("`uri` must be a URI."));
-    };
-    let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
-    let document = server.documents.get(&uri);
-    let index = server.session.reader();
-    let assets = subject::current_assets(&uri, document.as_ref(), range, &index).await;
-    if let Some(asset) = assets.first().copied() {
-        let (handle, client) = server.session.client().await.map_err(failed)?;
-        let inside = Arc::clone(server);
-        let starting = async move { start(&inside, &handle, &client, asset).await };
-        return send_write(server, starting).await;
-    }
-    let document = match document {
-        Some(document) => document,
-        None => read(&uri, server).await?,
-    };
-    let text = selected(&document, range);
-    if text.trim().is_empty() {
-        return Err(invalid(
-            "`uri` names an empty document; write or select something first.",
-        ));
-    }
-    if text.len() > MAX_SAVED_BYTES {
-        return Err(invalid(
-            "`uri` names a document of more than 8 MiB; select the part that matters.",
-        ));
-    }
+/// Starts from the asset that was saved from this file with this text, or from a new one.
+async fn save_and_start(server: &Arc<Server>, uri: &Url, text: Text) -> Result<Started> {
     let (handle, client) = server.session.client().await.map_err(failed)?;
+    let document = match text.path.as_deref().and_then(Path::to_str) {
+        Some(path) => path,
+        None => uri.as_str(),
+    };
+    let Some(mut saved) = server.saved.lock(document, &text.text).await else {
+        let what = "Another request is still saving this text; nothing was changed. Try again in a moment.";
+        return Err(failure(Kind::Timeout, what));
+    };
+    let candidates = saved.into_iter();
+    let candidates = candidates.chain(FileTies::of(uri, &handle.index).await.assets());
+    let reused = same_text(&client, candidates.collect(), &text.text).await;
     let inside = Arc::clone(server);
     let starting = async move {
-        let key = saved_key(&uri, &text);
-        let known = inside.saved.get(&key).map(|asset| *asset);
-        let known = known.filter(|asset| handle.index.knows_asset(*asset));
-        let asset = match known {
+        let asset = match reused {
             Some(asset) => asset,
-            None => save(&inside, &handle, &client, &uri, &text).await?,
+            None => save(&inside, &handle, &client, &text).await?,
         };
-        inside.saved.insert(key, asset);
+        *saved = Some(asset);
+        drop(saved);
+        if reused.is_some() {
+            return start(&inside, &handle, &client, asset).await;
+        }
         let known = timeout(INDEX_TIMEOUT, handle.wrote(Write::Asset(asset)));
         let (_, started) = tokio::join!(known, start(&inside, &handle, &client, asset));
         started.map_err(|error| Error {
@@ -85,11 +189,26 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
     send_write(server, starting).await
 }
 
-/// Identifies a text of a document, so that it is not saved twice before the index has its anchor.
-fn saved_key(uri: &Url, text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (uri.as_str(), text).hash(&mut hasher);
-    hasher.finish()
+/// The first of these assets that still has exactly this text. One that cannot be read has not.
+async fn same_text(client: &Client, candidates: Vec<Uuid>, text: &str) -> Option<Uuid> {
+    let mut compared = Vec::new();
+    let comparing = async {
+        for asset in candidates {
+            if compared.contains(&asset) {
+                continue;
+            }
+            if compared.len() == MAX_COMPARED {
+                break;
+            }
+            compared.push(asset);
+            let read = client.asset_text(asset).await;
+            if read.is_ok_and(|asset| asset.text.as_deref() == Some(text)) {
+                return Some(asset);
+            }
+        }
+        None
+    };
+    timeout(COMPARE_TIMEOUT, comparing).await.ok().flatten()
 }
 
 /// Starts a conversation and waits until the index holds it.
@@ -98,43 +217,33 @@ async fn start(
     handle: &Handle,
     client: &Client,
     asset: Uuid,
-) -> Result<Value> {
+) -> Result<Started> {
     match client.create_from_asset(asset).await {
-        Ok(id) => {
-            let _ = timeout(INDEX_TIMEOUT, handle.wrote(Write::Id(id))).await;
-            let one = handle.index.get(id);
+        Ok(conversation) => {
+            let _ = timeout(INDEX_TIMEOUT, handle.wrote(Write::Id(conversation))).await;
+            let one = handle.index.get(conversation);
             let name = one.as_ref().map_or(UNNAMED, |one| one.as_ref().title());
-            Ok(json!({ "conversation": id, "name": name }))
+            Ok(Started {
+                conversation,
+                name: name.to_owned(),
+            })
         }
         Err(error) => Err(report_failed_write(server, handle, error).await),
     }
 }
 
-/// Saves `text` as an asset anchored to the file it comes from.
-async fn save(
-    server: &Arc<Server>,
-    handle: &Handle,
-    client: &Client,
-    uri: &Url,
-    text: &str,
-) -> Result<Uuid> {
+/// Saves the text as an asset anchored to the file it comes from.
+async fn save(server: &Arc<Server>, handle: &Handle, client: &Client, text: &Text) -> Result<Uuid> {
     let application = client.connect().await;
-    let path = match subject::file_path(uri) {
-        // The real path, so that it is found through every symlink to the file.
-        Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
-        None => None,
-    };
-    let name = subject::display_name(uri);
-    let extension = Path::new(&name).extension().and_then(|ext| ext.to_str());
     let mut asset = json!({
-        "metadata": { "name": name },
-        "format": { "fragment": { "string": { "raw": text } } },
+        "metadata": { "name": text.name },
+        "format": { "fragment": { "string": { "raw": text.text } } },
     });
-    if let Some(path) = path.as_deref().and_then(Path::to_str) {
+    if let Some(path) = text.path.as_deref().and_then(Path::to_str) {
         asset["metadata"]["anchors"] = json!([{ "type": "FILE", "fullpath": path }]);
     }
-    if let Some(extension) = extension {
-        asset["format"]["fragment"]["metadata"] = json!({ "ext": extension.to_lowercase() });
+    if let Some(language) = &text.language {
+        asset["format"]["fragment"]["metadata"] = json!({ "ext": language });
     }
     if let Ok(application) = application {
         asset["application"] = application;
@@ -151,17 +260,7 @@ async fn save(
     }
 }
 
-/// The selection, or the whole text if nothing is selected.
-fn selected(document: &Document, range: Option<Range>) -> String {
-    let chars = range.map(|range| document.chars(range)).unwrap_or_default();
-    if chars.is_empty() {
-        document.text.to_string()
-    } else {
-        document.text.slice(chars).to_string()
-    }
-}
-
-/// Reads a file that is not open in the editor.
+/// Reads a file or an asset that is not open in the editor.
 async fn read(uri: &Url, server: &Server) -> Result<Document> {
     let missing = |what: &str| {
         failure(
@@ -169,6 +268,12 @@ async fn read(uri: &Url, server: &Server) -> Result<Document> {
             format!("This document {what}; open it in the editor first."),
         )
     };
+    if let Some((Form::AssetUri, asset)) = id_of_uri(uri) {
+        let (_, client) = server.session.client().await.map_err(failed)?;
+        let asset = client.asset_text(asset).await.map_err(failed)?;
+        let text = asset.text.ok_or_else(|| missing("is no text"))?;
+        return Ok(Document::detached(&text, server.flags().encoding));
+    }
     let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
     let reading = async {
         let file = tokio::task::spawn_blocking(move || private::regular(&path)).await??;

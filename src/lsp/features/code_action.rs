@@ -2,12 +2,14 @@
 
 use super::diagnostics::{self, Fix};
 use crate::index::{Conversation, Reader};
-use crate::lsp::limits::{ACTION_CHARS, MAX_ACTIONS};
+use crate::lsp::limits::{
+    ACTION_CHARS, MAX_ACTIONS, MAX_SELECTED, MENU_NAMES_TIMEOUT, MENU_TIES_TIMEOUT,
+};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::label;
 use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri};
-use crate::lsp::text::subject::{self, FileTies};
+use crate::lsp::text::subject::{self, Subject};
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
@@ -59,30 +61,36 @@ pub(crate) async fn code_actions(
     server: &Server,
     params: CodeActionParams,
 ) -> Vec<CodeActionOrCommand> {
-    let wanted = |kind: &CodeActionKind| match &params.context.only {
-        None => true,
-        Some(only) => only.iter().any(|one| selects(one, kind)),
+    let asked = Asked {
+        server,
+        only: params.context.only.as_deref(),
+        uri: &params.text_document.uri,
+        document: server.documents.get(&params.text_document.uri),
+        range: params.range,
     };
-    if !KINDS.iter().any(wanted) {
+    if !KINDS.iter().any(|kind| asked.wants(kind)) {
         return Vec::new();
     }
-    let automatic = params.context.trigger_kind == Some(CodeActionTriggerKind::AUTOMATIC);
-    let uri = &params.text_document.uri;
-    let document = server.documents.get(uri);
-    let index = server.session.reader();
-    let mut actions = at_cursor(document.as_ref(), params.range, &index);
-    if !automatic {
-        of_document(uri, params.range, &index, &mut actions).await;
+    let invoked = params.context.trigger_kind != Some(CodeActionTriggerKind::AUTOMATIC);
+    if invoked {
+        server.session.ties(MENU_TIES_TIMEOUT).await;
+    }
+    let mut actions = asked.at_cursor().await;
+    if invoked {
+        asked.of_document(&mut actions).await;
     }
     let literals = server.flags().code_action_literals;
-    let actions = actions.into_iter().filter(|action| wanted(&action.kind));
+    let actions = actions
+        .into_iter()
+        .filter(|action| asked.wants(&action.kind));
     let mut rendered: Vec<_> = actions.map(|action| action.render(literals)).collect();
-    if let Some(document) = document
+    if let Some(document) = &asked.document
         && literals
-        && wanted(&CodeActionKind::QUICKFIX)
+        && asked.wants(&CodeActionKind::QUICKFIX)
     {
-        rendered.extend(quick_fixes(server, &document, &params));
+        rendered.extend(quick_fixes(server, document, &params));
     }
+    rendered.truncate(MAX_ACTIONS);
     rendered
 }
 
@@ -93,105 +101,152 @@ fn selects(only: &CodeActionKind, kind: &CodeActionKind) -> bool {
         || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Actions for the ids in the selection or under the cursor.
-fn at_cursor(document: Option<&Document>, range: Range, index: &Reader) -> Vec<Action> {
-    let Some(document) = document else {
-        return Vec::new();
-    };
-    let mut actions = Vec::new();
-    let assets = subject::assets_at(document, range, index);
-    actions.extend(start_from(&assets));
-    let conversations = subject::conversations_at(document, range, index);
-    actions.extend(open_and_delete(&conversations));
-    actions
+/// One request for code actions.
+struct Asked<'a> {
+    server: &'a Server,
+    only: Option<&'a [CodeActionKind]>,
+    uri: &'a Url,
+    document: Option<Document>,
+    range: Range,
 }
 
-/// Actions for the document as a whole.
-async fn of_document(uri: &Url, range: Range, index: &Reader, actions: &mut Vec<Action>) {
-    let ours = id_of_uri(uri);
-    let ties = FileTies::of(uri, index).await;
-    let mut conversations = match ours {
-        Some((Form::ConversationUri, id)) => index.get(id).into_iter().collect(),
-        Some((_, asset)) => subject::tied_to(&[asset], index),
-        None => ties.conversations(index),
-    };
-    // Conversations under the cursor already have actions.
-    let offered = |one: &Conversation| {
-        actions
-            .iter()
-            .any(|action| action.argument["conversation"] == json!(one.id))
-    };
-    conversations.retain(|one| !offered(one));
-    conversations.truncate(MAX_ACTIONS);
-    let mut others = open_and_delete(&conversations);
-    if !others.is_empty() {
-        // Opening the newest comes before starting another.
-        actions.push(others.remove(0));
+impl Asked<'_> {
+    fn wants(&self, kind: &CodeActionKind) -> bool {
+        self.only
+            .is_none_or(|only| only.iter().any(|one| selects(one, kind)))
     }
-    if !actions.iter().any(|action| action.kind == START) {
-        match ours {
-            Some((Form::AssetUri, asset)) => actions.extend(start_from(&[asset])),
-            _ if uri.scheme() == CONVERSATION => {}
-            _ => {
-                let assets = ties.assets();
-                actions.extend(start_from(&assets));
-                if assets.is_empty() {
-                    actions.push(save_and_start(uri, range));
-                }
+
+    /// Whether it names a kind of ours that has deletes.
+    fn names_delete(&self) -> bool {
+        let names = |one: &CodeActionKind| one != &CodeActionKind::EMPTY && selects(one, &DELETE);
+        self.only.is_some_and(|only| only.iter().any(names))
+    }
+
+    fn subject(&self, index: &Reader) -> Subject {
+        Subject::of(self.uri, self.document.as_ref(), Some(self.range), index)
+    }
+
+    /// Actions for the ids in the selection or under the cursor.
+    async fn at_cursor(&self) -> Vec<Action> {
+        let Some(document) = &self.document else {
+            return Vec::new();
+        };
+        let index = self.server.session.reader();
+        let mut actions = Vec::new();
+        if self.wants(&START)
+            && let Subject::AssetHere(asset) = self.subject(&index)
+        {
+            actions.push(start_from(asset, self.name_of(asset).await));
+        }
+        let conversations = subject::conversations_at(document, self.range, &index, MAX_SELECTED);
+        actions.extend(conversations.iter().map(open));
+        actions.extend(conversations.iter().map(delete));
+        actions
+    }
+
+    /// Actions for the document as a whole, and for a selection that is no id.
+    async fn of_document(&self, actions: &mut Vec<Action>) {
+        let index = self.server.session.reader();
+        let offered = |actions: &[Action], kind: &CodeActionKind, one: &Conversation| {
+            actions.iter().any(|action| {
+                &action.kind == kind && action.argument["conversation"] == json!(one.id)
+            })
+        };
+        let mut deletes = Vec::new();
+        if let Some((Form::ConversationUri, id)) = id_of_uri(self.uri) {
+            deletes.extend(index.get(id));
+        } else if self.wants(&OPEN) || self.names_delete() {
+            let conversations = subject::conversations_about(self.uri, &index).await;
+            match conversations.as_slice() {
+                [] => {}
+                [one] if offered(actions, &OPEN, one) => {}
+                [one] => actions.push(open(one)),
+                several => actions.push(open_one_of(self.uri, several.len())),
+            }
+            if self.names_delete() {
+                deletes = conversations;
             }
         }
+        if !actions.iter().any(|action| action.kind == START) {
+            actions.extend(self.start(&index));
+        }
+        deletes.retain(|one| !offered(actions, &DELETE, one));
+        actions.extend(deletes.iter().take(MAX_ACTIONS).map(delete));
     }
-    actions.extend(others);
+
+    /// What can be started here, where no asset is under the cursor.
+    fn start(&self, index: &Reader) -> Option<Action> {
+        let name = || label(&subject::display_name(self.uri), ACTION_CHARS);
+        match self.subject(index) {
+            Subject::AssetHere(asset) => Some(start_from(asset, None)),
+            Subject::AssetDocument(asset) => Some(start_from(asset, Some(name()))),
+            Subject::Selection(selection) => {
+                let about = match selection.lines.count() {
+                    1 => "this line".to_owned(),
+                    lines => format!("these {lines} lines"),
+                };
+                let argument = json!({ "uri": self.uri, "range": self.range });
+                Some(start_here(&about, argument))
+            }
+            Subject::Whole if self.uri.scheme() == CONVERSATION => None,
+            Subject::Whole => Some(start_here(&name(), json!({ "uri": self.uri }))),
+        }
+    }
+
+    /// The name of an asset, if it is known or told at once.
+    async fn name_of(&self, asset: Uuid) -> Option<String> {
+        let (names, session) = (&self.server.asset_names, &self.server.session);
+        names.learn(session, &[asset], MENU_NAMES_TIMEOUT).await;
+        names.get(asset).map(|name| label(&name, ACTION_CHARS))
+    }
 }
 
-fn start_from(assets: &[Uuid]) -> Vec<Action> {
-    let several = assets.len() > 1;
-    let title = |asset: &Uuid| match several {
-        false => "Start a conversation from this asset".to_owned(),
-        true => format!("Start a conversation from asset {asset}"),
-    };
-    let action = |asset: &Uuid| Action {
-        kind: START,
-        title: title(asset),
-        command: "pieces.conversations.createFromAsset",
-        argument: json!({ "asset": asset }),
-    };
-    assets.iter().take(MAX_ACTIONS).map(action).collect()
-}
-
-fn save_and_start(uri: &Url, range: Range) -> Action {
-    let mut argument = json!({ "uri": uri });
-    if range.start != range.end {
-        argument["range"] = json!(range);
-    }
+fn start_from(asset: Uuid, name: Option<String>) -> Action {
+    let about = name.as_deref().unwrap_or("this snippet");
     Action {
         kind: START,
-        title: "Save as asset and start conversation".into(),
+        title: format!("Start a conversation about {about}"),
+        command: "pieces.conversations.createFromAsset",
+        argument: json!({ "asset": asset }),
+    }
+}
+
+fn start_here(about: &str, argument: Value) -> Action {
+    Action {
+        kind: START,
+        title: format!("Start a conversation about {about}"),
         command: "pieces.conversations.startFromDocument",
         argument,
     }
 }
 
-fn open_and_delete(conversations: &[Conversation]) -> Vec<Action> {
-    let shown = &conversations[..conversations.len().min(MAX_ACTIONS)];
-    let name = |one: &Conversation| label(one.as_ref().title(), ACTION_CHARS);
-    let open = |one: &Conversation| Action {
+fn open(one: &Conversation) -> Action {
+    let name = label(one.as_ref().title(), ACTION_CHARS);
+    Action {
         kind: OPEN,
-        title: format!("Open conversation “{}”", name(one)),
+        title: format!("Open conversation “{name}”"),
         command: "pieces.conversations.open",
         argument: json!({ "conversation": one.id }),
-    };
-    let delete = |one: &Conversation| Action {
+    }
+}
+
+fn open_one_of(uri: &Url, count: usize) -> Action {
+    Action {
+        kind: OPEN,
+        title: format!("Conversations about this file ({count})…"),
+        command: "pieces.conversations.open",
+        argument: json!({ "uri": uri }),
+    }
+}
+
+fn delete(one: &Conversation) -> Action {
+    let name = label(one.as_ref().title(), ACTION_CHARS);
+    Action {
         kind: DELETE,
-        title: format!("Delete conversation “{}”", name(one)),
+        title: format!("Delete conversation “{name}”"),
         command: "pieces.conversations.delete",
         argument: json!({ "conversation": one.id }),
-    };
-    shown
-        .iter()
-        .map(open)
-        .chain(shown.iter().map(delete))
-        .collect()
+    }
 }
 
 impl Action {

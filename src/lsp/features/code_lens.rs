@@ -15,8 +15,7 @@ pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
     let index = server.session.reader();
     let ties = FileTies::of(uri, &index).await;
     let conversations = ties.conversations(&index);
-    let assets = ties.assets();
-    if conversations.is_empty() && assets.is_empty() {
+    if conversations.is_empty() && ties.assets().is_empty() {
         return Vec::new();
     }
     let mut lenses = Vec::new();
@@ -32,24 +31,12 @@ pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
         true => "Start a conversation",
         false => "Start another",
     };
-    lenses.push(match assets.first() {
-        Some(asset) => {
-            let argument = json!({ "asset": asset });
-            lens(
-                title.into(),
-                "pieces.conversations.createFromAsset",
-                argument,
-            )
-        }
-        None => {
-            let argument = json!({ "uri": uri });
-            lens(
-                title.into(),
-                "pieces.conversations.startFromDocument",
-                argument,
-            )
-        }
-    });
+    let argument = json!({ "uri": uri });
+    lenses.push(lens(
+        title.into(),
+        "pieces.conversations.startFromDocument",
+        argument,
+    ));
     lenses
 }
 

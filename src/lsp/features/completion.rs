@@ -103,7 +103,7 @@ fn item(
 ) -> CompletionItem {
     let uri = conversation_uri(one.id);
     let new_text = match typed.link {
-        true if document.is_text => format!("[{}]({uri})", inline(one.title(), COMPLETION_CHARS)),
+        true if document.is_text() => format!("[{}]({uri})", inline(one.title(), COMPLETION_CHARS)),
         true => format!("[{}]({uri})", within_code(one.title(), COMPLETION_CHARS)),
         false => uri,
     };

@@ -6,6 +6,7 @@ use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::text::item::{files_of, minute, role};
 use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
+use crate::lsp::text::subject::file_name_in;
 use crate::markdown::{Part, Tie, Transcript};
 use crate::pieces::{Kind, Message};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -176,7 +177,7 @@ async fn asset(server: &Server, id: Uuid) -> Result<String> {
 
 /// The URI of an asset's document; the name tells editors the language.
 fn asset_uri(id: Uuid, name: &str) -> String {
-    let name = Path::new(name)
+    let name = Path::new(file_name_in(name))
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or("asset");

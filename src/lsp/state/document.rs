@@ -4,6 +4,7 @@ use super::capabilities::Encoding;
 use dashmap::DashMap;
 use ropey::{Rope, RopeSlice};
 use std::ops::Range;
+use std::sync::Arc;
 use tower_lsp::lsp_types::{
     DidChangeTextDocumentParams, DidOpenTextDocumentParams, Position, Range as LspRange, Url,
 };
@@ -13,8 +14,8 @@ use tower_lsp::lsp_types::{
 pub(crate) struct Document {
     pub text: Rope,
     pub version: i32,
-    /// Markdown or plain text, not code.
-    pub is_text: bool,
+    /// What the editor calls its language; empty if it did not say.
+    pub language_id: Arc<str>,
     encoding: Encoding,
 }
 
@@ -29,7 +30,7 @@ impl Documents {
         let document = Document {
             text: Rope::from_str(&item.text),
             version: item.version,
-            is_text: matches!(&*item.language_id, "markdown" | "plaintext" | "text"),
+            language_id: item.language_id.into(),
             encoding,
         };
         self.0.insert(item.uri, document);
@@ -73,9 +74,14 @@ impl Document {
         Document {
             text: Rope::from_str(text),
             version: 0,
-            is_text: false,
+            language_id: Arc::default(),
             encoding,
         }
+    }
+
+    /// Markdown or plain text, not code.
+    pub fn is_text(&self) -> bool {
+        matches!(&*self.language_id, "markdown" | "plaintext" | "text")
     }
 
     /// A range in characters of the text. As LSP says, positions beyond a line or the text are moved to

@@ -5,6 +5,7 @@ pub(crate) mod capabilities;
 pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod in_flight;
+pub(crate) mod saved;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod stale;
@@ -17,6 +18,7 @@ use dashmap::DashMap;
 use document::Documents;
 use event::Event;
 use in_flight::InFlightWrites;
+use saved::SavedAssets;
 use serde_json::Value;
 use session::{Launch, Session};
 use settings::{Configuration, Settings};
@@ -39,8 +41,7 @@ pub(crate) struct Server {
     pub asset_names: Arc<AssetNames>,
     /// Restored conversations: the old id, and the new one.
     pub restored: DashMap<Uuid, Uuid>,
-    /// Assets that were saved from documents, by a hash of the URI and the text.
-    pub saved: DashMap<u64, Uuid>,
+    pub saved: SavedAssets,
     pub configuration: Configuration,
     pub stale: Stale,
     /// Whether `liveUpdates` was on when the settings were last put in force.
@@ -68,7 +69,7 @@ impl Server {
             transcripts: Arc::default(),
             asset_names: Arc::default(),
             restored: DashMap::new(),
-            saved: DashMap::new(),
+            saved: SavedAssets::default(),
             configuration: Configuration::default(),
             stale: Stale::default(),
             live: AtomicBool::new(false),

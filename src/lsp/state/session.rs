@@ -10,7 +10,7 @@ use crate::sync::{self, Backend, Handle, Source, State, Status};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 
@@ -264,6 +264,16 @@ impl Session {
             }
             None => Err(Error::offline("Not started yet; try again in a moment.")),
         }
+    }
+
+    /// Waits until the anchors and assets of the connection are known; at most `within`.
+    pub async fn ties(&self, within: Duration) {
+        let waiting = async {
+            if let Some(Connection::Running(handle)) = self.started().await {
+                handle.ties(within).await;
+            }
+        };
+        let _ = timeout(within, waiting).await;
     }
 
     /// Waits for the first connection.

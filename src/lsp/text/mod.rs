@@ -1,5 +1,6 @@
 //! Conversations and links to them as a person reads and writes them.
 
 pub(crate) mod item;
+pub(crate) mod language;
 pub(crate) mod reference;
 pub(crate) mod subject;

@@ -1,14 +1,16 @@
 //! What a place in a document is about: the current asset, the file, and the linked conversations.
 
-use super::reference::{self, Form};
+use super::reference::{self, Form, Reference};
 use crate::index::{Anchor, Conversation, Reader};
-use crate::lsp::limits::{MAX_NAMESAKES, REAL_PATH_TIMEOUT};
+use crate::lsp::limits::{MAX_NAMESAKES, MAX_REFERENCE_CHARS, REAL_PATH_TIMEOUT};
 use crate::lsp::state::document::Document;
+use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::time::timeout;
-use tower_lsp::lsp_types::{Range, Url};
+use tower_lsp::lsp_types::{Range as LspRange, Url};
 use uuid::Uuid;
 
 /// The anchors that link a file to conversations.
@@ -132,60 +134,251 @@ pub(crate) fn display_name(uri: &Url) -> String {
     }
 }
 
-/// The known assets in the selection or under the cursor.
-pub(crate) fn assets_at(document: &Document, range: Range, index: &Reader) -> Vec<Uuid> {
-    let known = |id: &Uuid| index.knows_asset(*id);
-    ids_at(document, range, |form| form != Form::ConversationUri)
-        .into_iter()
-        .filter(known)
-        .collect()
-}
-
-/// The known conversations in the selection or under the cursor.
+/// The known conversations in the selection or under the cursor, `most` at most.
 pub(crate) fn conversations_at(
     document: &Document,
-    range: Range,
+    range: LspRange,
     index: &Reader,
+    most: usize,
 ) -> Vec<Conversation> {
-    ids_at(document, range, |form| form != Form::AssetUri)
-        .into_iter()
-        .filter_map(|id| index.get(id))
-        .collect()
-}
-
-fn ids_at(document: &Document, range: Range, wanted: fn(Form) -> bool) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = Vec::new();
+    let mut conversations: Vec<Conversation> = Vec::new();
     for found in reference::touched(document, range) {
-        if wanted(found.reference.form) && !ids.contains(&found.reference.id) {
-            ids.push(found.reference.id);
+        if conversations.len() == most {
+            break;
+        }
+        let Reference { id, form, .. } = found.reference;
+        if form != Form::AssetUri && conversations.iter().all(|one| one.id != id) {
+            conversations.extend(index.get(id));
         }
     }
-    ids
+    conversations
 }
 
-/// The assets that a conversation started here would be about: several if they fit equally well, none if
-/// the text has to be saved first.
-pub(crate) async fn current_assets(
-    uri: &Url,
-    document: Option<&Document>,
-    range: Option<Range>,
-    index: &Reader,
-) -> Vec<Uuid> {
-    if let (Some(document), Some(range)) = (document, range) {
-        let here = assets_at(document, range, index);
-        if !here.is_empty() {
-            return here;
+/// What a conversation that is started somewhere is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A known asset: its id is the selection or under the cursor.
+    AssetHere(Uuid),
+    /// The selected text.
+    Selection(Selection),
+    /// The asset whose document it is.
+    AssetDocument(Uuid),
+    /// The text of the whole document.
+    Whole,
+}
+
+/// Selected text of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// In characters of the document; not empty.
+    pub chars: Range<usize>,
+    /// The lines that have selected characters, counted from 1.
+    pub lines: RangeInclusive<usize>,
+}
+
+impl Subject {
+    /// What the person selected, as it is now. Looks at no other line than those that `range` touches.
+    pub fn of(
+        uri: &Url,
+        document: Option<&Document>,
+        range: Option<LspRange>,
+        index: &Reader,
+    ) -> Self {
+        if let (Some(document), Some(range)) = (document, range) {
+            if let Some(asset) = asset_at(document, range, index) {
+                return Subject::AssetHere(asset);
+            }
+            if let Some(selection) = Selection::of(document, range) {
+                return Subject::Selection(selection);
+            }
+        }
+        match reference::id_of_uri(uri) {
+            Some((Form::AssetUri, asset)) => Subject::AssetDocument(asset),
+            _ => Subject::Whole,
         }
     }
-    if let Some((Form::AssetUri, id)) = reference::id_of_uri(uri) {
-        return vec![id];
+
+    /// The name of what is started in the document of this URI: `retry.rs`, or `retry.rs, lines 23–29`.
+    pub fn name(&self, uri: &Url) -> String {
+        let document = display_name(uri);
+        match self {
+            Subject::Selection(selection) => {
+                let (first, last) = (selection.lines.start(), selection.lines.end());
+                match first == last {
+                    true => format!("{document}{LINE}{first}"),
+                    false => format!("{document}{LINES}{first}–{last}"),
+                }
+            }
+            _ => document,
+        }
     }
-    FileTies::of(uri, index).await.assets()
+}
+
+const LINE: &str = ", line ";
+const LINES: &str = ", lines ";
+
+/// The name of the file in a name by [`Subject::name`].
+pub(crate) fn file_name_in(name: &str) -> &str {
+    let digits = |c: char| c.is_ascii_digit() || c == '–';
+    let file = |separator: &str| {
+        let (file, lines) = name.rsplit_once(separator)?;
+        lines.chars().all(digits).then_some(file)
+    };
+    file(LINES).or_else(|| file(LINE)).unwrap_or(name)
+}
+
+impl Selection {
+    fn of(document: &Document, range: LspRange) -> Option<Self> {
+        let chars = document.chars(range);
+        if chars.is_empty() {
+            return None;
+        }
+        let line = |char| document.text.char_to_line(char) + 1;
+        // A selection that ends at the start of a line has none of its characters.
+        let lines = line(chars.start)..=line(chars.end - 1);
+        Some(Selection { chars, lines })
+    }
+}
+
+/// The known asset whose id, or a part of it, is selected or under the cursor.
+fn asset_at(document: &Document, range: LspRange, index: &Reader) -> Option<Uuid> {
+    let chars = document.chars(range);
+    if chars.len() > MAX_REFERENCE_CHARS {
+        return None;
+    }
+    let selected = document.text.slice(chars.clone()).to_string();
+    let blank = |c: &char| c.is_whitespace();
+    let start = chars.start + selected.chars().take_while(blank).count();
+    let end = chars.end - selected.chars().rev().take_while(blank).count();
+    let number = document.text.char_to_line(start);
+    if start > end
+        || start == end && !selected.is_empty()
+        || document.text.char_to_line(end) != number
+    {
+        return None;
+    }
+    let line = document.line(number);
+    let first = document.text.line_to_char(number);
+    let byte = |char: usize| line.char_to_byte((char - first).min(line.len_chars()));
+    let (start, end) = (byte(start), byte(end));
+    let text = Cow::from(line);
+    let asset = reference::scan(&text).find(|found| {
+        found.form != Form::ConversationUri
+            && found.span.start <= start
+            && end <= found.span.end
+            && index.knows_asset(found.id)
+    });
+    asset.map(|found| found.id)
+}
+
+/// The conversations about a file or an asset, by the URI of its document; newest first.
+pub(crate) async fn conversations_about(uri: &Url, index: &Reader) -> Vec<Conversation> {
+    match reference::id_of_uri(uri) {
+        Some((Form::ConversationUri, _)) => Vec::new(),
+        Some((_, asset)) => tied_to(&[asset], index),
+        None => FileTies::of(uri, index).await.conversations(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Index;
+    use crate::lsp::state::capabilities::Encoding;
+    use tower_lsp::lsp_types::Position;
+
+    fn selected(
+        text: &str,
+        range: (u32, u32, u32, u32),
+    ) -> Option<(String, RangeInclusive<usize>)> {
+        let document = Document::detached(text, Encoding::Utf16);
+        let (line, column, to_line, to_column) = range;
+        let (start, end) = (
+            Position::new(line, column),
+            Position::new(to_line, to_column),
+        );
+        let selection = Selection::of(&document, LspRange::new(start, end))?;
+        let text = document.text.slice(selection.chars).to_string();
+        Some((text, selection.lines))
+    }
+
+    #[test]
+    fn a_selection_counts_the_lines_that_it_has_characters_of() {
+        let text = "one\ntwo\r\nthree\nfour";
+        let check = |range, expected: Option<(&str, RangeInclusive<usize>)>| {
+            let expected = expected.map(|(text, lines)| (text.to_owned(), lines));
+            assert_eq!(selected(text, range), expected, "{range:?}");
+        };
+        check((0, 1, 0, 1), None);
+        check((9, 0, 9, 9), None);
+        check((0, 1, 0, 3), Some(("ne", 1..=1)));
+        check((0, 0, 1, 0), Some(("one\n", 1..=1)));
+        check((1, 0, 3, 0), Some(("two\r\nthree\n", 2..=3)));
+        check((3, 0, 1, 0), Some(("two\r\nthree\n", 2..=3)));
+        check((1, 1, 3, 1), Some(("wo\r\nthree\nf", 2..=4)));
+        check((3, 2, 99, 0), Some(("ur", 4..=4)));
+    }
+
+    #[test]
+    fn an_asset_counts_only_if_its_id_is_selected_or_under_the_cursor() {
+        let id = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
+        let asset = Uuid::parse_str(id).unwrap();
+        let mut known = Index::default();
+        known.put_asset(asset);
+        let index = known.reader();
+        let uri = Url::parse("file:///tmp/retry.rs").unwrap();
+        let document = Document::detached(&format!("😀 {id} x\n{id}\n"), Encoding::Utf16);
+        let check = |range: (u32, u32, u32, u32), expected: bool| {
+            let (line, column, to_line, to_column) = range;
+            let (start, end) = (
+                Position::new(line, column),
+                Position::new(to_line, to_column),
+            );
+            let range = LspRange::new(start, end);
+            let found = Subject::of(&uri, Some(&document), Some(range), &index);
+            assert_eq!(found == Subject::AssetHere(asset), expected, "{range:?}");
+        };
+        // Cursors.
+        check((0, 2, 0, 2), false);
+        check((0, 3, 0, 3), true);
+        check((0, 39, 0, 39), true);
+        check((0, 40, 0, 40), false);
+        check((2, 0, 2, 0), false);
+        // Selections: the id, a part of it, with blanks around it, the whole line.
+        check((0, 3, 0, 39), true);
+        check((0, 39, 0, 3), true);
+        check((0, 5, 0, 9), true);
+        check((0, 2, 0, 40), true);
+        check((1, 0, 2, 0), true);
+        // More than the id, or nothing of it.
+        check((0, 3, 0, 41), false);
+        check((0, 0, 0, 39), false);
+        check((0, 0, 2, 0), false);
+        check((0, 39, 0, 40), false);
+        check((9, 0, 9, 9), false);
+    }
+
+    #[test]
+    fn names_say_the_file_and_the_lines() {
+        let uri = Url::parse("file:///tmp/retry.rs").unwrap();
+        let check = |subject: Subject, expected: &str| {
+            assert_eq!(subject.name(&uri), expected);
+            assert_eq!(file_name_in(expected), "retry.rs");
+        };
+        let selection = |lines| Subject::Selection(Selection { chars: 0..1, lines });
+        check(Subject::Whole, "retry.rs");
+        check(selection(3..=3), "retry.rs, line 3");
+        check(selection(23..=29), "retry.rs, lines 23–29");
+        assert_eq!(
+            file_name_in("notes, lines of a poem"),
+            "notes, lines of a poem"
+        );
+    }
 }
 
 #[cfg(unix)]
 #[cfg(test)]
-mod tests {
+mod path_tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;

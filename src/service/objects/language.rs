@@ -1,4 +1,4 @@
-//! File extensions that the API has a classification for.
+//! File extensions that the API has a classification for, and its own names for languages without one.
 
 /// The classification of everything else.
 pub(crate) const UNKNOWN: &str = "UNKNOWN";
@@ -36,6 +36,15 @@ const CODE: &[&str] = &[
     "h",
     "hcl",
     "hh",
+    "hljs-cmake",
+    "hljs-diff",
+    "hljs-gradle",
+    "hljs-less",
+    "hljs-makefile",
+    "hljs-nix",
+    "hljs-properties",
+    "hljs-protobuf",
+    "hljs-vim",
     "hpp",
     "hrl",
     "hs",

@@ -80,6 +80,8 @@ pub struct Handle {
     pub(super) client: watch::Receiver<Option<Client>>,
     /// How many attempts to connect have failed, and connections were lost.
     pub(super) failures: watch::Receiver<u64>,
+    /// Turns true, once, when the anchors and assets were read, or are not going to be.
+    pub(super) ties_read: watch::Receiver<bool>,
     pub(super) driver: AbortHandle,
 }
 
@@ -103,6 +105,20 @@ impl Handle {
         };
         let found = timeout(within, found).await;
         found.ok().flatten().ok_or_else(|| self.offline())
+    }
+
+    /// Waits until the anchors and assets are known, which are read after the list; at most `within`, and
+    /// not while there is no service.
+    pub async fn ties(&self, within: Duration) {
+        let (mut read, mut status) = (self.ties_read.clone(), self.status.clone());
+        let waiting = async {
+            tokio::select! {
+                biased;
+                _ = read.wait_for(|read| *read) => {}
+                _ = status.wait_for(|status| status.state == State::Offline) => {}
+            }
+        };
+        let _ = timeout(within, waiting).await;
     }
 
     /// Ends the synchroniser: when this returns, the index changes no more.

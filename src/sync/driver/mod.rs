@@ -62,6 +62,7 @@ fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revisi
     let (client, client_reader) = watch::channel(None);
     let (appeared, pieces_os_appeared) = watch::channel(false);
     let (failures, failures_reader) = watch::channel(0);
+    let (ties_read, ties_reader) = watch::channel(false);
     let index = machine.index().reader();
     let driver = Driver {
         machine,
@@ -73,6 +74,7 @@ fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revisi
         client,
         appeared,
         failures,
+        ties_read,
         probed: None,
         tasks: JoinSet::new(),
         waiting: Waiting::default(),
@@ -86,6 +88,7 @@ fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revisi
         pieces_os_appeared,
         client: client_reader,
         failures: failures_reader,
+        ties_read: ties_reader,
         driver: tokio::spawn(driver.run()).abort_handle(),
     }
 }
@@ -100,6 +103,7 @@ struct Driver<F: Finder> {
     client: watch::Sender<Option<Client>>,
     appeared: watch::Sender<bool>,
     failures: watch::Sender<u64>,
+    ties_read: watch::Sender<bool>,
     probed: Option<Instant>,
     tasks: JoinSet<Done<F::Service>>,
     waiting: Waiting,
@@ -395,6 +399,9 @@ impl<F: Finder> Driver<F> {
             self.act(action);
         }
         self.waiting.look(&self.machine);
+        if !*self.ties_read.borrow() && self.machine.ties_are_read() {
+            self.ties_read.send_replace(true);
+        }
     }
 
     fn act(&mut self, action: Action) {

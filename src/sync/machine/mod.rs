@@ -323,6 +323,12 @@ impl Machine {
         self.anchored > ticket || self.anchors_missing || !self.anchors.is_wanted()
     }
 
+    /// The anchors and assets were read on this connection, or are not going to be.
+    pub fn ties_are_read(&self) -> bool {
+        self.opened
+            .is_some_and(|opened| self.anchored_since(opened) && !self.assets.is_wanted())
+    }
+
     /// Whether that id still has to be asked for.
     pub fn is_looking_for(&self, id: Uuid) -> bool {
         self.lookups.contains_key(&id)

@@ -22,7 +22,7 @@
 (let ((action (test-wait
                "the code action"
                (lambda ()
-                 (seq-find (lambda (one) (string-match-p "start conversation" (plist-get one :title)))
+                 (seq-find (lambda (one) (string-match-p "Start a conversation" (plist-get one :title)))
                            (eglot-code-actions (point-min) (point-max) nil nil))))))
   (eglot-execute (eglot-current-server) action)
   (test-wait "a conversation from the file" (lambda () (equal '("notes.txt") (test-titles)))))

@@ -31,7 +31,7 @@ menu() {
     done
     return 1
 }
-until_true 'the code action' menu 'start conversation'
+until_true 'the code action' menu 'Start a conversation'
 type_in Enter
 until_true 'a conversation from the file' conversations 1
 service /conversations | grep -q retry.rs || die 'it is not about the file'

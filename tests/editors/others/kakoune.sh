@@ -23,7 +23,7 @@ menu() {
     type_in ':lsp-code-actions' Enter
     tries_left=40
     while test "$tries_left" -gt 0; do
-        shows 'start conversation' && return 0
+        shows 'Start a conversation' && return 0
         tries_left=$((tries_left - 1))
         sleep 0.05
     done

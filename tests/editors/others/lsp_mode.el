@@ -27,7 +27,7 @@
 (let ((action (test-wait
                "the code action"
                (lambda ()
-                 (seq-find (lambda (one) (string-match-p "start conversation" (lsp-get one :title)))
+                 (seq-find (lambda (one) (string-match-p "Start a conversation" (lsp-get one :title)))
                            (lsp-code-actions-at-point))))))
   (lsp-execute-code-action action)
   (test-wait "a conversation from the file" (lambda () (= 1 (test-total)))))

@@ -278,7 +278,7 @@ try {
     });
     await step(`${place}-a-conversation-from-a-file-by-code-action`, async () => {
       await explorer(notes);
-      const menu = page.locator(".action-widget", { hasText: "Save as asset and start conversation" });
+      const menu = page.locator(".action-widget", { hasText: `Start a conversation about ${notes}` });
       for (let tries = 0; ; tries++) {
         await text("Jitter keeps").click();
         await page.keyboard.press("Control+.");
@@ -292,8 +292,8 @@ try {
       }
       await shot(`${place}-code-action`);
       // Older versions take no click before the pointer has moved.
-      await menu.getByText("Save as asset and start conversation").hover({ force: true });
-      await menu.getByText("Save as asset and start conversation").click({ force: true });
+      await menu.getByText(`Start a conversation about ${notes}`).hover({ force: true });
+      await menu.getByText(`Start a conversation about ${notes}`).click({ force: true });
       await conversations();
       await row(notes).waitFor();
       await tab(`${notes}.md`).waitFor();

@@ -41,7 +41,8 @@ end
 --- Runs a server command and opens the conversation it has made.
 ---@param command lsp.Command
 local function run_and_open(command)
-  M.execute(command.command, (command.arguments or {})[1], function(result)
+  local argument = vim.tbl_extend('force', (command.arguments or {})[1] or {}, { show = false })
+  M.execute(command.command, argument, function(result)
     require('pieces.document').open('pieces-conversation:/' .. result.conversation .. '.md')
   end)
 end

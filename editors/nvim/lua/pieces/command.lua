@@ -61,6 +61,8 @@ local function start(_, args)
     local argument = {
       uri = vim.uri_from_bufnr(buf),
       range = range(buf, args, ready.offset_encoding),
+      -- It is opened where the modifiers of the command say.
+      show = false,
     }
     client.execute('pieces.conversations.startFromDocument', argument, function(result)
       open(result.conversation, args)
