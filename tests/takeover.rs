@@ -9,6 +9,7 @@
 
 mod support;
 
+use pieces_lsp::service::{Role, ServiceError, attach};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -18,14 +19,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::DEADLINE;
 use support::client::{Client, eventually};
-use support::local::{Local, Method, at, check_integrity, holder, wrapper};
+use support::local::{Local, Method, at, check_integrity, holder, options, serve, wrapper};
 use support::process::{Process, Spawn};
 use support::standin::{Fault, StandIn};
-use support::world::{names, wait_live, window};
+use support::world::{names, wait_live, wait_status, window};
 use tempfile::TempDir;
 
 /// What people wait for at most on a machine with nothing else to do is two seconds.
 const TAKEOVER: Duration = Duration::from_secs(10);
+/// Longer than an end used to wait for requests, shorter than it does.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// `pieces-lsp service` on a store in `dir`, once it serves.
 fn service(dir: &Path) -> (Process, Local) {
@@ -535,6 +538,215 @@ fn nothing_of_the_content_is_logged() {
     process.kill();
     let log = process.wait().log;
     assert!(!log.contains(secret), "{log}");
+}
+
+/// What can become of a data directory while it is served.
+#[cfg(unix)]
+const DISPLACED: [(&str, fn(&Path, &Path)); 6] = [
+    ("moved", |dir, aside| fs::rename(dir, aside).unwrap()),
+    ("deleted", |dir, _| fs::remove_dir_all(dir).unwrap()),
+    ("replaced", |dir, aside| {
+        fs::rename(dir, aside).unwrap();
+        fs::create_dir(dir).unwrap();
+    }),
+    ("its lock removed", |dir, _| {
+        fs::remove_file(dir.join("lock")).unwrap()
+    }),
+    ("its store removed", |dir, _| {
+        fs::remove_file(dir.join("store.db")).unwrap()
+    }),
+    ("its log removed", |dir, _| {
+        fs::remove_file(dir.join("store.db-wal")).unwrap()
+    }),
+];
+
+/// No write is acknowledged, the reason is told, and the process ends by itself.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_to_a_data_directory_that_was_displaced() {
+    for (what, displace) in DISPLACED {
+        let outer = TempDir::new().unwrap();
+        let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
+        let (mut process, local) = service(&dir);
+        local
+            .post("/conversations/create", json!({"name": "Kept"}))
+            .await;
+        displace(&dir, &aside);
+        let mut told = false;
+        for n in 0..20 {
+            let seed = Method::Post(json!({"name": format!("{n}")}).to_string());
+            // It may be gone by then.
+            if let Some((status, text)) = local.try_send(seed, "/conversations/create").await {
+                assert_eq!(status, 503, "{what}: {text}");
+                assert!(text.contains(dir.to_str().unwrap()), "{what}: {text}");
+                told = true;
+            }
+        }
+        assert!(told, "{what}");
+        let ended = process.wait();
+        assert_eq!(ended.code, Some(1), "{what}: {}", ended.log);
+        assert!(
+            ended.log.contains("was moved, replaced or deleted"),
+            "{}",
+            ended.log
+        );
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_notice_that_a_data_directory_was_displaced() {
+    for (what, displace) in DISPLACED {
+        let outer = TempDir::new().unwrap();
+        let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
+        let (attached, local) = serve(&dir, true).await;
+        displace(&dir, &aside);
+        for path in ["/conversations", "/.well-known/health"] {
+            let answer = local.try_send(Method::Get, path).await;
+            assert!(
+                answer.is_none_or(|(status, _)| status == 503),
+                "{what} {path}"
+            );
+        }
+        let reason = tokio::time::timeout(DEADLINE, attached.over()).await;
+        assert!(reason.unwrap().contains(dir.to_str().unwrap()), "{what}");
+        assert!(attached.is_over());
+        attached.shutdown().await;
+    }
+}
+
+/// The one that lost its directory withdraws nothing that belongs to the one that is there now.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_directory_was_replaced_leaves_its_successor_alone() {
+    let outer = TempDir::new().unwrap();
+    let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
+    let (first, _) = serve(&dir, true).await;
+    fs::rename(&dir, &aside).unwrap();
+    let (second, local) = serve(&dir, true).await;
+    assert_eq!(
+        second.role,
+        Role::Serving,
+        "another directory, another store"
+    );
+    let announced = fs::read(dir.join("service.json")).unwrap();
+    first.shutdown().await;
+    assert_eq!(fs::read(dir.join("service.json")).unwrap(), announced);
+    local
+        .post("/conversations/create", json!({"name": "Kept"}))
+        .await;
+    let client = second.client().unwrap();
+    assert_eq!(client.identifier_ids().await.unwrap().len(), 1);
+    // What the first one had is whole, and can be served from where it is.
+    let (moved, local) = serve(&aside, true).await;
+    assert_eq!(local.get("/conversations").await["iterable"], json!([]));
+    moved.shutdown().await;
+    second.shutdown().await;
+}
+
+/// The directory itself stays locked.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_lock_lets_nobody_else_in() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let (first, _) = serve(dir, true).await;
+    fs::remove_file(dir.join("lock")).unwrap();
+    let announced = fs::read(dir.join("service.json")).unwrap();
+    // It asks the first one, which notices then, but still has the store open.
+    let refused = attach(&options(dir, true)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::Holder { .. }), "{refused}");
+    assert_eq!(fs::read(dir.join("service.json")).unwrap(), announced);
+    assert!(first.is_over());
+    first.shutdown().await;
+    let (second, _) = serve(dir, true).await;
+    assert_eq!(second.role, Role::Serving);
+    second.shutdown().await;
+    check_integrity(dir);
+}
+
+/// It gives the store back and takes the lock again, or waits for the directory to come back.
+#[cfg(unix)]
+#[test]
+fn a_window_recovers_from_a_displaced_data_directory() {
+    let outer = TempDir::new().unwrap();
+    let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
+    let mut windows = [window(&dir), window(&dir)];
+    let create = |client: &mut Client, name: &str| {
+        let seed = json!({"seededConversation": {"type": "COPILOT", "name": name}});
+        client.command("pieces.conversations.create", seed)
+    };
+    create(&mut windows[0], "kept").unwrap();
+    fs::remove_file(dir.join("lock")).unwrap();
+    let refused = create(&mut windows[1], "refused").unwrap_err();
+    assert_ne!(refused.data["outcomeUnknown"], true, "{refused:?}");
+    for window in &mut windows {
+        wait_live(window);
+    }
+    fs::rename(&dir, &aside).unwrap();
+    for window in &mut windows {
+        create(window, "refused").unwrap_err();
+        let status = wait_status(window, |status| {
+            let error = status["error"].as_str().unwrap_or_default();
+            status["state"] == "offline" && error.contains("moved or deleted")
+        });
+        assert!(
+            !dir.exists(),
+            "no empty store is begun in its place: {status}"
+        );
+    }
+    fs::rename(&aside, &dir).unwrap();
+    for window in &mut windows {
+        wait_live(window);
+        assert_eq!(names(window).into_keys().collect::<Vec<_>>(), ["kept"]);
+    }
+    windows.into_iter().for_each(|window| drop(window.finish()));
+    check_integrity(&dir);
+}
+
+/// Another program keeps the database busy while the process that serves is told to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_in_good_order_finishes_what_others_have_in_flight() {
+    const WRITES: usize = 8;
+    let dir = TempDir::new().unwrap();
+    let (serving, _) = serve(dir.path(), true).await;
+    let (window, _) = serve(dir.path(), true).await;
+    let client = window.client().unwrap();
+    let busy = rusqlite::Connection::open(dir.path().join("store.db")).unwrap();
+    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writes: Vec<_> = (0..WRITES)
+        .map(|n| {
+            let (client, seed) = (client.clone(), json!({"name": format!("{n}")}));
+            tokio::spawn(async move { client.create(&seed, None).await })
+        })
+        .collect();
+    // Each has a connection of its own, and none of them is answered before the database is free.
+    let arrived = || {
+        let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let path = dir.path().join("socket");
+        sockets.matches(path.to_str().unwrap()).count() > WRITES
+    };
+    let deadline = Instant::now()
+        + if cfg!(target_os = "linux") {
+            DEADLINE
+        } else {
+            LOOK
+        };
+    while !arrived() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let ending = tokio::spawn(serving.shutdown());
+    tokio::time::sleep(LOOK).await;
+    assert!(!ending.is_finished());
+    busy.execute_batch("ROLLBACK").unwrap();
+    ending.await.unwrap();
+    for write in writes {
+        write.await.unwrap().unwrap();
+    }
+    let (again, local) = serve(dir.path(), true).await;
+    let list = local.get("/conversations").await;
+    assert_eq!(list["iterable"].as_array().unwrap().len(), WRITES);
+    again.shutdown().await;
 }
 
 /// Another user of this machine reads nothing, where the test may become one.
