@@ -5,7 +5,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use pieces_lsp::service::{Attached, Options, Role, ServiceError, attach};
+use pieces_lsp::service::{
+    Attached, Options, Role, ServiceError, attach, has_conversations, prefer_pieces_os,
+    prefers_pieces_os,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -774,6 +777,25 @@ async fn one_serves_the_others_join_and_one_of_them_takes_over() {
     serving.shutdown().await;
     let again = Service::start_in(dir).await;
     assert_eq!(ids(&again.get("/conversations").await), [made]);
+}
+
+#[tokio::test]
+async fn whether_there_are_conversations_is_told_without_serving() {
+    let dir = TempDir::new().unwrap();
+    assert!(!has_conversations(dir.path()).await);
+    assert!(!dir.path().join("store.db").exists());
+    let service = Service::start_in(dir).await;
+    assert!(!has_conversations(service.dir.path()).await);
+    service.conversation(json!({"name": "Kept"})).await;
+    assert!(has_conversations(service.dir.path()).await);
+    let Service { attached, dir, .. } = service;
+    attached.shutdown().await;
+    assert!(has_conversations(dir.path()).await);
+    fs::write(dir.path().join("store.db"), "damaged").unwrap();
+    assert!(has_conversations(dir.path()).await, "nobody knows");
+    assert!(!prefers_pieces_os(dir.path()).await);
+    prefer_pieces_os(dir.path()).await;
+    assert!(prefers_pieces_os(dir.path()).await);
 }
 
 #[tokio::test]

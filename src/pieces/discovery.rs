@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::error::Error;
 use super::limits;
+use super::listener::{self, Owner};
 use super::loopback::BaseUrl;
 use crate::private;
 
@@ -30,6 +31,9 @@ pub struct Found {
     pub client_base: BaseUrl,
     /// Its health text: `ok:<id>` or `migrating`.
     pub health: String,
+    /// Whether it is known to be a process of this user. Not every system tells; one that is known to be another
+    /// user's is never found.
+    pub is_ours: bool,
 }
 
 /// A place where Pieces OS may be.
@@ -54,6 +58,8 @@ pub enum Seen {
     Silent,
     /// Another program.
     Stranger,
+    /// A process of another user (by its id) that answers as Pieces OS does. It is never used.
+    OtherUser(u32),
     /// A local service of `pieces-lsp`, which is found through its data directory only.
     LocalService,
     /// Pieces OS with this health text: `ok:<id>` or `migrating`.
@@ -82,8 +88,12 @@ impl Discovery {
         let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
         let files: Vec<u16> = files.into_iter().flatten().collect();
         for ports in std::iter::once(&files).chain(&self.ports) {
-            if let Some(found) = the_one(probe_all(&client, ports).await)? {
-                return Ok(found);
+            if let Some((port, health)) = the_one(probe_all(&client, ports).await)? {
+                return Ok(Found {
+                    client_base: BaseUrl::loopback(port),
+                    health,
+                    is_ours: listener::owner(port).await == Owner::Ours,
+                });
             }
         }
         Err(Error::offline(
@@ -129,7 +139,7 @@ fn prober() -> Result<reqwest::Client, Error> {
 }
 
 /// The only service that answered, if any did.
-fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<Found>, Error> {
+fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<(u16, String)>, Error> {
     if answering.len() > 1 {
         let urls: Vec<_> = answering
             .keys()
@@ -140,10 +150,7 @@ fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<Found>, Error>
             urls.join(", ")
         )));
     }
-    Ok(answering.pop_first().map(|(port, health)| Found {
-        client_base: BaseUrl::loopback(port),
-        health,
-    }))
+    Ok(answering.pop_first())
 }
 
 /// The health of each port that has one. A port that is named twice is asked once.
@@ -187,10 +194,12 @@ async fn probe(client: &reqwest::Client, port: u16) -> Seen {
             }
         }
         let health = str::from_utf8(&body).unwrap_or_default().trim();
-        if health.starts_with("ok:") || health == "migrating" {
-            Seen::PiecesOs(health.to_owned())
-        } else {
-            Seen::Stranger
+        if !health.starts_with("ok:") && health != "migrating" {
+            return Seen::Stranger;
+        }
+        match listener::owner(port).await {
+            Owner::Other(uid) => Seen::OtherUser(uid),
+            Owner::Ours | Owner::Unknown => Seen::PiecesOs(health.to_owned()),
         }
     };
     timeout(limits::PROBE_ANSWER, asking)
@@ -303,6 +312,7 @@ mod tests {
         let Found {
             client_base,
             health,
+            ..
         } = discovery.find().await?;
         let port = client_base
             .as_str()
@@ -459,6 +469,37 @@ mod tests {
         let error = find(&[], &[&[closed_port().await], &[]]).await.unwrap_err();
         assert_eq!(error.kind, Kind::Offline);
         assert!(error.message.contains("start it"), "{error}");
+    }
+
+    /// Linux tells whose socket it is, and lets root give one away.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_process_of_another_user_is_passed_over() {
+        const OTHER: u32 = 65_534;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (ours, _) = serve(&ok("ok:1")).await;
+        if std::os::unix::fs::fchown(&listener, Some(OTHER), None).is_err() {
+            // Only root can; what is read is tested beside its reader.
+            assert_eq!(listener::owner(port).await, Owner::Ours);
+            return;
+        }
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let _ = connection.read(&mut [0; 4096]).await;
+                let _ = connection.write_all(ok("ok:impostor").as_bytes()).await;
+            }
+        });
+        let found = find(&[port.to_string()], &[&[port, ours]]).await;
+        assert_eq!(found, Ok((ours, "ok:1".into())));
+        let alone = find(&[], &[&[port]]).await.unwrap_err();
+        assert_eq!(alone.kind, Kind::Offline);
+        let discovery = Discovery {
+            port_files: Vec::new(),
+            ports: vec![vec![port]],
+        };
+        let seen = discovery.survey().await.unwrap();
+        assert_eq!(seen, [(Place::Port(port), Seen::OtherUser(OTHER))]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod discovery;
 mod error;
 mod limits;
 mod list;
+pub(crate) mod listener;
 mod loopback;
 mod outcome;
 mod stream;

@@ -24,12 +24,14 @@ use crate::private::{self, Unusable};
 
 use super::{
     ServiceError,
-    hold::{Holding, INFO, Watch},
+    hold::{Holding, INFO, Watch, only_files},
     http,
     socket::Socket,
-    store::{STORE, Store},
+    store::{Kind, STORE, Store, has_any},
 };
 
+/// Says that the user chose Pieces OS when asked.
+const AGREED: &str = "use-pieces-os";
 /// How long a holder that does not answer (yet) is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at the lock and the file.
@@ -90,12 +92,15 @@ impl Attached {
         client(&self.url, self.token.clone(), self.socket.clone())
     }
 
-    /// Whether this served and does not any more: it was stopped, or its task ended by itself.
-    pub fn is_over(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| {
-            let ended = |task: &JoinHandle<()>| task.is_finished();
-            *server.stop.borrow() || server.task.as_ref().is_some_and(ended)
-        })
+    /// Whether this served and does not any more, or cannot: looks at the data directory.
+    pub async fn is_over(&self) -> bool {
+        let Some(server) = &self.server else {
+            return false;
+        };
+        let watch = server.watch.clone();
+        let displaced = spawn_blocking(move || watch.check().is_err()).await;
+        let has_ended = server.task.as_ref().is_some_and(JoinHandle::is_finished);
+        displaced.unwrap_or(false) || has_ended || *server.stop.borrow()
     }
 
     /// Ends the serving task as a panic would.
@@ -260,6 +265,32 @@ pub fn default_data_dir() -> Result<PathBuf, ServiceError> {
 /// Whether there is a store in this directory already.
 pub fn has_store(data_dir: &Path) -> bool {
     data_dir.join(STORE).exists()
+}
+
+/// Whether there are conversations in the store of this directory. One that cannot be read counts as if there were.
+pub async fn has_conversations(data_dir: &Path) -> bool {
+    let dir = data_dir.to_owned();
+    let looking = spawn_blocking(move || {
+        has_store(&dir)
+            && (only_files(&dir).is_err()
+                || has_any(&dir.join(STORE), Kind::Conversation).unwrap_or(true))
+    });
+    looking.await.unwrap_or(true)
+}
+
+/// Whether the user agreed to use Pieces OS though whose process it is cannot be told.
+pub async fn prefers_pieces_os(data_dir: &Path) -> bool {
+    let path = data_dir.join(AGREED);
+    spawn_blocking(move || path.exists()).await.unwrap_or(false)
+}
+
+/// Remembers that. Best effort: otherwise they are asked again.
+pub async fn prefer_pieces_os(data_dir: &Path) {
+    let path = data_dir.join(AGREED);
+    let written = spawn_blocking(move || private::write(&path, b"")).await;
+    if !matches!(written, Ok(Ok(()))) {
+        tracing::warn!("cannot remember that Pieces OS is to be used");
+    }
 }
 
 async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceError> {

@@ -18,7 +18,10 @@ mod store;
 mod time;
 mod view;
 
-pub use attach::{Attached, Options, Role, attach, default_data_dir, has_store};
+pub use attach::{
+    Attached, Options, Role, attach, default_data_dir, has_conversations, has_store,
+    prefer_pieces_os, prefers_pieces_os,
+};
 pub use error::ServiceError;
 pub(crate) use http::{EXPORT_FORMAT, MAX_IMPORT};
 pub use look::{Held, Look, Readable, look};

@@ -2,7 +2,7 @@
 
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
 use crate::service::{self, Attached};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -88,11 +88,11 @@ impl Source {
     /// `offline` with what to do when there is none.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
         let resolved = match self.chosen() {
-            Backend::PiecesOs => self.pieces_os().await,
+            Backend::PiecesOs => self.pieces_os().await.map(|(found, _)| found),
             Backend::Local => self.local().await,
             Backend::Auto => match self.pieces_os().await {
-                Ok(found) => Ok(found),
-                Err(_) => self.local().await,
+                Ok((found, is_ours)) if is_ours || self.may_use_unknown().await => Ok(found),
+                _ => self.local().await,
             },
         }?;
         *self.backend.lock().unwrap_or_else(PoisonError::into_inner) = resolved.backend;
@@ -123,10 +123,31 @@ impl Source {
         }
     }
 
-    async fn pieces_os(&self) -> Result<Resolved, Error> {
-        let base = match &self.url {
-            Some(url) => url.clone(),
-            None => Discovery::standard().find().await?.client_base,
+    /// Whether `auto` may take what answers like Pieces OS without knowing whose process it is: not where this
+    /// user has conversations in the local service, unless they agreed once. They are asked as if Pieces OS had
+    /// started later.
+    async fn may_use_unknown(&self) -> bool {
+        match self.data_dir() {
+            Ok(data_dir) => may_use_unknown(&data_dir).await,
+            Err(_) => true,
+        }
+    }
+
+    fn data_dir(&self) -> Result<PathBuf, Error> {
+        match &self.data_dir {
+            Some(dir) => Ok(dir.clone()),
+            None => service::default_data_dir().map_err(|error| Error::offline(error.to_string())),
+        }
+    }
+
+    /// Pieces OS, and whether it is known to be a process of this user, or the user said that it is there.
+    async fn pieces_os(&self) -> Result<(Resolved, bool), Error> {
+        let (base, is_ours) = match &self.url {
+            Some(url) => (url.clone(), true),
+            None => {
+                let found = Discovery::standard().find().await?;
+                (found.client_base, found.is_ours)
+            }
         };
         let client = Client::new(base, None)?;
         if self.url.is_some() {
@@ -138,20 +159,16 @@ impl Source {
                 _ => {}
             }
         }
-        Ok(Resolved {
+        let resolved = Resolved {
             client,
             backend: Backend::PiecesOs,
             notice: None,
-        })
+        };
+        Ok((resolved, is_ours))
     }
 
     async fn local(&self) -> Result<Resolved, Error> {
-        let data_dir = match &self.data_dir {
-            Some(dir) => dir.clone(),
-            None => {
-                service::default_data_dir().map_err(|error| Error::offline(error.to_string()))?
-            }
-        };
+        let data_dir = self.data_dir()?;
         let Ok(mut held) = timeout(ATTACHING, self.attached.lock()).await else {
             return Err(Error::timeout(
                 "The local service is still being started; try again in a moment.",
@@ -161,8 +178,11 @@ impl Source {
         if *self.shut.borrow() {
             return Err(ended());
         }
-        let serves = |one: &Attached| one.role == service::Role::Serving && !one.is_over();
-        if !held.as_ref().is_some_and(serves) {
+        let serves = match held.as_ref() {
+            Some(one) => one.role == service::Role::Serving && !one.is_over().await,
+            None => false,
+        };
+        if !serves {
             if let Some(before) = held.take() {
                 // Lets go of a store that it could not go on serving.
                 before.shutdown().await;
@@ -201,12 +221,20 @@ impl Source {
     }
 }
 
+async fn may_use_unknown(data_dir: &Path) -> bool {
+    service::prefers_pieces_os(data_dir).await || !service::has_conversations(data_dir).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn local(dir: &std::path::Path) -> Source {
-        Source::new(Backend::Local, None, Some(dir.join("store")))
+    fn local(dir: &Path) -> Source {
+        source_at(&dir.join("store"))
+    }
+
+    fn source_at(dir: &Path) -> Source {
+        Source::new(Backend::Local, None, Some(dir.to_owned()))
     }
 
     #[tokio::test]
@@ -221,7 +249,7 @@ mod tests {
             let held = source.attached.lock().await;
             let attached = held.as_ref().unwrap();
             attached.end_task();
-            while !attached.is_over() {
+            while !attached.is_over().await {
                 tokio::task::yield_now().await;
             }
         }
@@ -238,6 +266,45 @@ mod tests {
         let _starting = source.attached.lock().await;
         let error = source.resolve().await.map(drop).unwrap_err();
         assert_eq!(error.kind, Kind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn what_auto_uses() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            may_use_unknown(dir.path()).await,
+            "there is nothing to lose"
+        );
+        let source = source_at(dir.path());
+        let client = source.resolve().await.unwrap().client;
+        assert!(may_use_unknown(dir.path()).await, "an empty store");
+        let seed = serde_json::json!({"type": "COPILOT", "name": "mine"});
+        client.create(&seed, None).await.unwrap();
+        assert!(
+            !may_use_unknown(dir.path()).await,
+            "the user is asked first"
+        );
+        service::prefer_pieces_os(dir.path()).await;
+        assert!(may_use_unknown(dir.path()).await, "and agreed");
+        source.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_gone_is_not_begun_again() {
+        let outer = tempfile::tempdir().unwrap();
+        let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
+        let source = source_at(&dir);
+        let client = source.resolve().await.unwrap().client;
+        std::fs::rename(&dir, &aside).unwrap();
+        client.identifiers().await.unwrap_err();
+        for _ in 0..2 {
+            let error = source.resolve().await.err().unwrap();
+            assert!(error.message.contains("Put it back"), "{error}");
+            assert!(!dir.exists());
+        }
+        std::fs::rename(&aside, &dir).unwrap();
+        let client = source.resolve().await.unwrap().client;
+        client.identifiers().await.unwrap();
         source.shutdown().await;
     }
 }

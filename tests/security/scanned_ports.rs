@@ -88,6 +88,29 @@ fn strangers_learn_nothing_and_are_passed_over() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
+/// Linux tells whose process it is, and lets root give a socket away: nothing but the health route is asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_of_another_user_is_not_taken_for_pieces_os() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let given_away = std::os::unix::fs::fchown(&listener, Some(65_534), None).is_ok();
+    let impostor = Trap::on(listener, |_, connection| say(connection, ok("ok:impostor")));
+    let spawn = Spawn::serve();
+    point(spawn.home(), "Documents", impostor.port);
+    let (mut client, _) = Client::connect(spawn, capabilities(), Value::Null);
+    if !given_away {
+        // Only root can: then it is one of this user, and is used.
+        wait_status(&mut client, |status| status["backend"] == "pieces-os");
+        return;
+    }
+    let status = wait_live(&mut client);
+    assert_eq!(status["backend"], "local");
+    let seed = json!({"seededConversation": {"type": "COPILOT", "name": NAME}});
+    client.command("pieces.conversations.create", seed).unwrap();
+    client.finish();
+    only_asked_for_health(&impostor, "a process of another user");
+}
+
 /// Where two claim to be Pieces OS, neither gets anything: whose conversations these are is not guessed.
 #[cfg(target_os = "linux")]
 #[test]

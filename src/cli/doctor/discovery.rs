@@ -93,6 +93,7 @@ fn candidate((place, seen): &(Place, Seen)) -> Value {
         Seen::Closed => "closed",
         Seen::Silent => "silent",
         Seen::Stranger => "stranger",
+        Seen::OtherUser(_) => "other-user",
         Seen::LocalService => "local-service",
         Seen::PiecesOs(_) => "pieces-os",
     };
@@ -138,6 +139,11 @@ fn why(seen: &Seen) -> String {
         Seen::Closed => "nothing listens".into(),
         Seen::Silent => "something listens and does not answer".into(),
         Seen::Stranger => "another program".into(),
+        Seen::OtherUser(uid) => {
+            format!(
+                "a program of another user (id {uid}) that answers as Pieces OS does; it is not used"
+            )
+        }
         Seen::LocalService => "a local service of pieces-lsp, not Pieces OS".into(),
         Seen::PiecesOs(health) => format!("Pieces OS, {}", printable(health)),
     }

@@ -7,6 +7,7 @@ use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;
 use crate::markdown::label;
 use crate::pieces::Kind;
+use crate::service;
 use crate::sync::Backend;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -101,6 +102,9 @@ async fn offer_switch(server: Arc<Server>) {
     let question =
         "Pieces OS is running now, and the local service is in use. Switch to Pieces OS?";
     if chosen(&server, question, SWITCH).await {
+        if let Some(data_dir) = server.session.data_dir() {
+            service::prefer_pieces_os(&data_dir).await;
+        }
         configuration::switch_to(&server, Backend::PiecesOs).await;
         live::send_status(&server).await;
     }

@@ -62,7 +62,12 @@ async fn follow(app: App, kind: Kind, mut socket: WebSocket) {
             // Reading answers pings and notices the end.
             said = socket.recv() => match said {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {}
+                // Such as a ping, which is all that an idle client sends.
+                Some(Ok(_)) => {
+                    if app.store.check_place().await.is_err() {
+                        return close(socket, close_code::AWAY, "the store is gone").await;
+                    }
+                }
             },
             () = until(&mut stopped) => {
                 return close(socket, close_code::AWAY, "the service is stopping").await;

@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub(crate) use change::{Change, MAX_DOC, New, is_too_deep, stored_size};
 pub use kind::Kind;
 pub(crate) use kind::Link;
-pub(crate) use open::readable;
+pub(crate) use open::{has_any, readable};
 pub(crate) use query::{
     Found, Row, by_seq, find, find_by_key, find_head, get, identifiers, link, linked, list,
     neighbours, owned, owned_rows, search, text_of_query,

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::schema;
+use super::{kind::Kind, schema};
 use crate::private;
 use crate::service::{Readable, ServiceError, time};
 
@@ -64,6 +64,14 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     tune(&db)?;
     db.pragma_update(None, "query_only", true)?;
     Ok(db)
+}
+
+/// Whether a store that need not be open has an object of this kind. Blocking.
+pub(crate) fn has_any(path: &Path, kind: Kind) -> rusqlite::Result<bool> {
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, access)?;
+    let query = "SELECT EXISTS (SELECT 1 FROM entity WHERE kind = ?1)";
+    db.query_row(query, [kind as i64], |row| row.get(0))
 }
 
 enum Fault {

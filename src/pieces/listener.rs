@@ -1,0 +1,175 @@
+//! Whose process listens on a port of 127.0.0.1, where the system tells.
+
+use std::io::Read as _;
+
+/// Who listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A process of this user, or of root, from whom nothing can be kept.
+    Ours,
+    /// A process of another user, by its id.
+    Other(u32),
+    /// Only Linux tells, and not of a listener outside of this network namespace.
+    Unknown,
+}
+
+/// More would be a system with a hundred thousand sockets.
+const TABLE: u64 = 32 << 20;
+/// The state of a socket that listens.
+const LISTENING: &str = "0A";
+
+/// Whose process gets what is sent to this port.
+pub(crate) async fn owner(port: u16) -> Owner {
+    if !cfg!(target_os = "linux") {
+        return Owner::Unknown;
+    }
+    let looking = tokio::task::spawn_blocking(move || {
+        let table = |name: &str| {
+            let mut text = String::new();
+            let file = std::fs::File::open(name);
+            let read = file.and_then(|file| file.take(TABLE).read_to_string(&mut text));
+            read.map(|_| text).unwrap_or_default()
+        };
+        let listeners = listeners(&table("/proc/net/tcp"), &table("/proc/net/tcp6"), port);
+        of(&listeners, us())
+    });
+    looking.await.unwrap_or(Owner::Unknown)
+}
+
+fn us() -> u32 {
+    #[cfg(unix)]
+    return rustix::process::geteuid().as_raw();
+    #[cfg(not(unix))]
+    return u32::MAX;
+}
+
+fn of(listeners: &[u32], us: u32) -> Owner {
+    let other = listeners.iter().find(|uid| **uid != us && **uid != 0);
+    match (other, listeners.is_empty()) {
+        (Some(uid), _) => Owner::Other(*uid),
+        (None, false) => Owner::Ours,
+        (None, true) => Owner::Unknown,
+    }
+}
+
+/// The users whose sockets take connections to 127.0.0.1 on this port.
+fn listeners(tcp: &str, tcp6: &str, port: u16) -> Vec<u32> {
+    let of = |table: &str, reachable: &dyn Fn(&str) -> bool| -> Vec<u32> {
+        let rows = table.lines().skip(1).filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().take(8).collect();
+            let (address, its_port) = fields.get(1)?.split_once(':')?;
+            let listens = *fields.get(3)? == LISTENING
+                && u16::from_str_radix(its_port, 16) == Ok(port)
+                && reachable(address);
+            listens.then(|| fields.get(7)?.parse().ok())?
+        });
+        rows.collect()
+    };
+    let found = of(tcp, &|address| {
+        matches!(
+            words(address).as_deref(),
+            Some([[0, 0, 0, 0] | [127, 0, 0, 1]])
+        )
+    });
+    if !found.is_empty() {
+        return found;
+    }
+    // One that listens on all addresses of both families.
+    let none = [0; 4];
+    of(tcp6, &|address| match words(address).as_deref() {
+        Some([a, b, c, d]) if [*a, *b] == [none; 2] => {
+            (*c == none && *d == none)
+                || (*c == [0, 0, 255, 255] && [none, [127, 0, 0, 1]].contains(d))
+        }
+        _ => false,
+    })
+}
+
+/// The bytes of an address, which the kernel prints as words in its own byte order.
+fn words(address: &str) -> Option<Vec<[u8; 4]>> {
+    let words = address.as_bytes().chunks(8).map(|word| {
+        let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+
+    /// Rows as the kernel prints them on this machine.
+    fn table(rows: &[(&[[u8; 4]], u16, &str, u32)]) -> String {
+        let row = |(address, port, state, uid): &(&[[u8; 4]], u16, &str, u32)| {
+            let words = address
+                .iter()
+                .map(|word| format!("{:08X}", u32::from_ne_bytes(*word)));
+            let address: String = words.collect();
+            format!(
+                "   0: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  {uid}        0 12345 1 0000000000000000 100 0 0 10 0\n"
+            )
+        };
+        HEAD.to_owned() + &rows.iter().map(row).collect::<String>()
+    }
+
+    #[test]
+    fn listeners_that_a_connection_to_loopback_reaches() {
+        const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
+        const ANY: [u8; 4] = [0; 4];
+        const MAPPED: [u8; 4] = [0, 0, 255, 255];
+        let tcp = table(&[
+            (&[LOOPBACK], 1, "0A", 1000),
+            (&[LOOPBACK], 1, "01", 1001),
+            (&[ANY], 2, "0A", 1002),
+            (&[[127, 0, 0, 2]], 3, "0A", 1003),
+            (&[[192, 0, 2, 1]], 3, "0A", 1003),
+        ]);
+        let tcp6 = table(&[
+            (&[ANY, ANY, ANY, ANY], 1, "0A", 1004),
+            (&[ANY, ANY, ANY, ANY], 4, "0A", 1005),
+            (&[ANY, ANY, MAPPED, LOOPBACK], 5, "0A", 1006),
+            (&[ANY, ANY, ANY, [0, 0, 0, 1]], 6, "0A", 1007),
+        ]);
+        let expected: [(u16, &[u32]); 7] = [
+            (1, &[1000]),
+            (2, &[1002]),
+            (3, &[]),
+            (4, &[1005]),
+            (5, &[1006]),
+            // [::1] only.
+            (6, &[]),
+            (7, &[]),
+        ];
+        for (port, uids) in expected {
+            assert_eq!(listeners(&tcp, &tcp6, port), uids, "{port}");
+        }
+        for broken in ["", "x", HEAD, "\n: 0A\n\n", &"1 2:3 4 0A 5 6 7\n".repeat(3)] {
+            assert_eq!(listeners(broken, broken, 1), [0; 0], "{broken}");
+        }
+    }
+
+    #[test]
+    fn owners() {
+        for (listeners, owner) in [
+            (&[][..], Owner::Unknown),
+            (&[1000], Owner::Ours),
+            (&[0], Owner::Ours),
+            (&[999], Owner::Other(999)),
+            (&[1000, 1001], Owner::Other(1001)),
+        ] {
+            assert_eq!(of(listeners, 1000), owner, "{listeners:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn our_own_listener_is_ours() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(owner(port).await, Owner::Ours);
+        drop(listener);
+        assert_eq!(owner(port).await, Owner::Unknown);
+    }
+}
