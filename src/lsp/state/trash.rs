@@ -54,8 +54,11 @@ impl TrashService {
     pub async fn attach(&self, data_dir: PathBuf) -> Result<Trash, Error> {
         let attaching = async {
             let mut held = self.attached.lock().await;
-            let serves = |one: &Attached| one.role == Role::Serving && !one.is_over();
-            if !held.as_ref().is_some_and(serves) {
+            let serves = match held.as_ref() {
+                Some(one) => one.role == Role::Serving && !one.is_over().await,
+                None => false,
+            };
+            if !serves {
                 if let Some(before) = held.take() {
                     // Lets go of a store that it could not go on serving.
                     before.shutdown().await;

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tower_service::Service as _;
 
@@ -33,6 +33,8 @@ const MAX_UNAUTHENTICATED: usize = 128;
 /// How long each of them is safe from newer ones: a client that opens hundreds of connections at once needs
 /// a moment to send its requests.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a connection may take to send its first request once the service is to end.
+const FIRST_REQUEST: Duration = Duration::from_millis(200);
 /// Largest request line and headers.
 const HEAD: usize = 64 << 10;
 
@@ -148,6 +150,13 @@ fn without_delay(io: &mut TcpStream) {
     }
 }
 
+/// Waits for the end of the service, and then for the first request of a connection that was just made: a client
+/// that has connected for a POST is about to send it, and could not tell what became of it.
+async fn ending(stopped: &mut watch::Receiver<bool>, authenticated: &Authenticated) {
+    until(stopped).await;
+    let _ = timeout(FIRST_REQUEST, authenticated.wait()).await;
+}
+
 /// One connection from its first byte to its last, or until it becomes a stream. `place`: it has to show the
 /// token before others need its place.
 async fn serve<I>(
@@ -198,7 +207,7 @@ async fn serve<I>(
                 tracing::debug!("a connection to the local service was cut off: no valid request");
                 return;
             }
-            () = until(&mut stopped), if is_open => {
+            () = ending(&mut stopped, &authenticated), if is_open => {
                 connection.as_mut().graceful_shutdown();
                 is_open = false;
             }
@@ -213,7 +222,7 @@ mod tests {
     use axum::middleware;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-        time::{Instant, timeout},
+        time::Instant,
     };
 
     const US: &str = "host: localhost:4000\r\n";
@@ -420,5 +429,19 @@ mod tests {
         greet(&mut connection).await;
         stop.send_replace(true);
         assert_eq!(rest(&mut connection).await, (String::new(), Duration::ZERO));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_on_its_way_at_the_stop_is_answered() {
+        let mut strangers = Strangers::new();
+        let (mut late, stop) = connect(&mut strangers).await;
+        tokio::task::yield_now().await;
+        stop.send_replace(true);
+        tokio::time::sleep(FIRST_REQUEST / 2).await;
+        greet(&mut late).await;
+        assert_eq!(rest(&mut late).await, (String::new(), Duration::ZERO));
+
+        let (mut silent, stop) = connect(&mut strangers).await;
+        stop.send_replace(true);
+        assert_eq!(rest(&mut silent).await, (String::new(), FIRST_REQUEST));
     }
 }
