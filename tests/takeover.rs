@@ -540,9 +540,13 @@ fn nothing_of_the_content_is_logged() {
     assert!(!log.contains(secret), "{log}");
 }
 
+/// Does something to a data directory, perhaps by moving it to the second path.
+#[cfg(unix)]
+type Displace = fn(&Path, &Path);
+
 /// What can become of a data directory while it is served.
 #[cfg(unix)]
-const DISPLACED: [(&str, fn(&Path, &Path)); 6] = [
+const DISPLACED: [(&str, Displace); 6] = [
     ("moved", |dir, aside| fs::rename(dir, aside).unwrap()),
     ("deleted", |dir, _| fs::remove_dir_all(dir).unwrap()),
     ("replaced", |dir, aside| {
