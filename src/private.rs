@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use uuid::Uuid;
+
 /// Why a directory is not used for our files.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
@@ -73,6 +75,32 @@ pub fn subdir(data_dir: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
+/// What a draft's name begins and ends with.
+const DRAFT: (&str, &str) = (".pieces-lsp-", ".tmp");
+
+/// Removes the drafts of [`write`] in `dir` whose processes were killed, those of older versions too. Best
+/// effort.
+pub fn remove_drafts(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if !entry.file_name().to_str().is_some_and(is_draft) {
+            continue;
+        }
+        let path = entry.path();
+        let draft = file(&path, File::options().read(true));
+        if draft.is_ok_and(|draft| draft.try_lock().is_ok()) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn is_draft(name: &str) -> bool {
+    let (start, end) = DRAFT;
+    let Some(stem) = name.strip_suffix(end) else {
+        return false;
+    };
+    stem.starts_with(start) || stem == "service.json" || Uuid::parse_str(stem).is_ok()
+}
+
 /// Writes a file (0600) in place of what is there. A reader finds all of it, or the old one.
 ///
 /// # Errors
@@ -81,9 +109,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     // A name of its own: two processes may write the same file at once.
     let mut draft = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
+        .prefix(DRAFT.0)
+        .suffix(DRAFT.1)
         .tempfile_in(dir)?;
+    // Says to others that it is being written, where a file can be locked.
+    let _ = draft.as_file().try_lock();
     draft.write_all(bytes)?;
     draft.as_file().sync_all()?;
     draft.persist(path)?;
@@ -223,6 +253,32 @@ mod tests {
         for made in [data.parent().unwrap(), &data, &inner] {
             assert_eq!(mode(made), 0o700, "{}", made.display());
         }
+    }
+
+    #[test]
+    fn only_our_own_abandoned_drafts_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = Uuid::nil();
+        let ours = [
+            ".pieces-lsp-x.tmp".to_owned(),
+            "service.json.tmp".to_owned(),
+            format!("{id}.tmp"),
+        ];
+        let others = ["note.tmp", ".x.tmp", ".pieces-lsp-x", "service.json"];
+        for name in ours.iter().map(String::as_str).chain(others) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let written = dir.path().join(".pieces-lsp-y.tmp");
+        let draft = File::create(&written).unwrap();
+        draft.try_lock().unwrap();
+        remove_drafts(dir.path());
+        for name in ours {
+            assert!(!dir.path().join(&name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        assert!(written.exists(), "it is being written");
     }
 
     #[test]

@@ -504,7 +504,14 @@ fn create(client: &mut Client, name: &str, texts: &[&str]) -> String {
     let seed = json!({"type": "COPILOT", "name": name, "messages": messages});
     let argument = json!({"seededConversation": seed});
     let made = client.command("pieces.conversations.create", argument);
-    made.unwrap()["id"].as_str().unwrap().to_owned()
+    let id = made.unwrap()["id"].as_str().unwrap().to_owned();
+    eventually("its messages", || {
+        let listed = client.command("pieces.conversations.list", json!({"limit": 1_000}));
+        let listed = listed.unwrap()["items"].as_array().unwrap().clone();
+        let item = listed.into_iter().find(|one| one["id"] == id);
+        item.is_some_and(|one| one["messages"] == texts.len())
+    });
+    id
 }
 
 /// Names and numbers of messages.
@@ -679,7 +686,8 @@ fn what_cannot_be_kept_is_not_deleted_without_asking() {
         let answer = desk.run("delete", argument);
         assert_eq!(answer, Ok(json!({"deleted": false})));
         let questions: Vec<_> = questions.try_iter().collect();
-        assert!(questions[0].contains("“Precious” with 1 message"));
+        let first = &questions[0];
+        assert!(first.contains("“Precious” with 1 message"), "{first}");
         assert!(questions[1].contains("trash"), "{questions:?}");
     }
     assert_eq!(deletes(&desk), 0);
@@ -805,4 +813,25 @@ fn the_old_trash_is_told_of_and_restored_on_pieces_os() {
         all.filter(|one| one["conversation"]["id"] == id).count()
     });
     assert_eq!(messages, 2);
+}
+
+#[test]
+fn what_killed_processes_left_is_removed_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = dir.path().join("opened");
+    std::fs::create_dir(&opened).unwrap();
+    let ours = [
+        dir.path().join("service.json.tmp"),
+        dir.path().join(".pieces-lsp-x.tmp"),
+        opened.join(format!("{C}.tmp")),
+    ];
+    let mine = opened.join("note.tmp");
+    for path in ours.iter().chain([&mine]) {
+        std::fs::write(path, "half").unwrap();
+    }
+    let _client = window(dir.path());
+    for path in &ours {
+        eventually("it is removed", || !path.exists());
+    }
+    assert!(mine.exists());
 }

@@ -123,6 +123,8 @@ struct Draft {
     target: PathBuf,
     dir: PathBuf,
     complete: bool,
+    /// Says to other exports that this one goes on.
+    _lock: Option<File>,
 }
 
 impl Draft {
@@ -154,10 +156,13 @@ impl Draft {
         fs::create_dir_all(parent).map_err(unusable)?;
         let mut draft = std::ffi::OsString::from(".");
         draft.push(name);
-        draft.push(format!(".{}.part", Uuid::new_v4().simple()));
+        draft.push(".");
+        remove_abandoned(parent, &draft);
+        draft.push(format!("{}.part", Uuid::new_v4().simple()));
         let dir = parent.join(draft);
         private::new_dir(&dir).map_err(unusable)?;
         Ok(Self {
+            _lock: lock(&dir),
             target,
             dir,
             complete: false,
@@ -182,6 +187,37 @@ impl Draft {
         self.complete = true;
         Ok(())
     }
+}
+
+/// Removes the drafts of exports to the same place whose processes were killed; their names begin with
+/// `start`. Best effort.
+fn remove_abandoned(parent: &Path, start: &std::ffi::OsStr) {
+    let Some(start) = start.to_str() else { return };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(start)?.strip_suffix(".part"));
+        let is_ours = id.is_some_and(|id| id.len() == 32 && Uuid::parse_str(id).is_ok());
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_ours && is_dir && lock(&entry.path()).is_some() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A lock on a directory, unless another process has it.
+#[cfg(unix)]
+fn lock(dir: &Path) -> Option<File> {
+    let dir = File::open(dir).ok()?;
+    dir.try_lock().ok()?;
+    Some(dir)
+}
+
+/// Directories cannot be locked here: what was killed stays.
+#[cfg(not(unix))]
+fn lock(_: &Path) -> Option<File> {
+    None
 }
 
 impl Drop for Draft {
@@ -350,4 +386,35 @@ fn cut_short() -> Error {
     Error::new(
         "The local service stopped before everything was there; nothing was kept, so try again.",
     )
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_removes_what_a_killed_one_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let draft = |number: u128| {
+            let id = Uuid::from_u128(number);
+            let dir = dir.path().join(format!(".out.{}.part", id.simple()));
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join(EXPORTED_FILE), "half").unwrap();
+            dir
+        };
+        let (killed, running) = (draft(1), draft(2));
+        let lock = lock(&running).unwrap();
+        let others = [".out.part", ".other.00000000000000000000000000000001.part"];
+        for name in others {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let new = Draft::new(&target).unwrap();
+        assert!(!killed.exists() && running.exists() && new.dir.exists());
+        drop((lock, new));
+        for name in others {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+    }
 }

@@ -138,6 +138,7 @@ async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     let data_dir = server.session.data_dir()?;
     let writing = tokio::task::spawn_blocking(move || {
         let dir = private::subdir(&data_dir, "opened")?;
+        private::remove_drafts(&dir);
         forget_old(&dir);
         let path = dir.join(format!("{id}.md"));
         private::write(&path, text.as_bytes())?;

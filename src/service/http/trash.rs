@@ -21,6 +21,7 @@ use super::{
     App, json as json_text,
     request::{Body, Id},
 };
+use crate::private;
 use crate::service::{
     Failure,
     objects::{seed::Seed, seed::uuid, trash as objects},
@@ -77,13 +78,20 @@ impl App {
     }
 }
 
-/// Keeps the trash in order until the service stops.
+/// Removes what processes that were killed left, and keeps the trash in order until the service stops.
 pub(super) async fn upkeep(app: App) {
     let mut stopped = app.stopped.clone();
     let working = async {
         let tidy =
             |change: &mut crate::service::store::Change<'_>| trash::remove_unfinished(change.db);
         log(app.store.write(tidy).await);
+        let dir = app.trash.data_dir.clone();
+        let drafts = tokio::task::spawn_blocking(move || {
+            for dir in [dir.join("opened"), dir] {
+                private::remove_drafts(&dir);
+            }
+        });
+        let _ = drafts.await;
         app.old_trash().await;
         loop {
             log(app
