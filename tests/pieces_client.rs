@@ -325,7 +325,7 @@ async fn statuses() {
         ("500 Oops", Kind::Refused, true),
         ("501 Never", Kind::Refused, false),
         ("502 Gateway", Kind::Refused, true),
-        ("503 Later", Kind::Refused, false),
+        ("503 Later", Kind::Busy, false),
         ("999 Odd", Kind::Refused, false),
     ];
     // Where a redirect would lead: nobody may ever go there.

@@ -173,7 +173,8 @@ for `pieces-lsp import --from`.
 
 Examples:
   pieces-lsp export ~/backup
-  pieces-lsp export conversations-$(date +%F)")]
+  pieces-lsp export conversations-$(date +%F)
+  pieces-lsp export ~/old --data-dir store.corrupt-2026-11-23T14-03-00.db    a store that was set aside")]
     Export(ExportOptions),
     /// Checks this machine and says what to do next; exit code 0 if all is well
     #[command(after_help = "\

@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod log;
 mod meter;
+mod private_memory;
 mod serve;
 mod service;
 mod terminal;
@@ -30,6 +31,10 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let matches = args::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // Developers debug their own builds.
+    if !cfg!(debug_assertions) {
+        private_memory::keep();
+    }
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Completions { shell } => completions::run(shell),

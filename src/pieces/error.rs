@@ -16,6 +16,8 @@ pub enum Kind {
     UpdateRequired,
     /// 404 or 410: the object (or the route) is gone.
     NotFound,
+    /// 503: nothing was changed, and trying again may help.
+    Busy,
     /// Any other status that is not a success; `detail` has the start of its text.
     Refused,
     /// The answer was not what the API says.
@@ -31,6 +33,7 @@ impl Kind {
             Kind::SignedOut => "signed-out",
             Kind::UpdateRequired => "update-required",
             Kind::NotFound => "not-found",
+            Kind::Busy => "busy",
             Kind::Refused => "refused",
             Kind::Protocol => "protocol",
         }

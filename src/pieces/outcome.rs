@@ -143,7 +143,8 @@ impl Call<'_> {
     /// A status that is not a success.
     ///
     /// 5xx leaves the outcome of a POST open: the server failed at a point we cannot see. Not so 501,
-    /// 503 and 593, which say that it did not start.
+    /// 503 and 593, which say that it did not start. Our own service answers 504 where the outcome is open,
+    /// and with any other status has changed nothing; its sentence says why.
     pub(super) fn status(&self, status: StatusCode, text: &[u8]) -> Error {
         let detail = detail(text);
         let code = status.as_u16();
@@ -172,7 +173,23 @@ impl Call<'_> {
                     self.base
                 ),
             ),
-            500..=599 if !matches!(code, 501 | 503) => self
+            503 => Error::new(
+                Kind::Busy,
+                match self.local.then(|| sentence(text)).flatten() {
+                    Some(sentence) => sentence,
+                    None => format!("{peer} is busy; nothing was changed, so try again."),
+                },
+            ),
+            504 if self.local => self
+                .sent(Kind::Refused, format!("{peer} could not finish in time"))
+                .finished(),
+            500..=599 if self.local => Error::new(
+                Kind::Refused,
+                sentence(text).unwrap_or_else(|| {
+                    format!("{peer} failed (HTTP {code}); nothing was changed.")
+                }),
+            ),
+            500..=599 if code != 501 => self
                 .sent(
                     Kind::Refused,
                     format!("{peer} failed (HTTP {code}); try again later, or restart it"),
@@ -216,6 +233,13 @@ fn detail(text: &[u8]) -> Option<String> {
     let end =
         (0..=text.len().min(limits::REFUSAL_BODY)).rfind(|&end| text.is_char_boundary(end))?;
     (end > 0).then(|| text[..end].to_owned())
+}
+
+/// The first line of what our own service says of itself: a sentence without content.
+fn sentence(text: &[u8]) -> Option<String> {
+    let line = str::from_utf8(text).ok()?.lines().next()?.trim();
+    let fits = (1..=300).contains(&line.len()) && !line.contains(char::is_control);
+    fits.then(|| line.to_owned())
 }
 
 fn capitalised(text: &str) -> String {

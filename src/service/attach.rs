@@ -2,7 +2,6 @@
 
 use std::{
     future::pending,
-    io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,7 +26,7 @@ use super::{
     hold::{Holding, INFO, Watch, only_files},
     http,
     socket::Socket,
-    store::{Kind, STORE, Store, has_any},
+    store::{Kind, Opened, STORE, Store, has_any},
 };
 
 /// Says that the user chose Pieces OS when asked.
@@ -214,6 +213,46 @@ fn client(
 /// The directory or the port cannot be used, the store cannot be opened or is newer than this
 /// program, or another process holds the store and has not answered for two seconds.
 pub async fn attach(options: &Options) -> Result<Attached, ServiceError> {
+    match attach_writable(options).await {
+        Err(error) if error.is_read_only() && has_store(&options.data_dir) => {
+            tracing::warn!(%error, "the store is only read");
+            let mut attached = view(&options.data_dir.join(STORE)).await?;
+            let notice = attached.notice.take();
+            let sentence = format!(
+                "{} is read-only: the conversations in it can be read, but not changed.",
+                options.data_dir.display()
+            );
+            attached.notice =
+                Some(notice.map_or(sentence.clone(), |notice| format!("{notice} {sentence}")));
+            Ok(attached)
+        }
+        attached => attached,
+    }
+}
+
+/// Serves the store file at `path` to this process alone, to be read and not changed. Nothing is written
+/// beside it, so it may be a backup on a read-only file system, or one that was set aside.
+///
+/// # Errors
+/// The file cannot be read, or is newer than this program.
+pub async fn view(path: &Path) -> Result<Attached, ServiceError> {
+    let (listener, port) = listen(0)?;
+    let ways = Ways {
+        listener,
+        port,
+        token: Some(new_token()?),
+        // Nobody else is served, and the port is not given back before the end.
+        socket: None,
+        place: None,
+    };
+    let watch = Watch::new(path.parent().unwrap_or(path));
+    let watching = watch.clone();
+    let path = path.to_owned();
+    let opened = blocking(move || Store::view(&path, watching)).await?;
+    Ok(ways.serve(opened, watch))
+}
+
+async fn attach_writable(options: &Options) -> Result<Attached, ServiceError> {
     let dir = options.data_dir.clone();
     blocking(move || private_dir(&dir)).await?;
     let deadline = Instant::now() + PATIENCE;
@@ -294,13 +333,7 @@ pub async fn prefer_pieces_os(data_dir: &Path) {
 }
 
 async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let port_error = |source| ServiceError::Port {
-        port: options.port,
-        source,
-    };
-    let listener = listen(address).map_err(port_error)?;
-    let port = listener.local_addr().map_err(port_error)?.port();
+    let (listener, port) = listen(options.port)?;
     let token = if options.token {
         Some(new_token()?)
     } else {
@@ -310,7 +343,7 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
     let dir = options.data_dir.clone();
     let url = format!("http://127.0.0.1:{port}");
     let mut info = Info {
-        url: url.clone(),
+        url,
         socket: None,
         token: token.clone(),
         pid: std::process::id(),
@@ -332,45 +365,73 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
         Ok((opened, socket, place))
     })
     .await?;
-
-    let (stop, stopped) = watch::channel(false);
-    let (router, upkeep) = http::router(
-        opened.store.clone(),
+    let ways = Ways {
+        listener,
         port,
-        token.as_deref(),
-        stopped.clone(),
-    );
-    let ended = StopOnDrop(stop.clone());
-    let serving = http::run(listener, socket, router, stopped.clone());
-    let task = tokio::spawn(async move {
-        let _ended = ended;
-        serving.await;
-    });
-    tokio::spawn(stop_when_lost(watch.clone(), stop.clone()));
-    tokio::spawn(upkeep);
-    Ok(Attached {
-        url,
         token,
-        role: Role::Serving,
-        notice: opened.notice,
-        socket: place.map(|place| options.data_dir.join(place)),
-        server: Some(Server {
-            stop,
-            task: Some(task),
-            store: StoreHandle(opened.store),
-            watch,
-        }),
-    })
+        socket: Some(socket),
+        place: place.map(|place| options.data_dir.join(place)),
+    };
+    Ok(ways.serve(opened, watch))
 }
 
-/// As [`TcpListener::bind`], with room for a burst of connections.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
-    // On Windows it would let others share the port.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+/// How clients reach the service.
+struct Ways {
+    listener: TcpListener,
+    port: u16,
+    token: Option<String>,
+    socket: Option<Socket>,
+    /// Where the socket lies.
+    place: Option<PathBuf>,
+}
+
+impl Ways {
+    fn serve(self, opened: Opened, watch: Watch) -> Attached {
+        let (stop, stopped) = watch::channel(false);
+        let (router, upkeep) = http::router(
+            opened.store.clone(),
+            self.port,
+            self.token.as_deref(),
+            stopped.clone(),
+        );
+        let ended = StopOnDrop(stop.clone());
+        let serving = http::run(self.listener, self.socket, router, stopped);
+        let task = tokio::spawn(async move {
+            let _ended = ended;
+            serving.await;
+        });
+        tokio::spawn(stop_when_lost(watch.clone(), stop.clone()));
+        if opened.store.is_writable() {
+            tokio::spawn(upkeep);
+        }
+        Attached {
+            url: format!("http://127.0.0.1:{}", self.port),
+            token: self.token,
+            role: Role::Serving,
+            notice: opened.notice,
+            socket: self.place,
+            server: Some(Server {
+                stop,
+                task: Some(task),
+                store: StoreHandle(opened.store),
+                watch,
+            }),
+        }
+    }
+}
+/// Listens on 127.0.0.1, with room for a burst of connections.
+fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
+    let bind = || {
+        let socket = TcpSocket::new_v4()?;
+        // On Windows it would let others share the port.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let listener = socket.listen(BACKLOG)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    };
+    bind().map_err(|source| ServiceError::Port { port, source })
 }
 
 #[cfg(unix)]

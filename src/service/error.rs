@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use super::trouble::Trouble;
+
 /// The local service could not be started or joined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,7 +12,7 @@ pub enum ServiceError {
     #[error("cannot tell where your home directory is; set HOME or pass --data-dir")]
     NoHome,
     /// The data directory, or a file in it, cannot be used.
-    #[error("cannot use {}: {source}; check its permissions or pass another --data-dir", path.display())]
+    #[error("cannot use {}: {source}; {} or pass another --data-dir", path.display(), remedy(source))]
     Unusable {
         /// The directory or file that was tried.
         path: PathBuf,
@@ -56,11 +58,11 @@ pub enum ServiceError {
         known: i64,
     },
     /// The store is there, is not known to be corrupt, and still cannot be opened.
-    #[error("cannot open {}: {reason}; check its permissions and the free space, or pass another --data-dir", path.display())]
+    #[error("cannot open {}: {reason}", path.display())]
     Store {
         /// The store.
         path: PathBuf,
-        /// What SQLite answered.
+        /// What is the matter, and what to do about it.
         reason: String,
     },
     /// Another process holds the store but does not answer.
@@ -83,5 +85,34 @@ impl ServiceError {
     pub(crate) fn unusable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Unusable { path, source }
+    }
+
+    /// A store that SQLite cannot open.
+    pub(crate) fn store(path: impl Into<PathBuf>, error: &rusqlite::Error) -> Self {
+        let path = path.into();
+        let trouble = Trouble::at(&path, error);
+        tracing::error!(%error, ?trouble, path = %path.display(), "the store cannot be opened");
+        let reason = match &trouble {
+            Trouble::Other(reason) => format!(
+                "{reason}; check its permissions and the free space, or pass another --data-dir"
+            ),
+            trouble => format!("the store {}. {}.", trouble.what(), trouble.remedy()),
+        };
+        Self::Store { path, reason }
+    }
+
+    /// Whether nothing can be written there, though it may be read.
+    pub(crate) fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::Unusable { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+}
+
+/// What to do about a file that cannot be used.
+fn remedy(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => "free some space",
+        _ => "check its permissions",
     }
 }

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::trouble::Trouble;
+
 /// A request that was refused or failed. The text never holds content of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -20,29 +22,35 @@ pub(crate) enum Failure {
     Displaced(String),
     /// The write was queued but no outcome came in time: 504.
     Unknown,
-    /// SQLite refused: 500.
-    Store(String),
+    /// The store could not be read or written: 503 if it is locked, 507 if the disk is full, else 500.
+    /// A write was rolled back or never began.
+    Store(Trouble),
 }
 
 impl Failure {
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
         Self::Invalid(text.into())
     }
+
+    /// Something in the store is not as it was written, or the disk cannot read it.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(Trouble::Damaged))
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        // The extended message may quote SQL but never bound values.
-        Self::Store(error.to_string())
+        let trouble = Trouble::of(&error);
+        tracing::error!(%error, ?trouble, "the store failed");
+        Self::Store(trouble)
     }
 }
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        Self::Store(format!(
-            "a stored document is not JSON ({:?})",
-            error.classify()
-        ))
+        let error = error.classify();
+        tracing::error!(?error, "a stored document is not JSON");
+        Self::Store(Trouble::Damaged)
     }
 }
 
@@ -64,13 +72,18 @@ impl IntoResponse for Failure {
                 StatusCode::GATEWAY_TIMEOUT,
                 "The write took too long; look whether it happened before trying again.".to_owned(),
             ),
-            Self::Store(reason) => {
-                tracing::error!(%reason, "the store failed");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The store failed; run `pieces-lsp doctor` and see its log.".to_owned(),
-                )
-            }
+            Self::Store(trouble) => (
+                match trouble {
+                    Trouble::Locked => StatusCode::SERVICE_UNAVAILABLE,
+                    Trouble::Full => StatusCode::INSUFFICIENT_STORAGE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                },
+                format!(
+                    "The store {}; nothing was changed. {}.",
+                    trouble.what(),
+                    trouble.remedy()
+                ),
+            ),
         };
         (status, text).into_response()
     }

@@ -16,15 +16,16 @@ mod old_trash;
 mod socket;
 mod store;
 mod time;
+mod trouble;
 mod view;
 
 pub use attach::{
     Attached, Options, Role, attach, default_data_dir, has_conversations, has_store,
-    prefer_pieces_os, prefers_pieces_os,
+    prefer_pieces_os, prefers_pieces_os, view,
 };
 pub use error::ServiceError;
 pub(crate) use http::{EXPORT_FORMAT, MAX_IMPORT};
-pub use look::{Held, Look, Readable, look};
+pub use look::{Held, Look, Readable, Unwritable, look};
 pub use store::Kind;
 pub use store::restored_ids;
 

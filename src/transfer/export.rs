@@ -32,7 +32,7 @@ pub struct Exported {
     pub conversations: u64,
     /// Objects in [`EXPORTED_FILE`].
     pub objects: u64,
-    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
+    /// What a person should see: a damaged store was mended, or objects could not be read.
     pub notice: Option<String>,
 }
 
@@ -54,7 +54,11 @@ pub async fn export(
     let notice = local.notice.take();
     let exported = copy(&local, draft, progress).await;
     local.detach().await;
-    exported.map(|exported| Exported { notice, ..exported })
+    exported.map(|exported| {
+        let notices: Vec<_> = notice.into_iter().chain(exported.notice).collect();
+        let notice = (!notices.is_empty()).then(|| notices.join(" "));
+        Exported { notice, ..exported }
+    })
 }
 
 async fn copy(
@@ -241,6 +245,7 @@ struct Writer {
     conversations: u64,
     objects: u64,
     announced: Option<u64>,
+    unreadable: Option<u64>,
 }
 
 impl Writer {
@@ -256,6 +261,7 @@ impl Writer {
             conversations: 0,
             objects: 0,
             announced: None,
+            unreadable: None,
         })
     }
 
@@ -272,6 +278,7 @@ impl Writer {
         match kind_named(&name) {
             None if name == "end" => {
                 self.announced = object.get("objects").and_then(Value::as_u64);
+                self.unreadable = object.get("unreadable").and_then(Value::as_u64);
                 return Ok(());
             }
             None => return Ok(()),
@@ -328,12 +335,15 @@ impl Writer {
             self.all.get_ref().sync_all()
         });
         flushed.map_err(|error| cannot_write(&self.draft.target, &error))?;
+        let notice = self.unreadable.map(|lost| {
+            format!("{lost} objects of the store are damaged and could not be read; run `pieces-lsp doctor`.")
+        });
         Ok(Written {
             draft: self.draft,
             exported: Exported {
                 conversations: self.conversations,
                 objects: self.objects,
-                notice: None,
+                notice,
             },
         })
     }

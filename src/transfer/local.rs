@@ -37,7 +37,10 @@ impl Local {
             port: 0,
             token: true,
         };
-        let mut attached = service::attach(&options).await?;
+        Self::of(service::attach(&options).await?)
+    }
+
+    fn of(mut attached: Attached) -> Result<Self, Error> {
         Ok(Self {
             client: attached.client()?,
             url: attached.url.clone(),
@@ -47,8 +50,12 @@ impl Local {
         })
     }
 
-    /// The same for looking only: a store that is not there is not made.
+    /// The same for looking only: a store that is not there is not made, and `data_dir` may be a store
+    /// file itself, such as one that was set aside.
     pub(super) async fn attach_unwritten(data_dir: &Path) -> Result<Self, Error> {
+        if data_dir.is_file() {
+            return Self::of(service::view(data_dir).await?);
+        }
         if service::has_store(data_dir) {
             return Self::attach(data_dir).await;
         }
@@ -71,7 +78,7 @@ impl Local {
                 "The local service is of an older pieces-lsp; end the other pieces-lsp processes and try again.",
             ),
             // The process that served it has ended, or is ending.
-            (_, Kind::Offline | Kind::Timeout) | (Some(503), _) => Error::new(
+            (_, Kind::Offline | Kind::Timeout) => Error::new(
                 "The local service went away; import again, which goes on from there.",
             ),
             _ => error.into(),

@@ -34,6 +34,7 @@ fn described(look: &Look) -> Check {
         Readable::Absent => ("absent", None),
         Readable::Yes(format) => ("readable", Some(*format)),
         Readable::Damaged => ("damaged", None),
+        Readable::Empty => ("empty", None),
         Readable::No(_) => ("unreadable", None),
     };
     let held = match &look.held {
@@ -44,11 +45,24 @@ fn described(look: &Look) -> Check {
     };
     let amount = look.bytes.map(size).unwrap_or_default();
     let check = match (&look.store, &look.held) {
-        (Readable::Damaged, _) => Check::failed(
+        (Readable::Damaged, held) => {
+            let first = match held {
+                Held::Free => "",
+                _ => "close the editors that use it, ",
+            };
+            Check::failed(
+                NAME,
+                format!("{path} is damaged"),
+                format!(
+                    "The store {path} is damaged: {first}copy it if you want to try to repair it yourself, then start pieces-lsp, which makes a new one of all that can be read and keeps the damaged one beside it; `pieces-lsp export` reads what it can, too."
+                ),
+            )
+        }
+        (Readable::Empty, _) => Check::failed(
             NAME,
-            format!("{path} is damaged"),
+            format!("{path} has no content (0 bytes)"),
             format!(
-                "The store {path} is damaged; copy it if you want to try to repair it, then start pieces-lsp, which keeps it beside a new one."
+                "The store {path} has no content, which a store never has by itself: put a backup in its place, or start pieces-lsp, which begins a new one."
             ),
         ),
         (Readable::No(sentence), _) => {
@@ -70,14 +84,26 @@ fn described(look: &Look) -> Check {
         ),
         (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, made on first use")),
         (Readable::Yes(format), _) => {
-            Check::ok(NAME, format!("{path}, {amount}, format {format}; {held}"))
+            let summary = format!("{path}, {amount}, format {format}; {held}");
+            match &look.unwritable {
+                None => Check::ok(NAME, summary),
+                Some(why) => Check::failed(
+                    NAME,
+                    format!("{summary}; it {}", why.what),
+                    format!(
+                        "The store {path} {}: it can be read and exported, but nothing can be written. {}.",
+                        why.what, why.remedy
+                    ),
+                ),
+            }
         }
     };
     let check = check
         .fact("path", look.path.display().to_string())
         .fact("state", state)
         .fact("format", format)
-        .fact("bytes", look.bytes);
+        .fact("bytes", look.bytes)
+        .fact("unwritable", look.unwritable.as_ref().map(|why| why.cause));
     match &look.held {
         Held::By { pid, url, version } => check.fact(
             "servedBy",

@@ -110,7 +110,7 @@ impl Strangers {
 /// Serves until told to stop, then until every request that has arrived is answered.
 pub(in crate::service) async fn run(
     tcp: TcpListener,
-    mut socket: Socket,
+    mut socket: Option<Socket>,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -128,7 +128,7 @@ pub(in crate::service) async fn run(
                     connections.spawn(serve(io, router.clone(), Some(place), stopping.clone()));
                 }
             }
-            io = socket.accept() => {
+            io = accept(&mut socket) => {
                 connections.spawn(serve(io, router.clone(), None, stopping.clone()));
             }
             Some(_) = connections.join_next() => {}
@@ -136,11 +136,25 @@ pub(in crate::service) async fn run(
         }
     }
     // Whoever connected in time has perhaps sent a request: it is answered rather than cut off.
-    for io in socket.close() {
+    for io in socket.into_iter().flat_map(Socket::close) {
         connections.spawn(serve(io, router.clone(), None, stopping.clone()));
     }
     drop(tcp);
     while connections.join_next().await.is_some() {}
+}
+
+/// The next connection to the socket; never where there is none.
+#[cfg(unix)]
+async fn accept(socket: &mut Option<Socket>) -> tokio::net::UnixStream {
+    match socket {
+        Some(socket) => socket.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn accept(_: &mut Option<Socket>) -> TcpStream {
+    std::future::pending().await
 }
 
 fn without_delay(io: &mut TcpStream) {

@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking, time::timeout};
 
 use crate::service::{
     Failure,
-    store::{self, Kind, Store},
+    store::{self, Kind, Row, Store},
     view::{View, write_index},
 };
 
@@ -55,6 +55,34 @@ pub(super) fn streamed(
     }))
 }
 
+/// [`View::many`], leaving out what is damaged.
+pub(super) fn each_readable(
+    view: &mut View<'_>,
+    mut rows: &[Row],
+    to: &mut dyn FnMut(&str, &str),
+) -> Result<(), Failure> {
+    let mut lost = 0_u64;
+    while !rows.is_empty() {
+        let mut done = 0;
+        let seen = view.many(rows, &mut |id, object| {
+            done += 1;
+            to(id, object);
+        });
+        match seen {
+            Ok(()) => break,
+            Err(failure) if failure.is_damage() => {
+                lost += 1;
+                rows = rows.get(done + 1..).unwrap_or_default();
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if lost > 0 {
+        tracing::error!(lost, "objects cannot be read");
+    }
+    Ok(())
+}
+
 /// Stops quietly when `send` says that nobody listens.
 fn produce(
     store: &Store,
@@ -75,7 +103,7 @@ fn produce(
         let Some(last) = rows.last() else { break };
         after = last.seq;
         let mut listening = true;
-        view.many(&rows, &mut |id, object| {
+        each_readable(&mut view, &rows, &mut |id, object| {
             if count > 0 {
                 out.push(',');
             }

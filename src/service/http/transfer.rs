@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     App, MAX_IMPORT, json as json_text,
-    list::{CHUNK, PAGE, streamed},
+    list::{CHUNK, PAGE, each_readable, streamed},
     request::ImportBody,
 };
 use crate::service::{
@@ -61,7 +61,7 @@ async fn import_objects(
 
 /// Everything in the store, from one consistent view, one object per line as `{KIND: {…}}`. Each
 /// conversation is followed by its messages. The first line names the format, the last one counts
-/// the objects: without it the text is not whole.
+/// the objects, and those that could not be read: without it the text is not whole.
 async fn everything(State(app): State<App>) -> Response {
     let body = streamed(move |send| {
         let db = app.store.own_reader()?;
@@ -76,13 +76,30 @@ async fn everything(State(app): State<App>) -> Response {
                 write_kind(&db, kind, &lines)?;
             }
         }
-        let count = lines.state.borrow().count;
         // The first line is no object.
-        lines.add("end", &json!({"objects": count - 1}).to_string());
+        let objects = lines.state.borrow().count - 1;
+        let mut end = json!({"objects": objects});
+        let unreadable = known(&db)?.saturating_sub(objects);
+        if unreadable > 0 {
+            end["unreadable"] = unreadable.into();
+        }
+        lines.add("end", &end.to_string());
         lines.flush();
         Ok(())
     });
     ([(header::CONTENT_TYPE, "application/jsonl")], body).into_response()
+}
+
+/// How many objects there are, those that cannot be read included; 0 if not even that can be told.
+fn known(db: &Connection) -> Result<u64, Failure> {
+    let mut count = 0;
+    for kind in Kind::ROUTED {
+        match store::count(db, kind) {
+            Err(failure) if failure.is_damage() => return Ok(0),
+            counted => count += counted?,
+        }
+    }
+    Ok(count)
 }
 
 fn header_line() -> String {
@@ -139,10 +156,10 @@ fn write_kind(db: &Connection, kind: Kind, lines: &Lines<'_>) -> Result<(), Fail
         after = last.seq;
         let mut conversations = rows.iter();
         let mut failed = Ok(());
-        view.many(&rows, &mut |_, object| {
+        each_readable(&mut view, &rows, &mut |id, object| {
             lines.add(kind.noun(), object);
             if kind == Kind::Conversation
-                && let Some(row) = conversations.next()
+                && let Some(row) = conversations.find(|row| row.id == id)
                 && failed.is_ok()
                 && !lines.disconnected()
             {
@@ -163,7 +180,7 @@ fn write_messages(
     lines: &Lines<'_>,
 ) -> Result<(), Failure> {
     let rows = store::owned_rows(db, Kind::Message, conversation)?;
-    view.many(&rows, &mut |_, object| {
+    each_readable(view, &rows, &mut |_, object| {
         lines.add(Kind::Message.noun(), object)
     })
 }

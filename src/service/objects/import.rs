@@ -308,7 +308,7 @@ impl Wire {
             _ => {}
         }
         let row = store::get(change.db, self.kind, &self.id)?;
-        let text = text(change, &row, &row.object()?)?;
+        let text = text(change.db, &row, &row.object()?)?;
         change.index_text(object.seq, &text)
     }
 

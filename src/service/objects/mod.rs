@@ -11,6 +11,7 @@ pub(crate) mod seed;
 pub(crate) mod trash;
 pub(crate) mod website;
 
+use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use self::seed::Seed;
@@ -33,7 +34,7 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
         }
     }
     let merged = change.merge(&row, body)?;
-    let text = text(change, &row, &merged)?;
+    let text = text(change.db, &row, &merged)?;
     change.index_text(row.seq, &text)?;
     change.touch(&Link::from(&row))?;
     if kind == Kind::Message
@@ -104,13 +105,17 @@ fn owner(change: &Change<'_>, row: &Row) -> Result<Option<Link>, Failure> {
 }
 
 /// What full-text search finds the object by.
-fn text(change: &Change<'_>, row: &Row, doc: &Map<String, Value>) -> Result<String, Failure> {
+pub(crate) fn text(
+    db: &Connection,
+    row: &Row,
+    doc: &Map<String, Value>,
+) -> Result<String, Failure> {
     let field = |key: &str| doc.get(key).and_then(Value::as_str).unwrap_or_default();
     Ok(match row.kind {
         Kind::Message => message::raw(doc).unwrap_or_default().to_owned(),
         Kind::Annotation => field("text").to_owned(),
         Kind::Website => format!("{} {}", field("name"), field("url")),
-        Kind::Asset => format!("{}\n{}", field("name"), asset::content(change.db, row)?),
+        Kind::Asset => format!("{}\n{}", field("name"), asset::content(db, row)?),
         _ => field("name").to_owned(),
     })
 }

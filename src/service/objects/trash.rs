@@ -56,7 +56,7 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
             updated: part.updated,
             doc: part.doc,
         };
-        let text = text(change, &row, &row.object()?)?;
+        let text = text(change.db, &row, &row.object()?)?;
         change.index_text(row.seq, &text)?;
         placed.insert(part.id, link);
         Ok(())

@@ -26,6 +26,8 @@ pub(crate) struct Change<'a> {
     /// Reads see what the change did so far.
     pub(crate) db: &'a Connection,
     pub(crate) now: i64,
+    /// Text that search found was deleted or replaced; the writer erases it for good later.
+    pub(super) stale_text: bool,
     events: Vec<Event>,
 }
 
@@ -47,6 +49,7 @@ impl<'a> Change<'a> {
         Self {
             db,
             now: time::now(),
+            stale_text: false,
             events: Vec::new(),
         }
     }
@@ -87,7 +90,7 @@ impl<'a> Change<'a> {
             return Err(Failure::Exists(id));
         }
         let seq = self.db.last_insert_rowid();
-        self.index_text(seq, text)?;
+        self.add_text(seq, text)?;
         self.events.push(Event::Upsert {
             kind,
             id: id.clone(),
@@ -213,6 +216,7 @@ impl<'a> Change<'a> {
 
     /// Deletes a part of an object (a format, a path), which alone is no change of the object.
     pub(crate) fn remove_part(&mut self, row: &Row) -> Result<(), Failure> {
+        self.stale_text = true;
         for sql in [
             "DELETE FROM search WHERE rowid = ?1",
             "DELETE FROM entity WHERE seq = ?1",
@@ -236,7 +240,12 @@ impl<'a> Change<'a> {
     }
 
     /// Replaces what full-text search finds the object by.
-    pub(crate) fn index_text(&self, seq: i64, text: &str) -> Result<(), Failure> {
+    pub(crate) fn index_text(&mut self, seq: i64, text: &str) -> Result<(), Failure> {
+        self.stale_text = true;
+        self.add_text(seq, text)
+    }
+
+    fn add_text(&self, seq: i64, text: &str) -> Result<(), Failure> {
         self.db
             .prepare_cached("INSERT OR REPLACE INTO search (rowid, text) VALUES (?1, ?2)")?
             .execute(params![seq, text])?;
@@ -282,6 +291,7 @@ impl<'a> Change<'a> {
     /// Deletes an object with all that it owns; what was associated with it counts as changed. A
     /// conversation moves to the trash.
     pub(crate) fn delete(&mut self, row: &Row) -> Result<(), Failure> {
+        self.stale_text = true;
         let doomed = query::with_owned(self.db, row.seq)?;
         if row.kind == Kind::Conversation {
             trash::keep(self.db, row, self.now)?;

@@ -4,12 +4,19 @@
 //! arrive while one is being flushed share the next transaction. Nothing here knows of HTTP.
 
 mod change;
+mod check;
+mod files;
 mod hub;
 mod kind;
+mod mend;
 mod open;
 mod query;
+mod salvage;
 mod schema;
+mod tidy;
+mod tolerant;
 pub(crate) mod trash;
+mod view;
 mod writer;
 
 use std::{
@@ -25,17 +32,18 @@ use tokio::sync::{Semaphore, broadcast};
 use uuid::Uuid;
 
 pub(crate) use change::{Change, MAX_DOC, New, is_too_deep, stored_size};
+pub(crate) use check::{check, probe};
 pub use kind::Kind;
 pub(crate) use kind::Link;
-pub(crate) use open::{has_any, readable};
+pub(crate) use open::has_any;
 pub(crate) use query::{
-    Found, Row, by_seq, find, find_by_key, find_head, get, identifiers, link, linked, list,
+    Found, Row, by_seq, count, find, find_by_key, find_head, get, identifiers, link, linked, list,
     neighbours, owned, owned_rows, search, text_of_query,
 };
 pub use trash::restored_ids;
 
 use self::{hub::Hub, writer::Writer};
-use super::{Failure, ServiceError, hold::Watch};
+use super::{Failure, ServiceError, hold::Watch, trouble::Trouble};
 
 /// The database, in the data directory.
 pub(crate) const STORE: &str = "store.db";
@@ -50,12 +58,21 @@ pub(crate) struct Store {
     id: Uuid,
     user: Uuid,
     hub: Arc<Hub>,
-    writer: Writer,
+    access: Access,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     turns: Semaphore,
     /// Nothing is read or written once this is lost.
     watch: Watch,
+}
+
+/// How a store is used.
+enum Access {
+    Full(Writer),
+    /// A copy of one that must not be changed; the writer only keeps it.
+    Copy(Writer),
+    /// The file is read as it is, and nobody writes to it.
+    Immutable,
 }
 
 /// A store and what a person should be told about its opening.
@@ -65,7 +82,7 @@ pub(crate) struct Opened {
 }
 
 impl Store {
-    /// Opens `store.db` in `dir`, sets a corrupt one aside, and keeps `holding` (the lock) until
+    /// Opens `store.db` in `dir`, mends or replaces a damaged one, and keeps `holding` (the lock) until
     /// the writer has ended. Blocking.
     pub(crate) fn open(
         dir: &Path,
@@ -73,32 +90,75 @@ impl Store {
         holding: impl Send + 'static,
     ) -> Result<Opened, ServiceError> {
         let path = dir.join(STORE);
+        let (store, notice) = Self::open_as(&path, watch, holding, Access::Full)?;
+        store.watch.add_present(&path);
+        store.watch.add_present(&files::side(&path, "-wal"));
+        Ok(Opened {
+            store: Arc::new(store),
+            notice: notice.map(|notice| notice.to_string()),
+        })
+    }
+
+    /// Opens the store file at `path` to read it. Writes nothing beside it, so it may lie on a read-only
+    /// file system, and be damaged or set aside. Blocking.
+    pub(crate) fn view(path: &Path, watch: Watch) -> Result<Opened, ServiceError> {
+        let (store, notice) = match view::open(path)? {
+            view::Opened::AsItIs { id, user } => {
+                let hub = Arc::new(Hub::new());
+                let ids = (id, user);
+                let store = Self::new(path, ids, watch, hub, Access::Immutable, None);
+                (store, None)
+            }
+            view::Opened::Copy(scratch) => {
+                let copy = scratch.store();
+                let (store, notice) = Self::open_as(&copy, watch, scratch, Access::Copy)?;
+                (store, notice.map(|notice| notice.sentence))
+            }
+        };
+        Ok(Opened {
+            store: Arc::new(store),
+            notice,
+        })
+    }
+
+    fn open_as(
+        path: &Path,
+        watch: Watch,
+        holding: impl Send + 'static,
+        access: impl FnOnce(Writer) -> Access,
+    ) -> Result<(Self, Option<mend::Notice>), ServiceError> {
         let open::Ready {
             db,
             id,
             user,
             notice,
-        } = open::open(&path)?;
-        watch.add_present(&path);
-        watch.add_present(&dir.join(format!("{STORE}-wal")));
+        } = open::open(path)?;
         let hub = Arc::new(Hub::new());
         let (writer, thread) =
-            writer::start(db, hub.clone(), holding).map_err(|source| ServiceError::Unusable {
-                path: path.clone(),
-                source,
-            })?;
-        let store = Arc::new(Self {
-            path,
+            writer::start(db, hub.clone(), holding).map_err(ServiceError::unusable(path))?;
+        let store = Self::new(path, (id, user), watch, hub, access(writer), Some(thread));
+        Ok((store, notice))
+    }
+
+    fn new(
+        path: &Path,
+        (id, user): (Uuid, Uuid),
+        watch: Watch,
+        hub: Arc<Hub>,
+        access: Access,
+        thread: Option<JoinHandle<()>>,
+    ) -> Self {
+        Self {
+            path: path.into(),
             id,
             user,
             hub,
-            writer,
-            thread: Mutex::new(Some(thread)),
+            access,
+            thread: Mutex::new(thread),
             readers: Mutex::new(Vec::new()),
             turns: Semaphore::new(READERS),
             watch,
-        });
-        Ok(Opened { store, notice })
+        }
     }
 
     /// The data directory.
@@ -123,6 +183,11 @@ impl Store {
         looked.unwrap_or(Err(Failure::Busy))
     }
 
+    /// Whether it can be changed at all; a [view](Self::view) cannot.
+    pub(crate) fn is_writable(&self) -> bool {
+        matches!(self.access, Access::Full(_))
+    }
+
     /// Runs `job` in a transaction and answers once that is on disk and has been published.
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Failure>
     where
@@ -130,7 +195,43 @@ impl Store {
         F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
     {
         self.check_place().await?;
-        self.writer.run(job).await
+        let Access::Full(writer) = &self.access else {
+            return Err(Failure::Store(Trouble::ReadOnly));
+        };
+        let result = writer.run(job).await;
+        self.note_damage(&result);
+        match result {
+            // SQLite does not say why the system refused.
+            Err(Failure::Store(trouble @ (Trouble::Io | Trouble::ReadOnly))) => {
+                let path = self.path.clone();
+                let seen = tokio::task::spawn_blocking(move || Trouble::of_writing(&path)).await;
+                let trouble = seen.ok().flatten().unwrap_or(trouble);
+                Err(Failure::Store(trouble))
+            }
+            result => result,
+        }
+    }
+
+    /// Has the next start check the store in full if a request met damage.
+    fn note_damage<T>(&self, result: &Result<T, Failure>) {
+        let damage = matches!(result, Err(failure) if failure.is_damage());
+        if damage && self.is_writable() {
+            files::suspect(&self.path);
+        }
+    }
+
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        match self.access {
+            Access::Immutable => open::immutable(&self.path),
+            Access::Full(_) | Access::Copy(_) => open::reader(&self.path),
+        }
+    }
+
+    fn writer(&self) -> Option<&Writer> {
+        match &self.access {
+            Access::Full(writer) | Access::Copy(writer) => Some(writer),
+            Access::Immutable => None,
+        }
     }
 
     /// Runs `job` on a consistent view, off the async threads.
@@ -184,9 +285,10 @@ impl Store {
                 .pop();
             let db = match pooled {
                 Some(db) => db,
-                None => open::reader(&store.path)?,
+                None => store.reader()?,
             };
             let result = job(&store, &db);
+            store.note_damage(&result);
             if db.is_autocommit() {
                 store
                     .readers
@@ -196,24 +298,29 @@ impl Store {
             }
             result
         });
-        ran.await
-            .unwrap_or_else(|_| Err(Failure::Store("a read was cut off".to_owned())))
+        ran.await.unwrap_or_else(|_| {
+            Err(Failure::Store(Trouble::Other(
+                "a read was cut off".to_owned(),
+            )))
+        })
     }
 
     /// A connection of the caller's own, for answers too long to keep others waiting. Blocking.
     pub(crate) fn own_reader(&self) -> Result<Connection, Failure> {
         self.watch.check()?;
-        Ok(open::reader(&self.path)?)
+        Ok(self.reader()?)
     }
 
     /// Takes no more writes; those that are queued are finished in the background.
     pub(crate) fn stop(&self) {
-        self.writer.stop();
+        if let Some(writer) = self.writer() {
+            writer.stop();
+        }
     }
 
     /// Takes no more writes, finishes those that are queued, and lets go of the lock. Blocking.
     pub(crate) fn close(&self) {
-        self.writer.stop();
+        self.stop();
         let thread = self
             .thread
             .lock()
@@ -232,6 +339,6 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends by itself; nobody waits for it here, which may be an async thread.
-        self.writer.stop();
+        self.stop();
     }
 }

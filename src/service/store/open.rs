@@ -1,4 +1,4 @@
-//! Opens the database file: fresh, as it is, migrated, set aside, or refused.
+//! Opens the database file: made anew, as it is, migrated, mended, or refused.
 
 use std::{
     fs, io,
@@ -6,13 +6,20 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use uuid::Uuid;
 
-use super::{kind::Kind, schema};
+use super::{
+    files,
+    kind::Kind,
+    mend::{self, Notice},
+    schema,
+};
 use crate::private;
-use crate::service::{Readable, ServiceError, time};
+use crate::service::{ServiceError, trouble::Trouble};
 
+/// How long SQLite waits for another program's lock.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// A store up to this size is checked in full at each start; that takes well under 100 ms.
 const CHECKED_IN_FULL: u64 = 32 << 20;
 
@@ -20,18 +27,34 @@ pub(super) struct Ready {
     pub(super) db: Connection,
     pub(super) id: Uuid,
     pub(super) user: Uuid,
-    pub(super) notice: Option<String>,
+    pub(super) notice: Option<Notice>,
 }
 
-/// Opens, creates or migrates the store at `path`.
+/// Opens, creates, migrates or mends the store at `path`.
+///
+/// Whatever ended an earlier start, at whichever step, this one goes on from there.
 pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
-    let notice = match inspect(path) {
-        Ok(_) => None,
+    let finished = files::finish(path).map_err(ServiceError::unusable(path))?;
+    let mut notice = match inspect(path) {
+        Ok(State::Absent) => {
+            mend::create(path)?;
+            finished
+        }
+        Ok(State::Sound(_)) => finished,
         Err(Fault::Newer(found)) => return Err(newer(path, found)),
-        Err(Fault::Corrupt) => Some(set_aside(path)?),
-        Err(Fault::Other(error)) => return Err(refused(path, &error)),
+        Err(Fault::Empty) => Some(mend::replace_empty(path)?),
+        Err(Fault::Suspect) => mend::mend(path)?,
+        Err(Fault::Other(error)) => return Err(ServiceError::store(path, &error)),
     };
-    let (db, id, user) = prepare(path).map_err(|error| refused(path, &error))?;
+    let ready = match prepare(path) {
+        Err(error) if Trouble::of(&error) == Trouble::Damaged && notice.is_none() => {
+            notice = mend::mend(path)?;
+            prepare(path)
+        }
+        ready => ready,
+    };
+    let (db, id, user) = ready.map_err(|error| ServiceError::store(path, &error))?;
+    files::forget_suspicion(path);
     Ok(Ready {
         db,
         id,
@@ -40,22 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
     })
 }
 
-/// Whether the store at `path` can be read. Writes nothing.
-pub(crate) fn readable(path: &Path) -> Readable {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Readable::Absent,
-        Err(error) => return Readable::No(ServiceError::unusable(path)(error).to_string()),
-        Ok(_) => {}
-    }
-    match inspect(path) {
-        Ok(format) => Readable::Yes(format),
-        Err(Fault::Newer(found)) => Readable::No(newer(path, found).to_string()),
-        Err(Fault::Corrupt) => Readable::Damaged,
-        Err(Fault::Other(error)) => Readable::No(refused(path, &error).to_string()),
-    }
-}
-
-/// A read-only connection for answering requests.
+/// A connection for answering requests.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(
         path,
@@ -74,161 +82,207 @@ pub(crate) fn has_any(path: &Path, kind: Kind) -> rusqlite::Result<bool> {
     db.query_row(query, [kind as i64], |row| row.get(0))
 }
 
-enum Fault {
+/// The same on a file that nobody writes, on a file system that need not be writable. Its log, if it has
+/// one, is not read.
+pub(super) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let db = Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    tune(&db)?;
+    Ok(db)
+}
+
+/// What is at the path of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Absent,
+    /// Nothing wrong was found; the format.
+    Sound(i64),
+}
+
+pub(super) enum Fault {
+    /// Of a format that this program does not know.
     Newer(i64),
-    Corrupt,
+    /// A file of no bytes. A store never becomes that by itself.
+    Empty,
+    /// Something is wrong with the content, or the disk could not read it: SQLite reports both alike.
+    Suspect,
     Other(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Suspect,
             _ => Self::Other(error),
         }
     }
 }
 
-/// The format of the store, 0 where there is none. Looks without writing: a store that will be
-/// refused must stay as it is.
-fn inspect(path: &Path) -> Result<i64, Fault> {
-    let size = match fs::metadata(path) {
-        Ok(meta) => meta.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        // Opening it says why it cannot be used.
-        Err(_) => CHECKED_IN_FULL + 1,
+/// Looks at the store. Writes nothing, unless a killed process left an unfinished transaction that SQLite
+/// has to undo before anything can be read: a store that will be refused must stay as it is.
+pub(super) fn inspect(path: &Path) -> Result<State, Fault> {
+    let Some(size) = size(path) else {
+        return Ok(State::Absent);
     };
-    let db = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    tune(&db)?;
-    let version = schema::version(&db)?;
+    if size == 0 {
+        return Err(Fault::Empty);
+    }
+    let in_full = is_checked_in_full(path);
+    let look = |access| {
+        let db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        examine(&db, in_full)
+    };
+    match look(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        Err(Fault::Other(error)) if needs_recovery(&error) => {
+            look(OpenFlags::SQLITE_OPEN_READ_WRITE)
+        }
+        looked => looked,
+    }
+}
+
+/// Whether each start checks all of the store.
+pub(super) fn is_checked_in_full(path: &Path) -> bool {
+    size(path).is_some_and(|size| size <= CHECKED_IN_FULL) || files::is_suspect(path)
+}
+
+/// The size of the file; `None` where there is none.
+fn size(path: &Path) -> Option<u64> {
+    match fs::metadata(path) {
+        Ok(meta) => Some(meta.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // Opening it says why it cannot be used.
+        Err(_) => Some(u64::MAX),
+    }
+}
+
+/// Whether SQLite would have to write before it can read.
+pub(super) fn needs_recovery(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        code,
+        Some(
+            ffi::SQLITE_READONLY_ROLLBACK
+                | ffi::SQLITE_READONLY_RECOVERY
+                | ffi::SQLITE_READONLY_CANTINIT
+                | ffi::SQLITE_READONLY_CANTLOCK
+                | ffi::SQLITE_READONLY
+                | ffi::SQLITE_CANTOPEN
+        )
+    )
+}
+
+/// What an open store is. `in_full`: all its pages are read, otherwise those that every request needs.
+pub(super) fn examine(db: &Connection, in_full: bool) -> Result<State, Fault> {
+    tune(db)?;
+    let version = schema::version(db)?;
     if version > schema::NEWEST {
         return Err(Fault::Newer(version));
     }
-    if version == 0 {
-        return Ok(0);
-    }
-    if size <= CHECKED_IN_FULL {
-        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(Fault::Corrupt);
+    if version > 0 {
+        if in_full {
+            let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if verdict != "ok" {
+                tracing::warn!(%verdict, "the store looks damaged");
+                return Err(Fault::Suspect);
+            }
         }
+        db.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
+        db.query_row("SELECT max(seq) FROM entity", [], |_| Ok(()))?;
     }
-    // The pages that every request needs.
-    db.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
-    db.query_row("SELECT max(seq) FROM entity", [], |_| Ok(()))?;
-    Ok(version)
+    Ok(State::Sound(version))
 }
 
-fn tune(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(Duration::from_secs(5))?;
+pub(super) fn tune(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(64);
     db.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<(Connection, Uuid, Uuid)> {
-    private_file(path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    make_private(path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    tune(&db)?;
+    let (id, user) = set_up(&mut db)?;
+    Ok((db, id, user))
+}
+
+/// Makes an open database a store of the newest format; its id and that of its user. Of one that is
+/// that already, nothing is written.
+pub(super) fn set_up(db: &mut Connection) -> rusqlite::Result<(Uuid, Uuid)> {
+    tune(db)?;
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = FAST;",
+         PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = ON;",
     )?;
-    schema::migrate(&mut db)?;
-    let id = identity(&db, "id")?;
-    let user = identity(&db, "user")?;
-    Ok((db, id, user))
+    if schema::version(db)? < schema::NEWEST {
+        schema::migrate(db)?;
+    }
+    Ok((identity(db, "id")?, identity(db, "user")?))
 }
 
 /// An id that is made once and then stays.
 fn identity(db: &Connection, key: &str) -> rusqlite::Result<Uuid> {
-    db.execute(
-        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        [key, &Uuid::new_v4().to_string()],
-    )?;
-    let id: String = db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
-        row.get(0)
-    })?;
+    let find = || {
+        let mut query = db.prepare("SELECT value FROM meta WHERE key = ?1")?;
+        let mut rows = query.query([key])?;
+        rows.next()?.map(|row| row.get::<_, String>(0)).transpose()
+    };
+    let id = match find()? {
+        Some(id) => id,
+        None => {
+            let id = Uuid::new_v4().to_string();
+            db.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", [key, &id])?;
+            id
+        }
+    };
     Uuid::parse_str(&id).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Takes away from others what they may do with the files of a store, such as one that was copied back
-/// from a backup.
-#[cfg(unix)]
+/// from a backup. SQLite gives its side files the permissions of the main one.
 fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match fs::metadata(&name) {
-            Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
-                fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
+    // Refuses a link.
+    private::file(path, fs::File::options().read(true).write(true))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        for name in [
+            path.to_owned(),
+            files::side(path, "-wal"),
+            files::side(path, "-shm"),
+        ] {
+            match fs::metadata(&name) {
+                Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+                    fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
         }
     }
-    // A new file can be found after a loss of power only if its directory was written, too.
-    match path.parent() {
-        Some(dir) => fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-/// SQLite gives its side files the permissions of the main one, so that is made first.
-fn private_file(path: &Path) -> io::Result<()> {
-    private::file(path, fs::File::options().write(true).create(true))?;
-    #[cfg(unix)]
-    make_private(path)?;
     Ok(())
 }
 
-/// Renames the store and its side files; returns the sentence that says where they are.
-fn set_aside(path: &Path) -> Result<String, ServiceError> {
-    let stamp = time::iso(time::now()).replace([':', '.'], "-");
-    let renamed = |suffix: &str| -> (PathBuf, PathBuf) {
-        let with = |base: &Path| {
-            let mut name = base.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        (
-            with(path),
-            with(&path.with_file_name(format!("store.corrupt-{stamp}.db"))),
-        )
-    };
-    for suffix in ["-wal", "-shm", ""] {
-        let (from, to) = renamed(suffix);
-        match fs::rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(ServiceError::unusable(from)(error)),
-        }
-    }
-    let (_, kept) = renamed("");
-    Ok(format!(
-        "The store of conversations was corrupt and a new one was started; the old one is kept as {}.",
-        kept.display()
-    ))
-}
-
-fn newer(path: &Path, found: i64) -> ServiceError {
+pub(super) fn newer(path: &Path, found: i64) -> ServiceError {
     ServiceError::Newer {
-        path: path.into(),
+        path: PathBuf::from(path),
         found,
         known: schema::NEWEST,
-    }
-}
-
-fn refused(path: &Path, error: &rusqlite::Error) -> ServiceError {
-    ServiceError::Store {
-        path: path.into(),
-        reason: error.to_string(),
     }
 }

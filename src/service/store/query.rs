@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     hub,
     kind::{Kind, Link},
+    tolerant,
 };
 use crate::service::Failure;
 
@@ -30,7 +31,7 @@ impl Row {
         Ok(serde_json::from_str(&self.doc)?)
     }
 
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             kind: kind(row, 0)?,
             seq: row.get(1)?,
@@ -53,7 +54,7 @@ impl From<&Row> for Link {
     }
 }
 
-const ROW: &str = "SELECT kind, seq, id, owner, created, updated, doc FROM entity";
+pub(super) const ROW: &str = "SELECT kind, seq, id, owner, created, updated, doc FROM entity";
 
 pub(super) fn kind(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Kind> {
     let number = row.get(at)?;
@@ -113,18 +114,22 @@ pub(crate) fn find_by_key(db: &Connection, kind: Kind, key: &str) -> Result<Vec<
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Up to `limit` objects of a kind in order of arrival, those after `after`.
+/// Up to `limit` objects of a kind in order of arrival, those after `after`. What cannot be read is left
+/// out, or stood in for.
 pub(crate) fn list(
     db: &Connection,
     kind: Kind,
     after: i64,
     limit: usize,
 ) -> Result<Vec<Row>, Failure> {
-    let sql = format!("{ROW} WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut query = db.prepare_cached(&sql)?;
-    let rows = query.query_map(params![kind as i64, after, limit], Row::read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let read = || {
+        let sql = format!("{ROW} WHERE kind = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut query = db.prepare_cached(&sql)?;
+        let rows = query.query_map(params![kind as i64, after, limit], Row::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    tolerant::or(db, read(), || tolerant::list(db, kind, after, limit))
 }
 
 /// What the owners `first..=last` own of a kind, as (owner, object), by owner and arrival.
@@ -141,15 +146,18 @@ pub(crate) fn owned(
     let rows = query.query_map(params![first, last, kind as i64], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    tolerant::up_to_damage(db, rows)
 }
 
 /// What one object owns of a kind, in order of arrival.
 pub(crate) fn owned_rows(db: &Connection, kind: Kind, owner: i64) -> Result<Vec<Row>, Failure> {
-    let sql = format!("{ROW} WHERE owner = ?1 AND kind = ?2 ORDER BY seq");
-    let mut query = db.prepare_cached(&sql)?;
-    let rows = query.query_map(params![owner, kind as i64], Row::read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let read = || {
+        let sql = format!("{ROW} WHERE owner = ?1 AND kind = ?2 ORDER BY seq");
+        let mut query = db.prepare_cached(&sql)?;
+        let rows = query.query_map(params![owner, kind as i64], Row::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    tolerant::or(db, read(), || tolerant::owned_rows(db, kind, owner))
 }
 
 /// What is associated with the objects `first..=last` of a kind, as (object, other).
@@ -173,7 +181,7 @@ pub(crate) fn linked(
             },
         ))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    tolerant::up_to_damage(db, rows)
 }
 
 /// What is associated with one object, of whatever kind.
@@ -206,31 +214,59 @@ pub(super) fn with_owned(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// How many objects of a kind there are, by the index.
+pub(crate) fn count(db: &Connection, kind: Kind) -> Result<u64, Failure> {
+    let count: i64 = db
+        .prepare_cached("SELECT count(*) FROM entity INDEXED BY entity_kind WHERE kind = ?1")?
+        .query_row([kind as i64], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// Ids and `updated` of all objects of a kind, in order of arrival.
 pub(crate) fn identifiers(db: &Connection, kind: Kind) -> Result<Vec<(String, i64)>, Failure> {
+    let mut all = Vec::new();
+    each_identifier(db, kind, |id, updated| all.push((id.to_owned(), updated)))?;
+    Ok(all)
+}
+
+fn each_identifier(
+    db: &Connection,
+    kind: Kind,
+    mut each: impl FnMut(&str, i64),
+) -> Result<(), Failure> {
     let mut query =
-        db.prepare_cached("SELECT id, updated FROM entity WHERE kind = ?1 ORDER BY seq")?;
-    let rows = query.query_map([kind as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        db.prepare_cached("SELECT id, updated, seq FROM entity WHERE kind = ?1 ORDER BY seq")?;
+    let mut rows = query.query([kind as i64])?;
+    let mut last = i64::MIN;
+    loop {
+        match rows.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(row)) => {
+                each(row.get_ref(0)?.as_str().unwrap_or_default(), row.get(1)?);
+                last = row.get(2)?;
+            }
+            Err(error) => {
+                let rest = || {
+                    for row in tolerant::list(db, kind, last, usize::MAX)? {
+                        each(&row.id, row.updated);
+                    }
+                    Ok(())
+                };
+                return tolerant::or(db, Err(error.into()), rest);
+            }
+        }
+    }
 }
 
 /// Every live object of a kind as one stream frame, in order of arrival.
 pub(super) fn first_frame(db: &Connection, kind: Kind) -> Result<String, Failure> {
-    let mut query =
-        db.prepare_cached("SELECT id, updated FROM entity WHERE kind = ?1 ORDER BY seq")?;
-    let mut rows = query.query([kind as i64])?;
     let mut out = String::from("{\"iterable\":[");
-    while let Some(row) = rows.next()? {
+    each_identifier(db, kind, |id, updated| {
         if !out.ends_with('[') {
             out.push(',');
         }
-        hub::write_item(
-            &mut out,
-            kind,
-            row.get_ref(0)?.as_str().unwrap_or_default(),
-            row.get(1)?,
-        );
-    }
+        hub::write_item(&mut out, kind, id, updated);
+    })?;
     out.push_str("]}");
     Ok(out)
 }

@@ -1,9 +1,13 @@
 //! The one thread that writes: queued jobs share a transaction and are answered after its commit.
+//! A job that is refused, fails or is rolled back has changed nothing, and its answer says why.
 
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -14,8 +18,9 @@ use tokio::sync::oneshot;
 use super::{
     change::Change,
     hub::{Event, Hub},
+    tidy::{self, Tidy},
 };
-use crate::service::Failure;
+use crate::service::{Failure, trouble::Trouble};
 
 /// Writes that may wait; the next one is refused.
 const QUEUE: usize = 1024;
@@ -24,19 +29,57 @@ const BATCH: usize = 256;
 /// How long a caller waits for its commit.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs one write inside the open transaction.
-type Job = Box<dyn FnOnce(&Connection) -> Ran + Send>;
+/// One write and whoever waits for it.
+trait Job: Send {
+    /// Runs the write inside the open transaction.
+    fn run(self: Box<Self>, db: &Connection) -> Ran;
+
+    /// Answers without running it: nothing was changed.
+    fn refuse(self: Box<Self>, why: Failure);
+}
+
+struct Write<T, F> {
+    job: F,
+    answer: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T, F> Job for Write<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
+{
+    fn run(self: Box<Self>, db: &Connection) -> Ran {
+        let Self { job, answer } = *self;
+        let mut change = Change::new(db);
+        let result = job(&mut change);
+        Ran {
+            stale_text: change.stale_text,
+            events: result.is_ok().then(|| change.into_events()),
+            reply: Box::new(move |committed| {
+                // The caller may have given up waiting.
+                let _ = answer.send(committed.and(result));
+            }),
+        }
+    }
+
+    fn refuse(self: Box<Self>, why: Failure) {
+        let _ = self.answer.send(Err(why));
+    }
+}
+
 /// Tells the caller how the transaction ended.
 type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 
 struct Ran {
+    /// Text that search found was deleted or replaced.
+    stale_text: bool,
     /// `None`: the write failed and is to be undone.
     events: Option<Vec<Event>>,
     reply: Reply,
 }
 
 pub(super) struct Writer {
-    queue: Mutex<Option<mpsc::SyncSender<Job>>>,
+    queue: Mutex<Option<mpsc::SyncSender<Box<dyn Job>>>>,
 }
 
 /// Starts the thread; it ends after [`Writer::stop`], dropping `holding` last.
@@ -49,10 +92,7 @@ pub(super) fn start(
     let thread = thread::Builder::new()
         .name("pieces-store".to_owned())
         .spawn(move || {
-            while let Ok(first) = jobs.recv() {
-                let batch = std::iter::once(first).chain(jobs.try_iter()).take(BATCH);
-                run_batch(&db, &hub, batch);
-            }
+            serve(&db, &hub, &jobs);
             drop(db);
             drop(holding);
         })?;
@@ -64,6 +104,27 @@ pub(super) fn start(
     ))
 }
 
+/// Runs writes until nobody can send any more, and tidies up between them.
+fn serve(db: &Connection, hub: &Hub, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+    let mut tidy = Tidy::new();
+    loop {
+        let first = match tidy.due() {
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => jobs.recv_timeout(wait),
+        };
+        match first {
+            Ok(first) => {
+                let batch = std::iter::once(first).chain(jobs.try_iter()).take(BATCH);
+                run_batch(db, hub, batch);
+                tidy.written();
+            }
+            Err(RecvTimeoutError::Timeout) => tidy.step(db),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    tidy.finish(db);
+}
+
 impl Writer {
     pub(super) async fn run<T, F>(&self, job: F) -> Result<T, Failure>
     where
@@ -71,17 +132,7 @@ impl Writer {
         F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
-            let mut change = Change::new(db);
-            let result = job(&mut change);
-            Ran {
-                events: result.is_ok().then(|| change.into_events()),
-                reply: Box::new(move |committed| {
-                    // The caller may have given up waiting.
-                    let _ = answer.send(committed.and(result));
-                }),
-            }
-        });
+        let job = Box::new(Write { job, answer });
         {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             let queue = queue.as_ref().ok_or(Failure::Busy)?;
@@ -89,7 +140,10 @@ impl Writer {
         }
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failure::Store("a write was cut off".to_owned())),
+            // It panicked, and was undone.
+            Ok(Err(_)) => Err(Failure::Store(Trouble::Other(
+                "a write panicked".to_owned(),
+            ))),
             Err(_) => Err(Failure::Unknown),
         }
     }
@@ -102,27 +156,28 @@ impl Writer {
     }
 }
 
-fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Job>) {
-    let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(Failure::from);
+fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Box<dyn Job>>) {
+    let mut outcome = db.execute_batch("BEGIN IMMEDIATE").map_err(Failure::from);
     let mut events = Vec::new();
     let mut replies = Vec::new();
-    let mut outcome = begun;
+    let mut stale_text = false;
     for job in batch {
-        if outcome.is_err() {
-            // Dropped unrun: nothing of it has happened.
+        if let Err(why) = &outcome {
+            job.refuse(why.clone());
             continue;
         }
-        match run_one(db, job) {
-            Ok(Some((happened, reply))) => {
-                events.extend(happened);
-                replies.push(reply);
-            }
-            Ok(None) => {}
+        let (stale, ended) = run_one(db, job, &mut replies);
+        stale_text |= stale;
+        match ended {
+            Ok(happened) => events.extend(happened),
             Err(error) => outcome = Err(error.into()),
         }
     }
+    if outcome.is_ok() && stale_text {
+        outcome = tidy::remember(db).map_err(Failure::from);
+    }
     let gate = hub.gate();
-    let outcome = outcome.and_then(|()| db.execute_batch("COMMIT").map_err(Failure::from));
+    let outcome = outcome.and_then(|()| commit(db));
     if outcome.is_err() && !db.is_autocommit() {
         // It fails only if SQLite has rolled back by itself.
         let _ = db.execute_batch("ROLLBACK");
@@ -138,33 +193,45 @@ fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Job>) {
     }
 }
 
-/// Runs one job in a savepoint of its own, so that its failure undoes nobody else's work.
-/// `Err` means that the transaction as a whole is lost.
-fn run_one(db: &Connection, job: Job) -> rusqlite::Result<Option<(Vec<Event>, Reply)>> {
-    db.execute_batch("SAVEPOINT job")?;
-    let ran = catch_unwind(AssertUnwindSafe(|| job(db)));
-    let undo = "ROLLBACK TO job; RELEASE job";
-    match ran {
+fn commit(db: &Connection) -> Result<(), Failure> {
+    db.execute_batch("COMMIT")
+        .map_err(|error| match Failure::from(error) {
+            // All of it may be in the log, where the next start would find it.
+            Failure::Store(Trouble::Io) => Failure::Unknown,
+            rolled_back => rolled_back,
+        })
+}
+
+/// Runs one job in a savepoint of its own, so that its failure undoes nobody else's work. Whether it
+/// left stale text, and what happened; `Err` means that the transaction as a whole is lost.
+fn run_one(
+    db: &Connection,
+    job: Box<dyn Job>,
+    replies: &mut Vec<Reply>,
+) -> (bool, rusqlite::Result<Vec<Event>>) {
+    if let Err(error) = db.execute_batch("SAVEPOINT job") {
+        job.refuse(Failure::Store(Trouble::of(&error)));
+        return (false, Err(error));
+    }
+    let undo = || db.execute_batch("ROLLBACK TO job; RELEASE job");
+    match catch_unwind(AssertUnwindSafe(|| job.run(db))) {
         Ok(Ran {
             events: Some(events),
             reply,
+            stale_text,
         }) => {
-            db.execute_batch("RELEASE job")?;
-            Ok(Some((events, reply)))
+            replies.push(reply);
+            let released = db.execute_batch("RELEASE job");
+            (stale_text, released.map(|()| events))
         }
-        Ok(Ran {
-            events: None,
-            reply,
-        }) => {
-            db.execute_batch(undo)?;
+        Ok(Ran { reply, .. }) => {
             // A failed job changes nothing, so its answer need not wait for the others.
             reply(Ok(()));
-            Ok(None)
+            (false, undo().map(|()| Vec::new()))
         }
         Err(_) => {
             tracing::error!("a write panicked and was undone");
-            db.execute_batch(undo)?;
-            Ok(None)
+            (false, undo().map(|()| Vec::new()))
         }
     }
 }

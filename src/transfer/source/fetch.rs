@@ -66,8 +66,10 @@ async fn attempt<T, F: Future<Output = Result<T, pieces::Error>>>(
             Fault::NotFound => return Ok(Err(error)),
             Fault::Offline | Fault::Timeout if !alive(client).await => return Err(error),
             Fault::Timeout => return Ok(Err(error)),
-            Fault::Offline | Fault::Refused | Fault::Protocol if last => return Ok(Err(error)),
-            Fault::Offline | Fault::Refused | Fault::Protocol => {}
+            Fault::Offline | Fault::Busy | Fault::Refused | Fault::Protocol if last => {
+                return Ok(Err(error));
+            }
+            Fault::Offline | Fault::Busy | Fault::Refused | Fault::Protocol => {}
         }
         last = true;
         sleep(PAUSE).await;

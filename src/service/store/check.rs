@@ -1,0 +1,110 @@
+//! What the doctor wants to know of a store. Nothing of it is changed.
+
+use std::{fs, io, path::Path};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    files,
+    open::{self, Fault, State},
+    view::Scratch,
+};
+use crate::service::{Readable, ServiceError, trouble::Trouble};
+
+/// Checks the store at `path` in full.
+pub(crate) fn check(path: &Path) -> Readable {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Readable::Absent,
+        Err(error) => return Readable::No(ServiceError::unusable(path)(error).to_string()),
+        Ok(meta) if meta.is_file() && meta.len() == 0 => return Readable::Empty,
+        Ok(_) => {}
+    }
+    let fault = match examine(path, false) {
+        Ok(version) => return Readable::Yes(version),
+        Err(Fault::Other(error)) if open::needs_recovery(&error) => match examine(path, true) {
+            Ok(version) => return Readable::Yes(version),
+            // The log has to be applied, or an unfinished transaction undone.
+            Err(Fault::Other(again)) if open::needs_recovery(&again) => Fault::Suspect,
+            Err(fault) => fault,
+        },
+        Err(fault) => fault,
+    };
+    match fault {
+        Fault::Newer(found) => Readable::No(open::newer(path, found).to_string()),
+        Fault::Other(error) => Readable::No(ServiceError::store(path, &error).to_string()),
+        Fault::Empty => Readable::Empty,
+        Fault::Suspect => check_copy(path),
+    }
+}
+
+/// Only a copy, all bytes of which could be read, tells damage from a disk that cannot read.
+fn check_copy(path: &Path) -> Readable {
+    let scratch = match Scratch::of(path) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            return Readable::No(format!(
+                "the disk cannot read all of {}: {error}. Save what it can read with `pieces-lsp export`",
+                path.display()
+            ));
+        }
+    };
+    let copy = scratch.store();
+    let version = open::inspect(&copy).and_then(|_| {
+        let db = Connection::open(&copy)?;
+        in_full(&db)
+    });
+    match version {
+        Ok(version) => Readable::Yes(version),
+        Err(Fault::Newer(found)) => Readable::No(open::newer(path, found).to_string()),
+        Err(Fault::Suspect | Fault::Empty) => {
+            if !open::is_checked_in_full(path) {
+                files::suspect(path);
+            }
+            Readable::Damaged
+        }
+        Err(Fault::Other(error)) => Readable::No(ServiceError::store(path, &error).to_string()),
+    }
+}
+
+fn examine(path: &Path, immutable: bool) -> Result<i64, Fault> {
+    let db = match immutable {
+        // A log would be left out.
+        true if files::has_log(path) => {
+            return Err(Fault::Suspect);
+        }
+        true => open::immutable(path)?,
+        false => Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?,
+    };
+    in_full(&db)
+}
+
+fn in_full(db: &Connection) -> Result<i64, Fault> {
+    let State::Sound(version) = open::examine(db, true)? else {
+        return Ok(0);
+    };
+    let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(version),
+        _ => Err(Fault::Suspect),
+    }
+}
+
+/// Whether the store at `path` could be written now; if not, why. What it tries is undone.
+pub(crate) fn probe(path: &Path) -> Result<(), Trouble> {
+    let tried = || {
+        let db = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        open::tune(&db)?;
+        db.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+    };
+    tried().map_err(|error| Trouble::at(path, &error))?;
+    match Trouble::of_writing(path) {
+        None => Ok(()),
+        Some(trouble) => Err(trouble),
+    }
+}

@@ -1,0 +1,435 @@
+//! Copies what can be read of a damaged store into a new one.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Kind, Row, open, query, schema};
+use crate::service::{objects, time};
+
+/// Names of objects whose parts were kept though they themselves could not be read.
+const DAMAGED: &str = "Damaged, only parts could be read";
+
+/// What became of the objects of a damaged store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Salvaged {
+    pub(super) kept: u64,
+    /// What is known to have been there and could not be read.
+    pub(super) lost: u64,
+    /// All tables were read to their ends.
+    tables_whole: bool,
+}
+
+impl Salvaged {
+    /// Only what can be computed again was damaged.
+    pub(super) fn is_whole(self) -> bool {
+        self.lost == 0 && self.tables_whole
+    }
+}
+
+/// Fills the new store `db` from the damaged one at `old`. Fails only if `db` cannot be written.
+pub(super) fn into(db: &mut Connection, old: &Path) -> rusqlite::Result<Salvaged> {
+    // A connection of its own: one that has met damage writes nothing any more.
+    let opened = Connection::open(old).and_then(|old| {
+        open::tune(&old)?;
+        schema::version(&old)?;
+        Ok(old)
+    });
+    let Ok(old) = opened else {
+        // Not even its first page can be read.
+        return Ok(Salvaged::default());
+    };
+    let old = &old;
+    db.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let tx = db.transaction()?;
+    // The ids of the store itself.
+    tx.execute("DELETE FROM meta", [])?;
+    let mut tables_whole = copy_table(&tx, old, "meta")?;
+    for key in ["id", "user"] {
+        tx.execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            [key, &Uuid::new_v4().to_string()],
+        )?;
+    }
+    tables_whole &= copy_entities(&tx, old)?;
+    let lost = stand_in_for_the_lost(&tx, old)?;
+    for table in other_tables(&tx)? {
+        tables_whole &= copy_table(&tx, old, &table)?;
+    }
+    tx.execute_batch(
+        "INSERT OR IGNORE INTO link SELECT b_kind, b, a_kind, a FROM link;
+         DELETE FROM link WHERE a NOT IN (SELECT seq FROM entity)
+                                  OR b NOT IN (SELECT seq FROM entity);",
+    )?;
+    index(&tx)?;
+    let kept = tx.query_row("SELECT count(*) FROM entity", [], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    tx.commit()?;
+    db.execute_batch("PRAGMA foreign_keys = ON")?;
+    let lost = lost as u64;
+    Ok(Salvaged {
+        kept: (kept as u64).saturating_sub(lost),
+        lost,
+        tables_whole,
+    })
+}
+
+/// Copies the objects one by one; whether all of the table could be read.
+fn copy_entities(db: &Connection, old: &Connection) -> rusqlite::Result<bool> {
+    let mut insert = db.prepare(
+        "INSERT OR IGNORE INTO entity (seq, kind, id, owner, key, created, updated, doc)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let mut take = |values: &[rusqlite::types::Value]| -> rusqlite::Result<()> {
+        if is_intact(values) {
+            insert.execute(rusqlite::params_from_iter(values))?;
+        }
+        Ok(())
+    };
+    let mut whole = true;
+    let mut from = i64::MIN;
+    let mut written = Ok(());
+    loop {
+        let mut last = None;
+        let read = each(
+            old,
+            "SELECT seq, kind, id, owner, key, created, updated, doc FROM entity NOT INDEXED
+             WHERE seq >= ?1 ORDER BY seq",
+            [from],
+            |values| {
+                if let rusqlite::types::Value::Integer(seq) = values[0] {
+                    last = Some(seq);
+                }
+                written = take(values);
+                written.is_ok()
+            },
+        );
+        std::mem::replace(&mut written, Ok(()))?;
+        if read.is_ok() {
+            break;
+        }
+        whole = false;
+        let after = last.map_or(from, |seq| seq.saturating_add(1));
+        match next_readable(old, after) {
+            Some(seq) => from = seq,
+            None => break,
+        }
+    }
+    if !whole {
+        // Islands between damaged pages, found by the index.
+        for seq in known(old).into_keys() {
+            let _ = each(
+                old,
+                "SELECT seq, kind, id, owner, key, created, updated, doc FROM entity NOT INDEXED
+                 WHERE seq = ?1",
+                [seq],
+                |values| {
+                    written = take(values);
+                    written.is_ok()
+                },
+            );
+            std::mem::replace(&mut written, Ok(()))?;
+        }
+    }
+    Ok(whole)
+}
+
+/// Whether a row is an object as this program writes it.
+fn is_intact(values: &[rusqlite::types::Value]) -> bool {
+    use rusqlite::types::Value::{Integer, Text};
+    match values {
+        [_, Integer(kind), Text(id), _, _, _, _, Text(doc)] => {
+            Kind::from_number(*kind).is_some()
+                && Uuid::parse_str(id).is_ok()
+                && serde_json::from_str::<Map<String, Value>>(doc).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// The first place from `from` on where the table can be read again, past damaged pages.
+fn next_readable(old: &Connection, from: i64) -> Option<i64> {
+    let probe = |at: i64| {
+        old.prepare_cached(
+            "SELECT seq FROM entity NOT INDEXED WHERE seq >= ?1 ORDER BY seq LIMIT 1",
+        )?
+        .query_row([at], |row| row.get::<_, i64>(0))
+        .optional()
+    };
+    match probe(from) {
+        // The row is found, but its text cannot be read.
+        Ok(Some(bad)) => return next_after(bad, probe),
+        Ok(None) => return None,
+        Err(_) => {}
+    }
+    next_after(from, probe)
+}
+
+/// The same where the row or the page at `bad` cannot be read.
+fn next_after(bad: i64, probe: impl Fn(i64) -> rusqlite::Result<Option<i64>>) -> Option<i64> {
+    let mut step = 1_i64;
+    let (mut low, mut high) = (bad, bad.checked_add(1)?);
+    // Twice as far each time, until a page can be read.
+    while probe(high).is_err() {
+        low = high;
+        step = step.checked_mul(2)?;
+        high = high.checked_add(step)?;
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        match probe(middle) {
+            Ok(_) => high = middle,
+            Err(_) => low = middle,
+        }
+    }
+    probe(high).ok().flatten()
+}
+
+/// What the index says of objects: kind, id and owner by place.
+fn known(old: &Connection) -> BTreeMap<i64, (i64, String, Option<i64>)> {
+    let mut known = BTreeMap::new();
+    for order in ["ASC", "DESC"] {
+        let sql = format!(
+            "SELECT seq, kind, id, owner FROM entity INDEXED BY entity_owner
+             ORDER BY owner {order}, kind {order}, seq {order}"
+        );
+        let read = each(old, &sql, [], |values| {
+            use rusqlite::types::Value::{Integer, Null, Text};
+            let owner = match values[3] {
+                Integer(owner) => Some(owner),
+                Null => None,
+                _ => return true,
+            };
+            if let [Integer(seq), Integer(kind), Text(id), _] = values {
+                known.entry(*seq).or_insert((*kind, id.clone(), owner));
+            }
+            true
+        });
+        if read.is_ok() {
+            break;
+        }
+    }
+    known
+}
+
+/// Puts an object in the place of each lost one that others belong to or that a person looks for by
+/// itself; how many are lost.
+fn stand_in_for_the_lost(db: &Connection, old: &Connection) -> rusqlite::Result<usize> {
+    let mut there = HashSet::new();
+    let mut rows = db.prepare("SELECT seq FROM entity")?;
+    for seq in rows.query_map([], |row| row.get::<_, i64>(0))? {
+        there.insert(seq?);
+    }
+    let known = known(old);
+    let mut lost = 0;
+    for (seq, (kind, id, _)) in &known {
+        if !there.contains(seq) {
+            lost += 1;
+            stand_in(db, *seq, *kind, id)?;
+        }
+    }
+    // Owners of which nothing is known but their parts.
+    let parts = [
+        (Kind::Message, Kind::Conversation),
+        (Kind::Format, Kind::Asset),
+        (Kind::Point, Kind::Anchor),
+    ];
+    for (part, owner) in parts {
+        let mut orphans = db.prepare(
+            "SELECT DISTINCT owner FROM entity WHERE kind = ?1 AND owner NOT IN (SELECT seq FROM entity)",
+        )?;
+        let seqs = orphans
+            .query_map([part as i64], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for seq in seqs {
+            lost += 1;
+            stand_in(db, seq, owner as i64, &Uuid::new_v4().to_string())?;
+        }
+    }
+    db.execute(
+        "UPDATE entity SET owner = NULL WHERE owner NOT IN (SELECT seq FROM entity)",
+        [],
+    )?;
+    Ok(lost)
+}
+
+fn stand_in(db: &Connection, seq: i64, kind: i64, id: &str) -> rusqlite::Result<()> {
+    let Some(doc) = Kind::from_number(kind).and_then(stand_in_doc) else {
+        return Ok(());
+    };
+    db.execute(
+        "INSERT OR IGNORE INTO entity (seq, kind, id, created, updated, doc) VALUES (?1, ?2, ?3,
+           coalesce((SELECT min(created) FROM entity WHERE owner = ?1), ?4),
+           coalesce((SELECT max(updated) FROM entity WHERE owner = ?1), ?4), ?5)",
+        params![seq, kind, id, time::now(), doc],
+    )?;
+    Ok(())
+}
+
+/// What is shown instead of an object that cannot be read; `None` for kinds that nobody misses by name.
+pub(super) fn stand_in_doc(kind: Kind) -> Option<String> {
+    let doc = match kind {
+        Kind::Conversation => serde_json::json!({"name": DAMAGED, "type": "COPILOT"}),
+        Kind::Asset => serde_json::json!({
+            "name": DAMAGED, "mechanism": "MANUAL", "creator": Uuid::nil().to_string(),
+        }),
+        Kind::Anchor => serde_json::json!({"name": DAMAGED, "type": "FILE"}),
+        _ => return None,
+    };
+    Some(doc.to_string())
+}
+
+/// The tables of the new store but for those that are copied or computed otherwise.
+fn other_tables(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut query = db.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('meta', 'entity')
+         AND name NOT LIKE 'search%' AND name NOT LIKE 'sqlite_%'",
+    )?;
+    let names = query.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// Copies a table from its beginning and, where that breaks off, from its end and along its indices;
+/// whether one of these reached the other end.
+fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let names = |db: &Connection| -> rusqlite::Result<Vec<String>> {
+        let mut query = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let names = query.query_map([table], |row| row.get(0))?;
+        names.collect()
+    };
+    let known = names(old).unwrap_or_default();
+    let mut columns: Vec<String> = names(db)?
+        .into_iter()
+        .filter(|name| known.contains(name))
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    if columns.is_empty() {
+        // An older format has no such table.
+        return Ok(true);
+    }
+    let key = primary_key(db, table)?;
+    if key == ["rowid"] {
+        // Tells rows that are met twice from equal ones.
+        columns.insert(0, "rowid".to_owned());
+    }
+    let mut keys = db
+        .prepare("SELECT name FROM pragma_index_list(?1) WHERE origin = 'c' AND partial = 0")?
+        .query_map([table], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    keys.insert(0, String::new());
+    let list = columns.join(", ");
+    let slots = vec!["?"; columns.len()].join(", ");
+    let mut insert = db.prepare(&format!(
+        "INSERT OR IGNORE INTO \"{table}\" ({list}) VALUES ({slots})"
+    ))?;
+    for (order, by) in ["ASC", "DESC"]
+        .into_iter()
+        .flat_map(|order| keys.iter().map(move |by| (order, by)))
+    {
+        let (by, order_by) = match by.as_str() {
+            "" => (String::new(), key.clone()),
+            index => (format!("INDEXED BY \"{index}\""), index_columns(db, index)?),
+        };
+        let order_by: Vec<_> = order_by
+            .iter()
+            .map(|column| format!("{column} {order}"))
+            .collect();
+        let sql = format!(
+            "SELECT {list} FROM \"{table}\" {by} ORDER BY {}",
+            order_by.join(", ")
+        );
+        let mut written = Ok(());
+        let read = each(old, &sql, [], |values| {
+            written = insert
+                .execute(rusqlite::params_from_iter(values))
+                .map(drop)
+                .or_else(|error| match error.sqlite_error_code() {
+                    // A value that the table does not take is damage, too.
+                    Some(rusqlite::ErrorCode::ConstraintViolation) => Ok(()),
+                    _ => Err(error),
+                });
+            written.is_ok()
+        });
+        written?;
+        if read.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn primary_key(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let key = db
+        .prepare("SELECT '\"' || name || '\"' FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")?
+        .query_map([table], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    Ok(if key.is_empty() {
+        vec!["rowid".to_owned()]
+    } else {
+        key
+    })
+}
+
+fn index_columns(db: &Connection, index: &str) -> rusqlite::Result<Vec<String>> {
+    db.prepare("SELECT '\"' || name || '\"' FROM pragma_index_info(?1) WHERE name IS NOT NULL ORDER BY seqno")?
+        .query_map([index], |row| row.get(0))?
+        .collect()
+}
+
+/// Hands the values of each row to `take` until that answers `false` or reading fails.
+fn each(
+    old: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    mut take: impl FnMut(&[rusqlite::types::Value]) -> bool,
+) -> rusqlite::Result<()> {
+    let mut query = old.prepare(sql)?;
+    let columns = query.column_count();
+    let mut rows = query.query(parameters)?;
+    let mut values = Vec::with_capacity(columns);
+    while let Some(row) = rows.next()? {
+        values.clear();
+        for at in 0..columns {
+            // Text that is no UTF-8 any more is damage that costs its row.
+            let value = row.get(at);
+            values.push(value.unwrap_or(rusqlite::types::Value::Null));
+        }
+        if !take(&values) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Computes the full-text index.
+fn index(db: &Connection) -> rusqlite::Result<()> {
+    let mut insert = db.prepare("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?;
+    for kind in Kind::ALL {
+        // What search never finds.
+        if matches!(kind, Kind::Format | Kind::Point | Kind::Application) {
+            continue;
+        }
+        let mut after = i64::MIN;
+        loop {
+            let rows = query::list(db, kind, after, 500).unwrap_or_default();
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            for row in &rows {
+                insert.execute(params![row.seq, text_of(db, row)])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text_of(db: &Connection, row: &Row) -> String {
+    row.object()
+        .and_then(|doc| objects::text(db, row, &doc))
+        .unwrap_or_default()
+}
