@@ -398,6 +398,10 @@ fn rename_answers_with_the_item() {
             .run("rename", json!({"conversation": id, "name": long}))
             .unwrap();
         assert_eq!(item["name"], long);
+        for nothing in ["", " \u{3000}", "\u{200b}\u{200d}", "\u{2800}"] {
+            let argument = json!({"conversation": id, "name": nothing});
+            refused(world.run("rename", argument), "invalid-argument");
+        }
     });
 }
 

@@ -1,9 +1,7 @@
 //! One conversation, owned and borrowed.
 
+use crate::markdown;
 use uuid::Uuid;
-
-/// What a conversation without a name is called, here as in Pieces' own clients.
-pub const UNNAMED: &str = "New Conversation";
 
 /// Longest name kept, of a conversation or an application, in bytes. Longer ones are cut at a character boundary.
 const MAX_NAME: usize = 16 * 1024;
@@ -74,11 +72,7 @@ pub struct ConversationRef<'a> {
 impl<'a> ConversationRef<'a> {
     /// The name to show: never empty.
     pub fn title(&self) -> &'a str {
-        if self.name.trim().is_empty() {
-            UNNAMED
-        } else {
-            self.name
-        }
+        markdown::visible(self.name)
     }
 
     /// An owned copy.

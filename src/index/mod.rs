@@ -17,7 +17,8 @@ mod store;
 mod tests;
 mod ties;
 
-pub use conversation::{Conversation, ConversationRef, UNNAMED};
+pub use crate::markdown::UNNAMED;
+pub use conversation::{Conversation, ConversationRef};
 pub use search::Match;
 pub use snapshot::{Builder, Snapshot};
 pub use store::{Delta, Index, Mutation, RESET_ABOVE, Reader};

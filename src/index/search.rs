@@ -144,11 +144,7 @@ fn shown_name(chunk: &Chunk, at: usize) -> &str {
 /// The set of letters in `text`, folded as the matcher folds them: one bit each for a–z and 0–9, the
 /// others share what is left. A name can only match a query whose set is within its own.
 pub(super) fn letters(text: &str) -> u64 {
-    letter_set(if text.trim().is_empty() {
-        super::UNNAMED
-    } else {
-        text
-    })
+    letter_set(crate::markdown::visible(text))
 }
 
 fn letter_set(text: &str) -> u64 {

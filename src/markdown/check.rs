@@ -1,21 +1,22 @@
-//! What a renderer makes of names, messages and whole transcripts.
+//! What readers make of names, messages and whole transcripts.
 
 #![allow(clippy::panic, reason = "a check fails by it")]
 
-use super::body::is_harmless;
+use super::scan::is_harmless;
 use super::{Part, Transcript, body, inline, label};
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 /// What a message may use.
 const USED: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
-    .union(Options::ENABLE_TASKLISTS);
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_FOOTNOTES);
 
 /// A name is one line of text to whoever reads Markdown, and the text that it is without it.
 pub(crate) fn a_name_is_only_text(name: &str) {
     let text = inline(name, 200);
     let mut read = String::new();
-    for event in Parser::new_ext(&text, Options::all() - Options::ENABLE_SMART_PUNCTUATION) {
+    for event in Parser::new_ext(&text, USED | Options::ENABLE_MATH | Options::ENABLE_GFM) {
         match event {
             Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
             Event::Text(text) => read.push_str(&text),
@@ -23,6 +24,14 @@ pub(crate) fn a_name_is_only_text(name: &str) {
         }
     }
     assert_eq!(read, label(name, 200));
+    let heading = format!("# {text}\n");
+    let heading: String = Parser::new_ext(&heading, USED)
+        .filter_map(|event| match event {
+            Event::Text(text) => Some(text.into_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heading, label(name, 200), "as a heading");
 }
 
 fn does_nothing(event: &Event<'_>, least: HeadingLevel, text: &str) {
@@ -30,6 +39,13 @@ fn does_nothing(event: &Event<'_>, least: HeadingLevel, text: &str) {
         Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) => {
             panic!("{event:?} in {text:?}");
         }
+        Event::Start(Tag::FootnoteDefinition(_)) | Event::FootnoteReference(_) => {
+            panic!("{event:?} in {text:?}");
+        }
+        Event::Start(Tag::Link {
+            link_type: LinkType::Email,
+            ..
+        }) => {}
         Event::Start(Tag::Link { dest_url, .. }) => assert!(is_harmless(dest_url), "{text:?}"),
         Event::Start(Tag::Heading { level, .. }) => assert!(*level >= least, "{text:?}"),
         _ => {}
@@ -37,18 +53,33 @@ fn does_nothing(event: &Event<'_>, least: HeadingLevel, text: &str) {
 }
 
 /// A message has no HTML, images, other links or great headings, and ends where it ends.
-pub(crate) fn a_body_does_nothing(text: &str) {
-    let text = format!("{}\n\nnext", body(text));
+pub(crate) fn a_body_does_nothing(message: &str) {
+    let rendered = body(message);
+    let text = format!("{rendered}\n\nnext [a] [b] [^1]");
     let events: Vec<_> = Parser::new_ext(&text, USED).collect();
     for event in &events {
         does_nothing(event, HeadingLevel::H3, &text);
     }
-    let next = [
-        Event::Start(Tag::Paragraph),
-        Event::Text("next".into()),
-        Event::End(TagEnd::Paragraph),
-    ];
-    assert!(events.ends_with(&next), "{events:?} in {text:?}");
+    let last = events
+        .iter()
+        .rposition(|event| *event == Event::Start(Tag::Paragraph));
+    let next: String = events[last.unwrap_or_default()..]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Text(text) => Some(&**text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(next, "next [a] [b] [^1]", "{text:?}");
+    let depth = |event: &Event<'_>| match event {
+        Event::Start(_) => 1,
+        Event::End(_) => -1,
+        _ => 0,
+    };
+    let depth: i32 = events[..last.unwrap_or_default()].iter().map(depth).sum();
+    assert_eq!(depth, 0, "{text:?}");
+    #[cfg(test)]
+    with_comrak::a_body_does_nothing(&rendered);
 }
 
 /// Between others it does nothing either: the headings are those of the transcript.
@@ -81,4 +112,57 @@ pub(crate) fn a_transcript_keeps_its_shape(title: &str, said: &str) {
     }
     use HeadingLevel::{H1, H2};
     assert_eq!(great, [H1, H2, H2, H2, H2], "{text:?}");
+}
+
+/// The same for cmark-gfm, which comrak follows.
+#[cfg(test)]
+mod with_comrak {
+    use super::is_harmless;
+    use comrak::nodes::NodeValue;
+    use comrak::{Arena, Options, parse_document};
+
+    pub(super) fn a_body_does_nothing(rendered: &str) {
+        let mut options = Options::default();
+        let extension = &mut options.extension;
+        extension.autolink = true;
+        extension.footnotes = true;
+        extension.strikethrough = true;
+        extension.table = true;
+        extension.tasklist = true;
+        let text = format!("{rendered}\n\n## Next\n\nnext [a] [b] [^1]\n");
+        let arena = Arena::new();
+        let root = parse_document(&arena, &text, &options);
+        let mut headings = 0;
+        for node in root.descendants() {
+            match &node.data.borrow().value {
+                NodeValue::HtmlBlock(_)
+                | NodeValue::HtmlInline(_)
+                | NodeValue::Image(_)
+                | NodeValue::FootnoteDefinition(_)
+                | NodeValue::FootnoteReference(_) => panic!("comrak: {node:?} in {text:?}"),
+                // It finds addresses of mail with letters before their scheme.
+                NodeValue::Link(link) => {
+                    let mail = link.url.contains('@') && !link.url.contains('/');
+                    assert!(
+                        is_harmless(&link.url) || mail,
+                        "comrak: {} in {text:?}",
+                        link.url
+                    );
+                }
+                NodeValue::Heading(heading) => headings += usize::from(heading.level < 3),
+                _ => {}
+            }
+        }
+        assert_eq!(headings, 1, "comrak: {text:?}");
+        let last = root.last_child().unwrap();
+        let mut next = String::new();
+        for node in last.descendants() {
+            match &node.data.borrow().value {
+                NodeValue::Text(text) => next.push_str(text),
+                NodeValue::Paragraph => {}
+                other => panic!("comrak: {other:?} in {text:?}"),
+            }
+        }
+        assert_eq!(next, "next [a] [b] [^1]", "comrak: {text:?}");
+    }
 }

@@ -5,8 +5,12 @@ mod body;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
 mod inline;
+mod outline;
+mod scan;
 mod transcript;
 
 pub use body::body;
-pub use inline::{inline, is_hidden, label, within_code};
-pub use transcript::{Part, Tie, Transcript};
+pub use inline::{
+    UNNAMED, inline, inline_isolated, isolated, label, shows_nothing, visible, within_code,
+};
+pub use transcript::{Part, Tie, Transcript, heading};

@@ -1,15 +1,22 @@
-//! A conversation as one document.
+//! A conversation as one document: what the language server shows, and the files of an export.
 
-use super::{body, inline};
+use super::{body, inline, inline_isolated, visible};
 use std::fmt::Write;
 
 /// Most characters of a title.
 const TITLE: usize = 200;
+/// Most characters of a role.
+const ROLE: usize = 40;
+
+/// The heading of a conversation, which may have any name.
+pub fn heading(name: &str) -> String {
+    format!("# {}\n", inline(visible(name), TITLE))
+}
 
 /// What a transcript is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript<'a> {
-    /// The name of the conversation, never empty.
+    /// The name of the conversation.
     pub title: &'a str,
     /// When it was created, for people.
     pub created: String,
@@ -41,21 +48,40 @@ pub struct Part<'a> {
     pub role: String,
     /// When, for people; may be empty.
     pub time: String,
-    /// What it says, in Markdown.
+    /// The text, in Markdown.
     pub text: Option<&'a str>,
+}
+
+impl Part<'_> {
+    /// The message as a section of a document. Nothing in it reaches what follows.
+    pub fn render(&self) -> String {
+        let mut text = format!("\n## {}", inline(&self.role, ROLE));
+        if !self.time.is_empty() {
+            let _ = write!(text, " · {}", inline(&self.time, ROLE));
+        }
+        text.push('\n');
+        let said = match self.text {
+            Some(said) => body(said),
+            None => "*No text.*".to_owned(),
+        };
+        if !said.is_empty() {
+            let _ = write!(text, "\n{said}\n");
+        }
+        text
+    }
 }
 
 impl Transcript<'_> {
     /// The document. Its only headings of the first two levels are the title and one per message.
     pub fn render(&self) -> String {
-        let mut text = format!("# {}\n\n", inline(self.title, TITLE));
+        let mut text = heading(self.title);
         let count = match self.messages.len() {
             1 => "1 message".to_owned(),
             many => format!("{many} messages"),
         };
         let _ = writeln!(
             text,
-            "Created {} · updated {} · {count}",
+            "\nCreated {} · updated {} · {count}",
             self.created, self.updated
         );
         for (what, ties) in [("Assets", &self.assets), ("Files", &self.files)] {
@@ -67,18 +93,7 @@ impl Transcript<'_> {
             let _ = write!(text, "\n*{}*\n", inline(note, 500));
         }
         for part in &self.messages {
-            let _ = write!(text, "\n## {}", inline(&part.role, 40));
-            if !part.time.is_empty() {
-                let _ = write!(text, " · {}", part.time);
-            }
-            match part.text {
-                Some(said) => {
-                    let said = body(said);
-                    let gap = if said.is_empty() { "" } else { "\n" };
-                    let _ = write!(text, "\n{gap}{said}\n");
-                }
-                None => text.push_str("\n\n*The text of this message could not be read.*\n"),
-            }
+            text.push_str(&part.render());
         }
         text
     }
@@ -90,7 +105,7 @@ fn links(ties: &[Tie]) -> String {
 
 fn link(tie: &Tie) -> String {
     let uri = tie.uri.replace(['<', '>', '\n', '\\', ' '], "");
-    let name = inline(&tie.name, 120);
+    let name = inline_isolated(&tie.name, 120);
     // Brackets of its own would end the link too early.
     match uri.contains(['(', ')']) {
         true => format!("[{name}](<{uri}>)"),
@@ -142,7 +157,7 @@ let x
 
 ## Assistant
 
-*The text of this message could not be read.*
+*No text.*
 ";
         assert_eq!(transcript.render(), expected);
     }

@@ -1,9 +1,8 @@
 //! File names that people can read and every system takes.
 
+use crate::markdown::{UNNAMED, shows_nothing};
 use uuid::Uuid;
 
-/// What a conversation without a name is called everywhere.
-pub(super) const UNNAMED: &str = "New Conversation";
 /// Longest stem: with a full id, an extension and any encoding it stays below 255 bytes.
 const BYTES: usize = 120;
 /// Names that Windows keeps for devices, whatever their extension.
@@ -41,7 +40,7 @@ fn stem(name: &str) -> String {
     // A leading dot hides a file, a leading dash looks like an option, Windows drops the others.
     let trimmed = stem.trim_start_matches(['.', '-', ' ', '~']);
     let trimmed = trimmed.trim_end_matches(['.', ' ']);
-    if trimmed.is_empty() {
+    if shows_nothing(trimmed) {
         return UNNAMED.to_owned();
     }
     let first = trimmed.split('.').next().unwrap_or_default();
@@ -60,10 +59,10 @@ fn stem(name: &str) -> String {
     trimmed.to_owned()
 }
 
-/// Characters that change how a name looks without being seen.
+/// Characters that change how a name looks without being seen. Joiners are letters of many scripts.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
         | '\u{e0000}'..='\u{e007f}')
 }
@@ -98,6 +97,11 @@ mod tests {
             ("", UNNAMED),
             (" \u{200b} ", UNNAMED),
             ("日本語の名前", "日本語の名前"),
+            (
+                "می\u{200c}خواهم 👩\u{200d}💻",
+                "می\u{200c}خواهم 👩\u{200d}💻",
+            ),
+            ("\u{200d}", UNNAMED),
             (&long, &long[..BYTES]),
             (&wide, &wide[..BYTES]),
         ] {

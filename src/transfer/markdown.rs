@@ -6,20 +6,16 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::filename::{UNNAMED, is_invisible};
+use super::filename::is_invisible;
 use super::sink::id_of;
 use crate::json::plural::live_ids;
-use crate::markdown::{body, inline};
+use crate::markdown::{Part, heading, visible};
 use crate::service::Kind;
-
-/// Most characters of a title; the front matter has all of it.
-const TITLE: usize = 200;
 
 /// The name that people see.
 pub(super) fn name(conversation: &Value) -> &str {
     let name = conversation.get("name").and_then(Value::as_str);
-    name.filter(|name| !name.trim().is_empty())
-        .unwrap_or(UNNAMED)
+    visible(name.unwrap_or_default())
 }
 
 /// Everything before the messages. `assets`: names by id.
@@ -39,25 +35,26 @@ pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> Stri
     });
     list(&mut out, "files", paths(conversation).into_iter(), yaml);
     line(&mut out, &["---\n"]);
-    line(&mut out, &["# ", &inline(name(conversation), TITLE)]);
+    out.push_str(&heading(name(conversation)));
     out
 }
 
 /// One message as a section.
 pub(super) fn section(message: &Value) -> String {
-    let role = match message.get("role").and_then(Value::as_str) {
-        Some("USER") => "User".to_owned(),
-        Some("ASSISTANT") => "Assistant".to_owned(),
-        Some("SYSTEM") => "System".to_owned(),
-        other => inline(other.unwrap_or("Unknown"), 40),
-    };
-    let text = message
-        .pointer("/fragment/string/raw")
-        .and_then(Value::as_str);
-    // As a message it is hostile text: nothing in it reaches what follows.
-    let text = text.map_or_else(|| "*(no text)*".to_owned(), body);
-    let created = time(message, "created");
-    format!("\n## {role} · {created}\n\n{text}\n")
+    let role = message.get("role").and_then(Value::as_str);
+    Part {
+        role: match role {
+            Some("USER") => "User".to_owned(),
+            Some("ASSISTANT") => "Assistant".to_owned(),
+            Some("SYSTEM") => "System".to_owned(),
+            other => other.unwrap_or("Unknown").to_owned(),
+        },
+        time: time(message, "created").to_owned(),
+        text: message
+            .pointer("/fragment/string/raw")
+            .and_then(Value::as_str),
+    }
+    .render()
 }
 
 fn time<'a>(object: &'a Value, key: &str) -> &'a str {

@@ -8,7 +8,7 @@ use crate::lsp::rpc::error::{failed, failure};
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::trash::{Staged, Trash};
-use crate::lsp::text::item::{counted, label};
+use crate::lsp::text::item::{counted, quoted};
 use crate::pieces::{self, Client, Kind};
 use crate::sync::{Backend, Write};
 use futures_util::{StreamExt, stream};
@@ -238,9 +238,9 @@ fn question(server: &Server, id: Uuid) -> String {
     let what = one.map_or_else(
         || "this conversation".to_owned(),
         |one| {
-            let title = label(one.as_ref().title(), QUESTION_CHARS);
+            let title = quoted(one.as_ref().title(), QUESTION_CHARS);
             let messages = counted(one.messages as usize, "message");
-            format!("“{title}” with {messages}")
+            format!("{title} with {messages}")
         },
     );
     format!("Delete {what}?")

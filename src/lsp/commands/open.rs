@@ -9,7 +9,7 @@ use crate::lsp::limits::{
 use crate::lsp::rpc::ask;
 use crate::lsp::rpc::error::failure;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::{ago, conversation_uri, label};
+use crate::lsp::text::item::{ago, conversation_uri, label, quoted};
 use crate::lsp::text::subject::{conversations_about, display_name};
 use crate::pieces::Kind;
 use crate::private;
@@ -112,8 +112,8 @@ async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) 
 fn choices(conversations: &[Conversation]) -> Vec<String> {
     let mut titles: Vec<String> = Vec::new();
     for one in conversations {
-        let name = label(one.as_ref().title(), ACTION_CHARS);
-        let title = format!("“{name}”, {}", ago(one.updated));
+        let name = quoted(one.as_ref().title(), ACTION_CHARS);
+        let title = format!("{name}, {}", ago(one.updated));
         let numbered = (2..).map(|number| format!("{title} ({number})"));
         let mut free = std::iter::once(title.clone()).chain(numbered);
         titles.extend(free.find(|title| !titles.contains(title)));

@@ -11,7 +11,7 @@ use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
-use crate::lsp::text::item::label;
+use crate::lsp::text::item::quoted;
 use crate::lsp::text::language::classification;
 use crate::lsp::text::reference::{Form, id_of_uri};
 use crate::lsp::text::subject::{self, FileTies, Subject};
@@ -83,9 +83,9 @@ fn announce(server: &Arc<Server>, started: Started, show: bool) -> Value {
             if server.flags().show_document && open::show(&server, conversation).await {
                 return;
             }
-            let name = label(&name, ACTION_CHARS);
+            let name = quoted(&name, ACTION_CHARS);
             let message = format!(
-                "The conversation “{name}” was started; open it from the list of conversations."
+                "The conversation {name} was started; open it from the list of conversations."
             );
             server.client.show_message(MessageType::INFO, message).await;
         });

@@ -7,7 +7,7 @@ use crate::lsp::limits::{
 };
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
-use crate::lsp::text::item::label;
+use crate::lsp::text::item::{label, quoted};
 use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri};
 use crate::lsp::text::subject::{self, Subject};
 use serde_json::{Value, json};
@@ -221,10 +221,10 @@ fn start_here(about: &str, argument: Value) -> Action {
 }
 
 fn open(one: &Conversation) -> Action {
-    let name = label(one.as_ref().title(), ACTION_CHARS);
+    let name = quoted(one.as_ref().title(), ACTION_CHARS);
     Action {
         kind: OPEN,
-        title: format!("Open conversation “{name}”"),
+        title: format!("Open conversation {name}"),
         command: "pieces.conversations.open",
         argument: json!({ "conversation": one.id }),
     }
@@ -240,10 +240,10 @@ fn open_one_of(uri: &Url, count: usize) -> Action {
 }
 
 fn delete(one: &Conversation) -> Action {
-    let name = label(one.as_ref().title(), ACTION_CHARS);
+    let name = quoted(one.as_ref().title(), ACTION_CHARS);
     Action {
         kind: DELETE,
-        title: format!("Delete conversation “{name}”"),
+        title: format!("Delete conversation {name}"),
         command: "pieces.conversations.delete",
         argument: json!({ "conversation": one.id }),
     }

@@ -4,7 +4,7 @@ use crate::lsp::limits::{ACTION_CHARS, MAX_REPLACEMENTS};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::conversation_uri;
-use crate::lsp::text::item::label;
+use crate::lsp::text::item::quoted;
 use crate::lsp::text::reference::{Form, Located, in_lines, touched};
 use crate::sync::State;
 use std::borrow::Cow;
@@ -84,10 +84,10 @@ pub(crate) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspR
             .into_iter()
             .chain(alike);
         for one in candidates.take(MAX_REPLACEMENTS) {
-            let title = label(one.as_ref().title(), ACTION_CHARS);
+            let title = quoted(one.as_ref().title(), ACTION_CHARS);
             let target = conversation_uri(one.id);
             fix(
-                format!("Point the link to “{title}”"),
+                format!("Point the link to {title}"),
                 edit(&found.reference.span, target),
             );
         }

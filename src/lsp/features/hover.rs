@@ -5,7 +5,7 @@ use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FI
 use crate::lsp::state::Server;
 use crate::lsp::text::item::{ago, counted, files_of, role};
 use crate::lsp::text::reference::{Form, Located, touched};
-use crate::markdown::{inline, label};
+use crate::markdown::{inline, isolated, label, shows_nothing};
 use crate::pieces::Transcript;
 use std::sync::Arc;
 use tower_lsp::lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind, Range};
@@ -69,7 +69,7 @@ fn describe(
         let mut named: Vec<String> = files
             .iter()
             .take(MAX_HOVER_FILES)
-            .map(|file| text(file, HOVER_CHARS))
+            .map(|file| isolated(&text(file, HOVER_CHARS)))
             .collect();
         if files.len() > MAX_HOVER_FILES {
             named.push(format!("{} more", files.len() - MAX_HOVER_FILES));
@@ -83,11 +83,7 @@ fn describe(
         [first, .., last] => vec![first, last],
     };
     for message in excerpts {
-        if let Some(said) = message
-            .text
-            .as_deref()
-            .filter(|said| !said.trim().is_empty())
-        {
+        if let Some(said) = message.text.as_deref().filter(|said| !shows_nothing(said)) {
             let role = text(&role(&message.role), ROLE_CHARS);
             lines.push(format!("{role}: {}", text(said, EXCERPT_CHARS)));
         }

@@ -7,6 +7,7 @@ use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::conversation_item;
 use crate::lsp::text::reference::{Form, id_of_uri, touched};
+use crate::markdown::shows_nothing;
 use crate::pieces::{Client, Kind};
 use crate::sync::driver::from_wire;
 use crate::sync::{Handle, Write};
@@ -84,8 +85,11 @@ pub(crate) async fn rename_conversation(
     name: &str,
 ) -> Result<Value> {
     let name = name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || name.contains(char::is_control) {
-        return Err(invalid("`name` must be one line of 1 to 1000 characters."));
+    let fits = name.chars().count() <= MAX_NAME_CHARS && !name.contains(char::is_control);
+    if !fits || shows_nothing(&name) {
+        return Err(invalid(
+            "`name` must be one line of 1 to 1000 characters that show something.",
+        ));
     }
     let (handle, client) = server.session.client().await.map_err(failed)?;
     let inside = Arc::clone(server);

@@ -87,6 +87,11 @@ pub(crate) fn label(name: &str, most: usize) -> String {
     }
 }
 
+/// The same within a sentence: a name from right to left keeps the order of the words beside it.
+pub(crate) fn quoted(name: &str, most: usize) -> String {
+    format!("“{}”", markdown::isolated(&label(name, most)))
+}
+
 /// The rough age of a time in microseconds: `just now`, `5 minutes ago`, `3 days ago`.
 pub(crate) fn ago(micros: i64) -> String {
     let now = Timestamp::now().as_microsecond();

@@ -1,0 +1,435 @@
+//! What a line of text may mean to any reader, whatever the lines around it are.
+
+use super::body::Edit;
+use super::outline::Outline;
+
+/// Schemes that only show something: the web in the browser, or a conversation.
+const HARMLESS: [&str; 5] = [
+    "https:",
+    "http:",
+    "mailto:",
+    "pieces-conversation:",
+    "pieces-asset:",
+];
+/// Longest label of a link, in bytes; CommonMark says 999 characters.
+const LABEL: usize = 4096;
+/// Longest word that is looked at for a link, in bytes.
+const WORD: usize = 4096;
+
+/// A fence at the beginning of a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fence<'a> {
+    pub(super) mark: u8,
+    /// How many marks.
+    pub(super) length: usize,
+    /// What stands behind them.
+    pub(super) info: &'a str,
+    /// How much of that means nothing else to any reader.
+    pub(super) plain: usize,
+}
+
+/// The fence that a line without its prefix begins with.
+pub(super) fn fence(line: &str) -> Option<Fence<'_>> {
+    let mark = *line.as_bytes().first()?;
+    let length = line.bytes().take_while(|c| *c == mark).count();
+    if !matches!(mark, b'`' | b'~') || length < 3 {
+        return None;
+    }
+    let info = &line[length..];
+    let plain = |c: char| c.is_alphanumeric() || " +-#._,=:/{}()'\"@".contains(c);
+    let plain = info.find(|c| !plain(c)).unwrap_or(info.len());
+    let plain = info[..plain].trim_end().len();
+    Some(Fence {
+        mark,
+        length,
+        info,
+        plain,
+    })
+}
+
+/// Whether a line may close a fence. `strictly`: it does for every reader.
+pub(super) fn closes(line: &str, opening: &Fence<'_>, strictly: bool) -> bool {
+    let bare = if strictly {
+        line.trim_start_matches(' ')
+    } else {
+        unprefixed(line)
+    };
+    let indent = line.len() - bare.len();
+    let found = fence(bare).filter(|found| found.info.trim().is_empty());
+    found.is_some_and(|found| found.mark == opening.mark && found.length >= opening.length)
+        && !(strictly && indent > 3)
+}
+
+/// The line without what may be marks of quotes and lists, and indentation.
+pub(super) fn unprefixed(line: &str) -> &str {
+    let mut rest = line;
+    loop {
+        let next = rest.trim_start_matches([' ', '\t', '>']);
+        let digits = next.bytes().take_while(u8::is_ascii_digit).count();
+        let bytes = &next.as_bytes()[digits..];
+        let mark = match bytes.first() {
+            Some(b'-' | b'+' | b'*') if digits == 0 => 1,
+            Some(b'.' | b')') if (1..10).contains(&digits) => digits + 1,
+            _ => return next,
+        };
+        match next.as_bytes().get(mark) {
+            None => return &next[mark..],
+            Some(b' ' | b'\t') => rest = &next[mark..],
+            _ => return next,
+        }
+    }
+}
+
+/// The text of a task behind its box.
+fn untasked(line: &str) -> &str {
+    let mut rest = line;
+    while let [b'[', b' ' | b'x' | b'X', b']', b' ' | b'\t', ..] = rest.as_bytes() {
+        rest = unprefixed(&rest[3..]);
+    }
+    rest
+}
+
+/// Where the line of this byte begins.
+pub(super) fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |at| at + 1)
+}
+
+/// Where the next line begins.
+pub(super) fn line_end(text: &str, at: usize) -> usize {
+    text[at..]
+        .find('\n')
+        .map_or(text.len(), |found| at + found + 1)
+}
+
+/// Whether following a link only shows something.
+pub(super) fn is_harmless(url: &str) -> bool {
+    HARMLESS.iter().any(|scheme| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
+}
+
+/// An address that stands between parentheses as it is.
+pub(super) fn address(url: &str) -> String {
+    let mut out = String::with_capacity(url.len());
+    let mut bytes = url.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let entity = byte == b'&'
+            && bytes
+                .peek()
+                .is_some_and(|c| c.is_ascii_alphabetic() || *c == b'#');
+        match byte {
+            // Nothing but letters behind it could be an entity.
+            b'&' if entity && url.contains(';') => out.push_str("&amp;"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(byte)),
+            byte if b"-._~:/?#@!$&'*+,;=%".contains(&byte) => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// Whether the text could mean something if it were not code.
+pub(super) fn starts_something(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes
+        .windows(2)
+        .any(|pair| matches!(pair, b"![" | b"](" | b"]:") || pair[0] == b'<' && opens_tag(pair[1]))
+}
+
+/// Whether a tag or a link in angle brackets goes on with this behind its `<`.
+fn opens_tag(next: u8) -> bool {
+    next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?')
+}
+
+/// Whether the text ends within what may be a link without brackets. A very long word is one.
+pub(super) fn in_bare_link(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let near = &bytes[bytes.len().saturating_sub(WORD)..];
+    match near.iter().rposition(u8::is_ascii_whitespace) {
+        Some(space) => is_link(&near[space + 1..]),
+        None => near.len() == WORD || is_link(near),
+    }
+}
+
+fn is_link(word: &[u8]) -> bool {
+    word.windows(3).any(|at| at == b"://")
+        || word.windows(4).any(|at| at.eq_ignore_ascii_case(b"www."))
+}
+
+/// Whether all readers take these lines for the same table: at least two columns, and as many in the
+/// second line as in the first.
+pub(super) fn is_plain_table(text: &str) -> bool {
+    let mut lines = text.lines().map(unprefixed_row);
+    let columns = |line: &str| {
+        let row = line.trim();
+        let row = row.strip_prefix('|').unwrap_or(row);
+        let row = match row.strip_suffix('|') {
+            Some(cut) if !cut.ends_with('\\') => cut,
+            _ => row,
+        };
+        1 + row.replace("\\|", "").matches('|').count()
+    };
+    let (Some(head), Some(second)) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    columns(head) >= 2 && columns(head) == columns(second) && !text.contains("\\\\|")
+}
+
+/// A row of a table without the quotes it stands in.
+fn unprefixed_row(line: &str) -> &str {
+    line.trim_start_matches([' ', '\t', '>'])
+}
+
+/// Whether a line may be the second of a table.
+fn is_delimiter_row(line: &str) -> bool {
+    let known = line
+        .bytes()
+        .all(|c| matches!(c, b'|' | b':' | b'-' | b' ' | b'\t' | 0x0b | 0x0c));
+    known && line.contains('-') && line.contains(['|', ':'])
+}
+
+/// Finds what has to be changed outside of code.
+pub(super) fn scan(text: &str, outline: &mut Outline) {
+    let mut scan = Scan {
+        text,
+        bytes: text.as_bytes(),
+        edits: Vec::new(),
+        doubts: Vec::new(),
+        word: 0,
+        linked: false,
+        first: 0,
+        next_gt: None,
+    };
+    let mut tables = outline.tables.iter().peekable();
+    let mut code = outline.code.iter().peekable();
+    let mut at = 0;
+    while at < text.len() {
+        if let Some(code) = code.next_if(|code| code.start <= at) {
+            at = scan.skip(at, code.end);
+            continue;
+        }
+        if at == 0 || scan.bytes[at - 1] == b'\n' {
+            while tables.next_if(|table| table.end <= at).is_some() {}
+            let in_table = tables
+                .peek()
+                .is_some_and(|table| table.start < line_end(text, at));
+            scan.line(at, in_table, code.peek().map(|code| code.start));
+        }
+        at = scan.byte(at);
+    }
+    outline.edits.append(&mut scan.edits);
+    scan.doubts.into_iter().for_each(|at| outline.doubt(at));
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    edits: Vec<Edit>,
+    doubts: Vec<usize>,
+    /// Where the word begins that we are in.
+    word: usize,
+    /// It may be a link without brackets, which takes everything in up to a space.
+    linked: bool,
+    /// Where the text of the line begins, behind quotes and lists.
+    first: usize,
+    /// The first `>` behind a place that was looked at.
+    next_gt: Option<usize>,
+}
+
+impl Scan<'_> {
+    /// Goes on behind code. Some reader may still be in a word that began before it.
+    fn skip(&mut self, at: usize, end: usize) -> usize {
+        let end = end.max(at + 1);
+        let code = &self.bytes[at..end];
+        match code.iter().rposition(u8::is_ascii_whitespace) {
+            Some(space) => {
+                self.word = at + space + 1;
+                self.linked = is_link(&code[space + 1..]);
+            }
+            None => self.linked |= is_link(code),
+        }
+        end
+    }
+
+    /// What only counts at the beginning of a line.
+    fn line(&mut self, start: usize, in_table: bool, code: Option<usize>) {
+        let end = line_end(self.text, start);
+        let line = self.text[start..end].trim_end_matches('\n');
+        let rest = unprefixed(line);
+        let at = start + line.len() - rest.len();
+        self.first = at;
+        if code.is_some_and(|code| code <= at) {
+            return;
+        }
+        if fence(rest).is_some() {
+            self.doubts.push(at);
+        }
+        let text = at + rest.len() - untasked(rest).len();
+        if self.bytes.get(text) == Some(&b'[') && self.is_definition(text) {
+            self.edits.push(Edit::insert(text, "\\"));
+        }
+        let row = unprefixed_row(line);
+        if !in_table && is_delimiter_row(row) {
+            let first = row.find(['|', ':']).unwrap_or(0);
+            self.edits.push(Edit::insert(
+                end.min(start + line.len()) - row.len() + first,
+                "\\",
+            ));
+        }
+    }
+
+    /// Whether `[label]:` stands here.
+    fn is_definition(&self, at: usize) -> bool {
+        let label = &self.bytes[at + 1..self.bytes.len().min(at + LABEL)];
+        let mut escaped = false;
+        for (length, c) in label.iter().enumerate() {
+            match c {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'[' => return false,
+                b']' => return label.get(length + 1) == Some(&b':'),
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Looks at one byte, and says where to go on.
+    fn byte(&mut self, at: usize) -> usize {
+        let next = self.bytes.get(at + 1).copied().unwrap_or(b'\n');
+        match self.bytes[at] {
+            b' ' | b'\t' | b'\n' => self.ends_word(at + 1),
+            b':' if self.bytes[at..].starts_with(b"://") => self.linked = true,
+            b'w' | b'W' => {
+                self.linked |= self.bytes[at..]
+                    .get(..4)
+                    .is_some_and(|at| at.eq_ignore_ascii_case(b"www."))
+            }
+            b'<' if opens_tag(next) => return self.angle(at),
+            b'<' => self.passes(at + 1),
+            b'!' if next == b'[' => self.escape(at, "&#33;"),
+            b']' if next == b'(' => return self.destination(at),
+            _ => {}
+        }
+        at + 1
+    }
+
+    fn ends_word(&mut self, at: usize) {
+        self.word = at;
+        self.linked = false;
+    }
+
+    /// A `<` that may open a tag or a link.
+    fn angle(&mut self, at: usize) -> usize {
+        if let Some(length) = autolink(&self.bytes[at..]) {
+            self.passes(at + length);
+            return at + length;
+        }
+        if self.is_closed(at) {
+            if let Some(start) = self.bare_link(at) {
+                // The link ends here for every reader, and nothing of what follows belongs to it.
+                self.edits.push(Edit::insert(start, "<"));
+                self.edits.push(Edit::insert(at, ">\\"));
+                self.ends_word(at + 1);
+                return at + 1;
+            }
+            self.escape(at, "&lt;");
+        }
+        self.passes(at + 1);
+        at + 1
+    }
+
+    /// A `<` ends a word, but not a link without brackets: markdown-it takes one in within parentheses.
+    fn passes(&mut self, at: usize) {
+        if !self.linked {
+            self.word = at;
+        }
+    }
+
+    /// Whether a tag that opens here could end, or needs no end.
+    fn is_closed(&mut self, at: usize) -> bool {
+        if self.next_gt.is_none_or(|found| found < at) {
+            let found = self.bytes[at..].iter().position(|c| *c == b'>');
+            self.next_gt = Some(found.map_or(usize::MAX, |found| at + found));
+        }
+        self.next_gt != Some(usize::MAX) || at == self.first
+    }
+
+    /// Where the address begins that ends here, if it is one that stands in angle brackets as well.
+    fn bare_link(&self, end: usize) -> Option<usize> {
+        let word = &self.text[self.word..end];
+        let start = word.find(|c| c != '(')?;
+        let url = &word[start..];
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@$+,=%".contains(c);
+        let web = url.starts_with("https://") || url.starts_with("http://");
+        (web && url.chars().all(plain)).then_some(self.word + start)
+    }
+
+    /// A backslash, or an entity where a link without brackets would take the backslash in.
+    fn escape(&mut self, at: usize, entity: &str) {
+        let slashes = self.bytes[..at]
+            .iter()
+            .rev()
+            .take_while(|c| **c == b'\\')
+            .count();
+        match (self.linked, slashes % 2 == 1) {
+            (true, escaped) => {
+                self.edits
+                    .push(Edit::replace(at - usize::from(escaped)..at + 1, entity));
+            }
+            (false, true) => {}
+            (false, false) => self.edits.push(Edit::insert(at, "\\")),
+        }
+    }
+
+    /// A `](` leads to the web, or ends no link.
+    fn destination(&mut self, at: usize) -> usize {
+        let rest = &self.text[at + 2..];
+        let url = rest.trim_start_matches(' ');
+        let start = at + 2 + rest.len() - url.len();
+        let pointed = url.strip_prefix('<');
+        if !is_harmless(pointed.unwrap_or(url)) {
+            self.escape(at, "&#93;");
+            return at + 1;
+        }
+        if let Some(pointed) = pointed {
+            let plain = |c: char| {
+                !c.is_ascii() || c.is_ascii_alphanumeric() || " -._~:/?#@$&'*+,;=%".contains(c)
+            };
+            let length = pointed.find(|c| !plain(c)).unwrap_or(pointed.len());
+            if !pointed[length..].starts_with('>') {
+                self.escape(at, "&#93;");
+                return at + 1;
+            }
+            let end = start + 1 + length + 1;
+            if pointed[..length].contains(' ') {
+                self.edits
+                    .push(Edit::replace(start..end, address(&pointed[..length])));
+            }
+            self.passes(end);
+            return end;
+        }
+        at + 1
+    }
+}
+
+/// The length of a link in angle brackets that only shows something.
+fn autolink(bytes: &[u8]) -> Option<usize> {
+    let plain =
+        |c: &u8| c.is_ascii_alphanumeric() || *c >= 0x80 || b"-._~:/?#@!$&'()*+,;=%[]|".contains(c);
+    let length = bytes[1..].iter().take_while(|c| plain(c)).count();
+    let inside = std::str::from_utf8(&bytes[1..=length]).ok()?;
+    let closed = bytes.get(length + 1) == Some(&b'>');
+    let email = || {
+        let (name, host) = inside.split_once('@')?;
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|c| c.is_ascii_alphanumeric() || b"-._+".contains(&c))
+        };
+        (plain(name) && plain(host)).then_some(())
+    };
+    (closed && (is_harmless(inside) || email().is_some())).then_some(length + 2)
+}
