@@ -170,7 +170,7 @@ pub(crate) enum Subject {
 /// Selected text of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// In characters of the document; not empty.
+    /// In characters of the document; more than one.
     pub chars: Range<usize>,
     /// The lines that have selected characters, counted from 1.
     pub lines: RangeInclusive<usize>,
@@ -230,7 +230,8 @@ pub(crate) fn file_name_in(name: &str) -> &str {
 impl Selection {
     fn of(document: &Document, range: LspRange) -> Option<Self> {
         let chars = document.chars(range);
-        if chars.is_empty() {
+        // Helix, Kakoune and ALE send the character under the cursor where nothing is selected.
+        if chars.len() <= 1 || document.text.slice(chars.clone()) == "\r\n" {
             return None;
         }
         let line = |char| document.text.char_to_line(char) + 1;
@@ -310,6 +311,8 @@ mod tests {
             assert_eq!(selected(text, range), expected, "{range:?}");
         };
         check((0, 1, 0, 1), None);
+        check((0, 1, 0, 2), None);
+        check((1, 3, 2, 0), None);
         check((9, 0, 9, 9), None);
         check((0, 1, 0, 3), Some(("ne", 1..=1)));
         check((0, 0, 1, 0), Some(("one\n", 1..=1)));

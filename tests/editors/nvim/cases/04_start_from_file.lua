@@ -18,6 +18,12 @@ local asset = t.http('GET', '/asset/' .. item.assets[1])
 local text = vim.json.encode(asset)
 t.contains(text, 'fn chosen() {}', 'the selection')
 t.eq(nil, text:find('kept_out', 1, true), 'the rest of the file')
+-- Part of the file that another conversation is about.
+vim.cmd.edit(path)
+vim.cmd('2,3Pieces start')
+t.wait('the third conversation', function()
+  return t.command('pieces.conversations.list', {}).items[1].name == 'retry.rs, lines 2–3'
+end)
 -- A buffer without a file has nothing to start from.
 vim.cmd.enew()
 vim.cmd('Pieces start')
