@@ -435,7 +435,9 @@ fn titles_say_what_a_start_is_about() {
         check(&uri, cursor(0, 0), "retry.rs");
         check(&uri, selection(0, 0, 1, 3), "these 2 lines");
         check(&uri, selection(0, 0, 3, 0), "these 3 lines");
-        check(&uri, selection(1, 0, 1, 2), "this line");
+        check(&uri, selection(1, 0, 1, 3), "this line");
+        check(&uri, selection(1, 0, 2, 0), "this line");
+        check(&uri, selection(2, 1, 2, 4), "“hre”");
         check(&asset_uri, cursor(0, 0), "saved.rs");
         let known = match world.service {
             Service::Six => "this snippet",

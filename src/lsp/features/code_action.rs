@@ -3,7 +3,7 @@
 use super::diagnostics::{self, Fix};
 use crate::index::{Conversation, Reader};
 use crate::lsp::limits::{
-    ACTION_CHARS, MAX_ACTIONS, MAX_SELECTED, MENU_NAMES_TIMEOUT, MENU_TIES_TIMEOUT,
+    ACTION_CHARS, HINT_CHARS, MAX_ACTIONS, MAX_SELECTED, MENU_NAMES_TIMEOUT, MENU_TIES_TIMEOUT,
 };
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
@@ -181,8 +181,10 @@ impl Asked<'_> {
             Subject::AssetHere(asset) => Some(start_from(asset, None)),
             Subject::AssetDocument(asset) => Some(start_from(asset, Some(name()))),
             Subject::Selection(selection) => {
-                let about = match selection.lines.count() {
-                    1 => "this line".to_owned(),
+                let document = self.document.as_ref()?;
+                let about = match selection.lines.clone().count() {
+                    1 if selection.is_whole_line(document) => "this line".to_owned(),
+                    1 => format!("“{}”", label(&selection.beginning(document), HINT_CHARS)),
                     lines => format!("these {lines} lines"),
                 };
                 let argument = json!({ "uri": self.uri, "range": self.range });

@@ -239,6 +239,22 @@ impl Selection {
         let lines = line(chars.start)..=line(chars.end - 1);
         Some(Selection { chars, lines })
     }
+
+    /// Whether its one line has nothing but blanks beside it.
+    pub fn is_whole_line(&self, document: &Document) -> bool {
+        let (number, text) = (self.lines.start() - 1, &document.text);
+        let start = text.line_to_char(number);
+        let end = text.line_to_char(number + 1);
+        let blank = |part: Range<usize>| text.slice(part).chars().all(char::is_whitespace);
+        blank(start..self.chars.start) && blank(self.chars.end..end)
+    }
+
+    /// Its first characters, as many as any title can show.
+    pub fn beginning(&self, document: &Document) -> String {
+        let selected = document.text.slice(self.chars.clone()).chars();
+        let visible = selected.skip_while(|c| c.is_whitespace());
+        visible.take(MAX_REFERENCE_CHARS).collect()
+    }
 }
 
 /// The known asset whose id, or a part of it, is selected or under the cursor.

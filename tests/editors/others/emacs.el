@@ -23,7 +23,7 @@
                "the code action"
                (lambda ()
                  (seq-find (lambda (one) (string-match-p "Start a conversation" (plist-get one :title)))
-                           (eglot-code-actions (point-min) (point-max) nil nil))))))
+                           (eglot-code-actions (point-min) (point-min) nil nil))))))
   (eglot-execute (eglot-current-server) action)
   (test-wait "a conversation from the file" (lambda () (equal '("notes.txt") (test-titles)))))
 (princ "ok emacs-code-action\n")
