@@ -1253,7 +1253,7 @@ async fn every_way_in(one: &[u8]) -> Vec<(&'static str, Read)> {
     let base = BaseUrl::parse(&service, false).unwrap();
     let client = pieces_lsp::pieces::Client::new(base, None).unwrap();
     let (listed, _) = client
-        .list(Vec::new(), |all, one| all.push(one.into_owned()))
+        .list(false, Vec::new(), |all, one| all.push(one.into_owned()))
         .await
         .unwrap();
     let single = client.conversation(listed[0].id).await.unwrap();

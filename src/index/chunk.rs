@@ -2,7 +2,7 @@
 //! list of links. About 64 bytes a conversation plus its name and links, and three allocations a run.
 
 use super::conversation::{ConversationRef, Key};
-use super::search;
+use super::letters::letters;
 use std::ops::Range;
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl Chunk {
         }
     }
 
-    /// The set of letters in the name: see [`search::letters`].
+    /// The set of letters in the name: see [`letters`].
     pub(super) fn letters(&self, at: usize) -> u64 {
         self.records[at].letters
     }
@@ -149,7 +149,7 @@ impl Packer {
 
     /// Takes a conversation whose application has that number.
     pub(super) fn push(&mut self, one: ConversationRef<'_>, application: u16) {
-        self.add(one, application, search::letters(one.name));
+        self.add(one, application, letters(one.name));
     }
 
     fn add(&mut self, one: ConversationRef<'_>, application: u16, letters: u64) {

@@ -10,6 +10,7 @@
 mod chunk;
 mod conversation;
 mod cores;
+mod letters;
 mod search;
 mod snapshot;
 mod store;

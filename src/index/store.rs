@@ -92,7 +92,7 @@ impl Index {
         // Those that came in this step: should they go in it as well, nobody has to know.
         let mut new = HashSet::new();
         // `places` is brought up to date at once, so that later mutations of the same step see the
-        // earlier ones; readers that look in between look again (`Reader::get`).
+        // earlier ones; readers that look in between search the snapshot (`Reader::get`).
         for mutation in mutations {
             let id = match &mutation {
                 Mutation::Upsert(one) => one.id,
@@ -349,8 +349,12 @@ impl Reader {
 
     /// One conversation, copied out.
     pub fn get(&self, id: Uuid) -> Option<Conversation> {
-        let (snapshot, updated) = self.locate(id)?;
-        let one = snapshot.find(Key { updated, id })?;
+        let updated = *self.shared.places.get(&id)?;
+        let snapshot = self.snapshot();
+        // The writer moves places before it publishes the snapshot: in between, only the snapshot says
+        // where the conversation still is.
+        let moved = || snapshot.iter().find(|one| one.id == id);
+        let one = snapshot.find(Key { updated, id }).or_else(moved)?;
         Some(one.to_owned())
     }
 
@@ -363,23 +367,5 @@ impl Reader {
     pub fn knows_asset(&self, id: Uuid) -> bool {
         let tied = |one: ConversationRef<'_>| one.assets.contains(&id);
         self.ties().knows_asset(id) || self.snapshot().linked_to(&[id]).any(tied)
-    }
-
-    /// A snapshot in which the conversation is found at the place given. The writer moves a place and
-    /// its snapshot in two steps; who comes between them looks again.
-    fn locate(&self, id: Uuid) -> Option<(Arc<Snapshot>, i64)> {
-        const LOOKS: usize = 100;
-        for _ in 0..LOOKS {
-            let updated = *self.shared.places.get(&id)?;
-            let snapshot = self.snapshot();
-            if snapshot.find(Key { updated, id }).is_some() {
-                return Some((snapshot, updated));
-            }
-            std::thread::yield_now();
-        }
-        // The writer is in a long step: look through what is published.
-        let snapshot = self.snapshot();
-        let updated = snapshot.iter().find(|one| one.id == id)?.updated;
-        Some((snapshot, updated))
     }
 }

@@ -235,21 +235,13 @@ impl Client {
         self.decode(self.call(), json::from_slice(&body))
     }
 
-    /// `GET /conversations?transferables=false`, read while it arrives: every readable conversation
-    /// goes to `add`, on a blocking thread, in the order of the list.
+    /// `GET /conversations?transferables=…`, read while it arrives: every readable conversation goes to
+    /// `add`, on a blocking thread, in the order of the list. With transferables, anchors may come with
+    /// their paths.
     ///
     /// # Errors
     /// Of any error, what was added before is dropped with `acc`.
     pub async fn list<T: Send + 'static>(
-        &self,
-        acc: T,
-        add: fn(&mut T, Conversation<'_>),
-    ) -> Result<(T, Listed), Error> {
-        self.list_with(false, acc, add).await
-    }
-
-    /// [`list`](Self::list) with `transferables` as given: with them, anchors may come with paths.
-    pub async fn list_with<T: Send + 'static>(
         &self,
         transferables: bool,
         acc: T,
@@ -397,14 +389,6 @@ impl Client {
     pub async fn anchors(&self) -> Result<Vec<Anchor>, Error> {
         let body = self.get("/anchors?transferables=true", COLLECTION).await?;
         self.listed(wire::anchors(&body))
-    }
-
-    /// `GET /anchor/{id}?transferables=true`.
-    pub async fn anchor(&self, id: Uuid) -> Result<Anchor, Error> {
-        let body = self
-            .get(&format!("/anchor/{id}?transferables=true"), SMALL)
-            .await?;
-        self.object(self.call(), wire::anchor(&body))
     }
 
     /// WebSocket `/conversations/stream/identifiers`.

@@ -104,9 +104,7 @@ impl Service for Client {
     ) -> impl Future<Output = Result<Listing, Error>> + Send + 'static {
         let client = self.clone();
         async move {
-            let (listing, listed) = client
-                .list_with(transferables, Listing::default(), add)
-                .await?;
+            let (listing, listed) = client.list(transferables, Listing::default(), add).await?;
             if listed.rejected > 0 {
                 let rejected = listed.rejected;
                 tracing::warn!(rejected, "conversations that could not be read");

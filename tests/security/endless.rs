@@ -118,7 +118,7 @@ async fn ask(ask: Ask, url: &str) -> Result<(), Error> {
         Ask::Messages => client.transcript(ID).await.map(drop),
         Ask::Create => client.create(&json!({}), None).await.map(drop),
         Ask::Delete => client.delete(ID).await,
-        Ask::List => client.list((), |(), _| ()).await.map(drop),
+        Ask::List => client.list(false, (), |(), _| ()).await.map(drop),
         Ask::Identifiers => client.identifier_ids().await.map(drop),
         Ask::Snapshot => client.snapshot(None).await.map(drop),
         Ask::Stream => client.watch().await.map(drop),

@@ -101,7 +101,7 @@ async fn routes_agree(local: &Local, all: &BTreeMap<String, Value>) {
     let base = BaseUrl::parse(&local.url, false).unwrap();
     let client = Client::new(base, None).unwrap();
     let of = |kind: &str| all.keys().filter(|key| key.starts_with(kind)).count();
-    let ((), read) = client.list_with(true, (), |_, _| ()).await.unwrap();
+    let ((), read) = client.list(true, (), |_, _| ()).await.unwrap();
     assert_eq!((read.total, read.rejected), (of("conversations "), 0));
     assert_eq!(client.anchors().await.unwrap().len(), of("anchors "));
 }
