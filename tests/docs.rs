@@ -75,6 +75,7 @@ fn file_of(module: &str) -> Option<PathBuf> {
     let path = module.replace("::", "/");
     let places = [
         format!("tests/{path}.rs"),
+        format!("tests/{path}/main.rs"),
         format!("src/{path}.rs"),
         format!("src/{path}/mod.rs"),
     ];
