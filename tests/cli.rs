@@ -125,7 +125,7 @@ fn wrong_options_are_one_clear_sentence() {
         (
             &["--log-file", directory],
             1,
-            &["it is no file", "--log-file"],
+            &["it is not a regular file", "--log-file"],
         ),
     ];
     for (options, code, parts) in table {

@@ -690,7 +690,7 @@ fn failures_of_the_service() {
             (410, "not-found", false),
             (400, "refused", false),
             (403, "refused", false),
-            (503, "refused", false),
+            (503, "busy", false),
             (500, "refused", true),
             (302, "refused", false),
         ] {
