@@ -419,6 +419,20 @@ async fn a_copy_is_listed_when_it_is_whole_and_restorable_when_committed() {
 }
 
 #[tokio::test]
+async fn an_unfinished_copy_is_gone_before_the_first_request_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let old = staged(&local, "Unfinished", false).await;
+    attached.shutdown().await;
+    let (attached, local) = serve(dir.path(), true).await;
+    assert_eq!(settle(&local, old, "drop").await, 410);
+    // A copy that begins right after the start is not taken for an unfinished one.
+    let new = staged(&local, "New", true).await;
+    assert_eq!(settle(&local, new, "commit").await, 204);
+    attached.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_copy_is_restored_elsewhere_by_one_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let (attached, local) = serve(dir.path(), true).await;

@@ -82,9 +82,6 @@ impl App {
 pub(super) async fn upkeep(app: App) {
     let mut stopped = app.stopped.clone();
     let working = async {
-        let tidy =
-            |change: &mut crate::service::store::Change<'_>| trash::remove_unfinished(change.db);
-        log(app.store.write(tidy).await);
         let dir = app.trash.data_dir.clone();
         let drafts = tokio::task::spawn_blocking(move || {
             for dir in [dir.join("opened"), dir] {

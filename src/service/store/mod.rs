@@ -133,6 +133,10 @@ impl Store {
             user,
             notice,
         } = open::open(path)?;
+        // Before the first request: an entry whose parts a client is adding must not be taken for one.
+        if let Err(failure) = trash::remove_unfinished(&db) {
+            tracing::warn!(?failure, "unfinished copies stay in the trash");
+        }
         let hub = Arc::new(Hub::new());
         let (writer, thread) =
             writer::start(db, hub.clone(), holding).map_err(ServiceError::unusable(path))?;

@@ -279,12 +279,13 @@ pub(crate) fn remove(db: &Connection, entry: i64) -> Result<bool, Failure> {
     Ok(removed > 0)
 }
 
-/// Forgets the copies that were never finished.
-pub(crate) fn remove_unfinished(db: &Connection) -> Result<(), Failure> {
-    db.execute(
-        "DELETE FROM trash WHERE state = ?1",
-        [State::Copying as i64],
-    )?;
+/// Forgets the copies that were never finished. Writes only if there are any: the disk may be full.
+pub(super) fn remove_unfinished(db: &Connection) -> Result<(), Failure> {
+    const COPYING: [i64; 1] = [State::Copying as i64];
+    let any = "SELECT EXISTS (SELECT 1 FROM trash WHERE state = ?1)";
+    if db.query_row(any, COPYING, |row| row.get(0))? {
+        db.execute("DELETE FROM trash WHERE state = ?1", COPYING)?;
+    }
     Ok(())
 }
 
