@@ -5,9 +5,9 @@ use crate::pieces::BaseUrl;
 use crate::sync::{Backend, Source};
 use std::path::PathBuf;
 
-/// Which conversations are wanted.
+/// The backend, URL and data directory that the options name.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct Target {
     pub(super) backend: Backend,
     /// Pieces OS is there: do not look for it.
     pub(super) url: Option<BaseUrl>,
@@ -15,20 +15,20 @@ pub(super) struct Wanted {
     pub(super) data_dir: Option<PathBuf>,
 }
 
-impl Wanted {
+impl Target {
     /// Reads the options; an empty one (as some editors pass it) counts as absent.
     ///
     /// # Errors
     /// One sentence for the person who set the option.
     pub(super) fn read(common: &Common) -> Result<Self, String> {
-        let backend = match said(common.backend.as_deref()) {
+        let backend = match non_empty(common.backend.as_deref()) {
             None => Backend::Auto,
             Some(name) => Backend::parse(name).ok_or_else(|| {
                 let name = printable(name);
                 format!("There is no backend `{name}`; it is `auto`, `pieces-os` or `local`.")
             })?,
         };
-        let url = said(common.url.as_deref())
+        let url = non_empty(common.url.as_deref())
             .map(|url| BaseUrl::parse(url, common.allow_remote))
             .transpose()
             .map_err(|refusal| refusal.to_string())?;
@@ -47,7 +47,7 @@ impl Wanted {
 }
 
 /// The text, if there is any.
-pub(super) fn said(text: Option<&str>) -> Option<&str> {
+pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 

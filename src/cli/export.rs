@@ -1,7 +1,7 @@
 //! `pieces-lsp export`.
 
 use super::args::ExportOptions;
-use super::common::Wanted;
+use super::common::Target;
 use super::complain;
 use super::meter::Meter;
 use crate::service;
@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Exports and tells how much.
-pub(super) async fn run(wanted: Wanted, options: ExportOptions) -> ExitCode {
+pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
     let meter = Arc::new(Meter::new());
     let outcome = tokio::select! {
-        outcome = copy(wanted, &options, meter.clone()) => outcome,
+        outcome = copy(target, &options, meter.clone()) => outcome,
         _ = tokio::signal::ctrl_c() => Err("Interrupted; nothing was exported.".to_owned()),
     };
     meter.finish();
@@ -39,11 +39,11 @@ pub(super) async fn run(wanted: Wanted, options: ExportOptions) -> ExitCode {
 }
 
 async fn copy(
-    wanted: Wanted,
+    target: Target,
     options: &ExportOptions,
     meter: Arc<Meter>,
 ) -> Result<Exported, String> {
-    let data_dir = match wanted.data_dir {
+    let data_dir = match target.data_dir {
         Some(dir) => dir,
         None => service::default_data_dir().map_err(|error| error.to_string())?,
     };

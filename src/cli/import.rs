@@ -1,7 +1,7 @@
 //! `pieces-lsp import`.
 
 use super::args::ImportOptions;
-use super::common::{Wanted, said};
+use super::common::{Target, non_empty};
 use super::complain;
 use super::meter::Meter;
 use crate::service;
@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Copies, tells what became of it, and fails if anything could not be read.
-pub(super) async fn run(wanted: Wanted, options: ImportOptions, allow_remote: bool) -> ExitCode {
+pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bool) -> ExitCode {
     let meter = Meter::new();
     let outcome = tokio::select! {
-        outcome = copy(wanted, &options, allow_remote, &meter) => outcome,
+        outcome = copy(target, &options, allow_remote, &meter) => outcome,
         _ = tokio::signal::ctrl_c() => {
             Err("Interrupted; what was copied stays, and the next import goes on from there.".to_owned())
         }
@@ -36,16 +36,16 @@ pub(super) async fn run(wanted: Wanted, options: ImportOptions, allow_remote: bo
 }
 
 async fn copy(
-    wanted: Wanted,
+    target: Target,
     options: &ImportOptions,
     allow_remote: bool,
     meter: &Meter,
 ) -> Result<Report, String> {
-    let from = match (said(options.from.as_deref()), wanted.url) {
+    let from = match (non_empty(options.from.as_deref()), target.url) {
         (None, Some(url)) => Origin::Url(url),
         (from, _) => Origin::parse(from, allow_remote)?,
     };
-    let data_dir = match wanted.data_dir {
+    let data_dir = match target.data_dir {
         Some(dir) => dir,
         None => service::default_data_dir().map_err(|error| error.to_string())?,
     };

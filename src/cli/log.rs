@@ -4,7 +4,7 @@
 //! that does not keep up loses lines, one that is gone loses all of them.
 
 use super::args::Common;
-use super::common::{printable, said};
+use super::common::{non_empty, printable};
 use crate::lsp::log_panics;
 use crate::private;
 use std::collections::VecDeque;
@@ -188,7 +188,7 @@ impl Shared {
 }
 
 fn level(common: &Common) -> Result<LevelFilter, String> {
-    let Some(name) = said(common.log_level.as_deref()) else {
+    let Some(name) = non_empty(common.log_level.as_deref()) else {
         return Ok(DEFAULT);
     };
     name.parse().map_err(|_| {

@@ -19,7 +19,7 @@ mod terminal;
 
 use args::{Cli, Command};
 use clap::FromArgMatches;
-use common::Wanted;
+use common::Target;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
@@ -38,32 +38,32 @@ pub fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Completions { shell } => completions::run(shell),
-        Command::Doctor(options) => run(&cli.common, async |wanted| {
-            doctor::run(wanted, options).await
+        Command::Doctor(options) => run(&cli.common, async |target| {
+            doctor::run(target, options).await
         }),
-        Command::Import(options) => run(&cli.common, async |wanted| {
-            import::run(wanted, options, cli.common.allow_remote).await
+        Command::Import(options) => run(&cli.common, async |target| {
+            import::run(target, options, cli.common.allow_remote).await
         }),
-        Command::Export(options) => run(&cli.common, async |wanted| {
-            export::run(wanted, options).await
+        Command::Export(options) => run(&cli.common, async |target| {
+            export::run(target, options).await
         }),
         Command::Demo => run(&cli.common, async |_| demo::run().await),
-        Command::Service(options) => run(&cli.common, async |wanted| {
-            service::run(wanted, options).await
+        Command::Service(options) => run(&cli.common, async |target| {
+            service::run(target, options).await
         }),
     }
 }
 
 /// Runs any command but `serve`: what is wrong with the common options ends it.
-fn run(common: &args::Common, command: impl AsyncFnOnce(Wanted) -> ExitCode) -> ExitCode {
-    let started = Wanted::read(common)
+fn run(common: &args::Common, command: impl AsyncFnOnce(Target) -> ExitCode) -> ExitCode {
+    let started = Target::read(common)
         .map_err(|wrong| (USAGE, wrong))
-        .and_then(|wanted| {
+        .and_then(|target| {
             let log = log::start(common).map_err(|wrong| (1, wrong))?;
-            Ok((wanted, log, runtime().map_err(|wrong| (1, wrong))?))
+            Ok((target, log, runtime().map_err(|wrong| (1, wrong))?))
         });
     match started {
-        Ok((wanted, _log, runtime)) => runtime.block_on(command(wanted)),
+        Ok((target, _log, runtime)) => runtime.block_on(command(target)),
         Err((code, wrong)) => {
             complain(&wrong);
             ExitCode::from(code)

@@ -4,7 +4,7 @@
 //! option can keep it from starting: what is wrong with them becomes its status.
 
 use super::args::Common;
-use super::common::said;
+use super::common::non_empty;
 use super::{complain, log, runtime};
 use crate::lsp::{Launch, server};
 use std::io::{self, IsTerminal};
@@ -37,13 +37,9 @@ pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
 fn launch(common: &Common) -> Launch {
     let path = common.data_dir.clone();
     Launch {
-        backend: given(common.backend.as_deref()),
-        url: given(common.url.as_deref()),
+        backend: non_empty(common.backend.as_deref()).map(str::to_owned),
+        url: non_empty(common.url.as_deref()).map(str::to_owned),
         data_dir: path.filter(|path| !path.as_os_str().is_empty()),
         allow_remote: common.allow_remote,
     }
-}
-
-fn given(text: Option<&str>) -> Option<String> {
-    said(text).map(str::to_owned)
 }

@@ -1,14 +1,14 @@
 //! `pieces-lsp service`: the local service alone.
 
 use super::args::ServiceOptions;
-use super::common::Wanted;
+use super::common::Target;
 use super::complain;
 use crate::service::{self, Attached, Role};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-pub(super) async fn run(wanted: Wanted, options: ServiceOptions) -> ExitCode {
-    match start(wanted, &options).await {
+pub(super) async fn run(target: Target, options: ServiceOptions) -> ExitCode {
+    match start(target, &options).await {
         Ok(attached) => {
             // Whoever started it may not want to know.
             let _ = writeln!(io::stdout(), "{}", attached.url);
@@ -35,8 +35,8 @@ pub(super) async fn run(wanted: Wanted, options: ServiceOptions) -> ExitCode {
     }
 }
 
-async fn start(wanted: Wanted, options: &ServiceOptions) -> Result<Attached, String> {
-    let data_dir = match wanted.data_dir {
+async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, String> {
+    let data_dir = match target.data_dir {
         Some(dir) => dir,
         None => service::default_data_dir().map_err(|error| error.to_string())?,
     };

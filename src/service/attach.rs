@@ -1,4 +1,4 @@
-//! One process serves a data directory, the others find it; when it ends, another takes over.
+//! One process serves a data directory; the others find it. When it ends, another process takes over.
 
 use std::{
     future::pending,
@@ -29,69 +29,69 @@ use super::{
     store::{Kind, Opened, STORE, Store, has_any},
 };
 
-/// Says that the user chose Pieces OS when asked.
+/// Exists once the user has chosen Pieces OS over the local service.
 const AGREED: &str = "use-pieces-os";
-/// How long a holder that does not answer (yet) is waited for.
+/// Timeout for a lock holder that does not answer (yet).
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks at the lock and the file.
+/// Interval between checks of the lock and of `service.json`.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long the holder may take to answer its health route.
+/// Timeout for the holder's health route.
 const HEALTH: Duration = Duration::from_millis(500);
-/// Connections that may wait to be accepted; for more of them, the system lets a client wait a second.
+/// Length of the accept queue. Beyond it, the system makes a client wait a second.
 const BACKLOG: u32 = 1024;
-/// What is read of `service.json`, in bytes; it has some 300.
+/// Largest `service.json` that is read, in bytes; a real one has some 300.
 const INFO_SIZE: u64 = 16 << 10;
-/// How long open requests may take to finish at the end. Editors kill after two seconds.
+/// Deadline for open requests at shutdown. Editors kill the process after two seconds.
 const FINISH: Duration = Duration::from_millis(1500);
-/// How long the store may take to close after that.
+/// Deadline for closing the store after that.
 const CLOSE: Duration = Duration::from_millis(500);
 
-/// Where the data lies and how it is served.
+/// Where the data is and how to serve it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Holds the store, the lock and `service.json`. Made if it is not there.
+    /// Holds the store, the lock and `service.json`. Created if missing.
     pub data_dir: PathBuf,
-    /// Port on 127.0.0.1; 0 = any that is free. Counts only if this process comes to serve.
+    /// Port on 127.0.0.1; 0 means any free port. Used only if this process serves.
     pub port: u16,
     /// Whether requests must carry the per-run token.
     pub token: bool,
 }
 
-/// What this process is to the store.
+/// The role of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It holds the lock and serves.
+    /// Holds the lock and serves.
     Serving,
     /// Another process serves.
     Client,
 }
 
-/// A service that answered. While serving, dropping this stops the server without waiting for it.
+/// A running service. If this process serves, dropping this stops the server without waiting for it.
 #[derive(Debug)]
 pub struct Attached {
     /// Base URL, `http://127.0.0.1:PORT`.
     pub url: String,
-    /// To be sent as `Authorization: Bearer …`; `None` if the service asks for none.
+    /// Send as `Authorization: Bearer …`; `None` if the service needs no token.
     pub token: Option<String>,
-    /// Who serves.
+    /// Which process serves.
     pub role: Role,
-    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
+    /// A sentence for the user: a corrupt store was set aside, and where it is.
     pub notice: Option<String>,
-    /// The Unix socket that leads to it, which only this user can open; `None` where there is no such thing.
+    /// The Unix socket of the service, which only this user can open; `None` on systems without one.
     socket: Option<PathBuf>,
     server: Option<Server>,
 }
 
 impl Attached {
-    /// A client of this service, over its socket: whoever took its port gets nothing.
+    /// A client of this service that uses the socket, so that another process on its port receives nothing.
     ///
     /// # Errors
-    /// No client can be set up.
+    /// The client cannot be set up.
     pub fn client(&self) -> Result<Client, pieces::Error> {
         client(&self.url, self.token.clone(), self.socket.clone())
     }
 
-    /// Whether this served and does not any more, or cannot: looks at the data directory.
+    /// Whether this process served and has stopped, or has to stop. Checks the data directory.
     pub async fn is_over(&self) -> bool {
         let Some(server) = &self.server else {
             return false;
@@ -109,7 +109,8 @@ impl Attached {
         task.expect("it serves").abort();
     }
 
-    /// Waits until this, which serves, has to stop by itself; one sentence says why. Never for a client.
+    /// Waits until this serving process has to stop by itself; returns the reason as a sentence. Never
+    /// returns for a client.
     pub async fn over(&self) -> String {
         let Some(server) = &self.server else {
             return pending().await;
@@ -121,8 +122,8 @@ impl Attached {
         }
     }
 
-    /// Stops serving: finishes the requests that have arrived, closes the store and frees the lock. That takes
-    /// two seconds at most. As a client, does nothing.
+    /// Stops serving: finishes the requests that have arrived, closes the store and releases the lock, in at
+    /// most two seconds. Does nothing for a client.
     pub async fn shutdown(mut self) {
         if let Some(server) = self.server.take() {
             server.shutdown().await;
@@ -156,7 +157,7 @@ impl Server {
             }
         }
         let store = self.store.0.clone();
-        // Past the deadline the writer still finishes by itself; only nobody waits for it.
+        // After the deadline the writer finishes in the background.
         let _ = timeout(CLOSE, spawn_blocking(move || store.close())).await;
     }
 }
@@ -168,7 +169,7 @@ impl Drop for Server {
     }
 }
 
-/// What the serving process leaves for the others, readable by their user only.
+/// What the serving process writes for the others, readable by their user only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Info {
     pub(super) url: String,
@@ -178,12 +179,12 @@ pub(super) struct Info {
     token: Option<String>,
     pub(super) pid: u32,
     pub(super) version: String,
-    /// The store's id, so that a service that took over an old port is not mistaken for ours.
+    /// The store's id, to detect a service of another store on a reused port.
     store: Uuid,
 }
 
 impl Info {
-    /// A client of the service that it tells of, in `dir`. `None`: there is no safe way to speak to it.
+    /// A client of the service described by this info, in `dir`. `None` if there is no safe way to connect.
     fn client(&self, dir: &Path) -> Option<Client> {
         let socket = self.socket.as_ref().map(|socket| dir.join(socket));
         if cfg!(unix) && socket.is_none() {
@@ -205,9 +206,8 @@ fn client(
 
 /// Serves the store of `options.data_dir`, or finds the process that does.
 ///
-/// To be called again after the connection to a service was lost: if its process is gone, the
-/// lock is free and this one takes over. A lock file or `service.json` left by a dead process
-/// never stands in the way.
+/// Call again after losing the connection: if the serving process is gone, the lock is free and this process
+/// takes over. A lock file or `service.json` of a dead process does no harm.
 ///
 /// # Errors
 /// The directory or the port cannot be used, the store cannot be opened or is newer than this
@@ -230,8 +230,8 @@ pub async fn attach(options: &Options) -> Result<Attached, ServiceError> {
     }
 }
 
-/// Serves the store file at `path` to this process alone, to be read and not changed. Nothing is written
-/// beside it, so it may be a backup on a read-only file system, or one that was set aside.
+/// Serves the store file at `path` read-only to this process alone. Writes nothing beside the file, so it may
+/// be a backup on a read-only file system or a store that was set aside.
 ///
 /// # Errors
 /// The file cannot be read, or is newer than this program.
@@ -241,7 +241,7 @@ pub async fn view(path: &Path) -> Result<Attached, ServiceError> {
         listener,
         port,
         token: Some(new_token()?),
-        // Nobody else is served, and the port is not given back before the end.
+        // There are no other clients, and the port stays bound until the end.
         socket: None,
         place: None,
     };
@@ -301,12 +301,12 @@ pub fn default_data_dir() -> Result<PathBuf, ServiceError> {
     Ok(base.data_dir().join("pieces-lsp"))
 }
 
-/// Whether there is a store in this directory already.
+/// Whether the directory has a store.
 pub fn has_store(data_dir: &Path) -> bool {
     data_dir.join(STORE).exists()
 }
 
-/// Whether there are conversations in the store of this directory. One that cannot be read counts as if there were.
+/// Whether the store of this directory has conversations. An unreadable store counts as having some.
 pub async fn has_conversations(data_dir: &Path) -> bool {
     let dir = data_dir.to_owned();
     let looking = spawn_blocking(move || {
@@ -317,13 +317,13 @@ pub async fn has_conversations(data_dir: &Path) -> bool {
     looking.await.unwrap_or(true)
 }
 
-/// Whether the user agreed to use Pieces OS though whose process it is cannot be told.
+/// Whether the user agreed to use Pieces OS although the owner of its process is unknown.
 pub async fn prefers_pieces_os(data_dir: &Path) -> bool {
     let path = data_dir.join(AGREED);
     spawn_blocking(move || path.exists()).await.unwrap_or(false)
 }
 
-/// Remembers that. Best effort: otherwise they are asked again.
+/// Remembers that choice. Best effort: on failure the user is asked again.
 pub async fn prefer_pieces_os(data_dir: &Path) {
     let path = data_dir.join(AGREED);
     let written = spawn_blocking(move || private::write(&path, b"")).await;
@@ -358,7 +358,7 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
         let announced = holding.announcing();
         let opened = Store::open(&dir, watching, holding)?;
         info.store = opened.store.id();
-        // Connections wait in the listeners' queues from here on, so it may be announced.
+        // From here on connections wait in the listeners' queues, so the service can be announced.
         let path = dir.join(INFO);
         write_info(&path, &info)?;
         announced().map_err(ServiceError::unusable(path))?;
@@ -381,7 +381,7 @@ struct Ways {
     port: u16,
     token: Option<String>,
     socket: Option<Socket>,
-    /// Where the socket lies.
+    /// The socket's path.
     place: Option<PathBuf>,
 }
 
@@ -419,11 +419,11 @@ impl Ways {
         }
     }
 }
-/// Listens on 127.0.0.1, with room for a burst of connections.
+/// Listens on 127.0.0.1 with a queue for a burst of connections.
 fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
     let bind = || {
         let socket = TcpSocket::new_v4()?;
-        // On Windows it would let others share the port.
+        // On Windows this option would let other processes share the port.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
@@ -449,7 +449,7 @@ fn bind_socket(_: &Path, _: &Holding) -> Result<(Socket, Option<PathBuf>), Servi
     Ok((Socket, None))
 }
 
-/// Says that serving has ended, however it ended.
+/// Signals that serving has ended, also after a panic.
 struct StopOnDrop(watch::Sender<bool>);
 
 impl Drop for StopOnDrop {
@@ -458,7 +458,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Ends the service when its data directory is not there any more: another process may serve what is there now.
+/// Ends the service when its data directory is gone: another process may serve what is there now.
 async fn stop_when_lost(watch: Watch, stop: watch::Sender<bool>) {
     let mut stopped = stop.subscribe();
     tokio::select! {
@@ -469,7 +469,7 @@ async fn stop_when_lost(watch: Watch, stop: watch::Sender<bool>) {
     }
 }
 
-/// Whether the service that `info` tells of is there and is the one of this store.
+/// Whether the service described by `info` is running and serves this store.
 pub(super) async fn answers(dir: &Path, info: &Info) -> bool {
     let Some(client) = info.client(dir) else {
         return false;

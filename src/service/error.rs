@@ -1,4 +1,4 @@
-//! Why the local service cannot start, each in one sentence that says what to do.
+//! Why the local service cannot start: one sentence each, with what to do.
 
 use std::{io, path::PathBuf};
 
@@ -8,24 +8,24 @@ use super::trouble::Trouble;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// No home directory, so no place for the data.
+    /// No home directory, so no place for the data directory.
     #[error("cannot tell where your home directory is; set HOME or pass --data-dir")]
     NoHome,
     /// The data directory, or a file in it, cannot be used.
     #[error("cannot use {}: {source}; {} or pass another --data-dir", path.display(), remedy(source))]
     Unusable {
-        /// The directory or file that was tried.
+        /// The directory or file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The data directory belongs to another user, who could read and replace what is in it.
+    /// The data directory belongs to another user, who could read and replace its files.
     #[error("{} belongs to another user; pass a --data-dir that is yours", path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
     },
-    /// Other users may write to the data directory, so they could replace what is in it.
+    /// Other users can write to the data directory, so they could replace its files.
     #[error(
         "other users can write to {}, so nothing private is kept there; pass a --data-dir that does not exist yet, such as {}, or take away that permission",
         path.display(), path.join("pieces-lsp").display()
@@ -39,12 +39,12 @@ pub enum ServiceError {
         "port {port} on 127.0.0.1 cannot be used ({source}); choose another with --port, or 0 for any"
     )]
     Port {
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The store was written by a newer version of this program; it was left untouched.
+    /// The store was written by a newer version of this program and was not changed.
     #[error(
         "{} was written by a newer pieces-lsp (format {found}, this one reads up to {known}); update pieces-lsp or pass another --data-dir",
         path.display()
@@ -52,17 +52,17 @@ pub enum ServiceError {
     Newer {
         /// The store.
         path: PathBuf,
-        /// The format found.
+        /// The format of the store.
         found: i64,
-        /// The newest format this program knows.
+        /// The newest format that this program knows.
         known: i64,
     },
-    /// The store is there, is not known to be corrupt, and still cannot be opened.
+    /// The store exists, is not known to be corrupt, and cannot be opened.
     #[error("cannot open {}: {reason}", path.display())]
     Store {
         /// The store.
         path: PathBuf,
-        /// What is the matter, and what to do about it.
+        /// The problem, and what to do about it.
         reason: String,
     },
     /// Another process holds the store but does not answer.
@@ -73,10 +73,10 @@ pub enum ServiceError {
     Holder {
         /// The data directory.
         path: PathBuf,
-        /// `process N`, or what is known instead.
+        /// `process N`, or a description if the id is unknown.
         holder: String,
     },
-    /// The HTTP client for asking the holder could not be made, or a task of ours was cut off.
+    /// The HTTP client for asking the holder failed, or a task was cancelled.
     #[error("the local service could not start: {0}; run `pieces-lsp doctor`")]
     Internal(String),
 }
@@ -101,7 +101,7 @@ impl ServiceError {
         Self::Store { path, reason }
     }
 
-    /// Whether nothing can be written there, though it may be read.
+    /// Whether the store may be readable but not writable.
     pub(crate) fn is_read_only(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         matches!(self, Self::Unusable { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))

@@ -1,17 +1,17 @@
-//! The first message of a conversation about a text: an extract, since no language model is asked.
+//! The first message of a conversation about a text: an extract, since there is no language model.
 //!
 //! Name, language, size, leading comment and first lines, all copied from the text.
 
 use std::fmt::Write as _;
 
-/// Lines of code that are quoted.
+/// Maximum quoted lines of code.
 const FIRST_LINES: usize = 20;
-/// Lines of the leading comment that are quoted.
+/// Maximum quoted lines of the leading comment.
 const COMMENT_LINES: usize = 12;
-/// Characters of one quoted line.
+/// Maximum characters of a quoted line.
 const WIDTH: usize = 120;
 
-/// How comments are written, at column 0.
+/// Comment syntax, for comments at column 0.
 struct Comments {
     /// Prefixes of line comments; longer ones first.
     line: &'static [&'static str],
@@ -80,12 +80,12 @@ const LANGUAGES: &[(&str, &[&str], &Comments)] = &[
     ("Markdown", &["md", "markdown"], &MARKUP),
 ];
 
-/// The first message of a conversation about a text, as Markdown. `extension` has no dot; without one, that of
-/// `name` counts.
+/// The first message of a conversation about a text, as Markdown. `extension` has no dot; if absent, the
+/// extension of `name` is used.
 pub(crate) fn summary(name: &str, extension: Option<&str>, text: &str) -> String {
     let extension = extension.or_else(|| {
         let (_, extension) = name.rsplit_once('.')?;
-        // What starts from a selection is called `retry.rs, lines 3–9`.
+        // A conversation about a selection is called `retry.rs, lines 3–9`.
         (!extension.contains(char::is_whitespace)).then_some(extension)
     });
     let language = extension.and_then(|extension| {
@@ -129,7 +129,7 @@ pub(crate) fn summary(name: &str, extension: Option<&str>, text: &str) -> String
     out
 }
 
-/// Adds the first lines from `start` on, in a fence that none of them ends.
+/// Adds the first lines from `start` on, in a fence longer than any in the lines.
 fn quote_first_lines(out: &mut String, lines: &[&str], start: usize, tag: Option<&str>) {
     let blank = lines[start..]
         .iter()
@@ -163,12 +163,13 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// One line that cannot end a code span.
+/// One line that cannot close a code span.
 fn in_code(text: &str) -> String {
     cut(&text.replace('`', "'").replace(['\n', '\r'], " "))
 }
 
-/// The first comment that is not a licence, and the number of lines up to its end (or to that of the licence).
+/// The first comment that is not a licence, and the number of lines up to its end (or to the end of the
+/// licence).
 fn leading_comment(style: &Comments, lines: &[&str]) -> (Vec<String>, usize) {
     let mut end = 0;
     loop {
@@ -191,7 +192,7 @@ fn leading_comment(style: &Comments, lines: &[&str]) -> (Vec<String>, usize) {
     }
 }
 
-/// The comment that `lines` begin with, without its marks, and its number of lines.
+/// The comment that `lines` begin with, without its markers, and its number of lines.
 fn comment<'t>(style: &Comments, lines: &[&'t str]) -> (Vec<&'t str>, usize) {
     let block = lines.first().and_then(|first| {
         let opened = |(open, close)| Some((first.strip_prefix(open)?, close));
@@ -217,7 +218,7 @@ fn comment<'t>(style: &Comments, lines: &[&'t str]) -> (Vec<&'t str>, usize) {
     (found, length)
 }
 
-/// What may stand before a file's own comment.
+/// Lines that may precede a file's leading comment.
 fn is_preamble(line: &str) -> bool {
     line.is_empty()
         || line.starts_with("#!")
@@ -228,7 +229,7 @@ fn is_preamble(line: &str) -> bool {
         || line.starts_with("# frozen_string_literal")
 }
 
-/// At most [`COMMENT_LINES`], without the stars of block comments and the empty lines around.
+/// At most [`COMMENT_LINES`], without the stars of block comments and surrounding empty lines.
 fn tidied(comment: &[&str]) -> Vec<String> {
     let tidy = |line: &&str| line.trim().trim_start_matches('*').trim().to_owned();
     let lines = comment.iter().map(tidy);

@@ -1,4 +1,4 @@
-//! Why one request was not answered: a status and one sentence of plain text, as Pieces OS does.
+//! Why a request failed: a status and one sentence of plain text, as Pieces OS answers.
 
 use axum::{
     http::StatusCode,
@@ -7,23 +7,23 @@ use axum::{
 
 use super::trouble::Trouble;
 
-/// A request that was refused or failed. The text never holds content of the store.
+/// A refused or failed request. The text never has content of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The request is not what the API says: 400.
+    /// Invalid request: 400.
     Invalid(String),
-    /// The object is not (or no longer) there: 410.
+    /// The object does not exist (any more): 410.
     Gone { kind: &'static str, id: String },
-    /// An object with the id that the request brings exists already: 409.
+    /// An object with the id of the request exists already: 409.
     Exists(String),
     /// Too many writes are waiting, or the service is stopping: 503. Nothing was changed.
     Busy,
-    /// The data directory is not where it was: 503. Nothing was changed.
+    /// The data directory was moved, replaced or deleted: 503. Nothing was changed.
     Displaced(String),
-    /// The write was queued but no outcome came in time: 504.
+    /// The write was queued but its outcome did not arrive in time: 504.
     Unknown,
-    /// The store could not be read or written: 503 if it is locked, 507 if the disk is full, else 500.
-    /// A write was rolled back or never began.
+    /// The store could not be read or written: 503 if it is locked, 507 if the disk is full, else 500. A
+    /// write was rolled back or never began.
     Store(Trouble),
 }
 
@@ -32,7 +32,7 @@ impl Failure {
         Self::Invalid(text.into())
     }
 
-    /// Something in the store is not as it was written, or the disk cannot read it.
+    /// The store is damaged, or the disk cannot read it.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Store(Trouble::Damaged))
     }

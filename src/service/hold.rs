@@ -1,4 +1,5 @@
-//! The hold on a data directory: who may serve it, and whether it is still the directory that was locked.
+//! The lock on a data directory: which process may serve it, and whether it is still the directory that was
+//! locked.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -14,24 +15,24 @@ use crate::private::{self, Identity};
 
 /// Locked by the process that serves.
 pub(super) const LOCK: &str = "lock";
-/// Where that process says how it is reached.
+/// How to reach that process.
 pub(super) const INFO: &str = "service.json";
 
-/// The right to serve a data directory. Dropping it withdraws `service.json`, then frees the locks.
+/// The right to serve a data directory. Dropping it removes `service.json`, then releases the locks.
 pub(super) struct Holding {
     info: PathBuf,
     written: Arc<OnceLock<Identity>>,
     watch: Watch,
     lock: File,
-    /// Keeps the directory locked if somebody removes the lock file. Not every file system can lock one.
+    /// Keeps the directory locked if the lock file is removed. Not every file system can lock a directory.
     _directory: Option<File>,
 }
 
 impl Holding {
-    /// Takes the hold on `dir`, unless another process has it.
+    /// Takes the lock on `dir`, unless another process has it.
     ///
     /// # Errors
-    /// A file of ours cannot be used.
+    /// A file in the directory cannot be used.
     pub(super) fn acquire(dir: &Path) -> Result<Option<Self>, ServiceError> {
         only_files(dir)?;
         let path = dir.join(LOCK);
@@ -47,7 +48,7 @@ impl Holding {
         let watch = Watch::new(dir);
         let identity = Identity::of(&lock).map_err(unusable)?;
         watch.add(&path, identity);
-        // Somebody may have replaced the file between its opening and its locking.
+        // The file may have been replaced between open and lock.
         if watch.check().is_err() {
             return Ok(None);
         }
@@ -67,18 +68,18 @@ impl Holding {
         }))
     }
 
-    /// Notices when the directory is no longer the one that is held.
+    /// Detects when the directory is no longer the locked one.
     pub(super) fn watch(&self) -> Watch {
         self.watch.clone()
     }
 
-    /// The lock file, which is the same for no two data directories.
+    /// The lock file, which is unique to the data directory.
     #[cfg(unix)]
     pub(super) fn identity(&self) -> io::Result<Identity> {
         Identity::of(&self.lock)
     }
 
-    /// Says that `service.json` was written, which goes with the hold.
+    /// Records that `service.json` was written, so that dropping the hold removes it.
     pub(super) fn announcing(&self) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let (path, written) = (self.info.clone(), Arc::clone(&self.written));
         move || {
@@ -90,17 +91,17 @@ impl Holding {
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        // In a directory that took the place of ours, the file is another process's.
+        // If another directory took the place of ours, the file belongs to another process.
         let ours = self.written.get().copied();
         if ours.is_some() && Identity::at(&self.info).ok() == ours {
-            // Best effort: one that stays behind is found to be stale.
+            // Best effort: readers detect a stale file.
             let _ = fs::remove_file(&self.info);
         }
         let _ = self.lock.unlock();
     }
 }
 
-/// SQLite would wait for ever where a pipe stands in place of one of its files.
+/// SQLite would block for ever on a pipe in place of one of its files.
 pub(super) fn only_files(dir: &Path) -> Result<(), ServiceError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let path = dir.join(format!("{STORE}{suffix}"));
@@ -122,11 +123,11 @@ pub(super) fn is_held(dir: &Path) -> io::Result<bool> {
         }
         Err(error) => return Err(error),
     };
-    // Given back at once; whoever tries to serve meanwhile tries again.
+    // Released at once; a process that tries to serve meanwhile retries.
     Ok(!try_lock(&lock)? || lock_directory(dir).is_none())
 }
 
-/// `false`: another process has it.
+/// `false` if another process has it.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -135,7 +136,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// A lock on the directory itself, where there is such a thing; `None`: another process has it.
+/// A lock on the directory itself, where the system has one; `None` if another process has it.
 fn lock_directory(dir: &Path) -> Option<Option<File>> {
     let Ok(directory) = File::open(dir) else {
         return Some(None);
@@ -147,7 +148,7 @@ fn lock_directory(dir: &Path) -> Option<Option<File>> {
     }
 }
 
-/// Notices when a data directory was moved, replaced or deleted, or a file that it needs.
+/// Detects when a data directory, or a file it needs, was moved, replaced or deleted.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch(Arc<Watched>);
 
@@ -159,7 +160,7 @@ struct Watched {
 }
 
 impl Watch {
-    /// For `dir`; without files, nothing is noticed.
+    /// Watches `dir`; without files, it detects nothing.
     pub(crate) fn new(dir: &Path) -> Self {
         Self(Arc::new(Watched {
             dir: dir.to_owned(),
@@ -168,27 +169,27 @@ impl Watch {
         }))
     }
 
-    /// From now on this path has to lead to this file.
+    /// Requires from now on that this path leads to this file.
     pub(crate) fn add(&self, path: &Path, identity: Identity) {
         let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.push((path.to_owned(), identity));
     }
 
-    /// The same for the file that is there now, if there is one.
+    /// The same for the file that exists now, if any.
     pub(crate) fn add_present(&self, path: &Path) {
         if let Ok(identity) = Identity::at(path) {
             self.add(path, identity);
         }
     }
 
-    /// Looks whether everything is where it was: a few system calls. What was lost once stays lost.
+    /// Checks that every file is still in place: a few system calls. A lost directory stays lost.
     ///
     /// # Errors
     /// [`Failure::Displaced`].
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let displaced = |(path, identity): &(PathBuf, Identity)| match Identity::at(path) {
             Ok(found) => found != *identity,
-            // Other errors say nothing about where it is.
+            // Other errors say nothing about the location.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         let files = &self.0.files;

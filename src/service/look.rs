@@ -1,4 +1,4 @@
-//! Looks at a store without serving, changing or repairing it.
+//! Inspects a store without serving, changing or repairing it.
 
 use std::{
     fs,
@@ -13,44 +13,44 @@ use super::{
     trouble::Trouble,
 };
 
-/// What was found in a data directory.
+/// The state of a data directory's store.
 #[derive(Debug)]
 pub struct Look {
-    /// The store's file, whether it is there or not.
+    /// The store's path, whether or not it exists.
     pub path: PathBuf,
-    /// Its size without the write-ahead log; `None` if there is none.
+    /// Its size in bytes without the write-ahead log; `None` if it does not exist.
     pub bytes: Option<u64>,
     /// Whether it can be read.
     pub store: Readable,
-    /// Why nothing could be written to it now.
+    /// Why it cannot be written now.
     pub unwritable: Option<Unwritable>,
-    /// Who serves it.
+    /// Which process serves it.
     pub held: Held,
 }
 
 /// Whether a store can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readable {
-    /// There is none yet.
+    /// It does not exist yet.
     Absent,
-    /// It can, all of it; it has this format.
+    /// It is readable in full; its format.
     Yes(i64),
-    /// It is damaged: the next start keeps what can be read of it.
+    /// It is damaged: the next start keeps what is readable.
     Damaged,
-    /// It has no bytes at all, which a store never has by itself.
+    /// It has no bytes, which a store never has by itself.
     Empty,
-    /// It cannot be opened, or is newer than this program; one sentence says what to do.
+    /// It cannot be opened, or is newer than this program; a sentence with what to do.
     No(String),
 }
 
-/// Why nothing can be written to a store.
+/// Why a store cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unwritable {
     /// `locked`, `full`, `read-only`, `io` or `other`.
     pub cause: &'static str,
-    /// What is the matter, to follow "the store".
+    /// The problem, to follow "the store".
     pub what: String,
-    /// What to do about it, one sentence without its full stop.
+    /// What to do about it: a sentence without a full stop.
     pub remedy: &'static str,
 }
 
@@ -71,10 +71,10 @@ impl From<Trouble> for Unwritable {
     }
 }
 
-/// Who serves a store.
+/// Which process serves a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
-    /// Nobody: the next start will.
+    /// None: the next start will.
     Free,
     /// This process, at this URL.
     By {
@@ -85,17 +85,17 @@ pub enum Held {
         /// Its version.
         version: String,
     },
-    /// A process has the lock, but does not answer.
+    /// A process holds the lock but does not answer.
     Silent,
     /// The lock file cannot be opened; the system's reason.
     Unknown(String),
 }
 
-/// Looks at the store in `data_dir` and checks all of it. Nothing there is changed, but for a
-/// `store.suspect` where a damaged store is so large that the next start would not find the damage.
+/// Checks the whole store in `data_dir`. Changes nothing, except that it writes `store.suspect` where a
+/// damaged store is so large that the next start would not find the damage.
 ///
 /// # Errors
-/// Looking was cut off.
+/// The check was cancelled.
 pub async fn look(data_dir: &Path) -> Result<Look, ServiceError> {
     let dir = data_dir.to_owned();
     let (path, bytes, store, unwritable, lock, info) = blocking(move || {

@@ -1,8 +1,8 @@
 //! The embedded local service: the Pieces API on loopback over a durable store of its own.
 //!
-//! [`attach`] either serves the store of a data directory or finds the process that does. Inside,
-//! data flows one way: `http` reads requests, `objects` says what they mean, `store` keeps it,
-//! `view` puts answers together. `docs/service.md` lists the routes and the files.
+//! [`attach`] serves the store of a data directory or finds the process that does. Inside, data flows one
+//! way: `http` reads requests, `objects` has their rules, `store` stores the objects, `view` builds
+//! responses. `docs/service.md` lists the routes and the files.
 
 mod attach;
 mod error;

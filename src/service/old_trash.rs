@@ -1,4 +1,4 @@
-//! The trash of older versions, one file for each conversation, moved into the store.
+//! Moves the trash of older versions, one file per conversation, into the store.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ use crate::private;
 
 /// Its directory in the data directory.
 const NAME: &str = "trash";
-/// The largest file that is read, in bytes; older versions wrote none of more than half of it.
+/// Largest file that is read, in bytes; older versions wrote at most half of it.
 const LARGEST: u64 = 256 << 20;
 
 /// A file of an older version.
@@ -40,9 +40,9 @@ struct Deleted {
     files: Vec<String>,
 }
 
-/// Moves what older versions deleted in `data_dir` into the store. Files that cannot be read stay where
-/// they are, as does what is not ours; answers with how many of the former there are.
-pub(super) async fn take_over(store: &Store, data_dir: &Path) -> usize {
+/// Moves the trash files of `data_dir` into the store. Unreadable files stay where they are, as do foreign
+/// ones; returns the number of unreadable files.
+pub(super) async fn migrate(store: &Store, data_dir: &Path) -> usize {
     let dir = data_dir.join(NAME);
     let files = {
         let dir = dir.clone();
@@ -59,10 +59,10 @@ pub(super) async fn take_over(store: &Store, data_dir: &Path) -> usize {
             continue;
         };
         match store
-            .write(move |change| trash::take_over(change, old))
+            .write(move |change| trash::import_old(change, old))
             .await
         {
-            // Only now: until the commit, this is the one copy there is.
+            // Not before the commit: until then, this is the only copy.
             Ok(()) => {
                 let _ = fs::remove_file(&path);
             }
@@ -79,12 +79,12 @@ pub(super) async fn take_over(store: &Store, data_dir: &Path) -> usize {
     if unreadable > 0 {
         tracing::warn!(unreadable, "files in the old trash that cannot be read");
     }
-    // Fails, as it should, where something is left in it.
+    // Fails, as intended, if the directory is not empty.
     let _ = fs::remove_dir(&dir);
     unreadable
 }
 
-/// The files of older versions, deleted first first. Removes those that were never finished.
+/// The files of older versions, oldest deletion first. Removes unfinished ones.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -109,7 +109,7 @@ fn is_ours(stem: &str) -> bool {
 }
 
 fn read(path: &Path) -> io::Result<Old> {
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until its other end opens.
     let meta = fs::symlink_metadata(path)?;
     if !meta.is_file() || meta.len() > LARGEST {
         return Err(io::ErrorKind::InvalidData.into());

@@ -1,8 +1,8 @@
 //! The Unix socket over which our own windows reach the service.
 //!
-//! A TCP port can be taken by anybody once its process has ended. This socket lies in a directory that only
-//! its user can write to, and only that user can open it, so nobody can stand in for the service. Systems
-//! without it use the port.
+//! Any process can take a TCP port once its owner has ended. This socket is in a directory that only its user
+//! can write to, and only that user can open it, so no other user can impersonate the service. Systems
+//! without Unix sockets use the port.
 
 #[cfg(unix)]
 pub(super) use unix::Socket;
@@ -29,14 +29,14 @@ mod unix {
     /// In the data directory.
     const NAME: &str = "socket";
 
-    /// A socket that listens. Dropping it removes it.
+    /// A listening socket. Dropping it removes its file.
     #[derive(Debug)]
     pub(in crate::service) struct Socket {
         listener: Option<UnixListener>,
         file: Bound,
     }
 
-    /// A socket's place in the file system.
+    /// The path of the socket.
     #[derive(Debug)]
     struct Bound {
         path: PathBuf,
@@ -53,11 +53,11 @@ mod unix {
     }
 
     impl Socket {
-        /// Listens in `dir`, or where paths are shorter. Whoever has the hold on `dir` (`lock` is that of its
-        /// lock file) may replace what an earlier process left. Blocking; needs a runtime.
+        /// Listens in `dir`, or in a directory with a shorter path. The holder of `dir` (`lock` is its lock
+        /// file) may replace the socket of an earlier process. Blocking; needs a runtime.
         ///
         /// # Errors
-        /// Neither place can have a socket.
+        /// Neither directory can have a socket.
         pub(in crate::service) fn bind(dir: &Path, lock: Identity) -> io::Result<Self> {
             bind_at(&dir.join(NAME)).or_else(|error| {
                 let elsewhere = short_dir()?.join(format!("{lock}.socket"));
@@ -65,13 +65,13 @@ mod unix {
             })
         }
 
-        /// Where clients find it: as seen from the data directory.
+        /// The path for clients, relative to the data directory if possible.
         pub(in crate::service) fn place(&self, dir: &Path) -> PathBuf {
             let path = &self.file.path;
             path.strip_prefix(dir).unwrap_or(path).to_owned()
         }
 
-        /// The next connection of this user. Safe to cancel.
+        /// The next connection of this user. Cancel safe.
         pub(in crate::service) async fn accept(&mut self) -> UnixStream {
             loop {
                 let Some(listener) = &mut self.listener else {
@@ -84,10 +84,10 @@ mod unix {
             }
         }
 
-        /// Takes no more connections; those that were made already.
+        /// Stops accepting; returns the connections that are already queued.
         pub(in crate::service) fn close(mut self) -> Vec<UnixStream> {
             let listener = self.listener.take().map(UnixListener::into_std);
-            // From here on nobody finds it, and what is in its queue is the last.
+            // From here on clients do not find it, so its queue is final.
             drop(self.file);
             let Some(Ok(listener)) = listener else {
                 return Vec::new();
@@ -101,7 +101,7 @@ mod unix {
         }
     }
 
-    /// Also where a system does not heed the permissions of sockets.
+    /// Checked again because some systems ignore the permissions of sockets.
     fn is_ours(io: &UnixStream) -> bool {
         let us = rustix::process::geteuid();
         io.peer_cred()
@@ -110,7 +110,7 @@ mod unix {
 
     fn bind_at(path: &Path) -> io::Result<Socket> {
         match fs::symlink_metadata(path) {
-            // Of a process that was killed: the hold is ours.
+            // It belonged to a process that was killed: we hold the lock.
             Ok(meta) if meta.file_type().is_socket() => fs::remove_file(path)?,
             Ok(_) => return Err(ErrorKind::AlreadyExists.into()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -129,7 +129,7 @@ mod unix {
         })
     }
 
-    /// A directory of this user whose path leaves room for a name: the address of a socket has about a
+    /// A directory of this user whose path leaves room for a name: socket addresses are limited to about a
     /// hundred bytes.
     fn short_dir() -> io::Result<PathBuf> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());

@@ -1,4 +1,4 @@
-//! The clock, and timestamps as answers have them.
+//! The clock, and timestamps in responses.
 
 use std::fmt::Write as _;
 

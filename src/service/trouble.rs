@@ -1,4 +1,4 @@
-//! What keeps SQLite from reading or writing the store, in words for a person.
+//! Why SQLite cannot read or write the store, in plain words.
 
 use std::{fs, io, io::Write as _, path::Path};
 
@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::private;
 
-/// How much is written to see whether there is space.
+/// Bytes written to test for space.
 const PROBE: usize = 256 << 10;
 
 /// The cause of a failed read or write.
@@ -20,7 +20,7 @@ pub(crate) enum Trouble {
     ReadOnly,
     /// The system reported an I/O error.
     Io,
-    /// A page or an index of the store is not what it should be.
+    /// A page or an index of the store is damaged.
     Damaged,
     /// Anything else, in SQLite's words.
     Other(String),
@@ -39,7 +39,7 @@ impl Trouble {
         }
     }
 
-    /// The same for the store at `path`. Where SQLite does not say why the system refused, writing a file
+    /// The same for the store at `path`. If SQLite does not report why the system refused, writing a file
     /// beside the store may. Blocking.
     pub(crate) fn at(path: &Path, error: &rusqlite::Error) -> Self {
         let unclear = matches!(
@@ -52,7 +52,7 @@ impl Trouble {
         }
     }
 
-    /// Why a file beside the store cannot be written; `None`: it can. Blocking.
+    /// Why a file beside the store cannot be written; `None` if it can. Blocking.
     pub(crate) fn of_writing(path: &Path) -> Option<Self> {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let file = path.with_file_name("store.probe");
@@ -70,7 +70,7 @@ impl Trouble {
         })
     }
 
-    /// What is the matter with the store, to follow "the store".
+    /// The problem, to follow "the store".
     pub(crate) fn what(&self) -> &str {
         match self {
             Self::Locked => "is locked by another program",
@@ -82,7 +82,7 @@ impl Trouble {
         }
     }
 
-    /// What to do about it, one sentence without its full stop.
+    /// What to do about it: a sentence without a full stop.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::Locked => "Close it and try again",

@@ -1,7 +1,7 @@
-//! Answers, put together from stored documents, columns and associations.
+//! Builds responses from stored documents, columns and associations.
 //!
-//! Conversations and messages come in great numbers, so their stored text is spliced without being
-//! parsed; the others are built as values.
+//! There are many conversations and messages, so their stored text is spliced without being parsed; other
+//! objects are built as values.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,15 @@ use super::{
     time,
 };
 
-/// Writes the objects of one answer.
+/// Writes the objects of one response.
 pub(crate) struct View<'a> {
     db: &'a Connection,
     now: i64,
-    /// Whether raw content goes with it.
+    /// Whether raw content is included.
     transferables: bool,
-    /// Written to an export: without phrases for times, and nothing twice.
+    /// For an export: without time phrases, and nothing twice.
     export: bool,
-    /// Anchors as embedded in conversations, by their place in the store.
+    /// Anchors as embedded in conversations, by their sequence number.
     anchors: HashMap<i64, String>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// For an export: nothing that depends on when it is read, and every content once.
+    /// For an export: nothing that depends on the time of reading, and every content once.
     pub(crate) fn for_export(db: &'a Connection) -> Self {
         Self {
             export: true,
@@ -54,7 +54,7 @@ impl<'a> View<'a> {
         Ok(out)
     }
 
-    /// Hands each object's id and JSON to `to`. The rows are of one kind, in order of arrival.
+    /// Passes each object's id and JSON to `to`. The rows are of one kind, in insertion order.
     pub(crate) fn many(
         &mut self,
         rows: &[Row],
@@ -134,8 +134,8 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// An embedded anchor brings its paths, so that a client learns the files of all
-    /// conversations from one answer. It is kept short: there may be one per conversation.
+    /// An embedded anchor includes its paths, so that a client learns the files of all conversations from one
+    /// response. It is kept short: there may be one per conversation.
     fn remember_anchor(&mut self, link: &Link) -> Result<(), Failure> {
         if self.anchors.contains_key(&link.seq) {
             return Ok(());
@@ -191,7 +191,7 @@ impl<'a> View<'a> {
         Ok(out)
     }
 
-    /// An asset with its formats, each once: clients find them again in `original` and `preview`, imports do not
+    /// An asset with each format once: clients find them again in `original` and `preview`, imports do not
     /// need them there.
     fn exported_asset(&self, row: &Row) -> Result<Value, Failure> {
         let formats = store::owned_rows(self.db, Kind::Format, row.seq)?;
@@ -266,7 +266,7 @@ impl<'a> View<'a> {
         Ok(Value::Object(asset))
     }
 
-    /// The asset as its own formats show it.
+    /// The asset as embedded in its own formats.
     fn flattened(&self, row: &Row, asset: &Map<String, Value>, formats: &[Row]) -> Value {
         let mut flat = Map::new();
         for key in ["id", "name", "creator", "created", "updated", "mechanism"] {
@@ -279,7 +279,7 @@ impl<'a> View<'a> {
             .map_or(row.id.as_str(), |format| format.id.as_str());
         flat.insert("original".to_owned(), id.into());
         flat.insert("preview".to_owned(), json!({"base": id}));
-        // Each format of an asset holds this, so listing all of many would be quadratic.
+        // Each format of an asset embeds this, so listing all of them would be quadratic.
         let formats = &formats[..formats.len().min(16)];
         let references = formats
             .iter()
@@ -357,7 +357,7 @@ impl<'a> View<'a> {
 
     fn website(&self, row: &Row) -> Result<Value, Failure> {
         let mut website = self.base(row)?;
-        // Optional in the API, but the Python SDK 4 cannot read a list where it is missing.
+        // Optional in the API, but the Python SDK 4 cannot read a list without it.
         website.entry("mechanisms").or_insert_with(|| json!({}));
         self.references(
             row,
@@ -424,7 +424,7 @@ fn close(out: &mut String, doc: &str) {
     }
 }
 
-/// Splits off the leading items that belong to `seq`, skipping those of earlier ones.
+/// Splits off the leading items that belong to `seq`, skipping those of earlier objects.
 fn take<'i, T>(items: &mut &'i [T], seq: i64, of: impl Fn(&T) -> i64) -> &'i [T] {
     let start = items.partition_point(|item| of(item) < seq);
     let end = start

@@ -1,7 +1,7 @@
 //! Where Pieces OS was looked for, and what is there instead.
 
 use super::report::Check;
-use crate::cli::common::{Wanted, printable};
+use crate::cli::common::{Target, printable};
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind, Place, Seen};
 use crate::sync::Backend;
 use serde_json::{Value, json};
@@ -10,23 +10,23 @@ use std::time::Instant;
 const NAME: &str = "discovery";
 
 /// Looks for Pieces OS as the language server does; its base URL, if it is there.
-pub(super) async fn check(wanted: &Wanted) -> (Check, Option<BaseUrl>) {
-    if wanted.backend == Backend::Local {
+pub(super) async fn check(target: &Target) -> (Check, Option<BaseUrl>) {
+    if target.backend == Backend::Local {
         return (
             Check::skipped(NAME, "not wanted, with backend `local`"),
             None,
         );
     }
     let started = Instant::now();
-    let (check, found) = match &wanted.url {
-        Some(url) => given(wanted, url).await,
-        None => searched(wanted, &Discovery::standard()).await,
+    let (check, found) = match &target.url {
+        Some(url) => explicit(target, url).await,
+        None => searched(target, &Discovery::standard()).await,
     };
     (check.took(started.elapsed()), found)
 }
 
 /// The user said where it is.
-async fn given(wanted: &Wanted, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
+async fn explicit(target: &Target, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
     let answer = match Client::new(url.clone(), None) {
         Ok(client) => client.health().await.map(drop),
         Err(error) => Err(error),
@@ -46,13 +46,13 @@ async fn given(wanted: &Wanted, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
             )
         }
         Err(error) => {
-            let check = missing(wanted, format!("{url} does not answer"), error);
+            let check = missing(target, format!("{url} does not answer"), error);
             (check.fact("candidates", candidate("nothing")), None)
         }
     }
 }
 
-async fn searched(wanted: &Wanted, discovery: &Discovery) -> (Check, Option<BaseUrl>) {
+async fn searched(target: &Target, discovery: &Discovery) -> (Check, Option<BaseUrl>) {
     let places = discovery.survey().await.unwrap_or_default();
     let check = match discovery.find().await {
         Ok(found) => {
@@ -67,7 +67,7 @@ async fn searched(wanted: &Wanted, discovery: &Discovery) -> (Check, Option<Base
                 0 => "no Pieces OS on this machine",
                 _ => "several Pieces OS on this machine",
             };
-            (missing(wanted, summary.to_owned(), &error), None)
+            (missing(target, summary.to_owned(), &error), None)
         }
     };
     let (check, found) = check;
@@ -79,8 +79,8 @@ async fn searched(wanted: &Wanted, discovery: &Discovery) -> (Check, Option<Base
 }
 
 /// With `auto`, the local service is used instead.
-fn missing(wanted: &Wanted, summary: String, error: &Error) -> Check {
-    match wanted.backend {
+fn missing(target: &Target, summary: String, error: &Error) -> Check {
+    match target.backend {
         Backend::Auto => Check::note(NAME, format!("{summary}; the local service is used")),
         _ => Check::failed(NAME, summary, &error.message),
     }

@@ -9,7 +9,7 @@ mod report;
 mod store;
 
 use super::args::DoctorOptions;
-use super::common::Wanted;
+use super::common::Target;
 use super::terminal::{bad, dim, good, strong};
 use crate::pieces::Client;
 use crate::sync::{Backend, Source};
@@ -27,10 +27,10 @@ const CALLS: [&str; 6] = [
     "roundTrip",
 ];
 
-pub(super) async fn run(wanted: Wanted, options: DoctorOptions) -> ExitCode {
+pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
     // Whoever reads it may have seen enough, as in `| head`: the exit code still tells.
     let report = if options.json {
-        let report = examine(&wanted, &mut |_| ()).await;
+        let report = examine(&target, &mut |_| ()).await;
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
         let _ = writeln!(io::stdout(), "{json}");
         report
@@ -38,7 +38,7 @@ pub(super) async fn run(wanted: Wanted, options: DoctorOptions) -> ExitCode {
         let mut stdout = anstream::stdout();
         let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(stdout, "{}\n", strong(title));
-        let report = examine(&wanted, &mut |check| {
+        let report = examine(&target, &mut |check| {
             let _ = show(&mut stdout, check);
         })
         .await;
@@ -52,27 +52,27 @@ pub(super) async fn run(wanted: Wanted, options: DoctorOptions) -> ExitCode {
 }
 
 /// Looks at everything; each result is handed to `seen` as soon as it is there.
-async fn examine(wanted: &Wanted, seen: &mut dyn FnMut(&Check)) -> Report {
-    let mut report = Report::new(wanted);
+async fn examine(target: &Target, seen: &mut dyn FnMut(&Check)) -> Report {
+    let mut report = Report::new(target);
     let mut add = |report: &mut Report, check: Check| {
         seen(&check);
         report.checks.push(check);
     };
-    let (discovery, pieces_os) = discovery::check(wanted).await;
-    let local = match wanted.backend {
+    let (discovery, pieces_os) = discovery::check(target).await;
+    let local = match target.backend {
         Backend::Local => true,
         Backend::PiecesOs => false,
         Backend::Auto => pieces_os.is_none(),
     };
     add(&mut report, discovery);
-    let store = store::check(wanted, local).await;
+    let store = store::check(target, local).await;
     let usable = store.result != Verdict::Failed;
     add(&mut report, store);
 
     let mut serving: Option<Source> = None;
     let client = match pieces_os {
         Some(url) => Client::new(url, None).ok(),
-        None if local && usable => match store::join(wanted).await {
+        None if local && usable => match store::join(target).await {
             Ok((client, source)) => {
                 serving = Some(source);
                 Some(client)

@@ -1,6 +1,6 @@
 //! What the doctor found. `docs/cli.md` documents the JSON.
 
-use crate::cli::common::{Wanted, sentence};
+use crate::cli::common::{Target, sentence};
 use crate::pieces::{self, Kind};
 use crate::sync::Backend;
 use serde::{Serialize, Serializer};
@@ -74,15 +74,15 @@ pub(super) enum Verdict {
 }
 
 impl Report {
-    pub(super) fn new(wanted: &Wanted) -> Self {
-        let data_dir = wanted.data_dir.as_ref();
+    pub(super) fn new(target: &Target) -> Self {
+        let data_dir = target.data_dir.as_ref();
         Report {
             healthy: false,
             next: None,
             version: env!("CARGO_PKG_VERSION"),
             asked: Asked {
-                backend: wanted.backend.as_str(),
-                url: wanted.url.as_ref().map(ToString::to_string),
+                backend: target.backend.as_str(),
+                url: target.url.as_ref().map(ToString::to_string),
                 data_dir: data_dir.map(|dir| dir.display().to_string()),
             },
             used: None,

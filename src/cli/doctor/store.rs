@@ -1,7 +1,7 @@
 //! The store of the local service: where it is, whether it can be read, and who serves it.
 
 use super::report::{Check, Verdict};
-use crate::cli::common::Wanted;
+use crate::cli::common::Target;
 use crate::cli::terminal::size;
 use crate::pieces::Client;
 use crate::service::{self, Held, Look, Readable};
@@ -10,9 +10,9 @@ use crate::sync::{Backend, Source};
 const NAME: &str = "store";
 
 /// Looks at the store. `used`: the language server would work with it, so what is wrong counts.
-pub(super) async fn check(wanted: &Wanted, used: bool) -> Check {
+pub(super) async fn check(target: &Target, used: bool) -> Check {
     let looked = async {
-        let dir = match &wanted.data_dir {
+        let dir = match &target.data_dir {
             Some(dir) => dir.clone(),
             None => service::default_data_dir()?,
         };
@@ -115,10 +115,10 @@ fn described(look: &Look) -> Check {
 
 /// Serves the store, or joins the process that does, as the language server would. The second part
 /// has to be shut down.
-pub(super) async fn join(wanted: &Wanted) -> Result<(Client, Source), Check> {
-    let local = Wanted {
+pub(super) async fn join(target: &Target) -> Result<(Client, Source), Check> {
+    let local = Target {
         backend: Backend::Local,
-        ..wanted.clone()
+        ..target.clone()
     };
     let source = local.source();
     match source.resolve().await {

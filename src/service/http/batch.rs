@@ -1,4 +1,4 @@
-//! POST /KINDS/batch/fetch: a few objects by id in one answer.
+//! POST /KINDS/batch/fetch: several objects by id.
 
 use axum::{Router, extract::State, routing::post};
 use serde_json::{Value, json};
@@ -14,11 +14,11 @@ use crate::service::{
     view::View,
 };
 
-/// Ids in one request; more are refused before they are read.
+/// Maximum ids in a request; more are refused before they are parsed.
 const MAX_IDS: usize = 50;
 
-/// The batch route of a kind. Takes `{KINDS: {iterable: [{id}]}}`, answers with the objects and
-/// the ids that are not there. Raw content goes along only when asked for.
+/// The batch route of a kind. Takes `{KINDS: {iterable: [{id}]}}`, answers with the objects and the missing
+/// ids. Raw content is included only on request.
 pub(super) fn route(kind: Kind) -> Router<App> {
     let path = format!("/{}/batch/fetch", kind.plural());
     let handler = move |State(app): State<App>, params: Params, Body(body): Body| async move {

@@ -1,6 +1,6 @@
-//! Connections: over TCP anybody on this machine can connect, over the Unix socket only this user.
+//! Connections: any local process can connect over TCP, only this user over the Unix socket.
 //!
-//! What a connection costs us (a descriptor, a buffer) is bounded until its first request has shown the token.
+//! The cost of a connection (a descriptor, a buffer) is bounded until its first request has shown the token.
 
 use std::{collections::VecDeque, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -23,22 +23,22 @@ use tower_service::Service as _;
 use super::stream::until;
 use crate::service::socket::Socket;
 
-/// How long a TCP connection may take to get its first request past the guard.
+/// Deadline for the first request of a TCP connection to pass the guard.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may take from one request to the next. Clients that keep connections
-/// longer find them closed and open others.
+/// Maximum idle time between two requests. Clients that keep connections longer find them closed and
+/// reconnect.
 const IDLE: Duration = Duration::from_secs(300);
-/// TCP connections that have not shown the token yet. Some systems give a process 256 descriptors.
+/// Maximum TCP connections that have not shown the token. Some systems allow a process 256 descriptors.
 const MAX_UNAUTHENTICATED: usize = 128;
-/// How long each of them is safe from newer ones: a client that opens hundreds of connections at once needs
-/// a moment to send its requests.
+/// How long an unauthenticated connection is safe from eviction: a client that opens hundreds of connections
+/// at once needs time to send its requests.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a connection may take to send its first request once the service is to end.
+/// Deadline for the first request of a connection once the service is stopping.
 const FIRST_REQUEST: Duration = Duration::from_millis(200);
-/// Largest request line and headers.
+/// Largest request line and headers, in bytes.
 const HEAD: usize = 64 << 10;
 
-/// Whether a request of this connection has passed the guard. Each request carries it.
+/// Whether a request of this connection has passed the guard. Attached to each request.
 #[derive(Clone, Default)]
 pub(super) struct Authenticated(Arc<watch::Sender<bool>>);
 
@@ -52,8 +52,8 @@ impl Authenticated {
     }
 }
 
-/// The TCP connections that have not shown the token, oldest first.
-struct Strangers {
+/// TCP connections that have not shown the token, oldest first.
+struct PendingConnections {
     places: Arc<Semaphore>,
     admitted: VecDeque<(Instant, oneshot::Sender<Infallible>)>,
 }
@@ -61,11 +61,11 @@ struct Strangers {
 /// Held by a connection until it has shown the token.
 struct Place {
     _permit: OwnedSemaphorePermit,
-    /// Ends when a newer connection needs the place.
+    /// Closes when a newer connection evicts this one.
     evicted: oneshot::Receiver<Infallible>,
 }
 
-impl Strangers {
+impl PendingConnections {
     fn new() -> Self {
         Self {
             places: Arc::new(Semaphore::new(MAX_UNAUTHENTICATED)),
@@ -73,8 +73,7 @@ impl Strangers {
         }
     }
 
-    /// A place for a new connection, as soon as there is one: the oldest has to give up its own once its
-    /// [`GRACE`] is over. Safe to cancel.
+    /// Waits for a place for a new connection, evicting the oldest one after its [`GRACE`]. Cancel safe.
     async fn enter(&mut self) -> Place {
         let permit = loop {
             self.admitted.retain(|(_, place)| !place.is_closed());
@@ -91,7 +90,8 @@ impl Strangers {
                 Ok(permit) = free => break permit,
                 () = oldest_may_go => {
                     self.admitted.pop_front();
-                    // It is cut off, or shows the token at this moment: both give up the place.
+                    // The evicted connection closes, or shows the token at this moment: either frees its
+                    // place.
                     if let Ok(permit) = Arc::clone(&self.places).acquire_owned().await {
                         break permit;
                     }
@@ -107,7 +107,7 @@ impl Strangers {
     }
 }
 
-/// Serves until told to stop, then until every request that has arrived is answered.
+/// Serves until told to stop, then until all requests that have arrived are answered.
 pub(in crate::service) async fn run(
     tcp: TcpListener,
     mut socket: Option<Socket>,
@@ -115,35 +115,35 @@ pub(in crate::service) async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut tcp = tcp.tap_io(without_delay);
-    let mut strangers = Strangers::new();
-    let mut newcomer = None;
-    // Dropped with this future, and its connections with it.
+    let mut pending = PendingConnections::new();
+    let mut accepted = None;
+    // Dropped, with its connections, when this future is dropped.
     let mut connections = JoinSet::new();
     let stopping = stopped.clone();
     loop {
         tokio::select! {
-            (io, _) = tcp.accept(), if newcomer.is_none() => newcomer = Some(io),
-            place = strangers.enter(), if newcomer.is_some() => {
-                if let Some(io) = newcomer.take() {
-                    connections.spawn(serve(io, router.clone(), Some(place), stopping.clone()));
+            (io, _) = tcp.accept(), if accepted.is_none() => accepted = Some(io),
+            place = pending.enter(), if accepted.is_some() => {
+                if let Some(io) = accepted.take() {
+                    connections.spawn(serve_connection(io, router.clone(), Some(place), stopping.clone()));
                 }
             }
             io = accept(&mut socket) => {
-                connections.spawn(serve(io, router.clone(), None, stopping.clone()));
+                connections.spawn(serve_connection(io, router.clone(), None, stopping.clone()));
             }
             Some(_) = connections.join_next() => {}
             () = until(&mut stopped) => break,
         }
     }
-    // Whoever connected in time has perhaps sent a request: it is answered rather than cut off.
+    // Queued connections may have sent a request already: answer it.
     for io in socket.into_iter().flat_map(Socket::close) {
-        connections.spawn(serve(io, router.clone(), None, stopping.clone()));
+        connections.spawn(serve_connection(io, router.clone(), None, stopping.clone()));
     }
     drop(tcp);
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection to the socket; never where there is none.
+/// The next connection to the socket; pending for ever if there is no socket.
 #[cfg(unix)]
 async fn accept(socket: &mut Option<Socket>) -> tokio::net::UnixStream {
     match socket {
@@ -164,16 +164,16 @@ fn without_delay(io: &mut TcpStream) {
     }
 }
 
-/// Waits for the end of the service, and then for the first request of a connection that was just made: a client
-/// that has connected for a POST is about to send it, and could not tell what became of it.
+/// Waits for the service to stop, then for the first request of a new connection: a client that connected for
+/// a POST is about to send it, and could not know its outcome.
 async fn ending(stopped: &mut watch::Receiver<bool>, authenticated: &Authenticated) {
     until(stopped).await;
     let _ = timeout(FIRST_REQUEST, authenticated.wait()).await;
 }
 
-/// One connection from its first byte to its last, or until it becomes a stream. `place`: it has to show the
-/// token before others need its place.
-async fn serve<I>(
+/// Serves one connection until it ends or becomes a stream. `place`: it is not authenticated yet and can be
+/// evicted.
+async fn serve_connection<I>(
     io: I,
     router: Router,
     mut place: Option<Place>,
@@ -194,21 +194,21 @@ async fn serve<I>(
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades()
     );
-    let mut time_is_up = pin!(sleep(AUTH_TIMEOUT));
+    let mut deadline = pin!(sleep(AUTH_TIMEOUT));
     let mut is_open = true;
     loop {
-        let is_stranger = place.is_some();
+        let is_unauthenticated = place.is_some();
         let evicted = async {
             match &mut place {
                 Some(place) => tokio::select! {
                     _ = &mut place.evicted => {}
-                    () = &mut time_is_up => {}
+                    () = &mut deadline => {}
                 },
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            // First, so that nobody is cut off whose request is here already.
+            // First, so that a request that has already arrived is served before an eviction.
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -216,7 +216,7 @@ async fn serve<I>(
                 }
                 return;
             }
-            () = authenticated.wait(), if is_stranger => place = None,
+            () = authenticated.wait(), if is_unauthenticated => place = None,
             () = evicted => {
                 tracing::debug!("a connection to the local service was cut off: no valid request");
                 return;
@@ -242,8 +242,8 @@ mod tests {
     const US: &str = "host: localhost:4000\r\n";
     const TOKEN: &str = "host: localhost:4000\r\nauthorization: Bearer secret\r\n";
 
-    /// The other end of a new connection, and what has to live as long as it.
-    async fn connect(strangers: &mut Strangers) -> (DuplexStream, watch::Sender<bool>) {
+    /// The client's end of a new connection, and the sender that keeps it open.
+    async fn connect(pending: &mut PendingConnections) -> (DuplexStream, watch::Sender<bool>) {
         let (ours, theirs) = duplex(1 << 16);
         let (stop, stopped) = watch::channel(false);
         let guard = middleware::from_fn_with_state(
@@ -251,12 +251,12 @@ mod tests {
             guard::check,
         );
         let router = Router::new().fallback(|| async { "hello" }).layer(guard);
-        let place = strangers.enter().await;
-        tokio::spawn(serve(ours, router, Some(place), stopped));
+        let place = pending.enter().await;
+        tokio::spawn(serve_connection(ours, router, Some(place), stopped));
         (theirs, stop)
     }
 
-    /// What comes until the connection ends, and how long that takes.
+    /// Everything received until the connection ends, and how long that takes.
     async fn rest(connection: &mut DuplexStream) -> (String, Duration) {
         let started = Instant::now();
         let mut text = Vec::new();
@@ -270,7 +270,7 @@ mod tests {
         connection.write_all(request.as_bytes()).await.unwrap();
     }
 
-    /// Asks with the token and reads the answer.
+    /// Sends a request with the token and reads the response.
     async fn greet(connection: &mut DuplexStream) {
         ask(connection, TOKEN).await;
         let mut answer = Vec::new();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn strangers_are_cut_off() {
+    async fn unauthenticated_connections_are_closed() {
         let headers = "x: y\r\n".repeat(50);
         for start in [
             "",
@@ -288,8 +288,8 @@ mod tests {
             "GET /x HTTP/1.1\r\n",
             &format!("GET / HTTP/1.1\r\n{headers}"),
         ] {
-            let mut strangers = Strangers::new();
-            let (mut connection, _stop) = connect(&mut strangers).await;
+            let mut pending = PendingConnections::new();
+            let (mut connection, _stop) = connect(&mut pending).await;
             connection.write_all(start.as_bytes()).await.unwrap();
             let (text, time) = rest(&mut connection).await;
             assert_eq!(text, "", "{start}");
@@ -299,8 +299,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_byte_at_a_time_gains_no_time() {
-        let mut strangers = Strangers::new();
-        let (mut connection, _stop) = connect(&mut strangers).await;
+        let mut pending = PendingConnections::new();
+        let (mut connection, _stop) = connect(&mut pending).await;
         let started = Instant::now();
         let head = format!("GET / HTTP/1.1\r\n{TOKEN}\r\n");
         for byte in head.as_bytes() {
@@ -314,15 +314,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_refused_does_not_stay() {
+    async fn refused_connections_are_closed() {
         let preflight = "origin: http://localhost:1\r\n";
         for (method, headers, code) in [
             ("GET", US, "401"),
             ("GET", "host: evil.example\r\n", "403"),
             ("OPTIONS", &format!("{US}{preflight}"), "204"),
         ] {
-            let mut strangers = Strangers::new();
-            let (mut connection, _stop) = connect(&mut strangers).await;
+            let mut pending = PendingConnections::new();
+            let (mut connection, _stop) = connect(&mut pending).await;
             let request = format!("{method} /x HTTP/1.1\r\n{headers}\r\n");
             connection.write_all(request.as_bytes()).await.unwrap();
             let (text, time) = rest(&mut connection).await;
@@ -333,8 +333,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn endless_headers_end() {
-        let mut strangers = Strangers::new();
-        let (mut connection, _stop) = connect(&mut strangers).await;
+        let mut pending = PendingConnections::new();
+        let (mut connection, _stop) = connect(&mut pending).await;
         connection
             .write_all(b"GET / HTTP/1.1\r\nx: ")
             .await
@@ -349,22 +349,22 @@ mod tests {
 
     /// So many connections that ask for nothing.
     async fn crowd(
-        strangers: &mut Strangers,
+        pending: &mut PendingConnections,
         size: usize,
     ) -> Vec<(DuplexStream, watch::Sender<bool>)> {
         let mut crowd = Vec::new();
         for _ in 0..size {
-            crowd.push(connect(strangers).await);
+            crowd.push(connect(pending).await);
         }
         crowd
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_has_shown_the_token_stays() {
-        let mut strangers = Strangers::new();
-        let (mut connection, _stop) = connect(&mut strangers).await;
+        let mut pending = PendingConnections::new();
+        let (mut connection, _stop) = connect(&mut pending).await;
         greet(&mut connection).await;
-        let others = crowd(&mut strangers, MAX_UNAUTHENTICATED + 1).await;
+        let others = crowd(&mut pending, MAX_UNAUTHENTICATED + 1).await;
         for _ in 0..3 {
             tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
             greet(&mut connection).await;
@@ -376,24 +376,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_stranger_makes_room_after_its_grace() {
-        let mut strangers = Strangers::new();
-        let (mut oldest, _stop) = connect(&mut strangers).await;
-        let mut others = crowd(&mut strangers, MAX_UNAUTHENTICATED - 1).await;
+        let mut pending = PendingConnections::new();
+        let (mut oldest, _stop) = connect(&mut pending).await;
+        let mut others = crowd(&mut pending, MAX_UNAUTHENTICATED - 1).await;
         let second = timeout(Duration::from_secs(1), rest(&mut others[0].0)).await;
         assert!(second.is_err(), "there is room for so many");
-        let (mut newest, _stop) = connect(&mut strangers).await;
+        let (mut newest, _stop) = connect(&mut pending).await;
         assert_eq!(rest(&mut oldest).await.1, Duration::ZERO);
         greet(&mut newest).await;
         greet(&mut others[0].0).await;
     }
 
-    /// As a client does that sends hundreds of requests at once: connections first, then requests.
+    /// A client that sends hundreds of requests at once: connections first, then requests.
     #[tokio::test(start_paused = true)]
-    async fn connections_with_the_token_are_not_counted_as_strangers() {
-        let mut strangers = Strangers::new();
+    async fn connections_with_the_token_are_not_counted_as_pending() {
+        let mut pending = PendingConnections::new();
         let mut all = Vec::new();
         for _ in 0..8 {
-            let mut some = crowd(&mut strangers, MAX_UNAUTHENTICATED / 2).await;
+            let mut some = crowd(&mut pending, MAX_UNAUTHENTICATED / 2).await;
             tokio::time::sleep(GRACE * 9 / 10).await;
             for (connection, _) in &mut some {
                 greet(connection).await;
@@ -405,14 +405,14 @@ mod tests {
         }
     }
 
-    /// Whose request is there when its place is taken is served all the same.
+    /// A request that has arrived when its connection is evicted is still served.
     #[tokio::test(start_paused = true)]
     async fn nobody_is_cut_off_in_the_rush() {
-        let mut strangers = Strangers::new();
+        let mut pending = PendingConnections::new();
         let mut all = Vec::new();
         for _ in 0..5 * MAX_UNAUTHENTICATED {
-            let (mut connection, stop) = connect(&mut strangers).await;
-            // It fits into the pipe: nobody else runs meanwhile.
+            let (mut connection, stop) = connect(&mut pending).await;
+            // It fits into the pipe, so no other task runs meanwhile.
             ask(&mut connection, TOKEN).await;
             all.push((connection, stop));
         }
@@ -423,13 +423,13 @@ mod tests {
         }
     }
 
-    /// A newcomer waits for a place rather than to cut off one that has just come.
+    /// A new connection waits for a place rather than evicting one that has just come.
     #[tokio::test(start_paused = true)]
     async fn a_new_stranger_is_safe_for_a_moment() {
-        let mut strangers = Strangers::new();
-        let mut first = crowd(&mut strangers, MAX_UNAUTHENTICATED).await;
+        let mut pending = PendingConnections::new();
+        let mut first = crowd(&mut pending, MAX_UNAUTHENTICATED).await;
         let started = Instant::now();
-        let mut late = connect(&mut strangers).await;
+        let mut late = connect(&mut pending).await;
         assert_eq!(started.elapsed(), GRACE);
         greet(&mut late.0).await;
         assert_eq!(rest(&mut first[0].0).await.1, Duration::ZERO);
@@ -438,23 +438,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_who_waits() {
-        let mut strangers = Strangers::new();
-        let (mut connection, stop) = connect(&mut strangers).await;
+        let mut pending = PendingConnections::new();
+        let (mut connection, stop) = connect(&mut pending).await;
         greet(&mut connection).await;
         stop.send_replace(true);
         assert_eq!(rest(&mut connection).await, (String::new(), Duration::ZERO));
     }
     #[tokio::test(start_paused = true)]
     async fn a_request_that_is_on_its_way_at_the_stop_is_answered() {
-        let mut strangers = Strangers::new();
-        let (mut late, stop) = connect(&mut strangers).await;
+        let mut pending = PendingConnections::new();
+        let (mut late, stop) = connect(&mut pending).await;
         tokio::task::yield_now().await;
         stop.send_replace(true);
         tokio::time::sleep(FIRST_REQUEST / 2).await;
         greet(&mut late).await;
         assert_eq!(rest(&mut late).await, (String::new(), Duration::ZERO));
 
-        let (mut silent, stop) = connect(&mut strangers).await;
+        let (mut silent, stop) = connect(&mut pending).await;
         stop.send_replace(true);
         assert_eq!(rest(&mut silent).await, (String::new(), FIRST_REQUEST));
     }

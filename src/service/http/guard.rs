@@ -1,4 +1,4 @@
-//! Who may ask: this machine, from a page of this machine or from no page at all, with the token.
+//! Which requests are allowed: from this machine, from a loopback page or no page, with the token.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::connections::Authenticated;
 
-/// Tells us from Pieces OS, whose API we speak.
+/// Distinguishes us from Pieces OS, whose API we implement.
 const SERVER: HeaderValue =
     HeaderValue::from_static(concat!("pieces-lsp/", env!("CARGO_PKG_VERSION")));
 
@@ -31,8 +31,8 @@ impl Guard {
     }
 
     fn refusal(&self, method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-        // A name that an attacker's DNS points at us (rebinding) is not a loopback name.
-        // Of two names, who knows which one a browser meant.
+        // After DNS rebinding the attacker's name is not a loopback name.
+        // With two `Host` headers it is unknown which one the browser meant.
         let mut hosts = headers.get_all(header::HOST).iter();
         let ours = hosts.next().is_some_and(|host| self.is_us(host));
         if !ours || hosts.next().is_some() {
@@ -96,7 +96,7 @@ fn is_loopback_origin(origin: &HeaderValue) -> bool {
     authority.is_some_and(|a| is_loopback(a.host()) && !a.as_str().contains('@'))
 }
 
-/// Refuses, answers preflights, and signs every answer.
+/// Refuses requests, answers preflights, and adds our headers to every response.
 pub(super) async fn check(
     State(guard): State<Arc<Guard>>,
     request: Request,
@@ -118,12 +118,12 @@ pub(super) async fn check(
     };
     let headers = answer.headers_mut();
     if !known {
-        // Strangers do not get to keep connections: there are only so many.
+        // Unauthenticated clients cannot keep connections: their number is limited.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(header::SERVER, SERVER);
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    // A page of this machine may read that it lacks the token; who is foreign reads nothing.
+    // A loopback page may read that the token is missing; foreign pages read nothing.
     if let Some(origin) = origin.filter(|_| !foreign) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }

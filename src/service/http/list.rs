@@ -1,4 +1,4 @@
-//! Answers that list all objects of a kind, sent while they are read.
+//! Lists of all objects of a kind, streamed while they are read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,22 +16,22 @@ use crate::service::{
     view::{View, write_index},
 };
 
-/// Objects read at once.
+/// Objects per read.
 pub(super) const PAGE: usize = 500;
-/// Bytes sent at once, about.
+/// Approximate bytes per chunk.
 pub(super) const CHUNK: usize = 64 << 10;
-/// How long a reader may stall before its answer is cut off; it keeps old pages alive meanwhile.
+/// How long a reader may stall before its response is cut off; it keeps old pages alive meanwhile.
 const STALL: Duration = Duration::from_secs(30);
 
-/// `{"iterable":[…],"indices":{…}}` of all objects of a kind, in order of arrival, from one
-/// consistent view.
+/// `{"iterable":[…],"indices":{…}}` of all objects of a kind, in insertion order, from one consistent
+/// snapshot.
 pub(super) fn all(store: Arc<Store>, kind: Kind, transferables: bool) -> Response {
     let body = streamed(move |send| produce(&store, kind, transferables, send));
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// A body that is sent while `produce` reads it, off the async threads. `produce` is to end when
-/// sending answers `false`: nobody listens. Its failure cuts the body off, which clients see as an
+/// A body that is sent while `produce` reads it on a blocking thread. `produce` has to stop when `send`
+/// returns `false`: the client is gone. An error of `produce` cuts the body off, which clients see as an
 /// error.
 pub(super) fn streamed(
     produce: impl FnOnce(&dyn Fn(Bytes) -> bool) -> Result<(), Failure> + Send + 'static,
@@ -46,7 +46,7 @@ pub(super) fn streamed(
         if let Err(failure) = produce(&send) {
             tracing::error!(?failure, "a list was cut off");
             let broken = std::io::Error::other("the store failed");
-            // If the client has gone, nobody needs to be told.
+            // Fails only if the client is gone.
             let _ = async_side.block_on(timeout(STALL, chunks.send(Err(broken))));
         }
     });
@@ -55,7 +55,7 @@ pub(super) fn streamed(
     }))
 }
 
-/// [`View::many`], leaving out what is damaged.
+/// [`View::many`], omitting damaged objects.
 pub(super) fn each_readable(
     view: &mut View<'_>,
     mut rows: &[Row],
@@ -83,7 +83,7 @@ pub(super) fn each_readable(
     Ok(())
 }
 
-/// Stops quietly when `send` says that nobody listens.
+/// Stops without an error once `send` reports that the client is gone.
 fn produce(
     store: &Store,
     kind: Kind,

@@ -1,4 +1,4 @@
-//! HTTP and WebSocket: who may ask, what each route does, how lists and streams are sent.
+//! HTTP and WebSocket: access, routes, lists and streams.
 
 mod batch;
 mod connections;
@@ -29,7 +29,7 @@ use self::guard::Guard;
 pub(crate) use self::transfer::FORMAT as EXPORT_FORMAT;
 use super::store::Store;
 
-/// What all handlers share.
+/// State shared by all handlers.
 #[derive(Clone)]
 pub(super) struct App {
     store: Arc<Store>,
@@ -37,16 +37,16 @@ pub(super) struct App {
     trash: Arc<trash::Trash>,
 }
 
-/// The version of the API that we speak: published clients ask for 12.x.
+/// The API version that we report: published clients require 12.x.
 const VERSION: &str = "12.3.1";
-/// Largest request body.
+/// Largest request body, in bytes.
 const BODY: usize = 32 << 20;
-/// Largest body of an import: one object with its parts and associations has to fit.
+/// Largest body of an import, in bytes: one object with its parts and associations has to fit.
 pub(crate) const MAX_IMPORT: usize = 256 << 20;
-/// How long a request may take, its body included; opening a stream counts, staying open does not.
+/// Deadline for a request with its body. It includes opening a stream, not keeping it open.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// All routes behind the guard, and what keeps the trash in order until the service stops.
+/// All routes behind the guard. Also starts trash maintenance, which runs until the service stops.
 pub(super) fn router(
     store: Arc<Store>,
     port: u16,
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_description_has_the_routes_there_are() {
-        // Neither says how a parameter is called: `{}`.
+        // Neither side's parameter names matter: `{}`.
         let anonymous = |path: &str| -> String {
             let parts = path.split('/').map(|part| match part.strip_prefix('{') {
                 Some(_) => "{}",
@@ -100,7 +100,7 @@ mod tests {
             });
             parts.collect::<Vec<_>>().join("/")
         };
-        // axum tells its routes in its debug format only.
+        // axum exposes its routes only in its debug format.
         let shown = format!("{:?}", routes::all());
         let routes: BTreeSet<String> = shown
             .split('"')

@@ -1,5 +1,5 @@
-//! What published clients need to find even where there is no language model: names of models,
-//! streams that stay quiet, and a plain answer to a question.
+//! What published clients need even without a language model: model names, idle streams, and a plain answer
+//! to a question.
 
 use axum::{
     Router,
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{App, json as json_text, stream};
 use crate::service::time;
 
-/// What is said to whoever asks for a language model.
+/// The answer to every question for a language model.
 const NO_MODEL: &str = "The local service has no language model; it keeps conversations but does not \
                         write them. Use Pieces OS to ask questions.";
 
@@ -45,7 +45,7 @@ async fn models() -> Response {
     ];
     let models = models.map(|(id, name, unique)| {
         json!({
-            // Stable, and recognisably made up.
+            // Stable, and recognisably artificial.
             "id": Uuid::from_u128(0x5049_4543_4553_4c53_9000_0000_0000_0000 + id).to_string(),
             "version": "1",
             "created": {"value": time::iso(0)},
@@ -62,7 +62,7 @@ async fn models() -> Response {
     json_text(json!({"iterable": models}).to_string())
 }
 
-/// A stream that is open and has nothing to say.
+/// A stream that stays open and sends nothing.
 async fn quiet(state: State<App>, upgrade: WebSocketUpgrade) -> Response {
     stream::constant(state, None, upgrade).await
 }
@@ -72,7 +72,7 @@ async fn empty(state: State<App>, upgrade: WebSocketUpgrade) -> Response {
     stream::constant(state, Some("{\"iterable\":[]}".to_owned()), upgrade).await
 }
 
-/// WS /qgpt/stream: each question is answered with why there is no answer. Nothing is stored.
+/// WS /qgpt/stream: answers each question with the reason why there is no answer. Nothing is stored.
 async fn qgpt(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
     stream::limited(upgrade).on_upgrade(move |mut socket| async move {
         let mut stopped = app.stopped.clone();

@@ -1,4 +1,4 @@
-//! Reading ids, flags, bodies and the asking application from a request.
+//! Reads ids, flags, bodies and the calling application from a request.
 
 use axum::{
     body::{Bytes, HttpBody as _},
@@ -19,10 +19,10 @@ use crate::service::{
     store::{self, Kind},
 };
 
-/// The id in a path.
+/// The id in the path.
 pub(super) struct Id(pub(super) String);
 
-/// Both ids in a path.
+/// Both ids in the path.
 pub(super) struct Ids(pub(super) String, pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -62,7 +62,7 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether raw content goes with the answer. Absent means yes, as in Pieces OS.
+    /// Whether the response includes raw content. Defaults to yes, as in Pieces OS.
     pub(super) fn transferables(&self) -> Result<bool, Failure> {
         match self
             .get("transferables")
@@ -86,7 +86,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// Bodies from this size on are parsed off the async threads: 32 MiB take a quarter of a second.
+/// Bodies of at least this size are parsed on a blocking thread: 32 MiB take a quarter of a second.
 const LONG: usize = 256 << 10;
 
 /// A JSON body, whatever its declared type; an empty one is `null`.
@@ -100,7 +100,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// The body of an import, which may be longer.
+/// The body of an import, which may be larger.
 pub(super) struct ImportBody(pub(super) Value);
 
 impl<S: Send + Sync> FromRequest<S> for ImportBody {
@@ -111,13 +111,13 @@ impl<S: Send + Sync> FromRequest<S> for ImportBody {
     }
 }
 
-/// Reads a body of at most `max` bytes, as `DefaultBodyLimit` of the route says, too.
+/// Reads a body of at most `max` bytes, the same limit as the route's `DefaultBodyLimit`.
 async fn read_body<S: Send + Sync>(
     request: Request,
     state: &S,
     max: usize,
 ) -> Result<Value, Response> {
-    // A body that is announced as too large need not be waited for.
+    // A body announced as too large is refused at once.
     if request.body().size_hint().lower() > max as u64 {
         return Err(too_large(max));
     }
@@ -137,7 +137,7 @@ async fn read_body<S: Send + Sync>(
 
 fn parse(body: &[u8]) -> Result<Value, Failure> {
     json::from_slice(body).map_err(|error| {
-        // The place only: the text is private.
+        // The position only: the text is private.
         let place = format!("line {} column {}", error.line(), error.column());
         Failure::invalid(format!("The body is not JSON ({place})."))
     })
@@ -164,7 +164,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let header =
             |headers: &HeaderMap| headers.get("application")?.to_str().ok().map(str::to_owned);
-        // It is context, not a credential: one that cannot be read counts as absent.
+        // It is context, not a credential: an unreadable one counts as absent.
         let id = header(&parts.headers).and_then(|id| Uuid::parse_str(&id).ok());
         Ok(Self(id.map(|id| id.to_string())))
     }

@@ -1,4 +1,4 @@
-//! The routes, each with what it answers.
+//! The routes and what each one answers.
 
 use axum::{
     Router,
@@ -84,7 +84,7 @@ pub(super) fn all() -> Router<App> {
     router
 }
 
-/// The routes that all kinds have in common.
+/// The routes that all kinds share.
 fn of_kind(router: Router<App>, kind: Kind) -> Router<App> {
     let (one, many) = (kind.noun(), kind.plural());
     router
@@ -140,7 +140,7 @@ fn of_kind(router: Router<App>, kind: Kind) -> Router<App> {
         })
 }
 
-/// Associating and disassociating, named from the side of `a`.
+/// Associates and disassociates objects, named from the side of `a`.
 fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
     let path = |verb| format!("/{}/{{a}}/{}/{verb}/{{b}}", a.noun(), b.plural());
     router
@@ -173,7 +173,7 @@ async fn fetch(app: App, kind: Kind, id: String, params: Params) -> Answer {
     Ok(json_text(text))
 }
 
-/// Runs a write and answers with the object that it made or changed.
+/// Runs a write and answers with the object that it created or changed.
 async fn write<F>(app: App, params: Params, job: F) -> Answer
 where
     F: FnOnce(&mut Change<'_>) -> Result<Link, Failure> + Send + 'static,
@@ -260,7 +260,7 @@ async fn create_website(State(app): State<App>, params: Params, Body(body): Body
     .await
 }
 
-/// POST /message/update/value: the same as /message/update; both take the whole message.
+/// POST /message/update/value: like /message/update; both take the whole message.
 async fn update_message(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
     write(app, params, move |change| {
         objects::update(change, Kind::Message, body).map(|row| Link::from(&row))
@@ -268,8 +268,8 @@ async fn update_message(State(app): State<App>, params: Params, Body(body): Body
     .await
 }
 
-/// POST /conversation/{c}/rename without a name: Pieces OS asks a model, we take the first line
-/// that a user wrote.
+/// POST /conversation/{c}/rename without a name: Pieces OS asks a model, we use the first line of a user's
+/// message.
 async fn name_after_first_message(State(app): State<App>, Id(id): Id, params: Params) -> Answer {
     write(app, params, move |change| {
         conversation::name_after_first_message(change, &id)
@@ -285,7 +285,7 @@ async fn one_format(State(app): State<App>, Id(id): Id, params: Params) -> Answe
     fetch(app, Kind::Format, id, params).await
 }
 
-/// Answers 200 with the id as text, where other deletes answer 204: so does Pieces OS.
+/// Answers 200 with the id as text, as Pieces OS does; other deletes answer 204.
 async fn delete_asset(State(app): State<App>, Id(id): Id) -> Answer {
     let answer = id.clone();
     app.store
@@ -298,7 +298,7 @@ async fn identifiers(app: App, kind: Kind) -> Answer {
     references(app, kind, |_| {}).await
 }
 
-/// GET /conversations/identifiers: newest `updated` first, which some clients take for granted.
+/// GET /conversations/identifiers: newest `updated` first, which some clients rely on.
 async fn newest_first(State(app): State<App>) -> Answer {
     references(app, Kind::Conversation, |ids| {
         ids.sort_by_key(|(_, updated)| std::cmp::Reverse(*updated))

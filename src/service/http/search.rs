@@ -20,9 +20,9 @@ use crate::service::{
     view::View,
 };
 
-/// Objects looked at for one answer.
+/// Maximum objects examined for one response.
 const DEPTH: usize = 10_000;
-/// Hits in one answer.
+/// Maximum hits in one response.
 const HITS: usize = 100;
 
 pub(super) fn routes() -> Router<App> {
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/assets/search", get(assets))
 }
 
-/// The objects that `typed` finds, best first.
+/// The objects that match `typed`, best first.
 fn hits(db: &Connection, typed: &str) -> Result<Vec<Found>, Failure> {
     match store::text_of_query(typed) {
         Some(query) => store::search(db, &query, DEPTH),
@@ -40,7 +40,7 @@ fn hits(db: &Connection, typed: &str) -> Result<Vec<Found>, Failure> {
     }
 }
 
-/// The words of a `SearchInput`: those of all its engines.
+/// The words of a `SearchInput`, from all its engines.
 fn words(body: Value) -> Result<String, Failure> {
     let engines = Seed::object(body, "the body")?
         .take_object("engines")?
@@ -127,7 +127,7 @@ async fn messages(
     Ok(json_text(text))
 }
 
-/// What all kinds of hit have: words are matched whole, nothing is ranked by likeness.
+/// Fields common to all hits: words match whole, and there is no similarity ranking.
 fn hit(id: String) -> Value {
     json!({"identifier": id, "exact": true, "similarity": 1.0})
 }

@@ -1,4 +1,4 @@
-//! Identifier streams: all live ids in the first frame, then each committed change in its own.
+//! Identifier streams: all live ids in the first frame, then one frame per committed change.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use tokio::{
 use super::App;
 use crate::service::{Failure, store::Kind};
 
-/// Clients have nothing to say here.
+/// Largest message from a client, which has nothing to send here.
 const INCOMING: usize = 64 << 10;
-/// How long one frame may take to leave; a first frame may be large.
+/// Deadline for sending one frame; a first frame may be large.
 const SEND: Duration = Duration::from_secs(30);
 
-/// Accepts a stream that takes small messages only.
+/// Accepts a stream with small incoming messages only.
 pub(super) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade.max_message_size(INCOMING).max_frame_size(INCOMING)
 }
@@ -53,16 +53,16 @@ async fn follow(app: App, kind: Kind, mut socket: WebSocket) {
                         return;
                     }
                 }
-                // What was missed is in the first frame of the next stream.
+                // The first frame of the next stream has everything missed.
                 Err(RecvError::Lagged(_)) => {
                     return close(socket, close_code::AGAIN, "too slow; connect again").await;
                 }
                 Err(RecvError::Closed) => return,
             },
-            // Reading answers pings and notices the end.
+            // Reading answers pings and detects the end.
             said = socket.recv() => match said {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                // Such as a ping, which is all that an idle client sends.
+                // For example a ping, which is all that an idle client sends.
                 Some(Ok(_)) => {
                     if app.store.check_place().await.is_err() {
                         return close(socket, close_code::AWAY, "the store is gone").await;
@@ -76,7 +76,7 @@ async fn follow(app: App, kind: Kind, mut socket: WebSocket) {
     }
 }
 
-/// A stream that says one thing at the start (if anything) and then only stays open.
+/// A stream that sends at most one frame at the start and then stays open.
 pub(super) async fn constant(
     State(app): State<App>,
     greeting: Option<String>,
@@ -103,12 +103,12 @@ pub(super) async fn constant(
     })
 }
 
-/// Waits for the end of the service; a dropped sender means that, too.
+/// Waits for the service to stop; a dropped sender means the same.
 pub(super) async fn until(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// `false`: the client is gone or does not read.
+/// `false` if the client is gone or does not read.
 pub(super) async fn send(socket: &mut WebSocket, message: Message) -> bool {
     matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
 }
@@ -119,6 +119,6 @@ async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
         reason: reason.into(),
     };
     let farewell = socket.send(Message::Close(Some(frame)));
-    // The client sees the end of the connection in any case.
+    // The client sees the connection end in any case.
     let _ = timeout(Duration::from_millis(100), farewell).await;
 }

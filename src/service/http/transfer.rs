@@ -1,5 +1,4 @@
-//! Routes of our own, for `pieces-lsp import` and `export`: objects as they are on the wire, many at
-//! a time, with everything they are made of.
+//! Our own routes for `pieces-lsp import` and `export`: complete objects in wire format, many at a time.
 
 use std::cell::RefCell;
 
@@ -25,7 +24,7 @@ use crate::service::{
     view::View,
 };
 
-/// The format of an export; readers refuse a greater one.
+/// The format of an export; readers refuse a newer one.
 pub(crate) const FORMAT: u64 = 1;
 
 pub(super) fn routes() -> Router<App> {
@@ -37,8 +36,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/pieces-lsp/export", get(everything))
 }
 
-/// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, all of it in one transaction; `heads`: a dry run of
-/// objects that have no content yet. Answers with what became of each: `{outcomes: ["new" | "updated" | "unchanged" | {"unreadable": "why"}]}`.
+/// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, in one transaction; `heads`: a dry run of objects
+/// without their content. Answers with each outcome: `{outcomes: ["new" | "updated" | "unchanged" |
+/// {"unreadable": "why"}]}`.
 async fn import_objects(
     State(app): State<App>,
     ImportBody(body): ImportBody,
@@ -59,9 +59,9 @@ async fn import_objects(
     Ok(json_text(json!({"outcomes": outcomes}).to_string()))
 }
 
-/// Everything in the store, from one consistent view, one object per line as `{KIND: {…}}`. Each
-/// conversation is followed by its messages. The first line names the format, the last one counts
-/// the objects, and those that could not be read: without it the text is not whole.
+/// Everything in the store, from one consistent snapshot, one object per line as `{KIND: {…}}`. Each
+/// conversation is followed by its messages. The first line names the format; the last counts the objects and
+/// the unreadable ones: without it the text is incomplete.
 async fn everything(State(app): State<App>) -> Response {
     let body = streamed(move |send| {
         let db = app.store.own_reader()?;
@@ -76,7 +76,7 @@ async fn everything(State(app): State<App>) -> Response {
                 write_kind(&db, kind, &lines)?;
             }
         }
-        // The first line is no object.
+        // The first line is not an object.
         let objects = lines.state.borrow().count - 1;
         let mut end = json!({"objects": objects});
         let unreadable = known(&db)?.saturating_sub(objects);
@@ -90,7 +90,7 @@ async fn everything(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "application/jsonl")], body).into_response()
 }
 
-/// How many objects there are, those that cannot be read included; 0 if not even that can be told.
+/// The number of objects, unreadable ones included; 0 if it cannot be determined.
 fn known(db: &Connection) -> Result<u64, Failure> {
     let mut count = 0;
     for kind in Kind::ROUTED {
@@ -106,7 +106,7 @@ fn header_line() -> String {
     json!({"format": FORMAT, "version": env!("CARGO_PKG_VERSION")}).to_string()
 }
 
-/// Lines on their way out.
+/// Buffered lines of the response.
 struct Lines<'a> {
     send: &'a dyn Fn(axum::body::Bytes) -> bool,
     state: RefCell<Sent>,

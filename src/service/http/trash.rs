@@ -1,4 +1,4 @@
-//! Routes of our own for the trash: what was deleted here, and copies of what is deleted elsewhere.
+//! Our own routes for the trash: conversations deleted here, and copies of those deleted elsewhere.
 
 use std::{
     collections::HashMap,
@@ -30,17 +30,17 @@ use crate::service::{
     time,
 };
 
-/// How long an entry belongs to who is restoring it elsewhere; longer than the request may take.
+/// How long an entry stays claimed by the client that restores it elsewhere; longer than a request may take.
 const CLAIM: Duration = Duration::from_secs(90);
-/// Between two looks at the calendar.
+/// Interval between checks of the date.
 const LOOK: Duration = Duration::from_secs(3600);
 
-/// What the routes share besides the store.
+/// State of the trash routes besides the store.
 pub(super) struct Trash {
     data_dir: PathBuf,
-    /// Files of older versions that could not be read, once the others are in the store.
+    /// The number of unreadable files of older versions, known once the others are in the store.
     old: OnceCell<usize>,
-    /// Since when entries are being restored elsewhere.
+    /// When each claimed entry was claimed.
     claims: Mutex<HashMap<i64, Instant>>,
 }
 
@@ -53,7 +53,7 @@ impl Trash {
         })
     }
 
-    /// `false`: somebody else is restoring it.
+    /// `false` if another client has claimed it.
     fn claim(&self, entry: i64) -> bool {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, since| since.elapsed() < CLAIM);
@@ -71,14 +71,14 @@ impl Trash {
 }
 
 impl App {
-    /// Waits until what older versions deleted is in the store; how many of their files are unreadable.
+    /// Waits until the trash of older versions is in the store; the number of unreadable files.
     async fn old_trash(&self) -> usize {
-        let take_over = || old_trash::take_over(&self.store, &self.trash.data_dir);
-        *self.trash.old.get_or_init(take_over).await
+        let migrate = || old_trash::migrate(&self.store, &self.trash.data_dir);
+        *self.trash.old.get_or_init(migrate).await
     }
 }
 
-/// Removes what processes that were killed left, and keeps the trash in order until the service stops.
+/// Removes leftovers of killed processes, and maintains the trash until the service stops.
 pub(super) async fn upkeep(app: App) {
     let mut stopped = app.stopped.clone();
     let working = async {
@@ -104,7 +104,7 @@ pub(super) async fn upkeep(app: App) {
     }
 }
 
-/// The store may be full or read-only; the trash can still be listed, and the next look tries again.
+/// The store may be full or read-only; the trash can still be listed, and the next check retries.
 fn log(result: Result<(), Failure>) {
     if let Err(failure) = result {
         tracing::warn!(?failure, "the trash could not be put in order");
@@ -125,7 +125,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/pieces-lsp/restored", get(old_ids))
 }
 
-/// The number of an entry, in a path.
+/// The entry number in the path.
 struct Entry(i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Entry {
@@ -139,8 +139,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Entry {
     }
 }
 
-/// `{items: [{entry, conversation, name, deleted, messages, origin, staged, exists}], unreadable}`,
-/// deleted last first; `deleted` in microseconds since 1970.
+/// `{items: [{entry, conversation, name, deleted, messages, origin, staged, exists}], unreadable}`, newest
+/// deletion first; `deleted` in microseconds since 1970.
 async fn list(State(app): State<App>) -> Result<Response, Failure> {
     let unreadable = app.old_trash().await;
     let heads = app.store.read(|db| trash::list(db, time::now())).await?;
@@ -204,7 +204,7 @@ async fn add(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The conversation was deleted.
+/// Commits a copy: the conversation was deleted.
 async fn commit(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCode, Failure> {
     app.store
         .write(move |change| advance(change.db, entry, Progress::Staged, Progress::Deleted))
@@ -231,7 +231,7 @@ fn gone(entry: i64) -> Failure {
     }
 }
 
-/// Forgets an entry.
+/// Drops an entry.
 async fn forget(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCode, Failure> {
     app.store
         .write(move |change| match trash::remove(change.db, entry)? {
@@ -242,14 +242,14 @@ async fn forget(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCod
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The `SeededConversation` that makes the conversation again elsewhere.
+/// The `SeededConversation` that creates the conversation again elsewhere.
 async fn seeded(State(app): State<App>, Entry(entry): Entry) -> Result<Response, Failure> {
     let seed = app.store.read(move |db| objects::seeded(db, entry)).await?;
     Ok(json_text(seed.to_string()))
 }
 
-/// Claims an entry for restoring it elsewhere: others get 503 until it is released or restored, for 90 seconds
-/// at most.
+/// Claims an entry to restore it elsewhere: other clients get 503 until it is released or restored, for at
+/// most 90 seconds.
 async fn take(State(app): State<App>, Entry(entry): Entry) -> Result<StatusCode, Failure> {
     if !app.trash.claim(entry) {
         return Err(Failure::Busy);
@@ -296,7 +296,7 @@ async fn restore(State(app): State<App>, Id(id): Id) -> Result<Response, Failure
     Ok(json_text(answer.to_string()))
 }
 
-/// `{items: {OLD: NEW}}`: conversations of other services, and their ids since they were restored.
+/// `{items: {OLD: NEW}}`: old and new ids of conversations of other services that were restored.
 async fn old_ids(State(app): State<App>) -> Result<Response, Failure> {
     let ids = app.store.read(trash::restored).await?;
     let ids: Map<String, Value> = ids

@@ -1,4 +1,4 @@
-//! Health, version, connecting, and who is there.
+//! Health, version, `/connect`, users and applications.
 
 use axum::{
     extract::{State, WebSocketUpgrade},
@@ -17,7 +17,7 @@ use crate::service::{
     store::{self, Change, Kind, New, Store},
 };
 
-/// Also asked by processes that look for a service of this store.
+/// Processes that look for a service of this store use this route, too.
 pub(super) async fn health(State(app): State<App>) -> Result<String, Failure> {
     app.store.check_place().await?;
     Ok(format!("ok:{}", app.store.id()))
@@ -32,7 +32,7 @@ pub(super) async fn version() -> &'static str {
     VERSION
 }
 
-/// POST /connect: makes the application known; the same one gets the same id each time.
+/// POST /connect: registers the application; the same application gets the same id each time.
 pub(super) async fn connect(State(app): State<App>, Body(body): Body) -> Result<Response, Failure> {
     let application = app
         .store
@@ -53,7 +53,7 @@ fn register(change: &mut Change<'_>, body: Value) -> Result<Map<String, Value>, 
         .take_object("application")?
         .ok_or_else(|| Failure::invalid("`application` is required."))?;
     let name = seed.required("name")?.to_owned();
-    // Names are an enumeration that clients check strictly when they read it back.
+    // Names are an enumeration that clients validate when they read it.
     let known = name
         .bytes()
         .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
@@ -87,7 +87,7 @@ fn register(change: &mut Change<'_>, body: Value) -> Result<Map<String, Value>, 
     Ok(application)
 }
 
-/// The one user: whoever owns the data directory.
+/// The one user, owner of the data directory.
 fn user(store: &Store) -> Value {
     json!({
         "id": store.user().to_string(),

@@ -8,8 +8,8 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
-/// The anchor of a `SeededAnchor`: the one that has this path already, or a new one. Ties it to
-/// the asset and the conversation that the seed names.
+/// Creates the anchor of a `SeededAnchor`, or returns the existing one with the same path. Links it to the
+/// asset and the conversation that the seed names.
 pub(crate) fn resolve(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failure> {
     let fullpath = seed.required("fullpath")?.to_owned();
     seed.set_default("type", "FILE");
@@ -73,7 +73,7 @@ fn add(change: &mut Change<'_>, fullpath: &str, mut seed: Seed) -> Result<Link, 
     let mut point = Map::new();
     point.insert("fullpath".to_owned(), fullpath.into());
     point.insert("platform".to_owned(), platform);
-    // Whether the path exists is for its machine to say; we do not look.
+    // The path may belong to another machine; we do not check that it exists.
     point.insert("verified".to_owned(), false.into());
     change.insert(New {
         kind: Kind::Point,

@@ -8,10 +8,10 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
-/// What an annotation may be about, besides messages.
+/// What an annotation can refer to, besides messages.
 pub(super) const ABOUT: [Kind; 3] = [Kind::Conversation, Kind::Asset, Kind::Anchor];
 
-/// Makes an annotation from a `SeededAnnotation`. It dies with the first object it is about.
+/// Creates an annotation from a `SeededAnnotation`. It is deleted with the first object it refers to.
 pub(crate) fn add(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failure> {
     seed.required("type")?;
     let text = seed.required("text")?.to_owned();
@@ -24,7 +24,7 @@ pub(crate) fn add(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failu
     for id in seed.take_ids("messages")? {
         about.push(store::link(change.db, Kind::Message, &id)?);
     }
-    // A seed gives plain ids where an annotation has references.
+    // A seed has plain ids where an annotation has references.
     for key in ["person", "model"] {
         if let Some(id) = seed.take_reference(key)? {
             seed.set(key, json!({"id": id}));

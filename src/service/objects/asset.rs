@@ -14,10 +14,10 @@ use crate::service::{
     store::{self, Change, Kind, Link, New, Row},
 };
 
-/// What an asset without a name is called.
+/// The name of an asset without one.
 pub(crate) const UNNAMED: &str = "Untitled";
 
-/// Makes an asset from a `Seed` of type `SEEDED_ASSET`.
+/// Creates an asset from a `Seed` of type `SEEDED_ASSET`.
 pub(crate) fn create(
     change: &mut Change<'_>,
     seed: Value,
@@ -87,7 +87,7 @@ pub(crate) fn create(
     Ok(asset)
 }
 
-/// The text of an asset; empty when it holds bytes.
+/// The text of an asset; empty if it holds bytes.
 pub(crate) fn content(db: &Connection, asset: &Row) -> Result<String, Failure> {
     let Some(format) = store::owned_rows(db, Kind::Format, asset.seq)?
         .into_iter()
@@ -98,7 +98,7 @@ pub(crate) fn content(db: &Connection, asset: &Row) -> Result<String, Failure> {
     Ok(raw(&format.object()?).unwrap_or_default().to_owned())
 }
 
-/// Its classification, as a file extension, where it has one.
+/// Its classification as a file extension, if it has one.
 pub(crate) fn extension(db: &Connection, asset: &Row) -> Result<Option<String>, Failure> {
     let Some(format) = store::owned_rows(db, Kind::Format, asset.seq)?
         .into_iter()
@@ -170,7 +170,7 @@ fn format_doc(
     Ok(format.into_map())
 }
 
-/// Adds what the API demands of a format and an imported one lacks.
+/// Adds fields that the API requires of a format and an imported one lacks.
 pub(super) fn complete(format: &mut Map<String, Value>, creator: &str) {
     let size = raw(format).map_or(0, str::len);
     let unknown = json!({
@@ -209,7 +209,7 @@ fn raw(format: &Map<String, Value>) -> Option<&str> {
 
 /// `1.5 kB`.
 fn readable(bytes: usize) -> String {
-    // Exact enough for a phrase.
+    // Precise enough for a phrase.
     #[allow(clippy::cast_precision_loss)]
     let size = bytes as f64;
     match bytes {

@@ -8,10 +8,10 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
-/// Characters of a name that is taken from a message.
+/// Maximum characters of a name taken from a message.
 const NAME: usize = 60;
 
-/// Makes a conversation from a `SeededConversation`.
+/// Creates a conversation from a `SeededConversation`.
 pub(crate) fn create(
     change: &mut Change<'_>,
     seed: Value,
@@ -59,7 +59,7 @@ pub(crate) fn create(
     Ok(conversation)
 }
 
-/// Makes a conversation about an asset, with a first message that says what is in it.
+/// Creates a conversation about an asset, with an extract of it as the first message.
 pub(crate) fn create_from_asset(
     change: &mut Change<'_>,
     asset: &str,
@@ -95,8 +95,7 @@ pub(crate) fn create_from_asset(
     Ok(conversation)
 }
 
-/// Names a conversation after the first line of its first user message. Without one it keeps the
-/// name it has.
+/// Names a conversation after the first line of its first user message. Without one the name stays.
 pub(crate) fn name_after_first_message(change: &mut Change<'_>, id: &str) -> Result<Link, Failure> {
     let row = store::get(change.db, Kind::Conversation, id)?;
     for row in store::owned_rows(change.db, Kind::Message, row.seq)? {
@@ -114,7 +113,7 @@ pub(crate) fn name_after_first_message(change: &mut Change<'_>, id: &str) -> Res
     Ok(Link::from(&row))
 }
 
-/// Associates a new conversation; only the other end has changed for those who knew it.
+/// Links a new conversation; existing readers see a change at the other end only.
 fn tie(change: &mut Change<'_>, conversation: &Link, other: &Link) -> Result<(), Failure> {
     if change.link(conversation, other)? {
         change.touch(other)?;

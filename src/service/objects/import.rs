@@ -1,6 +1,7 @@
-//! Imports objects as they are on the wire, with their ids, times and order.
+//! Imports objects in wire format, with their ids, times and order.
 //!
-//! An import only adds: an object that is newer here is kept, and nothing is deleted because the source lacks it.
+//! An import only adds: an object that is newer here is kept, and nothing is deleted because the source lacks
+//! it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,28 +18,28 @@ use crate::service::{
     time,
 };
 
-/// Largest object with its parts, in bytes: more than two documents of any other origin, so that every object
-/// can come back from an export.
+/// Largest object with its parts, in bytes: more than two documents of any other origin, so that every export
+/// can be imported again.
 const MAX_SIZE: usize = 3 * store::MAX_DOC;
-/// Most formats of an asset, or paths of an anchor.
+/// Maximum formats of an asset, or paths of an anchor.
 const MAX_PARTS: usize = 1_000;
 
-/// What became of one object.
+/// The outcome for one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// It was not here.
+    /// It did not exist here.
     New,
-    /// It was here, and older.
+    /// It existed here and was older.
     Updated,
-    /// It was here, and not older.
+    /// It existed here and was not older.
     Unchanged,
-    /// It cannot be kept; why.
+    /// It cannot be imported; the reason.
     Unreadable(&'static str),
 }
 
-/// What would become of each object, without writing anything. `heads`: they are not whole, but only
-/// have what it takes to tell.
+/// The outcome of each object, without writing anything. `heads`: the objects have only the fields that
+/// decide the outcome.
 pub(crate) fn compare(
     db: &Connection,
     objects: Vec<Value>,
@@ -79,7 +80,7 @@ pub(crate) fn import_objects(
     objects: Vec<Value>,
 ) -> Result<Vec<Outcome>, Failure> {
     let mut outcomes = Vec::with_capacity(objects.len());
-    // By id: the same conversation may come many times.
+    // By id: the same conversation may occur many times.
     let mut orders: HashMap<String, (Link, Vec<Uuid>)> = HashMap::new();
     let mut grown = HashSet::new();
     let mut links = Vec::new();
@@ -134,12 +135,12 @@ pub(crate) fn import_objects(
     Ok(outcomes)
 }
 
-/// One object that came in, for the trash.
+/// One incoming object, for the trash.
 pub(super) struct Kept {
     pub(super) part: Part,
-    /// What it says it is associated with.
+    /// The objects that it says it is associated with.
     pub(super) links: Vec<(Kind, String)>,
-    /// Makes it again, if it is an anchor or a website.
+    /// Creates it again, if it is an anchor or a website.
     pub(super) seed: Option<Value>,
 }
 
@@ -178,14 +179,14 @@ pub(super) fn kept(object: Value) -> Result<Kept, Failure> {
     })
 }
 
-/// One object that came in.
+/// One incoming object.
 struct Wire {
     kind: Kind,
     id: String,
     /// The conversation of a message.
     owner: Option<String>,
     updated: i64,
-    /// As it came, with times that can be read.
+    /// As received, with readable times.
     doc: Map<String, Value>,
 }
 
@@ -225,8 +226,8 @@ impl Wire {
         })
     }
 
-    /// Adds what the API demands of such an object and this one lacks, so that one odd object does
-    /// not make whole lists unreadable for strict clients.
+    /// Adds fields that the API requires and this object lacks, so that one odd object does not make whole
+    /// lists unreadable for strict clients.
     fn complete(&mut self) -> Result<(), &'static str> {
         let doc = &mut self.doc;
         let is_text =
@@ -300,7 +301,7 @@ impl Wire {
         Ok(object)
     }
 
-    /// Brings in the parts of an object, then what search finds it by.
+    /// Imports the parts of an object, then its search text.
     fn settle(&self, change: &mut Change<'_>, object: &Link) -> Result<(), Failure> {
         match self.kind {
             Kind::Asset => parts(change, object, Kind::Format, self.formats())?,
@@ -312,7 +313,7 @@ impl Wire {
         change.index_text(object.seq, &text)
     }
 
-    /// What it is found by.
+    /// The text that search finds it by.
     fn key(&self) -> Option<&str> {
         match self.kind {
             Kind::Website => self.doc.get("url").and_then(Value::as_str),
@@ -320,7 +321,7 @@ impl Wire {
         }
     }
 
-    /// The formats of an asset, the original first: it is the one that has the text.
+    /// The formats of an asset, the original first: it has the text.
     fn formats(&self) -> Vec<Value> {
         let listed = self.doc.get("formats").and_then(|f| f.get("iterable"));
         let listed = listed.and_then(Value::as_array).into_iter().flatten();
@@ -415,7 +416,7 @@ impl Wire {
         }
     }
 
-    /// The object that an annotation dies with: the first that it is about.
+    /// The owner of an annotation: the first object that it refers to.
     fn about(&self, db: &Connection) -> Result<Option<i64>, Failure> {
         for (kind, id) in self.links() {
             let head = store::find_head(db, &id)?;
@@ -432,8 +433,8 @@ fn uuid(value: Option<&Value>) -> Option<String> {
     Some(id.to_string())
 }
 
-/// What becomes of an object, and what is here of it. `arrives` says of a conversation that it
-/// comes in the same request.
+/// The outcome for an object, and the stored version if any. `arrives`: whether a conversation comes in the
+/// same request.
 fn judge(
     db: &Connection,
     wire: &Wire,
@@ -504,8 +505,8 @@ fn parts(
     Ok(())
 }
 
-/// Puts the messages of a conversation into the order of `wanted` where they are not. Those that
-/// only we have stay behind the others.
+/// Puts the messages of a conversation into the order of `wanted` if they differ. Messages that only we have
+/// stay behind the others.
 fn arrange(change: &mut Change<'_>, conversation: &Link, wanted: &[Uuid]) -> Result<(), Failure> {
     let rows = store::owned_rows(change.db, Kind::Message, conversation.seq)?;
     let wanted: HashMap<_, _> = wanted.iter().map(Uuid::to_string).zip(0_usize..).collect();

@@ -1,6 +1,6 @@
-//! File extensions that the API has a classification for, and its own names for languages without one.
+//! File extensions that the API has a classification for, and its names for languages without an extension.
 
-/// The classification of everything else.
+/// The classification of all other files.
 pub(crate) const UNKNOWN: &str = "UNKNOWN";
 
 const CODE: &[&str] = &[

@@ -1,4 +1,4 @@
-//! Messages. Each belongs to one conversation and goes with it.
+//! Messages. Each belongs to one conversation and is deleted with it.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
-/// Makes a message from a `SeededConversationMessage` that names its conversation.
+/// Creates a message from a `SeededConversationMessage` that names its conversation.
 pub(crate) fn create(change: &mut Change<'_>, seed: Value) -> Result<Link, Failure> {
     let mut seed = Seed::object(seed, "the body")?;
     let id = seed

@@ -1,4 +1,4 @@
-//! What each kind of object means: how it is made from a seed, what it is tied to.
+//! The rules for each kind of object: how a seed creates it and how objects are linked.
 
 pub(crate) mod anchor;
 pub(crate) mod annotation;
@@ -20,13 +20,13 @@ use super::{
     store::{self, Change, Kind, Link, Row},
 };
 
-/// Writes a whole object over the stored one. Fields it lacks stay; what is owned or associated
-/// is not taken from it, so a stale copy loses nothing.
+/// Writes a whole object over the stored one. Missing fields stay; owned and associated objects in the body
+/// are ignored, so a stale copy loses nothing.
 pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result<Row, Failure> {
     let mut body = Seed::object(body, "the body")?.into_map();
     let id = seed::uuid(body.get("id"), "id")?;
     let row = store::get(change.db, kind, &id)?;
-    // These are arrays of copies in some answers, never something to store.
+    // Some responses have arrays of copies here, which are never stored.
     body.remove("readable");
     for key in needed(kind) {
         if body.get(*key).is_some_and(|value| !value.is_string()) {
@@ -45,7 +45,7 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
     store::get(change.db, kind, &id)
 }
 
-/// The texts without which strict clients cannot read an object, and imports do not take it.
+/// Text fields without which strict clients cannot read an object, and imports refuse it.
 fn needed(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Conversation | Kind::Anchor => &["type"],
@@ -63,7 +63,7 @@ pub(crate) fn delete(change: &mut Change<'_>, kind: Kind, id: &str) -> Result<()
     change.delete(&row)
 }
 
-/// Ties two objects together; both count as changed.
+/// Links two objects; both count as changed.
 pub(crate) fn associate(
     change: &mut Change<'_>,
     a: (Kind, &str),
@@ -77,7 +77,7 @@ pub(crate) fn associate(
     Ok(())
 }
 
-/// Unties two objects; both count as changed.
+/// Unlinks two objects; both count as changed.
 pub(crate) fn disassociate(
     change: &mut Change<'_>,
     a: (Kind, &str),
@@ -104,7 +104,7 @@ fn owner(change: &Change<'_>, row: &Row) -> Result<Option<Link>, Failure> {
         .flatten())
 }
 
-/// What full-text search finds the object by.
+/// The text that full-text search finds the object by.
 pub(crate) fn text(
     db: &Connection,
     row: &Row,

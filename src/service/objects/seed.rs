@@ -1,4 +1,4 @@
-//! Reading what a client sends, with errors that name the field.
+//! Reads what a client sends, with errors that name the field.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::json::plural::live_ids;
 use crate::service::Failure;
 
-/// A JSON object being taken apart.
+/// A JSON object whose fields are taken one by one.
 pub(crate) struct Seed(Map<String, Value>);
 
 impl Seed {
@@ -48,7 +48,7 @@ impl Seed {
         }
     }
 
-    /// A non-empty string that must be there.
+    /// A required non-empty string.
     pub(crate) fn required(&self, key: &str) -> Result<&str, Failure> {
         self.optional(key)?
             .filter(|text| !text.is_empty())
@@ -80,7 +80,7 @@ impl Seed {
         }
     }
 
-    /// The members of a `Flattened…` wrapper, by the rules of [`live_ids`]. An id that is no UUID is refused.
+    /// The members of a `Flattened…` wrapper, by the rules of [`live_ids`]. Refuses an id that is not a UUID.
     pub(crate) fn take_ids(&mut self, key: &str) -> Result<Vec<String>, Failure> {
         let Some(Self(wrapper)) = self.take_object(key)? else {
             return Ok(Vec::new());
@@ -97,7 +97,7 @@ impl Seed {
         Ok(ids.map(|id| id.to_string()).collect())
     }
 
-    /// How many ids a `Flattened…` wrapper names, some perhaps twice or as removed.
+    /// How many ids a `Flattened…` wrapper has, including duplicates and removed ones.
     pub(crate) fn count_ids(&self, key: &str) -> usize {
         let part = |name: &str| self.0.get(key)?.get(name);
         let listed = part("iterable")
@@ -110,7 +110,7 @@ impl Seed {
     }
 }
 
-/// Sets a field that is absent or `null`.
+/// Sets a field if it is absent or `null`.
 pub(crate) fn set_default(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
     let slot = map.entry(key).or_insert(Value::Null);
     if slot.is_null() {
@@ -118,7 +118,7 @@ pub(crate) fn set_default(map: &mut Map<String, Value>, key: &str, value: impl I
     }
 }
 
-/// A UUID in its one spelling.
+/// A UUID in its canonical spelling.
 pub(crate) fn uuid(value: Option<&Value>, name: &str) -> Result<String, Failure> {
     parse_uuid(value.and_then(Value::as_str), name)
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn taking_ids_is_linear() {
-        // Quadratic work on so many takes minutes.
+        // Quadratic work on this many would take minutes.
         let many = 200_000_u128;
         let id = |n| Uuid::from_u128(n).to_string();
         let indices: Map<_, _> = (0..many).map(|n| (id(n), 0.into())).collect();

@@ -1,4 +1,4 @@
-//! Deleted conversations: copies of another service's, and how they come back.
+//! Deleted conversations: copies of another service's, and restores.
 
 use std::collections::HashMap;
 
@@ -18,14 +18,14 @@ use crate::service::{
     time,
 };
 
-/// A conversation that is (back) in the store.
+/// A conversation that is in the store (again).
 pub(crate) struct Restored {
     pub(crate) id: String,
     pub(crate) name: String,
 }
 
-/// Moves a deleted conversation back, as it was, under its own id. One that is in the store already
-/// is the answer as it is.
+/// Moves a deleted conversation back unchanged, under its own id. If the store has it already, returns it as
+/// it is.
 pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Failure> {
     if let Some(row) = store::find(change.db, Kind::Conversation, id)? {
         let name = row.object()?.remove("name");
@@ -41,7 +41,7 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
             id: id.to_owned(),
         });
     };
-    // By the ids that they had.
+    // By their ids when they were deleted.
     let mut placed: HashMap<String, Link> = HashMap::new();
     let db = change.db;
     trash::each_part(db, head.entry, |part| {
@@ -75,7 +75,7 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
         } else if let Some(entry) = trash::entry_with(db, &tie.other)?
             && entry != head.entry
         {
-            // Both were deleted: whoever comes back last brings the association.
+            // Both were deleted: the one restored last restores the association.
             let back = Tie {
                 part: tie.other,
                 kind: part.kind,
@@ -110,8 +110,8 @@ fn other_end(change: &mut Change<'_>, tie: &Tie) -> Result<Option<Link>, Failure
     }
 }
 
-/// Begins the copy of a conversation of the service `origin`; the number of its entry. `objects` are
-/// as on the wire (`{"KIND": {…}}`), the conversation first; further ones come with [`add`].
+/// Begins the copy of a conversation of the service `origin`; returns its entry number. `objects` are in wire
+/// format (`{"KIND": {…}}`), the conversation first; [`add`] takes further ones.
 pub(crate) fn stage(
     change: &mut Change<'_>,
     origin: &str,
@@ -141,7 +141,7 @@ pub(crate) fn stage(
     Ok(entry)
 }
 
-/// Adds to a copy that is not whole yet.
+/// Adds objects to an incomplete copy.
 pub(crate) fn add(change: &mut Change<'_>, entry: i64, objects: Vec<Value>) -> Result<(), Failure> {
     for object in objects {
         if object.get("conversation").is_some() {
@@ -152,8 +152,8 @@ pub(crate) fn add(change: &mut Change<'_>, entry: i64, objects: Vec<Value>) -> R
     trash::count_messages(change.db, entry)
 }
 
-/// Keeps one object of a copy. Anchors and websites are no parts of it: they only say how to make
-/// them again.
+/// Adds one object to a copy. Anchors and websites are not parts of it; they are kept to create missing ones
+/// again.
 fn keep(change: &mut Change<'_>, entry: i64, object: Value) -> Result<(), Failure> {
     let kept = import::kept(object)?;
     match kept.part.kind {
@@ -183,22 +183,22 @@ fn keep(change: &mut Change<'_>, entry: i64, object: Value) -> Result<(), Failur
     }
 }
 
-/// A conversation that an older version deleted and kept in a file.
+/// A conversation that an older version deleted and stored in a file.
 pub(crate) struct Old {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) deleted: i64,
-    /// As the service answered it.
+    /// As the service returned it.
     pub(crate) conversation: Value,
-    /// Likewise, in order.
+    /// As the service returned them, in order.
     pub(crate) messages: Vec<Value>,
     pub(crate) assets: Vec<String>,
     /// Absolute paths.
     pub(crate) files: Vec<String>,
 }
 
-/// Takes over what an older version kept in a file. Twice is as good as once.
-pub(crate) fn take_over(change: &mut Change<'_>, old: Old) -> Result<(), Failure> {
+/// Imports a deleted conversation of an older version. Idempotent.
+pub(crate) fn import_old(change: &mut Change<'_>, old: Old) -> Result<(), Failure> {
     if trash::has(change.db, &old.id, old.deleted)? {
         return Ok(());
     }
@@ -215,7 +215,7 @@ pub(crate) fn take_over(change: &mut Change<'_>, old: Old) -> Result<(), Failure
     keep(change, entry, json!({"conversation": conversation}))?;
     for mut message in old.messages {
         message["conversation"] = json!({"id": old.id});
-        // What has neither role nor text could not be restored by the older version either.
+        // Messages with neither role nor text could not be restored by the older version either.
         if let Err(Failure::Invalid(_)) = keep(change, entry, json!({"message": message})) {
             tracing::warn!("a message in the old trash cannot be read");
         }
@@ -230,7 +230,7 @@ pub(crate) fn take_over(change: &mut Change<'_>, old: Old) -> Result<(), Failure
         trash::add_tie(change.db, entry, &tie(Kind::Asset, asset.clone(), None))?;
     }
     for file in old.files {
-        // Nothing has this id, so the anchor is found, or made, by its path.
+        // No object has this id, so the anchor is found, or created, by its path.
         let other = uuid::Uuid::new_v4().to_string();
         let seed = json!({"type": "FILE", "fullpath": file});
         trash::add_tie(change.db, entry, &tie(Kind::Anchor, other, Some(seed)))?;
@@ -238,7 +238,7 @@ pub(crate) fn take_over(change: &mut Change<'_>, old: Old) -> Result<(), Failure
     trash::count_messages(change.db, entry)
 }
 
-/// The `SeededConversation` that makes the conversation of an entry again elsewhere.
+/// The `SeededConversation` that creates the conversation of an entry again elsewhere.
 pub(crate) fn seeded(db: &rusqlite::Connection, entry: i64) -> Result<Value, Failure> {
     let mut seed = Map::new();
     let (mut messages, mut annotations) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use crate::service::{
     store::{self, Change, Kind, Link, New},
 };
 
-/// The website of a `SeededWebsite`: the one that has this URL already, or a new one.
+/// Creates the website of a `SeededWebsite`, or returns the existing one with the same URL.
 pub(crate) fn resolve(change: &mut Change<'_>, mut seed: Seed) -> Result<Link, Failure> {
     let url = seed.required("url")?.to_owned();
     seed.set_default("name", url.as_str());

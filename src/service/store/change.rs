@@ -1,4 +1,4 @@
-//! What one write does to the store, and the events it will be told by.
+//! The changes of one write, and the events that announce them.
 
 use std::collections::HashMap;
 
@@ -14,19 +14,19 @@ use super::{
 };
 use crate::service::{Failure, time};
 
-/// Largest document in bytes. Rewriting a request of 32 MiB can make it longer (`1e15`, U+FFFD for a bad byte), and
-/// exports have to be readable line by line.
+/// Largest document in bytes. Rewriting a request of 32 MiB can make it longer (`1e15`, U+FFFD for a bad
+/// byte), and exports have to be readable line by line.
 pub(crate) const MAX_DOC: usize = 64 << 20;
-/// How deep a document may be nested. JSON readers, ours included, take 128 levels, and lists and imports
-/// put theirs around it.
+/// Deepest nesting of a document. JSON readers, ours included, take 128 levels, and lists and imports add
+/// their own.
 const LEVELS: usize = 100;
 
-/// An open write. Everything it changes becomes visible, and is told, together.
+/// An open write. All its changes become visible, and are announced, together.
 pub(crate) struct Change<'a> {
-    /// Reads see what the change did so far.
+    /// Reads see the changes so far.
     pub(crate) db: &'a Connection,
     pub(crate) now: i64,
-    /// Text that search found was deleted or replaced; the writer erases it for good later.
+    /// Text that search found was deleted or replaced; the writer erases it later.
     pub(super) stale_text: bool,
     events: Vec<Event>,
 }
@@ -34,13 +34,13 @@ pub(crate) struct Change<'a> {
 /// A new object.
 pub(crate) struct New<'a> {
     pub(crate) kind: Kind,
-    /// The object it dies with.
+    /// The owner, with which it is deleted.
     pub(crate) owner: Option<i64>,
-    /// What it is found by.
+    /// The key that it is found by.
     pub(crate) key: Option<&'a str>,
-    /// What full-text search finds it by.
+    /// The text that full-text search finds it by.
     pub(crate) text: &'a str,
-    /// The document; `id`, `created` and `updated` in it are honoured (imports bring them).
+    /// The document; its `id`, `created` and `updated` are kept (imports have them).
     pub(crate) doc: Map<String, Value>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Change<'a> {
         Ok(Link { kind, seq, id })
     }
 
-    /// Replaces the fields that `doc` has; a `null` removes one, an absent one stays.
+    /// Replaces the fields that `doc` has; `null` removes a field, absent fields stay.
     pub(crate) fn merge(
         &mut self,
         row: &Row,
@@ -122,7 +122,7 @@ impl<'a> Change<'a> {
         Ok(merged)
     }
 
-    /// Makes `doc` the whole document, with the times that are in it. Search is not told.
+    /// Replaces the whole document, with the times in `doc`. Does not update search.
     pub(crate) fn replace(
         &mut self,
         row: &Row,
@@ -146,9 +146,9 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Moves an object behind all others in the order of arrival. `text`: what search finds it by.
+    /// Moves an object to the end of the insertion order. `text`: its search text.
     pub(crate) fn move_to_end(&mut self, row: &Row, text: &str) -> Result<(), Failure> {
-        // What points at the old place follows before the transaction ends.
+        // References to the old sequence number are updated before the transaction ends.
         self.db.execute_batch("PRAGMA defer_foreign_keys = ON")?;
         let moved: i64 = self
             .db
@@ -171,7 +171,7 @@ impl<'a> Change<'a> {
         self.index_text(moved, text)
     }
 
-    /// Puts an object of the trash back as it was.
+    /// Restores an object from the trash unchanged.
     pub(crate) fn put_back(
         &mut self,
         part: &trash::Part,
@@ -194,7 +194,7 @@ impl<'a> Change<'a> {
             insert.execute(values)
         };
         if put(&id)? == 0 {
-            // Something else has its id by now.
+            // Another object has its id by now.
             if part.kind == Kind::Conversation {
                 return Err(Failure::Exists(id));
             }
@@ -214,7 +214,7 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// Deletes a part of an object (a format, a path), which alone is no change of the object.
+    /// Deletes a part of an object (a format, a path); that alone is not a change of the object.
     pub(crate) fn remove_part(&mut self, row: &Row) -> Result<(), Failure> {
         self.stale_text = true;
         for sql in [
@@ -230,7 +230,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Tells that an object has changed without moving its `updated`.
+    /// Announces a change of an object without advancing its `updated`.
     pub(crate) fn announce(&mut self, row: &Row) {
         self.events.push(Event::Upsert {
             kind: row.kind,
@@ -239,7 +239,7 @@ impl<'a> Change<'a> {
         });
     }
 
-    /// Replaces what full-text search finds the object by.
+    /// Replaces the search text of the object.
     pub(crate) fn index_text(&mut self, seq: i64, text: &str) -> Result<(), Failure> {
         self.stale_text = true;
         self.add_text(seq, text)
@@ -252,7 +252,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Moves `updated` forward and tells that the object has changed.
+    /// Advances `updated` and announces the change.
     pub(crate) fn touch(&mut self, object: &Link) -> Result<(), Failure> {
         let updated: i64 = self
             .db
@@ -268,7 +268,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Associates two objects, in both directions. `false`: they were already.
+    /// Associates two objects, in both directions. `false` if they were associated already.
     pub(crate) fn link(&mut self, a: &Link, b: &Link) -> Result<bool, Failure> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO link (a_kind, a, b_kind, b) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -278,7 +278,7 @@ impl<'a> Change<'a> {
         Ok(added > 0)
     }
 
-    /// Ends an association. `false`: there was none.
+    /// Ends an association. `false` if there was none.
     pub(crate) fn unlink(&mut self, a: &Link, b: &Link) -> Result<bool, Failure> {
         let mut delete = self.db.prepare_cached(
             "DELETE FROM link WHERE a_kind = ?1 AND a = ?2 AND b_kind = ?3 AND b = ?4",
@@ -288,8 +288,8 @@ impl<'a> Change<'a> {
         Ok(removed > 0)
     }
 
-    /// Deletes an object with all that it owns; what was associated with it counts as changed. A
-    /// conversation moves to the trash.
+    /// Deletes an object with all that it owns; its associated objects count as changed. A conversation moves
+    /// to the trash.
     pub(crate) fn delete(&mut self, row: &Row) -> Result<(), Failure> {
         self.stale_text = true;
         let doomed = query::with_owned(self.db, row.seq)?;
@@ -327,7 +327,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// A document as it is stored.
+/// A document in its stored form.
 pub(super) fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Failure> {
     if is_too_deep(kind, doc) {
         let noun = kind.noun();
@@ -346,7 +346,7 @@ pub(super) fn stored(kind: Kind, doc: &Map<String, Value>) -> Result<String, Fai
     Ok(doc)
 }
 
-/// How long what would be stored of a document is, in bytes.
+/// The length of a document's stored form, in bytes.
 pub(crate) fn stored_size(kind: Kind, doc: &Map<String, Value>) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -369,14 +369,14 @@ pub(crate) fn stored_size(kind: Kind, doc: &Map<String, Value>) -> usize {
     count.0
 }
 
-/// Whether what would be stored of a document is nested too deeply for it.
+/// Whether a document's stored form is nested too deeply.
 pub(crate) fn is_too_deep(kind: Kind, doc: &Map<String, Value>) -> bool {
     let kept = |key: &str| !kind.derived().contains(&key);
     doc.iter()
         .any(|(key, value)| kept(key) && is_deeper(value, LEVELS - 1))
 }
 
-/// Whether there are more than `levels` arrays and objects in each other.
+/// Whether arrays and objects are nested deeper than `levels`.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     let deeper = |value| is_deeper(value, levels.saturating_sub(1));
     match value {
@@ -386,7 +386,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// The document less what is kept in columns or worked out.
+/// The document without fields that are stored in columns or derived.
 pub(super) fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Value> {
     for key in ["id", "created", "updated"].iter().chain(kind.derived()) {
         doc.remove(*key);

@@ -1,4 +1,4 @@
-//! What the doctor wants to know of a store. Nothing of it is changed.
+//! The store checks of `doctor`. They change nothing.
 
 use std::{fs, io, path::Path};
 
@@ -23,7 +23,7 @@ pub(crate) fn check(path: &Path) -> Readable {
         Ok(version) => return Readable::Yes(version),
         Err(Fault::Other(error)) if open::needs_recovery(&error) => match examine(path, true) {
             Ok(version) => return Readable::Yes(version),
-            // The log has to be applied, or an unfinished transaction undone.
+            // The log has to be applied, or an unfinished transaction rolled back.
             Err(Fault::Other(again)) if open::needs_recovery(&again) => Fault::Suspect,
             Err(fault) => fault,
         },
@@ -37,7 +37,7 @@ pub(crate) fn check(path: &Path) -> Readable {
     }
 }
 
-/// Only a copy, all bytes of which could be read, tells damage from a disk that cannot read.
+/// Only a copy that was read without errors can distinguish damage from a failing disk.
 fn check_copy(path: &Path) -> Readable {
     let scratch = match Scratch::of(path) {
         Ok(scratch) => scratch,
@@ -68,7 +68,7 @@ fn check_copy(path: &Path) -> Readable {
 
 fn examine(path: &Path, immutable: bool) -> Result<i64, Fault> {
     let db = match immutable {
-        // A log would be left out.
+        // That would ignore a log.
         true if files::has_log(path) => {
             return Err(Fault::Suspect);
         }
@@ -92,7 +92,7 @@ fn in_full(db: &Connection) -> Result<i64, Fault> {
     }
 }
 
-/// Whether the store at `path` could be written now; if not, why. What it tries is undone.
+/// Why the store at `path` cannot be written now, if so. The attempt is undone.
 pub(crate) fn probe(path: &Path) -> Result<(), Trouble> {
     let tried = || {
         let db = Connection::open_with_flags(

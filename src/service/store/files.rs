@@ -1,9 +1,8 @@
-//! The files around a store while it is made or mended, and how a start that was cut off is finished.
+//! The files around a store while it is created or repaired, and how an interrupted start is finished.
 //!
-//! A store is never changed into another one in place. The new one is written as `store.part.db`, then gets
-//! the name `store.new-TIME.db`: from then on it counts. The old files are renamed to
-//! `store.corrupt-TIME.db…`, and the new one becomes `store.db`. Each step can be repeated, so a start
-//! finishes what an earlier one began.
+//! A store is never replaced in place. The new one is written as `store.part.db`, then renamed to
+//! `store.new-TIME.db`: from then on it counts. The old files are renamed to `store.corrupt-TIME.db…`, and
+//! the new one becomes `store.db`. Each step can be repeated, so a start finishes what an earlier one began.
 
 use std::{
     fs::{self, File},
@@ -15,21 +14,21 @@ use super::mend::Notice;
 use crate::private;
 use crate::service::time;
 
-/// What SQLite keeps beside a database.
+/// Suffixes of SQLite's side files.
 const SIDES: [&str; 3] = ["-wal", "-shm", "-journal"];
 const NEW: &str = "store.new-";
 
-/// A new store while it is written.
+/// A new store that is being written.
 pub(super) fn part(path: &Path) -> PathBuf {
     path.with_file_name("store.part.db")
 }
 
-/// A copy of a store that is suspected to be damaged.
+/// A copy of a store suspected to be damaged.
 pub(super) fn check(path: &Path) -> PathBuf {
     path.with_file_name("store.check.db")
 }
 
-/// Its being there says that a request met damage: the next start checks the store in full.
+/// Exists if a request found damage: the next start checks the store in full.
 fn suspicion(path: &Path) -> PathBuf {
     path.with_file_name("store.suspect")
 }
@@ -45,7 +44,7 @@ pub(super) fn side(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Whether SQLite has to look at more than the file itself.
+/// Whether SQLite has to read more than the file itself.
 pub(super) fn has_log(path: &Path) -> bool {
     let has = |suffix| fs::metadata(side(path, suffix)).is_ok_and(|meta| meta.len() > 0);
     has("-wal") || has("-journal")
@@ -55,7 +54,7 @@ pub(super) fn is_suspect(path: &Path) -> bool {
     suspicion(path).exists()
 }
 
-/// Best effort: where nothing can be written, the next start checks what it always does.
+/// Best effort: without it, the next start does its usual checks.
 pub(super) fn suspect(path: &Path) {
     if is_suspect(path) {
         return;
@@ -88,8 +87,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies a database with its log to `to`. An error means that something cannot be read, or not be
-/// written.
+/// Copies a database with its log to `to`. An error means that a read or a write failed.
 pub(super) fn copy(path: &Path, to: &Path) -> io::Result<()> {
     remove_all(to)?;
     for suffix in ["", "-wal", "-journal"] {
@@ -105,13 +103,13 @@ pub(super) fn copy(path: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a new store that is complete and on disk its name, where there is no other.
+/// Gives a new store that is complete and on disk its name, unless one exists.
 pub(super) fn name_first(path: &Path) -> io::Result<()> {
     fs::rename(part(path), path)?;
     sync_dir(path)
 }
 
-/// Puts the complete new store in the place of the one at `path`; where the old one is kept.
+/// Replaces the store at `path` by the complete new one; returns where the old one is kept.
 pub(super) fn swap(path: &Path) -> io::Result<PathBuf> {
     let stamp = time::iso(time::now()).replace([':', '.'], "-");
     fs::rename(part(path), path.with_file_name(format!("{NEW}{stamp}.db")))?;
@@ -122,7 +120,7 @@ pub(super) fn swap(path: &Path) -> io::Result<PathBuf> {
 fn finish_swap(path: &Path, stamp: &str) -> io::Result<PathBuf> {
     let kept = set_aside(path, stamp);
     rename(path, &kept)?;
-    // Made anew whenever the log is read.
+    // Recreated whenever the log is read.
     remove(&side(path, "-shm"))?;
     for suffix in ["-wal", "-journal"] {
         let log = side(path, suffix);
@@ -144,7 +142,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Finishes or removes what an earlier start left; a sentence if a person should know of it.
+/// Finishes or removes what an earlier start left; returns a sentence if the user should know.
 pub(super) fn finish(path: &Path) -> io::Result<Option<Notice>> {
     remove_all(&part(path))?;
     remove_all(&check(path))?;
@@ -159,7 +157,7 @@ pub(super) fn finish(path: &Path) -> io::Result<Option<Notice>> {
     if path.try_exists()? {
         return Ok(None);
     }
-    // A log without its store belongs to one that somebody took away. SQLite would delete it.
+    // A log without a store: somebody removed the store. SQLite would delete the log.
     let log = side(path, "-wal");
     let is_log = fs::metadata(&log).is_ok_and(|meta| meta.len() > 0);
     remove(&side(path, "-shm"))?;
@@ -193,7 +191,7 @@ fn unfinished_swap(path: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Makes renames in the directory of `path` survive a loss of power.
+/// Makes renames in the directory of `path` survive power loss.
 fn sync_dir(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(dir) = path.parent() {

@@ -1,4 +1,4 @@
-//! Tells open identifier streams what has been committed.
+//! Publishes committed changes to open identifier streams.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use tokio::sync::broadcast;
 use super::kind::Kind;
 use crate::service::time;
 
-/// How many frames a stream may lag behind before it is cut off. Memory is bounded by this, for
-/// all its subscribers together.
+/// How many frames a stream may lag behind before it is closed. Bounds the memory for all its subscribers
+/// together.
 const LAG: usize = 8192;
 
 /// One committed change of one object.
@@ -39,7 +39,7 @@ impl Event {
         }
     }
 
-    /// A whole frame: each change has its own, so that a delete is never beside an upsert.
+    /// A whole frame: one per change, so that a delete is never in the same frame as an upsert.
     fn frame(&self) -> String {
         let mut out = String::from("{\"iterable\":[");
         match self {
@@ -85,8 +85,8 @@ impl Hub {
         }
     }
 
-    /// Held over commit and publish, and over subscribe and first read: a subscriber gets each
-    /// change either in its first frame or as an event, never neither and never both.
+    /// Held during commit and publish, and during subscribe and first read: a subscriber gets each change
+    /// either in its first frame or as an event, never neither and never both.
     pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +98,7 @@ impl Hub {
     pub(crate) fn publish(&self, event: &Event) {
         let channel = &self.channels[event.kind() as usize - 1];
         if channel.receiver_count() > 0 {
-            // Fails only when the last subscriber has just left.
+            // Fails only if the last subscriber has just left.
             let _ = channel.send(event.frame().into());
         }
     }

@@ -1,6 +1,6 @@
-//! The kinds of object the store holds.
+//! The kinds of stored objects.
 
-/// The kinds of objects. Numbers are on disk: never reuse or renumber them.
+/// The kinds of objects. The numbers are on disk: never reuse or renumber them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i64)]
 pub enum Kind {
@@ -37,8 +37,8 @@ impl Kind {
         Self::Application,
     ];
 
-    /// Those with routes and a list of their own, which are also what import and export copy. Owners and ends of
-    /// associations come first, so that those that follow find them.
+    /// Kinds with routes and a list of their own, which import and export copy. Owners and ends of
+    /// associations come first, so that later objects find them.
     pub(crate) const ROUTED: [Self; 6] = [
         Self::Website,
         Self::Asset,
@@ -52,7 +52,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| *kind as i64 == number)
     }
 
-    /// In routes, exports and sentences: `conversation`.
+    /// The name in routes, exports and sentences: `conversation`.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Conversation => "conversation",
@@ -91,7 +91,7 @@ impl Kind {
         }
     }
 
-    /// Fields of an answer that are worked out, so never kept in the stored document.
+    /// Derived fields of responses, which are never stored in the document.
     pub(crate) fn derived(self) -> &'static [&'static str] {
         match self {
             Self::Conversation => &["messages", "annotations", "assets", "anchors", "websites"],

@@ -1,7 +1,7 @@
-//! Makes a store, and makes a new one of what can be read of a damaged one.
+//! Creates a store, and repairs a damaged one by copying what is readable to a new one.
 //!
-//! SQLite reports a disk that cannot read like a store that is damaged. So a store is called damaged only
-//! on the evidence of a copy, all bytes of which were read without an error.
+//! SQLite reports a failing disk like a damaged store. So a store counts as damaged only if a copy of it,
+//! read without an error, is damaged.
 
 use std::{
     fmt, fs, io,
@@ -18,7 +18,7 @@ use super::{
 use crate::private;
 use crate::service::ServiceError;
 
-/// What a person should know of the store.
+/// A notice for the user.
 #[derive(Debug)]
 pub(super) struct Notice {
     pub(super) sentence: String,
@@ -50,13 +50,13 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Makes an empty store where there is none.
+/// Creates an empty store if there is none.
 pub(super) fn create(path: &Path) -> Result<(), ServiceError> {
     build(path, |_| Ok(()))?;
     files::name_first(path).map_err(ServiceError::unusable(path))
 }
 
-/// Replaces a file of no bytes; the sentence that says so.
+/// Replaces an empty file; returns a sentence that says so.
 pub(super) fn replace_empty(path: &Path) -> Result<Notice, ServiceError> {
     build(path, |_| Ok(()))?;
     let kept = files::swap(path).map_err(ServiceError::unusable(path))?;
@@ -69,8 +69,8 @@ pub(super) fn replace_empty(path: &Path) -> Result<Notice, ServiceError> {
     })
 }
 
-/// Looks whether the store is damaged, and replaces it by what can be read of it if it is. The
-/// sentence for a person; `None`: it is sound.
+/// Checks the store and replaces it by its readable part if it is damaged. Returns a sentence for the user;
+/// `None` if it is sound.
 pub(super) fn mend(path: &Path) -> Result<Option<Notice>, ServiceError> {
     let copy = files::check(path);
     if let Err(error) = files::copy(path, &copy) {
@@ -98,7 +98,7 @@ pub(super) fn mend(path: &Path) -> Result<Option<Notice>, ServiceError> {
     mended
 }
 
-/// Whether nothing is wrong with a database, its full-text index included.
+/// Whether a database is sound, its full-text index included.
 fn is_sound(copy: &Path) -> bool {
     let look = || {
         let db = Connection::open_with_flags(
@@ -131,7 +131,7 @@ fn replace(path: &Path, copy: &Path) -> Result<Notice, ServiceError> {
             "The store of conversations was corrupt, nothing of it could be read, and a new one was started."
                 .to_owned()
         }
-        // Not all that was lost may be known.
+        // The number of lost objects may be incomplete.
         Salvaged { kept, lost: 0, .. } => format!(
             "The store of conversations was damaged; the {kept} objects that could be read were kept."
         ),

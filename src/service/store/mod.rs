@@ -1,7 +1,7 @@
 //! The durable store: SQLite in WAL mode, one writer thread, a few readers.
 //!
-//! A write is acknowledged after its transaction is on disk (`synchronous=FULL`); writes that
-//! arrive while one is being flushed share the next transaction. Nothing here knows of HTTP.
+//! A write is acknowledged after its transaction is on disk (`synchronous=FULL`); writes that arrive during a
+//! flush share the next transaction. This module has no HTTP.
 
 mod change;
 mod check;
@@ -45,11 +45,11 @@ pub use trash::restored_ids;
 use self::{hub::Hub, writer::Writer};
 use super::{Failure, ServiceError, hold::Watch, trouble::Trouble};
 
-/// The database, in the data directory.
+/// The name of the database in the data directory.
 pub(crate) const STORE: &str = "store.db";
-/// Readers at once; more wait.
+/// Maximum concurrent readers; others wait.
 const READERS: usize = 4;
-/// How long a request waits for its turn to read.
+/// Timeout for a free reader.
 const READ_TURN: Duration = Duration::from_secs(20);
 
 /// An open store. Cheap to share behind an [`Arc`].
@@ -62,28 +62,28 @@ pub(crate) struct Store {
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
     turns: Semaphore,
-    /// Nothing is read or written once this is lost.
+    /// No reads and writes once this is lost.
     watch: Watch,
 }
 
 /// How a store is used.
 enum Access {
     Full(Writer),
-    /// A copy of one that must not be changed; the writer only keeps it.
+    /// A copy of a read-only store; the writer only keeps it alive.
     Copy(Writer),
-    /// The file is read as it is, and nobody writes to it.
+    /// The file is read in place, and there is no writer.
     Immutable,
 }
 
-/// A store and what a person should be told about its opening.
+/// A store and a notice about its opening.
 pub(crate) struct Opened {
     pub(crate) store: Arc<Store>,
     pub(crate) notice: Option<String>,
 }
 
 impl Store {
-    /// Opens `store.db` in `dir`, mends or replaces a damaged one, and keeps `holding` (the lock) until
-    /// the writer has ended. Blocking.
+    /// Opens `store.db` in `dir`, repairs or replaces a damaged one, and keeps `holding` (the lock) until the
+    /// writer has ended. Blocking.
     pub(crate) fn open(
         dir: &Path,
         watch: Watch,
@@ -99,8 +99,8 @@ impl Store {
         })
     }
 
-    /// Opens the store file at `path` to read it. Writes nothing beside it, so it may lie on a read-only
-    /// file system, and be damaged or set aside. Blocking.
+    /// Opens the store file at `path` read-only. Writes nothing beside it, so it may be on a read-only file
+    /// system, damaged, or set aside. Blocking.
     pub(crate) fn view(path: &Path, watch: Watch) -> Result<Opened, ServiceError> {
         let (store, notice) = match view::open(path)? {
             view::Opened::AsItIs { id, user } => {
@@ -170,7 +170,7 @@ impl Store {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The store's own id, stable for its life.
+    /// The store's own id, stable for its lifetime.
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
@@ -187,12 +187,12 @@ impl Store {
         looked.unwrap_or(Err(Failure::Busy))
     }
 
-    /// Whether it can be changed at all; a [view](Self::view) cannot.
+    /// Whether it is writable; a [view](Self::view) is not.
     pub(crate) fn is_writable(&self) -> bool {
         matches!(self.access, Access::Full(_))
     }
 
-    /// Runs `job` in a transaction and answers once that is on disk and has been published.
+    /// Runs `job` in a transaction; returns once it is on disk and published.
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -205,7 +205,7 @@ impl Store {
         let result = writer.run(job).await;
         self.note_damage(&result);
         match result {
-            // SQLite does not say why the system refused.
+            // SQLite does not report why the system refused.
             Err(Failure::Store(trouble @ (Trouble::Io | Trouble::ReadOnly))) => {
                 let path = self.path.clone();
                 let seen = tokio::task::spawn_blocking(move || Trouble::of_writing(&path)).await;
@@ -216,7 +216,7 @@ impl Store {
         }
     }
 
-    /// Has the next start check the store in full if a request met damage.
+    /// Makes the next start check the store in full if a request found damage.
     fn note_damage<T>(&self, result: &Result<T, Failure>) {
         let damage = matches!(result, Err(failure) if failure.is_damage());
         if damage && self.is_writable() {
@@ -238,7 +238,7 @@ impl Store {
         }
     }
 
-    /// Runs `job` on a consistent view, off the async threads.
+    /// Runs `job` on a consistent snapshot, on a blocking thread.
     pub(crate) async fn read<T, F>(self: &Arc<Self>, job: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -253,7 +253,7 @@ impl Store {
         .await
     }
 
-    /// All live objects of a kind as one frame, and every change after it.
+    /// All live objects of a kind as one frame, and all later changes.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,
         kind: Kind,
@@ -262,7 +262,7 @@ impl Store {
             let gate = store.hub.gate();
             let events = store.hub.subscribe(kind);
             let view = db.unchecked_transaction()?;
-            // The view is taken by the first read, not by BEGIN.
+            // The first read takes the snapshot, not BEGIN.
             schema::version(&view)?;
             drop(gate);
             Ok((query::first_frame(&view, kind)?.into(), events))
@@ -309,20 +309,20 @@ impl Store {
         })
     }
 
-    /// A connection of the caller's own, for answers too long to keep others waiting. Blocking.
+    /// A separate connection, for responses too long to hold up other readers. Blocking.
     pub(crate) fn own_reader(&self) -> Result<Connection, Failure> {
         self.watch.check()?;
         Ok(self.reader()?)
     }
 
-    /// Takes no more writes; those that are queued are finished in the background.
+    /// Refuses further writes; queued ones finish in the background.
     pub(crate) fn stop(&self) {
         if let Some(writer) = self.writer() {
             writer.stop();
         }
     }
 
-    /// Takes no more writes, finishes those that are queued, and lets go of the lock. Blocking.
+    /// Refuses further writes, finishes the queued ones, and releases the lock. Blocking.
     pub(crate) fn close(&self) {
         self.stop();
         let thread = self
@@ -342,7 +342,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // The writer ends by itself; nobody waits for it here, which may be an async thread.
+        // The writer ends by itself; this may be an async thread, so do not wait.
         self.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! Opens the database file: made anew, as it is, migrated, mended, or refused.
+//! Opens the database file: creates, migrates, repairs or refuses it.
 
 use std::{
     fs, io,
@@ -18,9 +18,9 @@ use super::{
 use crate::private;
 use crate::service::{ServiceError, trouble::Trouble};
 
-/// How long SQLite waits for another program's lock.
+/// How long SQLite waits for a lock of another program.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
-/// A store up to this size is checked in full at each start; that takes well under 100 ms.
+/// A store up to this size, in bytes, is checked in full at each start, in well under 100 ms.
 const CHECKED_IN_FULL: u64 = 32 << 20;
 
 pub(super) struct Ready {
@@ -30,9 +30,9 @@ pub(super) struct Ready {
     pub(super) notice: Option<Notice>,
 }
 
-/// Opens, creates, migrates or mends the store at `path`.
+/// Opens, creates, migrates or repairs the store at `path`.
 ///
-/// Whatever ended an earlier start, at whichever step, this one goes on from there.
+/// An earlier start may have been killed at any step; this one continues from there.
 pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
     let finished = files::finish(path).map_err(ServiceError::unusable(path))?;
     let mut notice = match inspect(path) {
@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Ready, ServiceError> {
     })
 }
 
-/// A connection for answering requests.
+/// A connection for reads.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(
         path,
@@ -74,7 +74,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Whether a store that need not be open has an object of this kind. Blocking.
+/// Whether a closed store has an object of this kind. Blocking.
 pub(crate) fn has_any(path: &Path, kind: Kind) -> rusqlite::Result<bool> {
     let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, access)?;
@@ -82,8 +82,7 @@ pub(crate) fn has_any(path: &Path, kind: Kind) -> rusqlite::Result<bool> {
     db.query_row(query, [kind as i64], |row| row.get(0))
 }
 
-/// The same on a file that nobody writes, on a file system that need not be writable. Its log, if it has
-/// one, is not read.
+/// The same for a file that no process writes, possibly on a read-only file system. Ignores its log.
 pub(super) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -104,20 +103,20 @@ pub(super) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// What is at the path of a store.
+/// What is at a store's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Absent,
-    /// Nothing wrong was found; the format.
+    /// A sound store; its format.
     Sound(i64),
 }
 
 pub(super) enum Fault {
-    /// Of a format that this program does not know.
+    /// A format that this program does not know.
     Newer(i64),
-    /// A file of no bytes. A store never becomes that by itself.
+    /// An empty file. A store never becomes empty by itself.
     Empty,
-    /// Something is wrong with the content, or the disk could not read it: SQLite reports both alike.
+    /// The content is damaged, or the disk could not read it: SQLite reports both alike.
     Suspect,
     Other(rusqlite::Error),
 }
@@ -131,8 +130,8 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// Looks at the store. Writes nothing, unless a killed process left an unfinished transaction that SQLite
-/// has to undo before anything can be read: a store that will be refused must stay as it is.
+/// Inspects the store. Writes nothing, unless a killed process left an unfinished transaction that SQLite has
+/// to roll back first: a store that will be refused must stay unchanged.
 pub(super) fn inspect(path: &Path) -> Result<State, Fault> {
     let Some(size) = size(path) else {
         return Ok(State::Absent);
@@ -153,22 +152,22 @@ pub(super) fn inspect(path: &Path) -> Result<State, Fault> {
     }
 }
 
-/// Whether each start checks all of the store.
+/// Whether each start checks the whole store.
 pub(super) fn is_checked_in_full(path: &Path) -> bool {
     size(path).is_some_and(|size| size <= CHECKED_IN_FULL) || files::is_suspect(path)
 }
 
-/// The size of the file; `None` where there is none.
+/// The size of the file in bytes; `None` if it does not exist.
 fn size(path: &Path) -> Option<u64> {
     match fs::metadata(path) {
         Ok(meta) => Some(meta.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        // Opening it says why it cannot be used.
+        // Opening it reports why it cannot be used.
         Err(_) => Some(u64::MAX),
     }
 }
 
-/// Whether SQLite would have to write before it can read.
+/// Whether SQLite has to write before it can read.
 pub(super) fn needs_recovery(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(
@@ -184,7 +183,7 @@ pub(super) fn needs_recovery(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What an open store is. `in_full`: all its pages are read, otherwise those that every request needs.
+/// Classifies an open store. `in_full`: checks all pages, otherwise those that every request needs.
 pub(super) fn examine(db: &Connection, in_full: bool) -> Result<State, Fault> {
     tune(db)?;
     let version = schema::version(db)?;
@@ -221,8 +220,8 @@ fn prepare(path: &Path) -> rusqlite::Result<(Connection, Uuid, Uuid)> {
     Ok((db, id, user))
 }
 
-/// Makes an open database a store of the newest format; its id and that of its user. Of one that is
-/// that already, nothing is written.
+/// Migrates an open database to the newest format, with a store id and a user id. Writes nothing if it is up
+/// to date.
 pub(super) fn set_up(db: &mut Connection) -> rusqlite::Result<(Uuid, Uuid)> {
     tune(db)?;
     db.execute_batch(
@@ -235,7 +234,7 @@ pub(super) fn set_up(db: &mut Connection) -> rusqlite::Result<(Uuid, Uuid)> {
     Ok((identity(db, "id")?, identity(db, "user")?))
 }
 
-/// An id that is made once and then stays.
+/// An id that is created once and then kept.
 fn identity(db: &Connection, key: &str) -> rusqlite::Result<Uuid> {
     let find = || {
         let mut query = db.prepare("SELECT value FROM meta WHERE key = ?1")?;
@@ -253,8 +252,8 @@ fn identity(db: &Connection, key: &str) -> rusqlite::Result<Uuid> {
     Uuid::parse_str(&id).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-/// Takes away from others what they may do with the files of a store, such as one that was copied back
-/// from a backup. SQLite gives its side files the permissions of the main one.
+/// Removes other users' permissions from the files of a store, for example one copied back from a backup.
+/// SQLite gives its side files the permissions of the main one.
 fn make_private(path: &Path) -> io::Result<()> {
     // Refuses a link.
     private::file(path, fs::File::options().read(true).write(true))?;

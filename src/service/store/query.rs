@@ -1,4 +1,4 @@
-//! What is read from the store. All SQL is fixed; values are bound.
+//! Reads of the store. All SQL is fixed; values are bound.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) owner: Option<i64>,
     pub(crate) created: i64,
     pub(crate) updated: i64,
-    /// A JSON object, compact, without what is derived.
+    /// A JSON object, compact, without derived fields.
     pub(crate) doc: String,
 }
 
@@ -69,7 +69,7 @@ fn read_link(row: &rusqlite::Row<'_>) -> rusqlite::Result<Link> {
     })
 }
 
-/// The object, if it is there.
+/// The object, if it exists.
 pub(crate) fn find(db: &Connection, kind: Kind, id: &str) -> Result<Option<Row>, Failure> {
     let sql = format!("{ROW} WHERE id = ?1 AND kind = ?2");
     Ok(db
@@ -78,7 +78,7 @@ pub(crate) fn find(db: &Connection, kind: Kind, id: &str) -> Result<Option<Row>,
         .optional()?)
 }
 
-/// The object, or the 410 that says it is not there.
+/// The object, or a 410 if it does not exist.
 pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure> {
     find(db, kind, id)?.ok_or_else(|| Failure::Gone {
         kind: kind.noun(),
@@ -86,7 +86,7 @@ pub(crate) fn get(db: &Connection, kind: Kind, id: &str) -> Result<Row, Failure>
     })
 }
 
-/// The object with this id, of whatever kind, without its document, which may be many megabytes.
+/// The object with this id, of any kind, without its document, which may be many megabytes.
 pub(crate) fn find_head(db: &Connection, id: &str) -> Result<Option<Row>, Failure> {
     let sql = "SELECT kind, seq, id, owner, created, updated, '' FROM entity WHERE id = ?1";
     Ok(db
@@ -95,7 +95,7 @@ pub(crate) fn find_head(db: &Connection, id: &str) -> Result<Option<Row>, Failur
         .optional()?)
 }
 
-/// One end of an association, or the 410 that says it is not there.
+/// One end of an association, or a 410 if it does not exist.
 pub(crate) fn link(db: &Connection, kind: Kind, id: &str) -> Result<Link, Failure> {
     let head = find_head(db, id)?.filter(|row| row.kind == kind);
     head.map(|row| Link::from(&row))
@@ -105,7 +105,7 @@ pub(crate) fn link(db: &Connection, kind: Kind, id: &str) -> Result<Link, Failur
         })
 }
 
-/// The first few objects of a kind that are found by `key`: reading all of them for every new one would be
+/// The first few objects of a kind with this `key`: reading all of them for each new object would be
 /// quadratic.
 pub(crate) fn find_by_key(db: &Connection, kind: Kind, key: &str) -> Result<Vec<Row>, Failure> {
     let sql = format!("{ROW} WHERE kind = ?1 AND key = ?2 ORDER BY seq LIMIT 16");
@@ -114,8 +114,8 @@ pub(crate) fn find_by_key(db: &Connection, kind: Kind, key: &str) -> Result<Vec<
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Up to `limit` objects of a kind in order of arrival, those after `after`. What cannot be read is left
-/// out, or stood in for.
+/// Up to `limit` objects of a kind after `after`, in insertion order. Unreadable ones are omitted or
+/// replaced.
 pub(crate) fn list(
     db: &Connection,
     kind: Kind,
@@ -132,14 +132,14 @@ pub(crate) fn list(
     tolerant::or(db, read(), || tolerant::list(db, kind, after, limit))
 }
 
-/// What the owners `first..=last` own of a kind, as (owner, object), by owner and arrival.
+/// Objects of a kind owned by `first..=last`, as (owner, object), in order of owner and insertion.
 pub(crate) fn owned(
     db: &Connection,
     kind: Kind,
     first: i64,
     last: i64,
 ) -> Result<Vec<(i64, String)>, Failure> {
-    // Left to itself, SQLite takes equality on `kind` for the better key and reads all messages.
+    // Otherwise SQLite prefers equality on `kind` and reads all messages.
     let mut query = db.prepare_cached(
         "SELECT owner, id FROM entity INDEXED BY entity_owner WHERE owner BETWEEN ?1 AND ?2 AND kind = ?3 ORDER BY owner, seq",
     )?;
@@ -149,7 +149,7 @@ pub(crate) fn owned(
     tolerant::up_to_damage(db, rows)
 }
 
-/// What one object owns of a kind, in order of arrival.
+/// The objects of a kind that one object owns, in insertion order.
 pub(crate) fn owned_rows(db: &Connection, kind: Kind, owner: i64) -> Result<Vec<Row>, Failure> {
     let read = || {
         let sql = format!("{ROW} WHERE owner = ?1 AND kind = ?2 ORDER BY seq");
@@ -160,7 +160,7 @@ pub(crate) fn owned_rows(db: &Connection, kind: Kind, owner: i64) -> Result<Vec<
     tolerant::or(db, read(), || tolerant::owned_rows(db, kind, owner))
 }
 
-/// What is associated with the objects `first..=last` of a kind, as (object, other).
+/// The associations of the objects `first..=last` of a kind, as (object, other).
 pub(crate) fn linked(
     db: &Connection,
     kind: Kind,
@@ -184,7 +184,7 @@ pub(crate) fn linked(
     tolerant::up_to_damage(db, rows)
 }
 
-/// What is associated with one object, of whatever kind.
+/// The objects associated with one object, of any kind.
 pub(crate) fn neighbours(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure> {
     let mut query = db.prepare_cached(
         "SELECT e.kind, e.seq, e.id FROM link l JOIN entity e ON e.seq = l.b
@@ -194,7 +194,7 @@ pub(crate) fn neighbours(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The object at a place in the order of arrival.
+/// The object with this sequence number.
 pub(crate) fn by_seq(db: &Connection, seq: i64) -> Result<Option<Link>, Failure> {
     Ok(db
         .prepare_cached("SELECT kind, seq, id FROM entity WHERE seq = ?1")?
@@ -202,7 +202,7 @@ pub(crate) fn by_seq(db: &Connection, seq: i64) -> Result<Option<Link>, Failure>
         .optional()?)
 }
 
-/// The object itself and all that dies with it.
+/// The object itself and everything deleted with it.
 pub(super) fn with_owned(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure> {
     let mut query = db.prepare_cached(
         "WITH RECURSIVE doomed (seq) AS (
@@ -214,7 +214,7 @@ pub(super) fn with_owned(db: &Connection, seq: i64) -> Result<Vec<Link>, Failure
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// How many objects of a kind there are, by the index.
+/// The number of objects of a kind, from the index.
 pub(crate) fn count(db: &Connection, kind: Kind) -> Result<u64, Failure> {
     let count: i64 = db
         .prepare_cached("SELECT count(*) FROM entity INDEXED BY entity_kind WHERE kind = ?1")?
@@ -222,7 +222,7 @@ pub(crate) fn count(db: &Connection, kind: Kind) -> Result<u64, Failure> {
     Ok(count.unsigned_abs())
 }
 
-/// Ids and `updated` of all objects of a kind, in order of arrival.
+/// Ids and `updated` of all objects of a kind, in insertion order.
 pub(crate) fn identifiers(db: &Connection, kind: Kind) -> Result<Vec<(String, i64)>, Failure> {
     let mut all = Vec::new();
     each_identifier(db, kind, |id, updated| all.push((id.to_owned(), updated)))?;
@@ -258,7 +258,7 @@ fn each_identifier(
     }
 }
 
-/// Every live object of a kind as one stream frame, in order of arrival.
+/// All live objects of a kind as one stream frame, in insertion order.
 pub(super) fn first_frame(db: &Connection, kind: Kind) -> Result<String, Failure> {
     let mut out = String::from("{\"iterable\":[");
     each_identifier(db, kind, |id, updated| {
@@ -271,7 +271,7 @@ pub(super) fn first_frame(db: &Connection, kind: Kind) -> Result<String, Failure
     Ok(out)
 }
 
-/// Up to `limit` objects whose text has the words of an FTS5 query, best first.
+/// Up to `limit` objects whose text matches an FTS5 query, best first.
 pub(crate) fn search(db: &Connection, query: &str, limit: usize) -> Result<Vec<Found>, Failure> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = db.prepare_cached(
@@ -287,14 +287,13 @@ pub(crate) fn search(db: &Connection, query: &str, limit: usize) -> Result<Vec<F
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// One object that a search found.
+/// A search hit.
 pub(crate) struct Found {
     pub(crate) link: Link,
     pub(crate) owner: Option<i64>,
 }
 
-/// What a person typed, as an FTS5 query: every word must occur, the last one may go on.
-/// `None` when there is no word in it.
+/// Typed text as an FTS5 query: every word must occur, the last as a prefix. `None` if there is no word.
 pub(crate) fn text_of_query(typed: &str) -> Option<String> {
     let mut out = String::new();
     for word in typed

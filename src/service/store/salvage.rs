@@ -1,4 +1,4 @@
-//! Copies what can be read of a damaged store into a new one.
+//! Copies the readable part of a damaged store into a new one.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -12,21 +12,21 @@ use uuid::Uuid;
 use super::{Kind, Row, open, query, schema};
 use crate::service::{objects, time};
 
-/// Names of objects whose parts were kept though they themselves could not be read.
+/// Names of unreadable objects whose parts were kept.
 const DAMAGED: &str = "Damaged, only parts could be read";
 
-/// What became of the objects of a damaged store.
+/// How many objects of a damaged store were kept and lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Salvaged {
     pub(super) kept: u64,
-    /// What is known to have been there and could not be read.
+    /// Objects known to have existed that could not be read.
     pub(super) lost: u64,
-    /// All tables were read to their ends.
+    /// All tables were read to the end.
     tables_whole: bool,
 }
 
 impl Salvaged {
-    /// Only what can be computed again was damaged.
+    /// Only derived data was damaged.
     pub(super) fn is_whole(self) -> bool {
         self.lost == 0 && self.tables_whole
     }
@@ -34,14 +34,14 @@ impl Salvaged {
 
 /// Fills the new store `db` from the damaged one at `old`. Fails only if `db` cannot be written.
 pub(super) fn into(db: &mut Connection, old: &Path) -> rusqlite::Result<Salvaged> {
-    // A connection of its own: one that has met damage writes nothing any more.
+    // A separate connection: one that has found damage no longer writes.
     let opened = Connection::open(old).and_then(|old| {
         open::tune(&old)?;
         schema::version(&old)?;
         Ok(old)
     });
     let Ok(old) = opened else {
-        // Not even its first page can be read.
+        // Not even its first page is readable.
         return Ok(Salvaged::default());
     };
     let old = &old;
@@ -80,7 +80,7 @@ pub(super) fn into(db: &mut Connection, old: &Path) -> rusqlite::Result<Salvaged
     })
 }
 
-/// Copies the objects one by one; whether all of the table could be read.
+/// Copies the objects one by one; returns whether the whole table was readable.
 fn copy_entities(db: &Connection, old: &Connection) -> rusqlite::Result<bool> {
     let mut insert = db.prepare(
         "INSERT OR IGNORE INTO entity (seq, kind, id, owner, key, created, updated, doc)
@@ -122,7 +122,7 @@ fn copy_entities(db: &Connection, old: &Connection) -> rusqlite::Result<bool> {
         }
     }
     if !whole {
-        // Islands between damaged pages, found by the index.
+        // Readable runs between damaged pages, found by the index.
         for seq in known(old).into_keys() {
             let _ = each(
                 old,
@@ -140,7 +140,7 @@ fn copy_entities(db: &Connection, old: &Connection) -> rusqlite::Result<bool> {
     Ok(whole)
 }
 
-/// Whether a row is an object as this program writes it.
+/// Whether a row is an object in our format.
 fn is_intact(values: &[rusqlite::types::Value]) -> bool {
     use rusqlite::types::Value::{Integer, Text};
     match values {
@@ -153,7 +153,7 @@ fn is_intact(values: &[rusqlite::types::Value]) -> bool {
     }
 }
 
-/// The first place from `from` on where the table can be read again, past damaged pages.
+/// The first sequence number from `from` on that is readable again, past damaged pages.
 fn next_readable(old: &Connection, from: i64) -> Option<i64> {
     let probe = |at: i64| {
         old.prepare_cached(
@@ -163,7 +163,7 @@ fn next_readable(old: &Connection, from: i64) -> Option<i64> {
         .optional()
     };
     match probe(from) {
-        // The row is found, but its text cannot be read.
+        // The row is found, but its text is unreadable.
         Ok(Some(bad)) => return next_after(bad, probe),
         Ok(None) => return None,
         Err(_) => {}
@@ -171,11 +171,11 @@ fn next_readable(old: &Connection, from: i64) -> Option<i64> {
     next_after(from, probe)
 }
 
-/// The same where the row or the page at `bad` cannot be read.
+/// The same if the row or the page at `bad` is unreadable.
 fn next_after(bad: i64, probe: impl Fn(i64) -> rusqlite::Result<Option<i64>>) -> Option<i64> {
     let mut step = 1_i64;
     let (mut low, mut high) = (bad, bad.checked_add(1)?);
-    // Twice as far each time, until a page can be read.
+    // Doubles the step until a page is readable.
     while probe(high).is_err() {
         low = high;
         step = step.checked_mul(2)?;
@@ -191,7 +191,7 @@ fn next_after(bad: i64, probe: impl Fn(i64) -> rusqlite::Result<Option<i64>>) ->
     probe(high).ok().flatten()
 }
 
-/// What the index says of objects: kind, id and owner by place.
+/// What the index has of each object: kind, id and owner, by sequence number.
 fn known(old: &Connection) -> BTreeMap<i64, (i64, String, Option<i64>)> {
     let mut known = BTreeMap::new();
     for order in ["ASC", "DESC"] {
@@ -218,8 +218,8 @@ fn known(old: &Connection) -> BTreeMap<i64, (i64, String, Option<i64>)> {
     known
 }
 
-/// Puts an object in the place of each lost one that others belong to or that a person looks for by
-/// itself; how many are lost.
+/// Puts a placeholder for each lost object that owns others or that users look for; returns how many objects
+/// are lost.
 fn stand_in_for_the_lost(db: &Connection, old: &Connection) -> rusqlite::Result<usize> {
     let mut there = HashSet::new();
     let mut rows = db.prepare("SELECT seq FROM entity")?;
@@ -234,7 +234,7 @@ fn stand_in_for_the_lost(db: &Connection, old: &Connection) -> rusqlite::Result<
             stand_in(db, *seq, *kind, id)?;
         }
     }
-    // Owners of which nothing is known but their parts.
+    // Owners of which only parts are known.
     let parts = [
         (Kind::Message, Kind::Conversation),
         (Kind::Format, Kind::Asset),
@@ -272,7 +272,7 @@ fn stand_in(db: &Connection, seq: i64, kind: i64, id: &str) -> rusqlite::Result<
     Ok(())
 }
 
-/// What is shown instead of an object that cannot be read; `None` for kinds that nobody misses by name.
+/// The placeholder of an unreadable object; `None` for kinds that users do not look for.
 pub(super) fn stand_in_doc(kind: Kind) -> Option<String> {
     let doc = match kind {
         Kind::Conversation => serde_json::json!({"name": DAMAGED, "type": "COPILOT"}),
@@ -285,7 +285,7 @@ pub(super) fn stand_in_doc(kind: Kind) -> Option<String> {
     Some(doc.to_string())
 }
 
-/// The tables of the new store but for those that are copied or computed otherwise.
+/// The tables of the new store that are neither copied nor derived elsewhere.
 fn other_tables(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut query = db.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('meta', 'entity')
@@ -295,8 +295,8 @@ fn other_tables(db: &Connection) -> rusqlite::Result<Vec<String>> {
     names.collect()
 }
 
-/// Copies a table from its beginning and, where that breaks off, from its end and along its indices;
-/// whether one of these reached the other end.
+/// Copies a table from its start and, if that fails, from its end and along its indices; returns whether one
+/// of these passes was complete.
 fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Result<bool> {
     let names = |db: &Connection| -> rusqlite::Result<Vec<String>> {
         let mut query = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
@@ -315,7 +315,7 @@ fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Resul
     }
     let key = primary_key(db, table)?;
     if key == ["rowid"] {
-        // Tells rows that are met twice from equal ones.
+        // Distinguishes rows that are read twice from equal ones.
         columns.insert(0, "rowid".to_owned());
     }
     let mut keys = db
@@ -350,7 +350,7 @@ fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Resul
                 .execute(rusqlite::params_from_iter(values))
                 .map(drop)
                 .or_else(|error| match error.sqlite_error_code() {
-                    // A value that the table does not take is damage, too.
+                    // A value that the table refuses is damage, too.
                     Some(rusqlite::ErrorCode::ConstraintViolation) => Ok(()),
                     _ => Err(error),
                 });
@@ -382,7 +382,7 @@ fn index_columns(db: &Connection, index: &str) -> rusqlite::Result<Vec<String>> 
         .collect()
 }
 
-/// Hands the values of each row to `take` until that answers `false` or reading fails.
+/// Passes the values of each row to `take` until it returns `false` or reading fails.
 fn each(
     old: &Connection,
     sql: &str,
@@ -396,7 +396,7 @@ fn each(
     while let Some(row) = rows.next()? {
         values.clear();
         for at in 0..columns {
-            // Text that is no UTF-8 any more is damage that costs its row.
+            // Text that is not valid UTF-8 is damage and loses its row.
             let value = row.get(at);
             values.push(value.unwrap_or(rusqlite::types::Value::Null));
         }
@@ -407,11 +407,11 @@ fn each(
     Ok(())
 }
 
-/// Computes the full-text index.
+/// Rebuilds the full-text index.
 fn index(db: &Connection) -> rusqlite::Result<()> {
     let mut insert = db.prepare("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?;
     for kind in Kind::ALL {
-        // What search never finds.
+        // Kinds that are not searched.
         if matches!(kind, Kind::Format | Kind::Point | Kind::Application) {
             continue;
         }

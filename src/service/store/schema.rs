@@ -1,4 +1,4 @@
-//! The tables, and how an older store becomes a newer one.
+//! The tables, and migrations from older formats.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -98,7 +98,7 @@ pub(crate) fn version(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Brings the store to [`NEWEST`], all steps or none.
+/// Migrates the store to [`NEWEST`], all steps or none.
 pub(crate) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let from = usize::try_from(version(&tx)?).unwrap_or(0);
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(version(&db).unwrap(), NEWEST);
         db.execute("INSERT INTO meta VALUES ('kept', 'x')", [])
             .unwrap();
-        // Any step that ran twice would fail on what is there.
+        // A step that runs twice would fail on existing tables.
         migrate(&mut db).unwrap();
         let kept: String = db
             .query_row("SELECT value FROM meta WHERE key = 'kept'", [], |row| {
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_the_store_as_it_was() {
         let mut db = Connection::open_in_memory().unwrap();
-        // In the way of the first step.
+        // Makes the first step fail.
         db.execute_batch("CREATE TABLE link (x)").unwrap();
         migrate(&mut db).unwrap_err();
         assert_eq!(version(&db).unwrap(), 0);

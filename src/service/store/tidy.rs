@@ -1,22 +1,22 @@
-//! Erases deleted and replaced texts from the files once nobody writes.
+//! Erases deleted and replaced texts from the files while there are no writes.
 //!
-//! SQLite overwrites what is deleted (`secure_delete`), but two places keep copies: the full-text index
-//! until its segments are merged, and the log until a checkpoint truncates it.
+//! SQLite overwrites deleted data (`secure_delete`), but two places keep copies: the full-text index until
+//! its segments are merged, and the log until a checkpoint truncates it.
 
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-/// How long nobody must have written before the work begins.
+/// Time without writes before the work begins.
 const QUIET: Duration = Duration::from_secs(5);
-/// Pages of the full-text index that one step merges; writes wait no longer than for one step.
+/// Pages of the full-text index merged in one step; a write waits for at most one step.
 const STEP: i64 = 200;
-/// Between two attempts to truncate the log while somebody reads an old state of the store.
+/// Interval between attempts to truncate the log while a reader uses an old snapshot.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How much time the end of a process spends on it; the next start goes on.
+/// Time spent at the end of the process; the next start continues.
 const FAREWELL: Duration = Duration::from_millis(100);
 
-/// Notes that the full-text index holds stale text, in the transaction that made it stale.
+/// Records that the full-text index has stale text, in the transaction that made it stale.
 pub(super) fn remember(db: &Connection) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO meta (key, value) VALUES ('stale_text', '') ON CONFLICT DO NOTHING",
@@ -25,12 +25,12 @@ pub(super) fn remember(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What is left to do.
+/// The remaining work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Look whether there is stale text, and begin to merge.
+    /// Check for stale text, and begin to merge.
     Look,
-    /// Merge on.
+    /// Continue merging.
     Merge,
     Truncate,
     Nothing,
@@ -42,7 +42,7 @@ pub(super) struct Tidy {
 }
 
 impl Tidy {
-    /// A process that was killed may have left something.
+    /// A killed process may have left work.
     pub(super) fn new() -> Self {
         Self {
             next: Next::Look,
@@ -50,7 +50,7 @@ impl Tidy {
         }
     }
 
-    /// When the next [`step`](Self::step) is due, if nobody writes; `None`: never.
+    /// When the next [`step`](Self::step) is due if there are no writes; `None`: never.
     pub(super) fn due(&self) -> Option<Duration> {
         (self.next != Next::Nothing).then_some(self.wait)
     }
@@ -59,7 +59,7 @@ impl Tidy {
         *self = Self::new();
     }
 
-    /// Does one bounded part of the work. A failure costs nothing: the next quiet time tries again.
+    /// Does one bounded part of the work. After a failure the next quiet period retries.
     pub(super) fn step(&mut self, db: &Connection) {
         let done = match self.next {
             Next::Look => begin(db),
@@ -92,7 +92,7 @@ fn begin(db: &Connection) -> rusqlite::Result<Next> {
         [],
         |row| row.get::<_, i64>(0),
     )?;
-    // A negative number takes all segments, not only those that are due.
+    // A negative number merges all segments, not only those that are due.
     if stale > 0 {
         merge(db, -STEP)
     } else {
@@ -110,7 +110,7 @@ fn merge(db: &Connection, pages: i64) -> rusqlite::Result<Next> {
         "INSERT INTO search (search, rank) VALUES ('merge', ?1)",
         [pages],
     )?;
-    // FTS5 counts one change even when there was nothing to merge.
+    // FTS5 counts one change even if there was nothing to merge.
     if db.total_changes() - before >= 2 {
         return Ok(Next::Merge);
     }
@@ -119,7 +119,7 @@ fn merge(db: &Connection, pages: i64) -> rusqlite::Result<Next> {
 }
 
 fn truncate(db: &Connection) -> rusqlite::Result<Next> {
-    // Readers of an old state are not waited for: writers would wait, too.
+    // Does not wait for readers of old snapshots: writers would wait, too.
     db.busy_timeout(Duration::ZERO)?;
     let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get::<_, i64>(0)

@@ -1,7 +1,7 @@
-//! Lists of a store of which a page is damaged: each row that cannot be read costs itself only.
+//! Lists of a store with a damaged page: only unreadable rows are lost.
 //!
-//! The store is mended at the next start. Until then its indices say what there is, the rows are read one by
-//! one, and the others go on to be seen.
+//! The next start repairs the store. Until then its indices say which objects exist, and rows are read one by
+//! one.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::service::Failure;
 
-/// The result, or what `otherwise` finds where a page is damaged.
+/// The result, or that of `otherwise` if a page is damaged.
 pub(super) fn or<T>(
     db: &Connection,
     read: Result<T, Failure>,
@@ -30,7 +30,7 @@ pub(super) fn or<T>(
     }
 }
 
-/// The rows before the first that cannot be read.
+/// The rows before the first unreadable one.
 pub(super) fn up_to_damage<T>(
     db: &Connection,
     rows: impl Iterator<Item = rusqlite::Result<T>>,
@@ -49,7 +49,7 @@ pub(super) fn up_to_damage<T>(
     Ok(read)
 }
 
-/// Has the next start check the store in full, unless it is only read.
+/// Makes the next start check the store in full, unless it is read-only.
 fn note(db: &Connection) {
     if let Some(path) = db.path()
         && db.is_readonly("main").is_ok_and(|readonly| !readonly)
@@ -58,7 +58,7 @@ fn note(db: &Connection) {
     }
 }
 
-/// Up to `limit` objects of a kind, those after `after`.
+/// Up to `limit` objects of a kind after `after`.
 pub(super) fn list(
     db: &Connection,
     kind: Kind,
@@ -80,7 +80,7 @@ pub(super) fn list(
     Ok(rows)
 }
 
-/// What one object owns of a kind.
+/// The objects of a kind that one object owns.
 pub(super) fn owned_rows(db: &Connection, kind: Kind, owner: i64) -> Result<Vec<Row>, Failure> {
     let mut query = db.prepare_cached(
         "SELECT seq FROM entity INDEXED BY entity_owner WHERE owner = ?1 AND kind = ?2 ORDER BY seq",
@@ -112,7 +112,7 @@ fn readable(db: &Connection, kind: Kind, seqs: &[i64]) -> Vec<Row> {
     rows
 }
 
-/// An object in the place of one that cannot be read: by its id it can still be deleted.
+/// A placeholder for an unreadable object: it can still be deleted by its id.
 fn stand_in(db: &Connection, kind: Kind, seq: i64) -> Option<Row> {
     let doc = salvage::stand_in_doc(kind)?;
     let id = db

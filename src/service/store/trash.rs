@@ -1,7 +1,7 @@
-//! Deleted conversations: a head for each, and what it was made of, in tables of their own.
+//! Deleted conversations: a head for each, and its parts, in tables of their own.
 //!
-//! A conversation of this store moves here in the transaction that deletes it. A copy of another
-//! service's conversation is staged here before the delete is sent there.
+//! A conversation of this store moves here in the transaction that deletes it. A copy of another service's
+//! conversation is staged here before the delete is sent there.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -16,24 +16,24 @@ use super::{
 };
 use crate::service::Failure;
 
-/// On how many different dates the store is in use before an entry expires.
+/// On how many different dates the store has to be in use before an entry expires.
 const DATES: i64 = 30;
 /// Microseconds.
 const DAY: i64 = 86_400_000_000;
 
-/// How far an entry has come.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(crate) enum State {
     /// Its parts are being copied.
     Copying = 0,
-    /// The copy is whole; whether the conversation was deleted is not known.
+    /// The copy is complete; whether the conversation was deleted is unknown.
     Staged = 1,
     /// The conversation was deleted.
     Deleted = 2,
 }
 
-/// What a list tells of an entry.
+/// An entry as listed.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) entry: i64,
@@ -41,12 +41,12 @@ pub(crate) struct Head {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) messages: i64,
-    /// Empty: deleted in this store; else the service that this is a copy of.
+    /// Empty for this store, else the service that the conversation was copied from.
     pub(crate) origin: String,
     pub(crate) staged: bool,
     /// Microseconds since 1970.
     pub(crate) deleted: i64,
-    /// A conversation with this id is in the store.
+    /// Whether the store has a conversation with this id.
     pub(crate) exists: bool,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Head {
 pub(crate) struct Part {
     pub(crate) kind: Kind,
     pub(crate) id: String,
-    /// The id of the part that it dies with.
+    /// The id of its owner within the entry.
     pub(crate) owner: Option<String>,
     pub(crate) created: i64,
     pub(crate) updated: i64,
@@ -95,7 +95,7 @@ impl Part {
     }
 }
 
-/// What a part of an entry was associated with.
+/// An association of a part.
 #[derive(Debug, Clone)]
 pub(crate) struct Tie {
     /// The id of the part.
@@ -103,7 +103,7 @@ pub(crate) struct Tie {
     pub(crate) kind: Kind,
     /// The id of the other object.
     pub(crate) other: String,
-    /// Makes the other object again where it is gone.
+    /// How to create the other object again if it is missing.
     pub(crate) seed: Option<Value>,
 }
 
@@ -117,12 +117,12 @@ pub(crate) struct NewEntry<'a> {
     pub(crate) deleted: i64,
 }
 
-/// What is stored below a conversation, itself included, as `doomed (seq)`.
+/// The objects owned by a conversation, itself included, as `doomed (seq)`.
 const DOOMED: &str = "WITH RECURSIVE doomed (seq) AS (
   SELECT ?2 UNION SELECT e.seq FROM doomed d JOIN entity e ON e.owner = d.seq
 )";
 
-/// Copies a conversation that is about to be deleted, with all that it owns and is associated with.
+/// Copies a conversation that is about to be deleted, with its parts and associations.
 pub(super) fn keep(db: &Connection, row: &Row, now: i64) -> Result<(), Failure> {
     let doc = row.object()?;
     let entry = insert(
@@ -169,7 +169,7 @@ pub(super) fn keep(db: &Connection, row: &Row, now: i64) -> Result<(), Failure> 
     Ok(())
 }
 
-/// What makes an anchor or a website again.
+/// The seed of an anchor or a website.
 fn seed(db: &Connection, row: &Row) -> Result<Option<Value>, Failure> {
     let mut doc = row.object()?;
     match row.kind {
@@ -186,7 +186,7 @@ fn seed(db: &Connection, row: &Row) -> Result<Option<Value>, Failure> {
     }
 }
 
-/// Remembers how to make an object again that parts of the entry are associated with.
+/// Stores how to create an object again that parts of the entry are associated with.
 pub(crate) fn set_seed(
     db: &Connection,
     entry: i64,
@@ -198,7 +198,7 @@ pub(crate) fn set_seed(
     Ok(())
 }
 
-/// Adds an entry without parts; its number.
+/// Adds an entry without parts; returns its number.
 pub(crate) fn insert(db: &Connection, now: i64, new: &NewEntry<'_>) -> Result<i64, Failure> {
     let day = note_date(db, now)?;
     db.prepare_cached(
@@ -247,7 +247,7 @@ pub(crate) fn add_tie(db: &Connection, entry: i64, tie: &Tie) -> Result<(), Fail
     Ok(())
 }
 
-/// Counts the messages that an entry has by now.
+/// Updates the message count of an entry.
 pub(crate) fn count_messages(db: &Connection, entry: i64) -> Result<(), Failure> {
     db.prepare_cached(
         "UPDATE trash SET messages =
@@ -258,7 +258,7 @@ pub(crate) fn count_messages(db: &Connection, entry: i64) -> Result<(), Failure>
     Ok(())
 }
 
-/// Moves an entry on. `false`: it is not (or no longer) in state `from`.
+/// Changes the state of an entry. `false` if it is not (or no longer) in state `from`.
 pub(crate) fn advance(
     db: &Connection,
     entry: i64,
@@ -271,7 +271,7 @@ pub(crate) fn advance(
     Ok(moved > 0)
 }
 
-/// Forgets an entry. `false`: there is none.
+/// Deletes an entry. `false` if it does not exist.
 pub(crate) fn remove(db: &Connection, entry: i64) -> Result<bool, Failure> {
     let removed = db
         .prepare_cached("DELETE FROM trash WHERE entry = ?1")?
@@ -279,7 +279,7 @@ pub(crate) fn remove(db: &Connection, entry: i64) -> Result<bool, Failure> {
     Ok(removed > 0)
 }
 
-/// Forgets the copies that were never finished. Writes only if there are any: the disk may be full.
+/// Deletes unfinished copies. Writes only if there are any: the disk may be full.
 pub(super) fn remove_unfinished(db: &Connection) -> Result<(), Failure> {
     const COPYING: [i64; 1] = [State::Copying as i64];
     let any = "SELECT EXISTS (SELECT 1 FROM trash WHERE state = ?1)";
@@ -306,7 +306,7 @@ fn read_head(row: &Columns<'_>) -> rusqlite::Result<Head> {
     })
 }
 
-/// The entries that have not expired, deleted last first. Copies that are not whole are left out.
+/// The entries that have not expired, newest deletion first, without incomplete copies.
 pub(crate) fn list(db: &Connection, now: i64) -> Result<Vec<Head>, Failure> {
     let sql = format!("{HEAD} WHERE state <> ?1 AND day > ?2 ORDER BY deleted DESC, entry DESC");
     let mut query = db.prepare_cached(&sql)?;
@@ -315,7 +315,7 @@ pub(crate) fn list(db: &Connection, now: i64) -> Result<Vec<Head>, Failure> {
     Ok(heads.collect::<Result<_, _>>()?)
 }
 
-/// The newest entry of a conversation that was deleted and has not expired.
+/// The newest unexpired entry of a deleted conversation.
 pub(crate) fn newest(db: &Connection, id: &str, now: i64) -> Result<Option<Head>, Failure> {
     let sql = format!(
         "{HEAD} WHERE id = ?1 AND state = ?2 AND day > ?3 ORDER BY deleted DESC, entry DESC LIMIT 1"
@@ -327,7 +327,7 @@ pub(crate) fn newest(db: &Connection, id: &str, now: i64) -> Result<Option<Head>
         .optional()?)
 }
 
-/// An entry, whatever its state.
+/// An entry in any state.
 pub(crate) fn head(db: &Connection, entry: i64) -> Result<Head, Failure> {
     let found = db
         .prepare_cached(&format!("{HEAD} WHERE entry = ?1"))?
@@ -339,7 +339,7 @@ pub(crate) fn head(db: &Connection, entry: i64) -> Result<Head, Failure> {
     })
 }
 
-/// Whether a copy of this conversation was taken at this very moment.
+/// Whether a copy of this conversation was taken at this time.
 pub(crate) fn has(db: &Connection, id: &str, deleted: i64) -> Result<bool, Failure> {
     let sql = "SELECT EXISTS (SELECT 1 FROM trash WHERE id = ?1 AND deleted = ?2)";
     Ok(db
@@ -347,8 +347,7 @@ pub(crate) fn has(db: &Connection, id: &str, deleted: i64) -> Result<bool, Failu
         .query_row(params![id, deleted], |row| row.get(0))?)
 }
 
-/// Hands over the parts of an entry one by one: the conversation, then its messages in order, then
-/// the rest.
+/// Passes the parts of an entry one by one: the conversation, then its messages in order, then the rest.
 pub(crate) fn each_part(
     db: &Connection,
     entry: i64,
@@ -365,7 +364,7 @@ pub(crate) fn each_part(
     Ok(())
 }
 
-/// What the parts of an entry were associated with.
+/// The associations of an entry's parts.
 pub(crate) fn ties(db: &Connection, entry: i64) -> Result<Vec<Tie>, Failure> {
     let mut query =
         db.prepare_cached("SELECT id, kind, other, seed FROM trash_link WHERE entry = ?1")?;
@@ -391,7 +390,7 @@ pub(crate) fn entry_with(db: &Connection, part: &str) -> Result<Option<i64>, Fai
         .optional()?)
 }
 
-/// Records the date, and forgets what has expired by it. Answers with how many dates there are.
+/// Records the date and deletes what expires by it. Returns the number of dates.
 pub(crate) fn note_date(db: &Connection, now: i64) -> Result<i64, Failure> {
     let new = db
         .prepare_cached("INSERT INTO day (date) VALUES (?1) ON CONFLICT DO NOTHING")?
@@ -404,7 +403,7 @@ pub(crate) fn note_date(db: &Connection, now: i64) -> Result<i64, Failure> {
     Ok(dates)
 }
 
-/// On how many different dates the store was in use, that of `now` included.
+/// The number of different dates on which the store was in use, including that of `now`.
 fn dates(db: &Connection, now: i64) -> Result<i64, Failure> {
     let sql = "SELECT count(*) + NOT EXISTS (SELECT 1 FROM day WHERE date = ?1) FROM day";
     Ok(db
@@ -412,18 +411,18 @@ fn dates(db: &Connection, now: i64) -> Result<i64, Failure> {
         .query_row([now.div_euclid(DAY)], |row| row.get(0))?)
 }
 
-/// The conversations of other services that were restored: the id each had, and the one it has.
+/// Restored conversations of other services: old and new id.
 pub(crate) fn restored(db: &Connection) -> Result<Vec<(String, String)>, Failure> {
     let mut query = db.prepare_cached("SELECT old, new FROM restored")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The same of the store in this directory, without attaching to its service; nothing where that cannot be
-/// read. Blocking.
+/// The same for the store in this directory, without attaching to its service; empty if it is unreadable.
+/// Blocking.
 pub fn restored_ids(data_dir: &Path) -> Vec<(Uuid, Uuid)> {
     let path = data_dir.join(super::STORE);
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until its other end opens.
     let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
     let read = || -> Result<_, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -442,9 +441,9 @@ pub fn restored_ids(data_dir: &Path) -> Vec<(Uuid, Uuid)> {
     found.into_iter().filter_map(pair).collect()
 }
 
-/// Records under which id a conversation was restored elsewhere, and forgets all copies of the old one.
+/// Records the id under which a conversation was restored elsewhere, and deletes all copies of the old one.
 pub(crate) fn set_restored(db: &Connection, old: &str, new: &str) -> Result<(), Failure> {
-    // What led to the old id leads on.
+    // References to the old id follow to the new one.
     for sql in [
         "UPDATE restored SET new = ?2 WHERE new = ?1",
         "INSERT OR REPLACE INTO restored (old, new) VALUES (?1, ?2)",
@@ -492,7 +491,7 @@ mod tests {
             assert_eq!(listed(&db, day * 3 * DAY), ["a"], "{day}");
         }
         let last = 90 * DAY;
-        // Also where nothing has been written on that date.
+        // Also if nothing was written on that date.
         assert_eq!(listed(&db, last), [""; 0]);
         assert_eq!(listed(&db, 87 * DAY), ["a"]);
         note_date(&db, last).unwrap();

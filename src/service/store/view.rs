@@ -1,4 +1,4 @@
-//! Opens a store file without writing beside it: a mounted backup, or one that was set aside.
+//! Opens a store file without writing beside it: a mounted backup, or a store that was set aside.
 
 use std::{
     fs, io,
@@ -16,13 +16,13 @@ use crate::private;
 use crate::service::ServiceError;
 
 pub(super) enum Opened {
-    /// The file can be read in its place.
+    /// The file can be read in place.
     AsItIs { id: Uuid, user: Uuid },
-    /// Its log has to be applied, or it has to be migrated or mended first. That is done to a copy.
+    /// Its log has to be applied, or it has to be migrated or repaired: that is done on a copy.
     Copy(Scratch),
 }
 
-/// A private directory among the temporary files that goes away when it is dropped.
+/// A private temporary directory, removed when dropped.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -44,7 +44,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Best effort: it is in the system's directory for temporary files.
+        // Best effort: it is in the system's temporary directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -67,7 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, ServiceError> {
     Scratch::of(path).map(Opened::Copy)
 }
 
-/// The ids of a store of our format in which nothing wrong is found.
+/// The ids of a sound store in our format.
 fn ids(path: &Path) -> Option<(Uuid, Uuid)> {
     let db = open::immutable(path).ok()?;
     let sound = open::examine(&db, true).ok()?;

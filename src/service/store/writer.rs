@@ -1,5 +1,5 @@
-//! The one thread that writes: queued jobs share a transaction and are answered after its commit.
-//! A job that is refused, fails or is rolled back has changed nothing, and its answer says why.
+//! The writer thread: queued jobs share a transaction and are answered after its commit. A job that is
+//! refused, fails or is rolled back has changed nothing, and its response says why.
 
 use std::{
     collections::HashSet,
@@ -22,14 +22,14 @@ use super::{
 };
 use crate::service::{Failure, trouble::Trouble};
 
-/// Writes that may wait; the next one is refused.
+/// Maximum queued writes; further ones are refused.
 const QUEUE: usize = 1024;
-/// Writes in one transaction.
+/// Maximum writes in one transaction.
 const BATCH: usize = 256;
 /// How long a caller waits for its commit.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One write and whoever waits for it.
+/// One write and its caller.
 trait Job: Send {
     /// Runs the write inside the open transaction.
     fn run(self: Box<Self>, db: &Connection) -> Ran;
@@ -56,7 +56,7 @@ where
             stale_text: change.stale_text,
             events: result.is_ok().then(|| change.into_events()),
             reply: Box::new(move |committed| {
-                // The caller may have given up waiting.
+                // The caller may have stopped waiting.
                 let _ = answer.send(committed.and(result));
             }),
         }
@@ -73,7 +73,7 @@ type Reply = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 struct Ran {
     /// Text that search found was deleted or replaced.
     stale_text: bool,
-    /// `None`: the write failed and is to be undone.
+    /// `None` if the write failed and has to be undone.
     events: Option<Vec<Event>>,
     reply: Reply,
 }
@@ -104,7 +104,7 @@ pub(super) fn start(
     ))
 }
 
-/// Runs writes until nobody can send any more, and tidies up between them.
+/// Runs writes until all senders are gone, and tidies up between them.
 fn serve(db: &Connection, hub: &Hub, jobs: &mpsc::Receiver<Box<dyn Job>>) {
     let mut tidy = Tidy::new();
     loop {
@@ -140,7 +140,7 @@ impl Writer {
         }
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(result)) => result,
-            // It panicked, and was undone.
+            // It panicked and was rolled back.
             Ok(Err(_)) => Err(Failure::Store(Trouble::Other(
                 "a write panicked".to_owned(),
             ))),
@@ -179,7 +179,7 @@ fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Box<dyn Job
     let gate = hub.gate();
     let outcome = outcome.and_then(|()| commit(db));
     if outcome.is_err() && !db.is_autocommit() {
-        // It fails only if SQLite has rolled back by itself.
+        // Fails only if SQLite has already rolled back.
         let _ = db.execute_batch("ROLLBACK");
     }
     if outcome.is_ok() {
@@ -196,14 +196,14 @@ fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Box<dyn Job
 fn commit(db: &Connection) -> Result<(), Failure> {
     db.execute_batch("COMMIT")
         .map_err(|error| match Failure::from(error) {
-            // All of it may be in the log, where the next start would find it.
+            // It may be complete in the log, where the next start would find it.
             Failure::Store(Trouble::Io) => Failure::Unknown,
             rolled_back => rolled_back,
         })
 }
 
-/// Runs one job in a savepoint of its own, so that its failure undoes nobody else's work. Whether it
-/// left stale text, and what happened; `Err` means that the transaction as a whole is lost.
+/// Runs one job in its own savepoint, so that its failure undoes no other job. Returns whether it left stale
+/// text, and the events; `Err` means that the whole transaction is lost.
 fn run_one(
     db: &Connection,
     job: Box<dyn Job>,
@@ -225,7 +225,7 @@ fn run_one(
             (stale_text, released.map(|()| events))
         }
         Ok(Ran { reply, .. }) => {
-            // A failed job changes nothing, so its answer need not wait for the others.
+            // A failed job changes nothing, so its response need not wait for the others.
             reply(Ok(()));
             (false, undo().map(|()| Vec::new()))
         }
@@ -236,7 +236,7 @@ fn run_one(
     }
 }
 
-/// In order of last occurrence: what happened to an object last is all that a stream must say.
+/// In order of last occurrence: a stream needs only the last event of each object.
 fn newest_of_each(events: Vec<Event>) -> Vec<Event> {
     let mut keep = vec![false; events.len()];
     let mut seen = HashSet::new();
