@@ -9,17 +9,17 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) backend: Backend,
-    /// Pieces OS is there: do not look for it.
+    /// Use this Pieces OS: skip discovery.
     pub(super) url: Option<BaseUrl>,
-    /// `None`: the directory of the system for such data.
+    /// `None`: the system's directory for application data.
     pub(super) data_dir: Option<PathBuf>,
 }
 
 impl Target {
-    /// Reads the options; an empty one (as some editors pass it) counts as absent.
+    /// Reads the options; an empty one counts as absent, since some editors pass empty options.
     ///
     /// # Errors
-    /// One sentence for the person who set the option.
+    /// One sentence for the user who set the option.
     pub(super) fn read(common: &Common) -> Result<Self, String> {
         let backend = match non_empty(common.backend.as_deref()) {
             None => Backend::Auto,
@@ -40,25 +40,25 @@ impl Target {
         })
     }
 
-    /// What to connect to.
+    /// The service to connect to.
     pub(super) fn source(self) -> Source {
         Source::new(self.backend, self.url, self.data_dir)
     }
 }
 
-/// The text, if there is any.
+/// The trimmed text, unless it is empty.
 pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The same with a capital letter and a full stop, as errors of libraries have neither.
+/// The text with a capital letter and a full stop, which errors of libraries lack.
 pub(super) fn sentence(text: &str) -> String {
     let mut rest = text.trim().trim_end_matches('.').chars();
     let first = rest.next().map(char::to_uppercase).into_iter().flatten();
     first.chain(rest).chain(['.']).collect()
 }
 
-/// Text of unknown origin, fit for a terminal: no control characters, and not long.
+/// Untrusted text made safe for a terminal: no control characters, and short.
 pub(super) fn printable(text: &str) -> String {
     let visible = text.chars().filter(|c| !c.is_control());
     visible.take(120).collect()

@@ -10,7 +10,7 @@ pub(super) fn run(shell: Shell) -> ExitCode {
     clap_complete::generate(shell, &mut args::command(), "pieces-lsp", &mut script);
     match io::stdout().write_all(&script) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads it has seen enough, as in `| head`.
+        // The reader may have closed the pipe, as `| head` does.
         Err(_) => ExitCode::FAILURE,
     }
 }

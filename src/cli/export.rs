@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Exports and tells how much.
+/// Exports and prints the counts.
 pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
     let meter = Arc::new(Meter::new());
     let outcome = tokio::select! {
@@ -21,7 +21,7 @@ pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
     match outcome {
         Ok(exported) => {
             exported.notice.iter().for_each(|notice| complain(notice));
-            // Whoever started it may not want to know.
+            // Stdout may be closed.
             let _ = writeln!(
                 io::stdout(),
                 "{} conversations ({} objects in all) are in {}",

@@ -9,7 +9,7 @@ use crate::transfer::{self, Error, Import, Origin, Report};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Copies, tells what became of it, and fails if anything could not be read.
+/// Imports, prints the counts, and fails if anything was unreadable.
 pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bool) -> ExitCode {
     let meter = Meter::new();
     let outcome = tokio::select! {
@@ -69,7 +69,7 @@ fn tell(report: &Report, dry_run: bool) {
         ""
     };
     lines += &format!("{:<14}{}{remark}\n", "total", report.counts);
-    // Whoever started it may not want to know.
+    // Stdout may be closed.
     let _ = io::stdout().write_all(lines.as_bytes());
     report.notice.iter().for_each(|notice| complain(notice));
     for one in &report.unreadable {

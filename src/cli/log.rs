@@ -1,7 +1,7 @@
-//! Where the log goes: stderr, or a file. Never stdout, which carries LSP frames.
+//! The log, on stderr or in a file. Never on stdout, which carries LSP frames.
 //!
-//! Logging never waits and never fails: lines go through a bounded queue to a thread of their own. A reader
-//! that does not keep up loses lines, one that is gone loses all of them.
+//! Logging never blocks and never fails: lines go through a bounded queue to a thread. A slow reader loses
+//! lines, a closed pipe loses all of them.
 
 use super::args::Common;
 use super::common::{non_empty, printable};
@@ -20,12 +20,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 const DEFAULT: LevelFilter = LevelFilter::WARN;
-/// Bytes that may wait to be written; lines beyond them are dropped and counted.
+/// Maximum queued bytes; lines beyond them are dropped and counted.
 const QUEUED: usize = 1 << 20;
-/// How long the end of the program may wait for the last lines to be read.
+/// How long the end of the program waits for the last lines to be written.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// The log of this process. Dropping it waits a moment for the last lines to be written.
+/// The log of this process. Dropping it waits briefly for the last lines to be written.
 #[must_use = "the last lines are lost without it"]
 pub(super) struct Log(Option<Lines>);
 
@@ -37,7 +37,7 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging as the options say.
+/// Starts logging according to the options.
 ///
 /// # Errors
 /// One sentence; nothing is logged then.
@@ -45,7 +45,7 @@ pub(super) fn start(common: &Common) -> Result<Log, String> {
     Ok(begin(level(common)?, file(common)?))
 }
 
-/// Starts logging as far as the options make sense, and returns what is wrong with them.
+/// Starts logging with the valid options, and returns what is wrong with the others.
 pub(super) fn start_anyway(common: &Common) -> (Log, Vec<String>) {
     let (level, file) = (level(common), file(common));
     let wrong = [level.as_ref().err(), file.as_ref().err()];
@@ -55,19 +55,19 @@ pub(super) fn start_anyway(common: &Common) -> (Log, Vec<String>) {
 }
 
 fn begin(level: LevelFilter, file: Option<File>) -> Log {
-    // A descriptor of our own: whoever else writes to stderr never waits for its lock.
+    // A duplicate of the descriptor: other writers to stderr do not wait for its lock.
     let sink = file.map_or_else(stderr, Ok);
     let Ok(lines) = sink.and_then(Lines::start) else {
         return Log(None);
     };
-    // tower-lsp calls it an error when the editor has left before a notification.
+    // tower-lsp logs an error if the editor leaves before a notification is sent.
     let heard = Targets::new()
         .with_default(level)
         .with_target("tower_lsp", LevelFilter::OFF);
     let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        // It would print to stderr, and panic where that is closed.
+        // It would print to stderr, and panic if stderr is closed.
         .log_internal_errors(false)
         .with_writer(move || writer.clone())
         .finish()
@@ -85,13 +85,13 @@ fn stderr() -> io::Result<File> {
     Ok(File::from(own))
 }
 
-/// Lines on their way to a file or stderr. Each write is one line, as tracing does it.
+/// Lines queued for a file or stderr. Each write is one line, as tracing makes it.
 #[derive(Clone)]
 struct Lines(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Signalled when there is something to write.
+    /// Signalled when a line is queued.
     filled: Condvar,
     /// Signalled when everything has been written.
     drained: Condvar,
@@ -100,7 +100,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     lines: VecDeque<Vec<u8>>,
-    /// Bytes that were accepted and not yet written.
+    /// Bytes accepted and not yet written.
     bytes: usize,
     dropped: usize,
 }
@@ -119,7 +119,7 @@ impl Lines {
         Ok(Self(shared))
     }
 
-    /// Waits until everything was written, but not longer than this.
+    /// Waits until everything is written, or until the timeout.
     fn finish(&self, within: Duration) {
         let deadline = Instant::now() + within;
         let mut queue = self.0.lock();
@@ -172,7 +172,7 @@ impl Shared {
             };
             let dropped = std::mem::take(&mut queue.dropped);
             drop(queue);
-            // A full disk may have room again, and a closed pipe loses nothing that anybody would read.
+            // The disk may have space again later, and nobody reads a closed pipe.
             let _ = sink.write_all(&line);
             if dropped > 0 {
                 let note = format!("({dropped} lines of the log were dropped: nobody read them)\n");
@@ -203,8 +203,8 @@ fn file(common: &Common) -> Result<Option<File>, String> {
     path.map(open).transpose()
 }
 
-/// Opens the log for appending. A new file is readable by its owner only; one that exists keeps its permissions,
-/// which are its owner's decision. Not through a symbolic link, and not to a file of another user.
+/// Opens the log for appending. A new file is readable by its owner only; an existing one keeps its
+/// permissions, which its owner chose. Refuses symbolic links and files of other users.
 fn open(path: &Path) -> Result<File, String> {
     let refused = |why: &str| {
         format!(
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A reader that says what it is given, and then waits to be told what becomes of it.
+    /// A reader that reports each line, and then waits for its outcome.
     struct Slow {
         given: mpsc::Sender<Vec<u8>>,
         outcomes: mpsc::Receiver<io::Result<()>>,
@@ -281,7 +281,7 @@ mod tests {
         for _ in 0..9 {
             lines.write_all(&line).unwrap();
         }
-        // Nobody reads: that ends with the time.
+        // Nobody reads: the wait ends with its timeout.
         lines.finish(Duration::from_millis(1));
         for _ in 0..5 {
             go.send(Ok(())).unwrap();

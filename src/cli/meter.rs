@@ -1,4 +1,4 @@
-//! How far a long command is, on stderr: a bar where a person watches, lines elsewhere.
+//! Progress of a long command on stderr: a bar on a terminal, lines elsewhere.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::sync::{Mutex, PoisonError};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::transfer::Progress;
 
-/// Cells of the bar.
+/// Width of the bar in cells.
 const WIDTH: u64 = 30;
-/// Between two drawings of the bar.
+/// Interval between redraws of the bar.
 const FRAME: Duration = Duration::from_millis(80);
-/// Between two lines where there is no terminal.
+/// Interval between lines without a terminal.
 const LINE: Duration = Duration::from_secs(5);
 
-/// Shows progress; made for one command.
+/// Shows the progress of one command.
 pub(super) struct Meter {
     terminal: bool,
     state: Mutex<State>,
@@ -23,7 +23,7 @@ pub(super) struct Meter {
 struct State {
     what: &'static str,
     shown: Option<Instant>,
-    /// A bar is on the current line.
+    /// Whether the current line is a bar.
     drawn: bool,
 }
 
@@ -35,12 +35,12 @@ impl Meter {
         }
     }
 
-    /// Shows it, unless the last time was a moment ago.
+    /// Shows the progress, unless it was shown a moment ago.
     pub(super) fn show(&self, progress: Progress) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let pause = if self.terminal { FRAME } else { LINE };
         let next = state.what != progress.what || progress.done >= progress.total;
-        // Without a terminal, what is done in a moment is not worth a line.
+        // Without a terminal, a short command prints no progress.
         let due = match state.shown {
             None => self.terminal,
             Some(shown) => shown.elapsed() >= pause,
@@ -59,11 +59,11 @@ impl Meter {
         } else {
             format!("{}\n", words(progress))
         };
-        // Nobody to show it to is no reason to stop.
+        // A closed stderr does not stop the command.
         let _ = stderr().write_all(text.as_bytes());
     }
 
-    /// Leaves the line to what comes next.
+    /// Ends the bar's line before other output.
     pub(super) fn finish(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.drawn) {

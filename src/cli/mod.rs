@@ -1,7 +1,7 @@
-//! The command line: one file per command, and what they share.
+//! The command line: one file per command, and shared parts.
 //!
-//! [`args`] says what can be asked, [`common`] reads the options that all commands share, [`log`]
-//! opens the log. How a command works inside is its own file's business.
+//! [`args`] defines the commands and options, [`common`] reads the common options, [`log`] opens the log.
+//! Each command's file has its details.
 
 mod args;
 mod common;
@@ -24,7 +24,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
-/// Exit code for an option or argument that is wrong; the one that clap uses.
+/// Exit code for an invalid option or argument, the same as clap's.
 const USAGE: u8 = 2;
 
 /// Runs the program and returns its exit code.
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs any command but `serve`: what is wrong with the common options ends it.
+/// Runs any command but `serve`: an invalid common option ends it.
 fn run(common: &args::Common, command: impl AsyncFnOnce(Target) -> ExitCode) -> ExitCode {
     let started = Target::read(common)
         .map_err(|wrong| (USAGE, wrong))
@@ -80,7 +80,7 @@ fn runtime() -> Result<Runtime, String> {
         .map_err(|error| format!("Cannot start a thread ({error}); close other programs first."))
 }
 
-/// Says one sentence on stderr, under the program's name.
+/// Prints one sentence to stderr, prefixed with the program's name.
 fn complain(sentence: &str) {
     // Nobody may be there to read it.
     let _ = writeln!(io::stderr(), "pieces-lsp: {}", common::sentence(sentence));

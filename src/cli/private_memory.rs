@@ -1,7 +1,6 @@
-//! Conversations, tokens and keys are in memory: there is no core dump of it, and other processes of this
-//! user do not read it.
+//! Memory holds conversations and tokens: prevents core dumps and reads by other processes of this user.
 
-/// Has the system keep the memory of this process to itself, where it can (Linux).
+/// Makes this process non-dumpable (Linux only).
 pub(super) fn keep() {
     #[cfg(target_os = "linux")]
     {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub(super) async fn run(target: Target, options: ServiceOptions) -> ExitCode {
     match start(target, &options).await {
         Ok(attached) => {
-            // Whoever started it may not want to know.
+            // Stdout may be closed.
             let _ = writeln!(io::stdout(), "{}", attached.url);
             if let Some(notice) = &attached.notice {
                 complain(notice);

@@ -24,54 +24,54 @@ use crate::json;
 
 /// One Pieces service at one base URL. Cheap to clone; clones share connections and limits.
 ///
-/// Every call has a deadline. GETs are at most two at a time in each of two lanes, so that what a person
-/// asks for never waits for what goes on in the [background](Self::in_background), and repeated once when
-/// a kept connection turns out to be dead. POSTs are sent at most once, each on a connection of its own;
-/// [`Error::outcome_unknown`] says whether a failed one may have been carried out.
+/// Every call has a deadline. GETs run at most two at a time in each of two lanes, so that a user's requests
+/// never wait for [background](Self::in_background) requests. A GET is repeated once if a kept connection
+/// turns out to be dead. POSTs are sent at most once, each on its own connection; [`Error::outcome_unknown`]
+/// tells whether a failed one may have been carried out.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>, Lane);
 
 struct Inner {
     base: BaseUrl,
     token: Option<HeaderValue>,
-    /// All connections go there, whatever `base` says.
+    /// The address of all connections, whatever host `base` has.
     socket: Option<PathBuf>,
-    /// Keeps connections.
+    /// Keeps connections alive.
     pooled: reqwest::Client,
-    /// A new connection for every request.
+    /// Opens a connection for every request.
     fresh: reqwest::Client,
-    /// Of the interactive lane.
+    /// Permits of the interactive lane.
     gets: Semaphore,
     background_gets: Semaphore,
     posts: Semaphore,
 }
 
-/// Who waits for the answers.
+/// Which lane a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lane {
     Interactive,
     Background,
 }
 
-/// What a list held.
+/// The contents of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    /// Items that were read.
+    /// Items that were readable.
     pub total: usize,
-    /// Items that could not be read: no object, or no usable `id`.
+    /// Items that were not: no object, or no usable `id`.
     pub rejected: usize,
 }
 
-/// How much of an answer is read, and for how long.
+/// Size and time limits of a response.
 #[derive(Clone, Copy)]
 pub(super) struct Allowance {
-    /// Until the status and headers are there.
+    /// Deadline for the status and headers.
     start: Duration,
-    /// Between two chunks of the body.
+    /// Longest pause between two chunks of the body.
     idle: Duration,
-    /// In all.
+    /// Deadline for the whole response.
     total: Duration,
-    /// Bytes of body.
+    /// Largest body in bytes.
     body: usize,
 }
 
@@ -96,13 +96,14 @@ impl Client {
     /// A client for the service at `base`. `token` is sent as a bearer token (local service only).
     ///
     /// # Errors
-    /// [`Kind::Protocol`](super::Kind::Protocol) when the token cannot be sent, or no client can be set up at all.
+    /// [`Kind::Protocol`](super::Kind::Protocol) if the token cannot be sent, or no HTTP client can be
+    /// created.
     pub fn new(base: BaseUrl, token: Option<String>) -> Result<Client, Error> {
         Self::local(base, token, None)
     }
 
-    /// A client for the local service, over its Unix socket where there is one: nobody but this user's service
-    /// can be at its other end.
+    /// A client for the local service, over its Unix socket if it has one: only a service of this user can be
+    /// at the other end.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -137,12 +138,12 @@ impl Client {
                 .http1_only()
                 .connect_timeout(limits::CONNECT)
         };
-        // No idle timeout: it would wake us up; a connection the server closed is noticed on use.
+        // No idle timeout: it would wake us up; a connection that the server closed is detected on use.
         let pooled = builder()
             .pool_max_idle_per_host(2 * limits::GETS_IN_FLIGHT)
             .pool_idle_timeout(None)
             .build();
-        // Never a kept connection: the server may be closing it just when the request goes out.
+        // Never a kept connection: the server may close it just as the request is sent.
         let fresh = builder().pool_max_idle_per_host(0).build();
         let pooled = pooled.map_err(|error| call.transport(&error))?;
         let fresh = fresh.map_err(|error| call.transport(&error))?;
@@ -159,18 +160,18 @@ impl Client {
         Ok(Client(Arc::new(inner), Lane::Interactive))
     }
 
-    /// The same client for what no person waits for: its GETs have permits of their own.
+    /// The same client for background work: its GETs have separate permits.
     #[must_use]
     pub fn in_background(&self) -> Client {
         Client(Arc::clone(&self.0), Lane::Background)
     }
 
-    /// Where the service is.
+    /// The base URL.
     pub fn base(&self) -> &BaseUrl {
         &self.0.base
     }
 
-    /// `GET /.well-known/health`: the text as answered, trimmed; at most 1 KiB.
+    /// `GET /.well-known/health`: the response text, trimmed; at most 1 KiB.
     pub async fn health(&self) -> Result<String, Error> {
         self.text("/.well-known/health").await
     }
@@ -178,7 +179,8 @@ impl Client {
     /// `GET /.well-known/version`: something like `12.5.0`, `12.6.29-staging` or `debug`.
     ///
     /// # Errors
-    /// [`Kind::Protocol`](super::Kind::Protocol) for anything else, such as the HTML page of another program.
+    /// [`Kind::Protocol`](super::Kind::Protocol) for any other text, such as the HTML page of another
+    /// program.
     pub async fn version(&self) -> Result<String, Error> {
         let version = self.text("/.well-known/version").await?;
         if is_version(&version) {
@@ -188,14 +190,14 @@ impl Client {
         }
     }
 
-    /// `POST /connect`: the `application` object the service knows us by.
+    /// `POST /connect`: the `application` object that the service knows us by.
     pub async fn connect(&self) -> Result<serde_json::Value, Error> {
         let platform = match std::env::consts::OS {
             "macos" => "MACOS",
             "windows" => "WINDOWS",
             _ => "LINUX",
         };
-        // Any name the service does not know becomes UNKNOWN; there is none for a language server.
+        // Unknown names become UNKNOWN; the API has none for a language server.
         let application = serde_json::json!({
             "application": {"name": "OPEN_SOURCE", "version": env!("CARGO_PKG_VERSION"), "platform": platform}
         });
@@ -209,21 +211,21 @@ impl Client {
         }
     }
 
-    /// `GET /conversations/identifiers` as answered, an object with an `iterable`.
+    /// `GET /conversations/identifiers` unparsed, an object with an `iterable`.
     pub async fn identifiers(&self) -> Result<Box<RawValue>, Error> {
         let body = self.get("/conversations/identifiers", COLLECTION).await?;
         self.listed(wire::identifiers(&body, true))?;
         self.decode(self.call(), json::from_slice(&body))
     }
 
-    /// `GET /conversations/identifiers`: the ids of all conversations that exist, each once.
+    /// `GET /conversations/identifiers`: the ids of all conversations, each once.
     pub async fn identifier_ids(&self) -> Result<Vec<Uuid>, Error> {
         let body = self.get("/conversations/identifiers", COLLECTION).await?;
         self.listed(wire::identifiers(&body, true))
     }
 
-    /// `GET /conversations` as answered, an object with an `iterable`. `None` leaves `transferables`
-    /// to the service.
+    /// `GET /conversations` unparsed, an object with an `iterable`. `None` leaves `transferables` to the
+    /// service.
     pub async fn snapshot(&self, transferables: Option<bool>) -> Result<Box<RawValue>, Error> {
         let body = self
             .get(
@@ -235,12 +237,12 @@ impl Client {
         self.decode(self.call(), json::from_slice(&body))
     }
 
-    /// `GET /conversations?transferables=…`, read while it arrives: every readable conversation goes to
-    /// `add`, on a blocking thread, in the order of the list. With transferables, anchors may come with
-    /// their paths.
+    /// `GET /conversations?transferables=…`, parsed while it arrives: every readable conversation goes to
+    /// `add`, on a blocking thread, in the order of the list. With transferables, anchors may include their
+    /// paths.
     ///
     /// # Errors
-    /// Of any error, what was added before is dropped with `acc`.
+    /// After any error, everything added before is dropped with `acc`.
     pub async fn list<T: Send + 'static>(
         &self,
         transferables: bool,
@@ -279,7 +281,7 @@ impl Client {
                 if length > limits::STREAMED_BODY {
                     return Err(self.call().too_large(limits::STREAMED_BODY));
                 }
-                // The parser hangs up when it has seen enough: its result says why.
+                // The parser closes the channel once it has seen enough: its result has the reason.
                 if chunks.send(chunk).await.is_err() {
                     break;
                 }
@@ -306,7 +308,7 @@ impl Client {
         self.object(self.call(), wire::conversation(&body))
     }
 
-    /// `GET /conversation/{id}`, all of it.
+    /// `GET /conversation/{id}`, the whole object.
     pub async fn conversation_raw(
         &self,
         id: Uuid,
@@ -318,7 +320,7 @@ impl Client {
         self.decode(self.call(), json::from_slice(&body))
     }
 
-    /// `POST /conversations/create` with a `SeededConversation`: the conversation, all of it and read.
+    /// `POST /conversations/create` with a `SeededConversation`: the new conversation, unparsed and parsed.
     pub async fn create(
         &self,
         seed: &serde_json::Value,
@@ -340,7 +342,7 @@ impl Client {
         self.object(self.posted(), wire::created_from_asset(&body))
     }
 
-    /// `POST /conversations/{id}/delete`. Any success will do.
+    /// `POST /conversations/{id}/delete`. Any success status counts.
     pub async fn delete(&self, id: Uuid) -> Result<(), Error> {
         let deadline = limits::POST;
         let path = format!("/conversations/{id}/delete");
@@ -379,13 +381,13 @@ impl Client {
         self.object(self.posted(), wire::object_id(&body))
     }
 
-    /// `GET /assets/identifiers`: the ids of all assets that exist, each once.
+    /// `GET /assets/identifiers`: the ids of all assets, each once.
     pub async fn asset_identifiers(&self) -> Result<Vec<Uuid>, Error> {
         let body = self.get("/assets/identifiers", COLLECTION).await?;
         self.listed(wire::identifiers(&body, false))
     }
 
-    /// `GET /anchors?transferables=true`: every anchor that can be read, with its paths.
+    /// `GET /anchors?transferables=true`: every readable anchor, with its paths.
     pub async fn anchors(&self) -> Result<Vec<Anchor>, Error> {
         let body = self.get("/anchors?transferables=true", COLLECTION).await?;
         self.listed(wire::anchors(&body))
@@ -396,7 +398,7 @@ impl Client {
         self.watch_kind(Watched::Conversations).await
     }
 
-    /// The identifier stream of that kind of objects. Only that of conversations is on every server.
+    /// The identifier stream of a kind of objects. Every server has only that of conversations.
     pub async fn watch_kind(&self, watched: Watched) -> Result<IdentifierStream, Error> {
         let Inner {
             base,
@@ -434,7 +436,7 @@ impl Client {
         self.turn(permits).await
     }
 
-    /// Leave to send a POST. It is held until the answer has been read.
+    /// A permit to send a POST. Held until the response has been read.
     async fn post_permit(&self) -> Result<SemaphorePermit<'_>, Error> {
         self.turn(&self.0.posts).await
     }
@@ -466,11 +468,11 @@ impl Client {
             .unwrap_or_else(|_| Err(self.call().timeout(deadline)))
     }
 
-    /// A GET until its headers are there, repeated once if the connection was lost by then.
+    /// Sends a GET and reads its headers; repeated once if the connection was lost by then.
     async fn send_get(&self, path: &str, deadline: Duration) -> Result<Response, Error> {
         let sending = async {
             match self.0.pooled.get(self.url(path)).send().await {
-                // The second try is on a new connection: all kept ones may be as dead as the first.
+                // The second attempt uses a new connection: all kept ones may be as dead as the first.
                 Err(error) if !error.is_connect() && !error.is_builder() => {
                     self.0.fresh.get(self.url(path)).send().await
                 }
@@ -512,7 +514,7 @@ impl Client {
             .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))
     }
 
-    /// A POST until its headers are there. Never repeated.
+    /// Sends a POST and reads its headers. Never repeated.
     async fn send_post(
         &self,
         path: &str,

@@ -15,12 +15,12 @@ use super::listener::{self, Owner};
 use super::loopback::BaseUrl;
 use crate::private;
 
-/// Where to look, in this order; the first place where exactly one service answers wins.
+/// Where to look, in this order; the first place where exactly one service responds wins.
 #[derive(Debug, Clone, Default)]
 pub struct Discovery {
-    /// Files that hold the port in decimal.
+    /// Port files, which hold the port in decimal.
     pub port_files: Vec<PathBuf>,
-    /// Groups of ports on 127.0.0.1, one group after the other.
+    /// Groups of ports on 127.0.0.1, searched one after the other.
     pub ports: Vec<Vec<u16>>,
 }
 
@@ -31,8 +31,8 @@ pub struct Found {
     pub client_base: BaseUrl,
     /// Its health text: `ok:<id>` or `migrating`.
     pub health: String,
-    /// Whether it is known to be a process of this user. Not every system tells; one that is known to be another
-    /// user's is never found.
+    /// Whether it is known to be a process of this user. Not every system reports this; a process known to
+    /// belong to another user is never found.
     pub is_ours: bool,
 }
 
@@ -45,29 +45,29 @@ pub enum Place {
     Port(u16),
 }
 
-/// What is there.
+/// The result of looking at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// No such file.
+    /// The file does not exist.
     NoFile,
-    /// The file holds no port.
+    /// The file has no port.
     NoPort,
     /// Nothing listens on the port.
     Closed,
-    /// Something listens, and did not answer in time.
+    /// A process listens but did not respond in time.
     Silent,
     /// Another program.
     Stranger,
-    /// A process of another user (by its id) that answers as Pieces OS does. It is never used.
+    /// A process of another user (by its id) that responds like Pieces OS. It is never used.
     OtherUser(u32),
-    /// A local service of `pieces-lsp`, which is found through its data directory only.
+    /// A local service of `pieces-lsp`, which is found only by its data directory.
     LocalService,
     /// Pieces OS with this health text: `ok:<id>` or `migrating`.
     PiecesOs(String),
 }
 
 impl Discovery {
-    /// The places Pieces OS is known to use on this system.
+    /// The places that Pieces OS is known to use on this system.
     pub fn standard() -> Discovery {
         Discovery {
             port_files: port_files(
@@ -79,10 +79,11 @@ impl Discovery {
         }
     }
 
-    /// Looks for a service. Sends nothing but `GET /.well-known/health`.
+    /// Looks for a service. Sends only `GET /.well-known/health`.
     ///
     /// # Errors
-    /// [`Kind::Offline`](super::Kind::Offline) when none answers, and when several do: which one is meant is not ours to guess.
+    /// [`Kind::Offline`](super::Kind::Offline) if none responds, or if several do: we do not guess which one
+    /// is meant.
     pub async fn find(&self) -> Result<Found, Error> {
         let client = prober()?;
         let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
@@ -101,11 +102,10 @@ impl Discovery {
         ))
     }
 
-    /// Looks at every place, for people who want to know why nothing is found. Sends nothing but
-    /// `GET /.well-known/health`.
+    /// Looks at every place, for diagnosis. Sends only `GET /.well-known/health`.
     ///
     /// # Errors
-    /// [`Kind::Offline`](super::Kind::Offline) when this machine cannot even ask.
+    /// [`Kind::Offline`](super::Kind::Offline) if this machine cannot send requests at all.
     pub async fn survey(&self) -> Result<Vec<(Place, Seen)>, Error> {
         let client = &prober()?;
         let files = self.port_files.iter().map(async |path| {
@@ -138,7 +138,7 @@ fn prober() -> Result<reqwest::Client, Error> {
     client.map_err(|_| Error::offline("No HTTP client can be set up on this machine; report this."))
 }
 
-/// The only service that answered, if any did.
+/// The only service that responded, if any did.
 fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<(u16, String)>, Error> {
     if answering.len() > 1 {
         let urls: Vec<_> = answering
@@ -153,7 +153,7 @@ fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<(u16, String)>
     Ok(answering.pop_first())
 }
 
-/// The health of each port that has one. A port that is named twice is asked once.
+/// The health of each responding port. Duplicate ports are requested once.
 async fn probe_all(client: &reqwest::Client, ports: &[u16]) -> BTreeMap<u16, String> {
     let mut ports = ports.to_vec();
     ports.sort_unstable();
@@ -207,7 +207,7 @@ async fn probe(client: &reqwest::Client, port: u16) -> Seen {
         .unwrap_or(Seen::Silent)
 }
 
-/// The port in a port file. Anything but a regular file with a port in it counts as absent.
+/// The port in a port file. Anything but a regular file with a port counts as absent.
 async fn read_port(path: &Path) -> Option<u16> {
     let reading = async {
         let path = path.to_owned();
@@ -223,7 +223,7 @@ async fn read_port(path: &Path) -> Option<u16> {
     timeout(limits::PORT_FILE, reading).await.ok().flatten()
 }
 
-/// Where the port file may be, whatever the system: what does not exist costs nothing.
+/// Possible paths of the port file on all systems: a missing one costs nothing.
 fn port_files(home: Option<PathBuf>, local_app_data: Option<PathBuf>) -> Vec<PathBuf> {
     let mut roots = Vec::new();
     if cfg!(windows) {
@@ -261,7 +261,7 @@ mod tests {
 
     type Requests = Arc<Mutex<Vec<String>>>;
 
-    /// A service on a port of its own that answers every request with `answer`.
+    /// A service on its own port that answers every request with `answer`.
     async fn serve(answer: &str) -> (u16, Requests) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -417,7 +417,7 @@ mod tests {
                 assert!(error.message.contains(part), "{error}");
             }
         }
-        // The same one twice is one.
+        // The same port twice is one service.
         let twice = [one.to_string(), one.to_string()];
         assert_eq!(find(&twice, &[&[one]]).await, Ok((one, "ok:1".into())));
     }
@@ -471,7 +471,7 @@ mod tests {
         assert!(error.message.contains("start it"), "{error}");
     }
 
-    /// Linux tells whose socket it is, and lets root give one away.
+    /// Linux reports the owner of a socket, and root can give one away.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_process_of_another_user_is_passed_over() {
@@ -480,7 +480,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let (ours, _) = serve(&ok("ok:1")).await;
         if std::os::unix::fs::fchown(&listener, Some(OTHER), None).is_err() {
-            // Only root can; what is read is tested beside its reader.
+            // Needs root; the parser is tested beside its code.
             assert_eq!(listener::owner(port).await, Owner::Ours);
             return;
         }
@@ -528,7 +528,7 @@ mod tests {
             panic!("{requests:?}");
         };
         let mut lines: Vec<_> = request.trim_end().split("\r\n").collect();
-        // In which order the headers come is the HTTP client's choice.
+        // The HTTP client chooses the order of the headers.
         lines[1..].sort_unstable();
         let host = format!("host: 127.0.0.1:{port}");
         let expected = ["GET /.well-known/health HTTP/1.1", "accept: */*", &host];

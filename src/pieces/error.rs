@@ -1,26 +1,26 @@
-//! What can go wrong between us and a Pieces service, in the terms a person can act on.
+//! Failures of calls to a Pieces service, in terms a user can act on.
 //!
-//! Every [`Error`] is made by a constructor here. What happened on the wire comes through
-//! `outcome.rs`, which knows the sentences for it.
+//! Every [`Error`] is made by a constructor here. Failures on the wire come through `outcome.rs`, which has
+//! their sentences.
 
 /// The closed set of failure kinds that clients of the language server see as `data.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Nothing answered: no service found, connection refused or lost.
+    /// No response: no service found, connection refused or lost.
     Offline,
-    /// No answer before the deadline.
+    /// No response before the deadline.
     Timeout,
-    /// 401: nobody is signed in to Pieces OS.
+    /// 401: no user is signed in to Pieces OS.
     SignedOut,
-    /// 593: Pieces OS wants to be updated first.
+    /// 593: Pieces OS requires an update first.
     UpdateRequired,
-    /// 404 or 410: the object (or the route) is gone.
+    /// 404 or 410: the object (or the route) does not exist.
     NotFound,
-    /// 503: nothing was changed, and trying again may help.
+    /// 503: nothing was changed, and a retry may help.
     Busy,
-    /// Any other status that is not a success; `detail` has the start of its text.
+    /// Any other error status; `detail` has the start of its text.
     Refused,
-    /// The answer was not what the API says.
+    /// The response does not match the API.
     Protocol,
 }
 
@@ -40,24 +40,24 @@ impl Kind {
     }
 }
 
-/// A failed call. `message` is one sentence that says what to do next and never contains content.
+/// A failed call. `message` is one sentence with what to do next and never has content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// What kind of failure.
+    /// The kind of failure.
     pub kind: Kind,
-    /// The sentence a person should see.
+    /// The sentence for the user.
     pub message: String,
-    /// The HTTP status, when there was an answer.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
-    /// At most 1 KiB of the answer's text.
+    /// At most 1 KiB of the response's text.
     pub detail: Option<String>,
-    /// A POST left and its outcome is not known: it may have been carried out.
+    /// A POST was sent and its outcome is unknown: it may have been carried out.
     pub outcome_unknown: bool,
 }
 
 impl Error {
-    /// An error of that kind without status or detail, whose outcome is known.
+    /// An error of that kind without status or detail, with a known outcome.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error {
             kind,
@@ -83,19 +83,19 @@ impl Error {
         Error::new(Kind::Protocol, message)
     }
 
-    /// [`Kind::Offline`] where no connection was made so far and nothing is known of why.
+    /// [`Kind::Offline`] before the first connection, without a known reason.
     pub fn not_connected() -> Error {
         Error::offline("Not connected yet; start Pieces OS, or set `pieces.backend` to `local`.")
     }
 
-    /// The same failure in other words.
+    /// The same failure with another message.
     #[must_use]
     pub fn with_message(self, message: impl Into<String>) -> Error {
         let message = message.into();
         Error { message, ..self }
     }
 
-    /// The HTTP status it came with, and the start of its text.
+    /// Its HTTP status, and the start of its text.
     #[must_use]
     pub fn with_status(self, status: u16, detail: Option<String>) -> Error {
         let status = Some(status);
@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// A POST left, and it is not known whether it was carried out.
+    /// Marks the outcome of a sent POST as unknown.
     #[must_use]
     pub fn with_unknown_outcome(self) -> Error {
         Error {
@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// Repeating the request does no harm, so its outcome does not matter.
+    /// Marks the outcome as irrelevant: repeating the request is harmless.
     #[must_use]
     pub fn repeatable(self) -> Error {
         Error {

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-/// A loopback connection is made in microseconds; this only bounds a full backlog or a firewall.
+/// A loopback connection takes microseconds; this bounds a full backlog or a firewall.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
-/// One small object: milliseconds when all is well, seconds when the service compacts its database.
+/// One small object: normally milliseconds, seconds while the service compacts its database.
 pub(super) const SMALL_GET: Duration = Duration::from_secs(10);
-/// The first byte of a whole collection, which the service may build in full before it sends any.
+/// The first byte of a whole collection, which the service may build completely before sending.
 pub(super) const COLLECTION_START: Duration = Duration::from_secs(60);
-/// The longest silence within a collection.
+/// Longest pause within a collection.
 pub(super) const COLLECTION_IDLE: Duration = Duration::from_secs(30);
-/// A whole collection, however slowly it drips.
+/// A whole collection, however slowly it arrives.
 pub(super) const COLLECTION_TOTAL: Duration = Duration::from_secs(600);
-/// A write that touches the database and no model.
+/// A write to the database without a model.
 pub(super) const POST: Duration = Duration::from_secs(30);
 /// An import: one transaction of up to 256 MiB.
 pub(super) const IMPORT: Duration = Duration::from_secs(90);
@@ -20,39 +20,39 @@ pub(super) const IMPORT: Duration = Duration::from_secs(90);
 pub(super) const FROM_ASSET: Duration = Duration::from_secs(120);
 /// One object with all its content: a saved file may be megabytes.
 pub(super) const WHOLE_OBJECT: Duration = Duration::from_secs(30);
-/// Waiting for one of the [`GETS_IN_FLIGHT`], which two collections may hold for a while, or [`POSTS_IN_FLIGHT`].
+/// Waiting for one of [`GETS_IN_FLIGHT`], which two collections may hold for a while, or [`POSTS_IN_FLIGHT`].
 pub(super) const QUEUE: Duration = Duration::from_secs(120);
-/// The text of a refusal; what has not come by then is left out.
+/// The text of an error response; what arrives later is omitted.
 pub(super) const REFUSAL_TEXT: Duration = Duration::from_secs(2);
 
-/// GETs at once of each lane, what a person asks for and what goes on in the background. The server takes a
-/// database lock per read, so more would only queue there.
+/// Concurrent GETs in each lane, interactive and background. The server takes a database lock per read, so
+/// more would only queue there.
 pub(super) const GETS_IN_FLIGHT: usize = 2;
 
-/// Each POST has a connection of its own, and a process has few descriptors on some systems. The local service
-/// commits what arrives together in one transaction, so a few at once are as fast as hundreds.
+/// Each POST has its own connection, and some systems give a process few descriptors. The local service
+/// commits concurrent writes in one transaction, so a few at once are as fast as hundreds.
 pub(super) const POSTS_IN_FLIGHT: usize = 16;
 
 /// One object: a conversation of thousands of messages is a few hundred kilobytes of ids.
 pub(super) const SMALL_BODY: usize = 16 << 20;
 /// One object with all its content.
 pub(super) const WHOLE_BODY: usize = 64 << 20;
-/// A collection that is handed on as answered, so it has to be held in memory.
+/// A collection that is passed on unparsed, so it has to be in memory.
 pub(super) const COLLECTION_BODY: usize = 512 << 20;
-/// A collection that is read item by item and never held.
+/// A collection that is parsed item by item and never held.
 pub(super) const STREAMED_BODY: u64 = 4 << 30;
-/// One item of it.
+/// One item of a collection.
 pub(super) const STREAMED_ITEM: usize = 64 << 20;
 /// Chunks between the socket and the parser; one is at most about 400 KiB (hyper's largest read).
 pub(super) const CHUNKS_IN_FLIGHT: usize = 16;
-/// Text of a refusal that is shown.
+/// Bytes of an error text that are shown.
 pub(super) const REFUSAL_BODY: usize = 1024;
-/// Health is 39 bytes, a version about ten.
+/// A health text has 39 bytes, a version about ten.
 pub(super) const TINY_BODY: usize = 1024;
 
 /// The whole WebSocket handshake, connect included.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Silence after which we ping: the peer may be gone without a word (sleep, half-open socket).
+/// Silence before a ping: the peer may have disappeared (sleep, half-open socket).
 pub(super) const STREAM_IDLE: Duration = Duration::from_secs(20);
 /// Silence after the ping that ends the stream.
 pub(super) const STREAM_PONG: Duration = Duration::from_secs(10);

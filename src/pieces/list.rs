@@ -1,7 +1,7 @@
-//! Reads a list of conversations while it arrives.
+//! Parses a list of conversations while it arrives.
 //!
-//! The body is never held: each item is deserialized straight from the chunk it came in, and only an item that
-//! straddles two chunks is copied. Everything around the items is skipped byte by byte.
+//! The body is never held: each item is deserialized from the chunk it came in, and only an item that spans
+//! two chunks is copied. Everything around the items is skipped byte by byte.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
@@ -13,7 +13,7 @@ use super::limits;
 use super::wire::{Conversation, Readable};
 use crate::json::{repair, without_bom};
 
-/// Why a list cannot be read any further. Never contains content.
+/// Why parsing stopped. Never has content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable(pub(super) &'static str);
 
@@ -28,7 +28,7 @@ pub(super) struct ListParser<F> {
     state: State,
     /// The start of a token or item that continues in the next chunk.
     carry: Vec<u8>,
-    /// Length of `carry` at which to parse again; any sooner, and a huge item would take quadratic time.
+    /// Length of `carry` at which to parse again; parsing sooner would make a huge item quadratic.
     retry_at: usize,
     seen: bool,
     accepted: usize,
@@ -92,7 +92,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     /// The next bytes of the body.
     pub(super) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
         while !self.carry.is_empty() && !chunk.is_empty() {
-            // Complete what was cut, then go on in the chunk itself.
+            // Complete the partial token, then continue in the chunk.
             let had = self.carry.len();
             let take = chunk.len().min(had.max(4096));
             self.carry.extend_from_slice(&chunk[..take]);
@@ -123,7 +123,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         Ok(())
     }
 
-    /// Ends the list: how many items were accepted and rejected.
+    /// Ends the list: the number of accepted and rejected items.
     pub(super) fn finish(mut self) -> Result<(usize, usize), Unreadable> {
         let carry = std::mem::take(&mut self.carry);
         self.run(&carry, usize::MAX)?;
@@ -134,7 +134,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// Reads until `enough` bytes are consumed or the rest of the buffer is incomplete.
+    /// Parses until `enough` bytes are consumed or the rest of the buffer is incomplete.
     fn run(&mut self, buffer: &[u8], enough: usize) -> Result<usize, Unreadable> {
         let mut at = 0;
         while at < enough {
@@ -155,7 +155,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         Ok(at)
     }
 
-    /// One token, item or skipped stretch at the start of `rest`, which is not empty and not blank.
+    /// One token, item or skipped span at the start of `rest`, which is neither empty nor blank.
     fn step(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
         match (self.state, rest[0]) {
             (State::Begin, 0xef) if rest.len() < 3 => return Ok(Progress::Incomplete),
@@ -196,7 +196,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         match keys.next() {
             Some(Ok(_)) => {
                 let end = keys.byte_offset();
-                // A key may be written with escapes.
+                // A key may have escapes.
                 let iterable = serde_json::from_slice::<String>(&rest[..end])
                     .is_ok_and(|key| key == "iterable");
                 self.state = State::Colon { iterable };
@@ -225,7 +225,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// An item that serde refused: JSON in need of repair, or no JSON.
+    /// An item that serde rejected: JSON in need of repair, or not JSON.
     fn odd_item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
         let mut items = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
         match items.next() {
@@ -261,7 +261,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// Skips as much as has arrived: `indices` can be as long as the list and need not be kept.
+    /// Skips everything that has arrived: `indices` can be as long as the list and is not needed.
     fn skip(&mut self, mut skip: Skip, rest: &[u8]) -> Result<Progress, Unreadable> {
         for (at, &byte) in rest.iter().enumerate() {
             match byte {
@@ -326,7 +326,7 @@ mod tests {
             ("\u{feff}\u{feff}{'iterable':[]}", Err(SYNTAX)),
             ("{'iterable':[{'id':'#1'}]}", Ok((&[1], 0))),
             ("{'iterable':[{'id':'#1'} , {'id':'#2'}]}", Ok((&[1, 2], 0))),
-            // Around it.
+            // Other fields.
             (
                 "{'schema':{'a':[1,{'b':'}]\\\\'}],'c':null},'iterable':[{'id':'#1'}],'indices':{'#1':0}}",
                 Ok((&[1], 0)),
@@ -340,7 +340,7 @@ mod tests {
                 Ok((&[1, 2], 0)),
             ),
             ("{'\\u0069terable':[{'id':'#1'}]}", Ok((&[1], 0))),
-            // Odd items cost themselves.
+            // Malformed items are lost alone.
             (
                 "{'iterable':[null,1,-2.5e3,true,'x',[],[[{}]],{},{'id':null},{'id':7},{'id':'x'},{'id':'#1'}]}",
                 Ok((&[1], 11)),
@@ -357,7 +357,7 @@ mod tests {
                 "{'iterable':[{'id':'#1','score':{'a':-1.25E+2,'b':[0.5,-0]}},{'id':'#2'}]}",
                 Ok((&[1, 2], 0)),
             ),
-            // No list.
+            // Not a list.
             ("", Err(CUT_SHORT)),
             ("{}", Err(NOT_A_LIST)),
             ("{'iterable':null}", Err(NOT_A_LIST)),
@@ -369,7 +369,7 @@ mod tests {
             ("null", Err(SYNTAX)),
             ("<!doctype html>", Err(SYNTAX)),
             ("Route not found", Err(SYNTAX)),
-            // Broken.
+            // Malformed JSON.
             ("{'iterable':[{'id':'#1'}", Err(CUT_SHORT)),
             ("{'iterable':[{'id':'#1'}]", Err(CUT_SHORT)),
             ("{'iterable':[{'id':'#1'},", Err(CUT_SHORT)),
@@ -439,7 +439,7 @@ mod tests {
             damaged in damaged(whole(2)),
         ) {
             let rejected = costs_no_other(damaged.to_string().as_bytes());
-            // The id survives unless it was what was damaged.
+            // The id survives unless it was the damaged part.
             prop_assert_eq!(rejected == Some(0), damaged["id"].as_str().is_some_and(|id| id.parse::<uuid::Uuid>().is_ok()));
         }
     }

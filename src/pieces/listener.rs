@@ -1,24 +1,24 @@
-//! Whose process listens on a port of 127.0.0.1, where the system tells.
+//! The owner of the process that listens on a port of 127.0.0.1, where the system reports it.
 
 use std::io::Read as _;
 
-/// Who listens.
+/// The owner of a listening process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// A process of this user, or of root, from whom nothing can be kept.
+    /// This user or root, who can read everything anyway.
     Ours,
-    /// A process of another user, by its id.
+    /// Another user, by id.
     Other(u32),
-    /// Only Linux tells, and not of a listener outside of this network namespace.
+    /// Only Linux reports it, and not for listeners outside this network namespace.
     Unknown,
 }
 
-/// More would be a system with a hundred thousand sockets.
+/// Only a system with a hundred thousand sockets exceeds this.
 const TABLE: u64 = 32 << 20;
-/// The state of a socket that listens.
+/// The state of a listening socket.
 const LISTENING: &str = "0A";
 
-/// Whose process gets what is sent to this port.
+/// The owner of the process that receives connections to this port.
 pub(crate) async fn owner(port: u16) -> Owner {
     if !cfg!(target_os = "linux") {
         return Owner::Unknown;
@@ -52,7 +52,7 @@ fn of(listeners: &[u32], us: u32) -> Owner {
     }
 }
 
-/// The users whose sockets take connections to 127.0.0.1 on this port.
+/// The users whose sockets accept connections to 127.0.0.1 on this port.
 fn listeners(tcp: &str, tcp6: &str, port: u16) -> Vec<u32> {
     let of = |table: &str, reachable: &dyn Fn(&str) -> bool| -> Vec<u32> {
         let rows = table.lines().skip(1).filter_map(|line| {
@@ -74,7 +74,7 @@ fn listeners(tcp: &str, tcp6: &str, port: u16) -> Vec<u32> {
     if !found.is_empty() {
         return found;
     }
-    // One that listens on all addresses of both families.
+    // A socket that listens on all addresses of both families.
     let none = [0; 4];
     of(tcp6, &|address| match words(address).as_deref() {
         Some([a, b, c, d]) if [*a, *b] == [none; 2] => {

@@ -1,4 +1,4 @@
-//! The loopback rule: which base URLs may be spoken to at all.
+//! The loopback rule: which base URLs are allowed at all.
 //!
 //! Conversations must not leave the machine because of a setting in a cloned repository, so a
 //! [`BaseUrl`] is a loopback address by construction unless the user lifted that rule.
@@ -24,8 +24,8 @@ impl BaseUrl {
     /// which is replaced by the loopback address it resolves to. `allow_remote` lifts that one rule.
     pub fn parse(text: &str, allow_remote: bool) -> Result<BaseUrl, Refusal> {
         let text = text.trim();
-        // The URL standard is generous (backslashes are slashes, tabs vanish, `http:host` has a
-        // host). What a person can misread is refused before it can be normalised.
+        // The URL standard is lenient (backslashes are slashes, tabs vanish, `http:host` has a host). A URL
+        // that a person can misread is refused before it is normalised.
         if text
             .chars()
             .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
@@ -89,14 +89,14 @@ impl BaseUrl {
         &self.0
     }
 
-    /// What to connect to.
+    /// The address to connect to.
     pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
         let url = Url::parse(&self.0).ok()?;
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
         Some((host, url.port_or_known_default()?))
     }
 
-    /// The same place for a WebSocket.
+    /// The same URL for a WebSocket.
     pub(super) fn websocket(&self, path: &str) -> String {
         format!(
             "ws{}{path}",
@@ -115,7 +115,7 @@ fn is_localhost(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
 }
 
-/// `localhost` as an address, so that a later change of the resolver cannot move it elsewhere.
+/// `localhost` as an address, so that a later change of the resolver cannot redirect it.
 fn resolve_localhost(text: &str) -> Result<IpAddr, Refusal> {
     // A machine without an entry for it still has the loopback interface (RFC 6761, 6.3).
     let Ok(addresses) = ("localhost", 0).to_socket_addrs() else {
@@ -129,7 +129,7 @@ fn resolve_localhost(text: &str) -> Result<IpAddr, Refusal> {
     })
 }
 
-/// 127.0.0.1 where it is offered, else the first address; nothing if any of them is not loopback.
+/// 127.0.0.1 if it is among them, else the first address; `None` if any of them is not loopback.
 fn pick_loopback(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
     let mut picked = None;
     for address in addresses {
@@ -199,7 +199,7 @@ mod tests {
             ("", None),
             ("http://", None),
             ("http:///x", None),
-            // Not where it seems to go.
+            // Hosts other than they seem.
             ("http://127.0.0.1@evil.com", None),
             ("http://127.0.0.1:80@evil.com", None),
             ("http://user:pw@127.0.0.1", None),

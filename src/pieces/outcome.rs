@@ -1,4 +1,4 @@
-//! Turns what happened on the wire into an [`Error`], with the sentence for it.
+//! Turns failures on the wire into an [`Error`] with its sentence.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::error::{Error, Kind};
 use super::limits;
 use super::loopback::BaseUrl;
 
-/// Who we talk to and what was asked: everything a message needs.
+/// The service and the request: everything that a message needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
-    /// Where to.
+    /// The base URL.
     pub(super) base: &'a BaseUrl,
-    /// It is our own local service (it has a token), not Pieces OS.
+    /// Our own local service (it has a token), not Pieces OS.
     pub(super) local: bool,
-    /// A request that must not be repeated: when its answer is lost, its outcome is not known.
+    /// A request that must not be repeated: if its response is lost, its outcome is unknown.
     pub(super) post: bool,
 }
 
@@ -28,7 +28,7 @@ impl Call<'_> {
         }
     }
 
-    /// The request left, and what became of it cannot be told.
+    /// The request was sent, and its outcome is unknown.
     fn sent(&self, kind: Kind, message: String) -> Error {
         if !self.post {
             return Error::new(kind, message);
@@ -39,7 +39,7 @@ impl Call<'_> {
         Error::new(kind, message).with_unknown_outcome()
     }
 
-    /// Nothing accepts connections.
+    /// The connection was refused.
     pub(super) fn offline(&self) -> Error {
         let base = self.base;
         Error::new(
@@ -56,7 +56,7 @@ impl Call<'_> {
         )
     }
 
-    /// The connection ended before the answer did.
+    /// The connection ended before the response did.
     pub(super) fn lost(&self) -> Error {
         let message = format!(
             "The connection to {} at {} was lost; check that it still runs",
@@ -66,7 +66,7 @@ impl Call<'_> {
         self.sent(Kind::Offline, message).finished()
     }
 
-    /// A stream whose peer does not even answer a ping any more.
+    /// The peer of a stream no longer answers pings.
     pub(super) fn silent(&self, silence: Duration) -> Error {
         let (peer, base) = (capitalised(self.peer()), self.base);
         let message = format!(
@@ -76,7 +76,7 @@ impl Call<'_> {
         Error::new(Kind::Offline, message)
     }
 
-    /// No answer by the deadline.
+    /// No response before the deadline.
     pub(super) fn timeout(&self, deadline: Duration) -> Error {
         let message = format!(
             "{} at {} did not answer within {} s; try again, or restart it if that goes on",
@@ -87,7 +87,7 @@ impl Call<'_> {
         self.sent(Kind::Timeout, message).finished()
     }
 
-    /// Our own requests keep each other waiting; nothing was sent.
+    /// Our own requests are queued; nothing was sent.
     pub(super) fn queue_timeout(&self) -> Error {
         Error::new(
             Kind::Timeout,
@@ -98,7 +98,7 @@ impl Call<'_> {
         )
     }
 
-    /// An answer that is not what the API says; `why` never contains any of it.
+    /// The response does not match the API; `why` never has any of its text.
     pub(super) fn protocol(&self, why: &str) -> Error {
         let message = format!(
             "The answer from {} is not what the Pieces API says ({why}); check `pieces.url`, or update Pieces OS",
@@ -107,12 +107,12 @@ impl Call<'_> {
         self.sent(Kind::Protocol, message).finished()
     }
 
-    /// An answer longer than it can sensibly be.
+    /// The response exceeds its size limit.
     pub(super) fn too_large(&self, limit: u64) -> Error {
         self.protocol(&format!("more than {} MiB", limit.div_ceil(1 << 20)))
     }
 
-    /// A transport failure of an HTTP request or of its answer.
+    /// A transport failure of an HTTP request or of its response.
     pub(super) fn transport(&self, error: &reqwest::Error) -> Error {
         if error.is_connect() {
             return self.offline();
@@ -128,7 +128,7 @@ impl Call<'_> {
         }
         match find_source::<hyper::Error>(error) {
             Some(error) if error.is_parse() => self.protocol("not HTTP"),
-            // The end came before the announced end: cut short by whoever wrote it.
+            // The body ended before its announced length: the server cut it short.
             _ if error.is_body() || error.is_decode() => match find_source::<std::io::Error>(error)
             {
                 Some(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -140,11 +140,11 @@ impl Call<'_> {
         }
     }
 
-    /// A status that is not a success.
+    /// An error status.
     ///
-    /// 5xx leaves the outcome of a POST open: the server failed at a point we cannot see. Not so 501,
-    /// 503 and 593, which say that it did not start. Our own service answers 504 where the outcome is open,
-    /// and with any other status has changed nothing; its sentence says why.
+    /// 5xx leaves the outcome of a POST unknown: the server failed at a point we cannot see. Exceptions are
+    /// 501, 503 and 593, which mean that it did not start. Our own service answers 504 if the outcome is
+    /// unknown; with any other status it has changed nothing, and its sentence gives the reason.
     pub(super) fn status(&self, status: StatusCode, text: &[u8]) -> Error {
         let detail = detail(text);
         let code = status.as_u16();
@@ -203,7 +203,7 @@ impl Call<'_> {
         error.with_status(code, detail)
     }
 
-    /// [`status`](Self::status) of an answer whose text still has to be read.
+    /// [`status`](Self::status) of a response whose text has not been read yet.
     pub(super) async fn refusal(&self, mut response: reqwest::Response) -> Error {
         let mut text = Vec::new();
         let read = async {
@@ -213,7 +213,7 @@ impl Call<'_> {
                 text.extend_from_slice(&chunk[..chunk.len().min(limits::REFUSAL_BODY + 1)]);
             }
         };
-        // However much has come by then is good enough.
+        // The part that has arrived is enough.
         let _ = tokio::time::timeout(limits::REFUSAL_TEXT, read).await;
         self.status(response.status(), &text)
     }
@@ -226,7 +226,7 @@ impl Error {
     }
 }
 
-/// The start of `text`, cut at a character.
+/// The start of `text`, cut at a character boundary.
 fn detail(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&text[..text.len().min(limits::REFUSAL_BODY + 1)]);
     let text = text.trim();
@@ -235,7 +235,7 @@ fn detail(text: &[u8]) -> Option<String> {
     (end > 0).then(|| text[..end].to_owned())
 }
 
-/// The first line of what our own service says of itself: a sentence without content.
+/// The first line of an error of our own service: a sentence without content.
 fn sentence(text: &[u8]) -> Option<String> {
     let line = str::from_utf8(text).ok()?.lines().next()?.trim();
     let fits = (1..=300).contains(&line.len()) && !line.contains(char::is_control);

@@ -27,19 +27,19 @@ use super::outcome::Call;
 use super::wire::{StreamedIdentifier, streamed_identifiers};
 use frame_aligned::FrameAlignedReader;
 
-/// What happened to one conversation.
+/// A change of one conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It exists, and may be new or changed.
     Upsert {
-        /// Which one.
+        /// Its id.
         id: Uuid,
-        /// When it changed, in microseconds since the Unix epoch, if the service said so.
+        /// When it changed, in microseconds since the Unix epoch, if the service sent it.
         updated: Option<i64>,
     },
-    /// It is gone.
+    /// It was deleted.
     Delete {
-        /// Which one.
+        /// Its id.
         id: Uuid,
     },
 }
@@ -47,18 +47,18 @@ pub enum Change {
 /// One message of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// In the order they were sent.
+    /// In the order in which they were sent.
     Changes {
-        /// The changes that could be understood.
+        /// The changes that were readable.
         changes: Vec<Change>,
-        /// Some of the frame could not be understood. Items about other kinds of objects do not count.
+        /// Part of the frame was unreadable. Items about other kinds of objects do not count.
         malformed: bool,
     },
-    /// Nothing happened for a while, and the service answered our ping.
+    /// No changes for a while, and the service answered our ping.
     Alive,
 }
 
-/// Which objects a stream is about.
+/// The objects that a stream is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watched {
     /// `/conversations/stream/identifiers`.
@@ -78,7 +78,7 @@ impl Watched {
         }
     }
 
-    /// Silence after which we ping. One ping is enough to notice that a peer is gone, so the streams
+    /// Silence before a ping. One stream with pings is enough to detect that a peer is gone, so the streams
     /// beside that of conversations send none.
     fn idle(self) -> Duration {
         match self {
@@ -114,13 +114,13 @@ async fn connect(
     let connection = TcpStream::connect((host.as_str(), port))
         .await
         .map_err(|_| call.offline())?;
-    // A ping must not wait for the acknowledgement of the one before.
+    // A ping must not wait for the acknowledgement of the previous one.
     connection.set_nodelay(true).map_err(|_| call.lost())?;
     Ok(Box::new(connection))
 }
 
 impl IdentifierStream {
-    /// Connects and upgrades. No `Origin` is sent: we are no web page.
+    /// Connects and upgrades. Sends no `Origin`: we are not a web page.
     pub(super) async fn open(
         base: &BaseUrl,
         socket: Option<&Path>,
@@ -143,10 +143,10 @@ impl IdentifierStream {
             .map(IdentifierStream)
     }
 
-    /// The next frame. Pings the service when it has been silent for a while. Safe to cancel.
+    /// The next frame. Pings the service after a period of silence. Cancel safe.
     ///
     /// # Errors
-    /// The stream ended: closed, reset, no answer to a ping, or too large a frame. It stays ended.
+    /// The stream ended: closed, reset, no answer to a ping, or a frame that is too large. It stays ended.
     pub async fn next(&mut self) -> Result<Frame, Error> {
         self.0.next().await
     }
@@ -157,13 +157,13 @@ struct Socket<S> {
     base: BaseUrl,
     local: bool,
     socket: WebSocketStream<FrameAlignedReader<S>>,
-    /// The text that was read last, until there is another buffer to read into: see [`frame_aligned`].
+    /// The text read last, kept until the next buffer: see [`frame_aligned`].
     last: Option<Utf8Bytes>,
-    /// Silence after which we ping.
+    /// Silence before a ping.
     idle: Duration,
-    /// When the last message was handed out.
+    /// When the last message was returned.
     heard: Instant,
-    /// When we pinged, if nothing was heard since.
+    /// When we pinged, if nothing has arrived since.
     pinged: Option<Instant>,
     /// A ping is in the write buffer.
     unflushed: bool,
@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         request
             .headers_mut()
             .extend(token.map(|token| (AUTHORIZATION, token)));
-        // The default reserves 128 KiB for reading, for a stream that is silent most of the time.
+        // The default reserves 128 KiB for reading, for a stream that is mostly silent.
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
@@ -225,8 +225,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         outcome
     }
 
-    /// Every await in here can be dropped without losing anything: a message is handed out in the
-    /// poll that completes it, and a ping is noted in the poll that buffers it.
+    /// Every await here is cancel safe: a message is returned in the poll that completes it, and a ping is
+    /// recorded in the poll that buffers it.
     async fn read(&mut self) -> Result<Frame, Error> {
         loop {
             let deadline = self.deadline();
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
                 Ok(Some(Err(error))) => return Err(self.broken(error)),
                 Ok(None) => return Err(self.call().lost()),
-                // Bytes came, but not yet a whole message.
+                // Bytes arrived, but not a whole message yet.
                 Err(_) if self.deadline() > deadline => {}
                 Err(_) if self.pinged.is_some() => return Err(self.silent()),
                 Err(_) => {
@@ -286,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// When the peer has been silent for too long: for a ping, or after one for good.
+    /// When the silence is too long: for a ping, or after a ping for a timeout.
     fn deadline(&self) -> Instant {
         let heard = self.heard.max(self.socket.get_ref().heard());
         match self.pinged {
@@ -303,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Half-open: the connection is there, and nobody at its other end.
+    /// Half-open: the connection exists, but its peer is gone.
     fn silent(&self) -> Error {
         self.call()
             .silent(limits::STREAM_IDLE + limits::STREAM_PONG)
@@ -321,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-/// The peer went away without closing the stream.
+/// The peer ended the connection without closing the stream.
 fn is_reset(error: &tungstenite::error::ProtocolError) -> bool {
     use tungstenite::error::ProtocolError;
     matches!(
@@ -330,7 +330,7 @@ fn is_reset(error: &tungstenite::error::ProtocolError) -> bool {
     )
 }
 
-/// A failed upgrade; a refusing answer means the same as for any other request.
+/// A failed upgrade; an error response means the same as for any other request.
 fn refused(call: Call<'_>, error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::Http(answer) => match StatusCode::from_u16(answer.status().as_u16()) {
@@ -500,7 +500,7 @@ mod tests {
         let started = Instant::now();
         assert_eq!(client.next().await.unwrap(), upserted());
         assert!(started.elapsed() > Duration::from_secs(300));
-        // From here on it is.
+        // From here on it does.
         let _raw = sending.await.unwrap();
         let silent = client.next().await.unwrap_err();
         assert_eq!(silent.kind, Kind::Offline);
@@ -514,7 +514,7 @@ mod tests {
         let serving = tokio::spawn(async move {
             let mut pings = 0;
             while pings < 5 {
-                // Reading is what makes the library answer.
+                // The library answers while reading.
                 if let Message::Ping(_) = server.next().await.unwrap().unwrap() {
                     pings += 1;
                 }
@@ -546,12 +546,12 @@ mod tests {
                 server.send(upsert()).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(2500)).await;
             }
-            // From here on: silence, with the connection open.
+            // From here on it is silent, with the connection open.
             server
         });
         let started = Instant::now();
         let error = loop {
-            // The caller polls it in a `select!` whose other arm fires every second.
+            // The caller polls it in a `select!` whose other branch fires every second.
             match timeout(Duration::from_secs(1), client.next()).await {
                 Ok(Ok(frame)) => {
                     assert_eq!(frame, upserted());
@@ -589,7 +589,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_ways_a_stream_ends() {
-        // A text frame that announces one byte too many.
+        // A text frame that announces one byte over the limit.
         let mut too_large = vec![0x81, 127];
         too_large.extend((limits::STREAM_MESSAGE as u64 + 1).to_be_bytes());
         let table: [(&str, &[u8], Kind); 6] = [

@@ -1,4 +1,4 @@
-//! A whole conversation with its messages, the text of an asset, and search in messages.
+//! Whole conversations with their messages, texts of assets, and search in messages.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
@@ -14,19 +14,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Reading all of a conversation, however many messages it has.
+/// Deadline for reading a whole conversation, with any number of messages.
 const TOTAL: Duration = Duration::from_secs(60);
 
-/// Who wrote a message. More kinds may come.
+/// The author of a message. More roles may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
     /// The program.
     System,
-    /// Something newer than this program.
+    /// A role newer than this program.
     Other(String),
 }
 
@@ -35,24 +35,24 @@ pub enum Role {
 pub struct Message {
     /// Its id.
     pub id: Uuid,
-    /// Who wrote it.
+    /// Its author.
     pub role: Role,
-    /// When, in microseconds since the Unix epoch.
+    /// When it was created, in microseconds since the Unix epoch.
     pub created: Option<i64>,
-    /// What it says; `None` when the service did not tell.
+    /// Its text; `None` if the service does not provide it.
     pub text: Option<String>,
-    /// The object as answered, to be kept or written elsewhere.
+    /// The object as received, to be stored or written elsewhere.
     pub raw: Value,
 }
 
 /// A conversation with its messages.
 #[derive(Debug, Clone)]
 pub struct Transcript {
-    /// The conversation as answered.
+    /// The conversation as received.
     pub conversation: Value,
     /// Its messages in order.
     pub messages: Vec<Message>,
-    /// Messages that belong to it but could not be read.
+    /// Messages of the conversation that could not be read.
     pub missing: usize,
 }
 
@@ -67,24 +67,23 @@ pub struct AssetText {
     pub text: Option<String>,
 }
 
-/// A conversation that full-text search found.
+/// A conversation found by full-text search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchHit {
     /// The conversation.
     pub conversation: Uuid,
-    /// The messages that match, best first; may be empty when its name matches.
+    /// The matching messages, best first; may be empty if the name matches.
     pub messages: Vec<Uuid>,
 }
 
 impl Client {
     /// The conversation and all of its messages in order, each with its text.
     ///
-    /// Uses `GET /conversation/{id}` and `GET /conversation/{id}/messages`, which fails as a whole where
-    /// one message is unreadable; then, and for messages without text, `GET /message/{id}`.
+    /// Uses `GET /conversation/{id}` and `GET /conversation/{id}/messages`, which fails as a whole if one
+    /// message is unreadable; then, and for messages without text, `GET /message/{id}`.
     ///
     /// # Errors
-    /// When the conversation cannot be read. What is wrong with single messages is counted in
-    /// [`Transcript::missing`].
+    /// The conversation cannot be read. Unreadable messages are counted in [`Transcript::missing`].
     pub async fn transcript(&self, id: Uuid) -> Result<Transcript, Error> {
         let reading = async {
             let conversation = self.conversation_raw(id, false).await?;
@@ -139,7 +138,7 @@ impl Client {
     /// `GET /message/{id}?transferables=true`.
     ///
     /// # Errors
-    /// `not-found` when there is none.
+    /// `not-found` if it does not exist.
     pub async fn message(&self, id: Uuid) -> Result<Message, Error> {
         let path = format!("/message/{id}?transferables=true");
         let body = self.get(&path, SMALL).await?;
@@ -150,7 +149,7 @@ impl Client {
     /// `GET /asset/{id}?transferables=true`.
     ///
     /// # Errors
-    /// `not-found` when there is none.
+    /// `not-found` if it does not exist.
     pub async fn asset_text(&self, id: Uuid) -> Result<AssetText, Error> {
         let path = format!("/asset/{id}?transferables=true");
         let body = self.get(&path, SMALL).await?;
@@ -175,7 +174,7 @@ impl Client {
     /// `GET /asset/{id}?transferables=false`: its name, if it has one.
     ///
     /// # Errors
-    /// `not-found` when there is none.
+    /// `not-found` if it does not exist.
     pub async fn asset_name(&self, id: Uuid) -> Result<Option<String>, Error> {
         let path = format!("/asset/{id}?transferables=false");
         let body = self.get(&path, SMALL).await?;
@@ -183,11 +182,10 @@ impl Client {
         Ok(asset["name"].as_str().map(str::to_owned))
     }
 
-    /// `POST /conversations/search`: full text over names, messages and notes, best first. Changes
-    /// nothing.
+    /// `POST /conversations/search`: full text over names, messages and notes, best first. Changes nothing.
     ///
     /// # Errors
-    /// `not-found` where the service has no such route.
+    /// `not-found` if the service has no such route.
     pub async fn search(&self, query: &str) -> Result<Vec<SearchHit>, Error> {
         let path = "/conversations/search?transferables=false";
         let answer = self.searched(path, query).await?;
@@ -198,7 +196,7 @@ impl Client {
     /// `POST /conversation/{id}/search`: the messages of a conversation that match, best first.
     ///
     /// # Errors
-    /// `not-found` where the service has no such route.
+    /// `not-found` if the service has no such route.
     pub async fn search_messages(&self, id: Uuid, query: &str) -> Result<Vec<Uuid>, Error> {
         let path = format!("/conversation/{id}/search?transferables=false");
         let answer = self.searched(&path, query).await?;

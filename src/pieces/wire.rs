@@ -1,4 +1,4 @@
-//! Wire types: lenient on what they read, exact on what they write.
+//! Wire types: lenient when reading, exact when writing.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
@@ -17,12 +17,12 @@ use crate::json::plural::{Id, Ids, Indices, Members, Reference, ordered};
 use crate::json::{from_slice, time, with_repair};
 pub(super) use streamed::{StreamedIdentifier, streamed_identifiers};
 
-/// What we read of one conversation. Everything else in the object is skipped without allocating.
+/// The fields of a conversation that we read. All others are skipped without allocating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation<'a> {
     /// `id`.
     pub id: Uuid,
-    /// `name`; absent and null are the same.
+    /// `name`; absent and null are equal.
     pub name: Option<Cow<'a, str>>,
     /// `created.value` in microseconds since the Unix epoch, if readable.
     pub created: Option<i64>,
@@ -30,20 +30,20 @@ pub struct Conversation<'a> {
     pub updated: Option<i64>,
     /// `favorited`.
     pub favorited: bool,
-    /// How many messages: union of `messages.iterable` and `messages.indices`, minus negative indices.
+    /// The number of messages: union of `messages.iterable` and `messages.indices`, minus negative indices.
     pub messages: u32,
     /// `assets`, same rule.
     pub assets: Ids,
     /// `anchors`, same rule.
     pub anchors: Ids,
-    /// `(anchor, fullpath)` for anchors that came with their points inline.
+    /// `(anchor, fullpath)` of anchors that include their points.
     pub anchor_paths: Vec<(Uuid, Cow<'a, str>)>,
     /// `application.name`.
     pub application: Option<Cow<'a, str>>,
 }
 
 impl Conversation<'_> {
-    /// The same, owning its strings.
+    /// The same with owned strings.
     pub fn into_owned(self) -> Conversation<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         Conversation {
@@ -65,7 +65,7 @@ impl Conversation<'_> {
     }
 }
 
-/// What we read of one anchor (`GET /anchors`, `GET /anchor/{id}`).
+/// The fields of an anchor that we read (`GET /anchors`, `GET /anchor/{id}`).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Anchor {
     /// `id`.
@@ -74,7 +74,7 @@ pub struct Anchor {
     pub paths: Vec<String>,
     /// Assets saved from it.
     pub assets: Vec<Uuid>,
-    /// Conversations tied to it.
+    /// Associated conversations.
     pub conversations: Vec<Uuid>,
     /// `updated.value`, in microseconds since the Unix epoch.
     pub updated: Option<i64>,
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Readable<Anchor> {
     }
 }
 
-/// An object, or nothing where it has no usable id. Reading it fails only where the text is not JSON.
+/// An object, or `None` without a usable id. Fails only if the text is not JSON.
 #[derive(Debug)]
 pub(crate) struct Readable<T>(pub(crate) Option<T>);
 
@@ -126,7 +126,7 @@ lenient_object! {
 }
 
 lenient_object! {
-    /// An anchor, or a reference that may carry the anchor.
+    /// An anchor, or a reference that may include the anchor.
     struct AnchorObject<'de> {
         "id" => id: Parsed<Id>,
         "reference" => reference: AnchorReference<'de>,
@@ -149,7 +149,7 @@ lenient_object! {
 }
 
 lenient_object! {
-    /// An anchor point, or a reference that may carry the point.
+    /// An anchor point, or a reference that may include the point.
     struct Point<'de> {
         "id" => id: Parsed<Id>,
         "reference" => reference: PointReference<'de>,
@@ -229,7 +229,7 @@ impl<'a> AnchorObject<'a> {
     }
 }
 
-/// The paths of an anchor, whether it is there itself or inside a reference to it.
+/// The paths of an anchor, given directly or inside a reference to it.
 fn inline_paths<'a>(
     points: Points<'a>,
     reference: AnchorReference<'a>,
@@ -268,7 +268,7 @@ lenient_object! {
     struct AnchorList { "iterable" => iterable: List<Readable<Anchor>>, }
 }
 
-/// `GET /anchors`: every readable anchor; `None` when it is no list.
+/// `GET /anchors`: every readable anchor; `None` if it is not a list.
 pub(super) fn anchors(json: &[u8]) -> Result<Option<Vec<Anchor>>, serde_json::Error> {
     let list: AnchorList = from_slice(json)?;
     Ok(list.iterable.0.map(|anchors| {
@@ -279,8 +279,8 @@ pub(super) fn anchors(json: &[u8]) -> Result<Option<Vec<Anchor>>, serde_json::Er
     }))
 }
 
-/// A list of identifiers. `iterable` has to be there where `strict`; else `indices` alone will do
-/// (`FlattenedAssets`). `None` when it is no such list.
+/// A list of identifiers. If `strict`, `iterable` is required; else `indices` alone is enough
+/// (`FlattenedAssets`). `None` if it is not such a list.
 pub(super) fn identifiers(
     json: &[u8],
     strict: bool,
@@ -294,7 +294,7 @@ lenient_object! {
     struct CreateFromAssetOutput { "conversation" => conversation: Reference, }
 }
 
-/// The conversation that `create/from_asset` answered with.
+/// The conversation in the response of `create/from_asset`.
 pub(super) fn created_from_asset(json: &[u8]) -> Result<Option<Uuid>, serde_json::Error> {
     let output: CreateFromAssetOutput = from_slice(json)?;
     Ok(output.conversation.id.0.and_then(Id::uuid))
@@ -316,7 +316,7 @@ pub(super) fn conversation(
     })
 }
 
-/// One anchor; the client reads them all at once.
+/// One anchor; the client itself always reads all of them.
 #[cfg(any(test, fuzzing))]
 pub(super) fn anchor(json: &[u8]) -> Result<Option<Anchor>, serde_json::Error> {
     from_slice::<Readable<Anchor>>(json).map(|Readable(anchor)| anchor)

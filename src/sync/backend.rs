@@ -1,4 +1,4 @@
-//! Where the conversations are: Pieces OS or the local service, found anew for every connection.
+//! Finds Pieces OS or the local service, anew for every connection.
 
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind};
 use crate::service::{self, Attached};
@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
-/// How long the local service may be busy starting or ending before somebody else gives up on it. It takes
-/// two seconds at most to find another process that serves, and as long as a store takes to open.
+/// Deadline for starting or ending the local service. Finding another serving process takes at most two
+/// seconds, opening a store as long as it takes.
 const ATTACHING: Duration = Duration::from_secs(10);
 
-/// The choice between the two people we serve.
+/// Which service to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// Pieces OS if one answers at start, else the local service. Chosen once.
+    /// Pieces OS if it responds at start, else the local service. Chosen once.
     Auto,
     /// Pieces OS.
     PiecesOs,
@@ -42,7 +42,7 @@ impl Backend {
     }
 }
 
-/// What to connect to.
+/// Options for finding the service.
 #[derive(Debug)]
 pub struct Source {
     backend: std::sync::Mutex<Backend>,
@@ -50,9 +50,9 @@ pub struct Source {
     data_dir: Option<PathBuf>,
     /// Keeps the local service running while this process serves it.
     attached: Mutex<Option<Attached>>,
-    /// The data directory had a store once: no other is begun in its place.
+    /// The data directory had a store before: do not create another in its place.
     had_store: AtomicBool,
-    /// The choice is left to us.
+    /// Whether the backend is `auto`.
     auto: bool,
     shut: watch::Sender<bool>,
 }
@@ -60,16 +60,16 @@ pub struct Source {
 /// A service that was found.
 #[derive(Clone)]
 pub struct Resolved {
-    /// Speaks to it.
+    /// Its client.
     pub client: Client,
-    /// Which of the two it is; never `Auto`.
+    /// Which backend it is; never `Auto`.
     pub backend: Backend,
-    /// Something a person should know, such as where an unreadable store was set aside.
+    /// A notice for the user, such as where an unreadable store was set aside.
     pub notice: Option<String>,
 }
 
 impl Source {
-    /// `url`: Pieces OS is there, do not discover. `data_dir`: where the local service keeps its store.
+    /// `url`: use this Pieces OS, skip discovery. `data_dir`: the directory of the local service's store.
     pub fn new(backend: Backend, url: Option<BaseUrl>, data_dir: Option<PathBuf>) -> Self {
         Source {
             backend: std::sync::Mutex::new(backend),
@@ -82,10 +82,10 @@ impl Source {
         }
     }
 
-    /// Finds the service. With `Auto` the first answer decides for good.
+    /// Finds the service. With `Auto` the first result is final.
     ///
     /// # Errors
-    /// `offline` with what to do when there is none.
+    /// `offline`, with what to do, if there is none.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
         let resolved = match self.chosen() {
             Backend::PiecesOs => self.pieces_os().await.map(|(found, _)| found),
@@ -103,7 +103,7 @@ impl Source {
         *self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether `auto` chose the local service and Pieces OS answers by now.
+    /// Whether `auto` chose the local service and Pieces OS responds by now.
     pub async fn alternative_answers(&self) -> bool {
         self.auto && self.chosen() == Backend::Local && self.pieces_os().await.is_ok()
     }
@@ -113,19 +113,19 @@ impl Source {
         let _ = self.shut.subscribe().wait_for(|shut| *shut).await;
     }
 
-    /// For good: ends the synchroniser that uses this, and the local service if this process serves it.
+    /// Final: ends the synchroniser that uses this, and the local service if this process serves it.
     pub async fn shutdown(&self) {
         self.shut.send_replace(true);
-        // Whoever holds it for longer finds out that all is over, and ends what was started.
+        // A task that holds the lock for longer sees the shutdown and ends what was started.
         let held = timeout(ATTACHING, self.attached.lock()).await;
         if let Some(attached) = held.ok().and_then(|mut held| held.take()) {
             attached.shutdown().await;
         }
     }
 
-    /// Whether `auto` may take what answers like Pieces OS without knowing whose process it is: not where this
-    /// user has conversations in the local service, unless they agreed once. They are asked as if Pieces OS had
-    /// started later.
+    /// Whether `auto` may use a process that responds like Pieces OS although its owner is unknown: not if
+    /// the local service has conversations, unless the user agreed once. The user is asked as if Pieces OS
+    /// had started later.
     async fn may_use_unknown(&self) -> bool {
         match self.data_dir() {
             Ok(data_dir) => may_use_unknown(&data_dir).await,
@@ -140,7 +140,7 @@ impl Source {
         }
     }
 
-    /// Pieces OS, and whether it is known to be a process of this user, or the user said that it is there.
+    /// Pieces OS, and whether it is known to be a process of this user, or the user gave its URL.
     async fn pieces_os(&self) -> Result<(Resolved, bool), Error> {
         let (base, is_ours) = match &self.url {
             Some(url) => (url.clone(), true),
@@ -151,7 +151,7 @@ impl Source {
         };
         let client = Client::new(base, None)?;
         if self.url.is_some() {
-            // Any answer will do: an explicit URL is used even where there is no health route.
+            // Any response will do: an explicit URL is used even without a health route.
             match client.health().await {
                 Err(error) if matches!(error.kind, Kind::Offline | Kind::Timeout) => {
                     return Err(error);
@@ -184,7 +184,7 @@ impl Source {
         };
         if !serves {
             if let Some(before) = held.take() {
-                // Lets go of a store that it could not go on serving.
+                // Drops a store that it could not serve any more.
                 before.shutdown().await;
             }
             if self.had_store.load(Ordering::Relaxed) && !service::has_store(&data_dir) {

@@ -1,13 +1,13 @@
-//! How long to wait after a failure.
+//! Pauses after failures.
 
 use std::time::Duration;
 
-/// The first pause; it doubles with each failure in a row.
+/// The first pause; it doubles with each consecutive failure.
 const BACKOFF: Duration = Duration::from_millis(250);
-/// Longest pause before what a person waits for.
+/// Longest pause before work that a user waits for.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// The pause after so many failures in a row, at most `max`.
+/// The pause after this many consecutive failures, at most `max`.
 pub(super) fn backoff(failures: u32, max: Duration) -> Duration {
     let doubled = failures.saturating_sub(1).min(16);
     BACKOFF.saturating_mul(1 << doubled).min(max)

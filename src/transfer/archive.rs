@@ -1,4 +1,4 @@
-//! Reads the file that an export wrote.
+//! Reads the files of an export.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ const LINE_TIMEOUT: Duration = Duration::from_secs(60);
 const PROGRESS_EVERY: u64 = 500;
 const NOT_AN_EXPORT: &str = "was not written by `pieces-lsp export`";
 
-/// Copies everything from the file, or from [`EXPORTED_FILE`] in an exported directory. Lines that cannot be read
-/// are counted and skipped.
+/// Imports everything from the file, or from [`EXPORTED_FILE`] in an export directory. Counts and skips
+/// unreadable lines.
 pub(super) async fn read(
     path: &Path,
     sink: &mut Sink,
@@ -48,7 +48,7 @@ pub(super) async fn read(
             ));
         }
     }
-    // The objects count those that cannot be read.
+    // The objects count the unreadable ones.
     let (mut objects, mut announced) = (0_u64, None);
     while let Some(line) = lines.next().await.map_err(cannot)? {
         match line {
@@ -61,7 +61,7 @@ pub(super) async fn read(
                 objects += 1;
                 sink.report.unreadable_line(lines.number, why);
             }
-            // Of an export that was appended to another.
+            // Of another export, if files were concatenated.
             Line::Header(_) => {}
         }
         if lines.number.is_multiple_of(PROGRESS_EVERY) {
@@ -83,7 +83,7 @@ pub(super) async fn read(
     }
 }
 
-/// Reads a file back and counts its objects. The error says what is wrong with which line.
+/// Reads a file back and counts its objects. The error names the line and the problem.
 pub(super) async fn verify(path: &Path) -> Result<u64, String> {
     let file = File::open(path).await.map_err(|error| error.to_string())?;
     let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file));
@@ -102,17 +102,17 @@ pub(super) async fn verify(path: &Path) -> Result<u64, String> {
 
 /// One line of an export.
 enum Line {
-    /// The first one, with the format if it names one.
+    /// The first line, with the format if it has one.
     Header(Option<u64>),
     Object(Kind, Value),
-    /// The last one: how many objects there are.
+    /// The last line, with the number of objects.
     End(u64),
     Unreadable(&'static str),
 }
 
 struct Lines<R> {
     reader: R,
-    /// Longest line in bytes, its end included.
+    /// Longest line in bytes, including its line break.
     max: usize,
     line: Vec<u8>,
     /// Lines read so far.
@@ -132,7 +132,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         }
     }
 
-    /// The next line that is not blank.
+    /// The next non-blank line.
     async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let whole = match timeout(LINE_TIMEOUT, self.read_line()).await {
@@ -152,12 +152,12 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         }
     }
 
-    /// Reads one line; `false` if it was too long and skipped, `None` at the end of the file.
+    /// Reads one line; `false` if it was too long and was skipped, `None` at the end of the file.
     async fn read_line(&mut self) -> io::Result<Option<bool>> {
         self.line.clear();
         let (mut any, mut whole) = (false, true);
         loop {
-            // A long first line is not that of an export, and there may be no end to it.
+            // A long first line is not that of an export, and the file may be endless.
             let max = if self.number == 0 {
                 MAX_HEADER
             } else {
@@ -207,7 +207,7 @@ fn parse(line: &[u8]) -> Line {
     }
 }
 
-/// Opens the file, or the one in an exported directory; with its path and its size in bytes.
+/// Opens the file, or the one in an export directory; returns its path and its size in bytes.
 async fn open(path: &Path) -> Result<(PathBuf, File, u64), Error> {
     let mut path = path.to_owned();
     if path.is_dir() {
@@ -267,7 +267,7 @@ fn tell(progress: &(dyn Fn(Progress) + Send + Sync), position: u64, size: u64) {
 mod tests {
     use super::*;
 
-    /// What the lines of `text` are, none of which may be longer than 60 bytes.
+    /// The lines of `text`, none longer than 60 bytes.
     async fn lines_of(text: &[u8]) -> Vec<(u64, String)> {
         let mut lines = Lines::new(text);
         lines.max = 60;

@@ -4,15 +4,15 @@ use super::report::Counts;
 use crate::pieces;
 use crate::service::ServiceError;
 
-/// A copy that could not start or broke off. What had been written by then stays.
+/// A copy that could not start or was interrupted. Everything written before stays.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// One sentence that says what to do next. It never holds content.
+    /// One sentence with what to do next. Never has content.
     pub message: String,
-    /// What the Pieces service said, where one is to blame.
+    /// The error of the Pieces service, if it caused this one.
     pub cause: Option<pieces::Error>,
-    /// What had been done by then.
+    /// Counts up to the error.
     pub so_far: Counts,
 }
 
@@ -27,14 +27,14 @@ impl Error {
 }
 
 impl Error {
-    /// Whether a service did not answer at all.
+    /// Whether a service did not respond at all.
     pub(super) fn is_silence(&self) -> bool {
         use pieces::Kind::{Offline, Timeout};
         let silent = |cause: &pieces::Error| matches!(cause.kind, Offline | Timeout);
         self.cause.as_ref().is_some_and(silent)
     }
 
-    /// Whether the service refused a request, rather than being away or busy.
+    /// Whether the service refused a request, rather than being offline or busy.
     pub(super) fn is_refusal(&self) -> bool {
         let refused = |cause: &pieces::Error| cause.kind == pieces::Kind::Refused;
         self.cause.as_ref().is_some_and(refused)

@@ -1,4 +1,4 @@
-//! Copying everything out of the local service into a directory.
+//! Exports the local service's store to a directory.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -19,31 +19,31 @@ use super::{Error, markdown};
 use crate::private;
 use crate::service::Kind;
 
-/// The file of an export that holds everything, one object per line.
+/// The file with all objects of an export, one per line.
 pub const EXPORTED_FILE: &str = "conversations.jsonl";
 
-/// Parts of the body between the socket and the disk.
+/// Chunks of the body queued between the socket and the disk.
 const IN_FLIGHT: usize = 16;
 
-/// What an export wrote.
+/// The counts of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// Conversations, each in a Markdown file of its own.
+    /// Conversations, one Markdown file each.
     pub conversations: u64,
     /// Objects in [`EXPORTED_FILE`].
     pub objects: u64,
-    /// What a person should see: a damaged store was mended, or objects could not be read.
+    /// A notice for the user: a damaged store was repaired, or objects were unreadable.
     pub notice: Option<String>,
 }
 
-/// Writes the store of `data_dir` to the directory `target`, which must not exist or be empty: one
-/// Markdown file per conversation, and [`EXPORTED_FILE`].
+/// Writes the store of `data_dir` to the directory `target`, which must not exist or be empty: one Markdown
+/// file per conversation, and [`EXPORTED_FILE`].
 ///
-/// It shows the store as it was at one moment, whatever is written to it meanwhile. `target` appears
-/// only when it is complete. `progress` is told how many conversations are written.
+/// It is a snapshot of the store; concurrent writes do not appear in it. `target` appears only once it is
+/// complete. `progress` receives the number of written conversations.
 ///
 /// # Errors
-/// `target` holds something or cannot be written, or the local service cannot be reached.
+/// `target` is not empty or not writable, or the local service cannot be reached.
 pub async fn export(
     data_dir: &Path,
     target: &Path,
@@ -83,7 +83,7 @@ async fn copy(
                         progress(Progress {
                             what: Kind::Conversation.plural(),
                             done: writer.conversations,
-                            // More may have come since they were counted.
+                            // More may have been created since they were counted.
                             total: total.max(writer.conversations),
                         });
                     }
@@ -97,7 +97,7 @@ async fn copy(
     let mut outcome: Result<(), Error> = Ok(());
     loop {
         match body.next().await {
-            // The writer hangs up when it has failed: its result says why.
+            // The receiver closes if the writer has failed: its result has the reason.
             Ok(Some(chunk)) => {
                 if chunks.send(chunk).await.is_err() {
                     break;
@@ -122,12 +122,12 @@ async fn copy(
     }
 }
 
-/// The directory while it is being written. It goes away unless it is completed.
+/// The directory while it is being written. Removed unless it is completed.
 struct Draft {
     target: PathBuf,
     dir: PathBuf,
     complete: bool,
-    /// Says to other exports that this one goes on.
+    /// A lock that tells other exports that this one is running.
     _lock: Option<File>,
 }
 
@@ -146,7 +146,7 @@ impl Draft {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unusable(error)),
         }
-        // Such as `.`: its name is needed.
+        // Such as `.`: we need its name.
         let target = match target.canonicalize() {
             Ok(target) => target,
             Err(_) => std::path::absolute(target).map_err(unusable)?,
@@ -173,13 +173,13 @@ impl Draft {
         })
     }
 
-    /// Gives it its name.
+    /// Renames it to its final name.
     fn complete(mut self) -> Result<(), Error> {
         let rename = || {
-            // Its entries have to be on disk before it can be found.
+            // Its entries have to be on disk before it becomes visible.
             #[cfg(unix)]
             File::open(&self.dir)?.sync_all()?;
-            // An empty directory is in the way on Windows; one that is not empty stays.
+            // Windows does not rename over an empty directory; a non-empty one stays.
             match fs::remove_dir(&self.target) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -193,8 +193,7 @@ impl Draft {
     }
 }
 
-/// Removes the drafts of exports to the same place whose processes were killed; their names begin with
-/// `start`. Best effort.
+/// Removes drafts that killed exports to the same target left; their names begin with `start`. Best effort.
 fn remove_abandoned(parent: &Path, start: &std::ffi::OsStr) {
     let Some(start) = start.to_str() else { return };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -218,7 +217,7 @@ fn lock(dir: &Path) -> Option<File> {
     Some(dir)
 }
 
-/// Directories cannot be locked here: what was killed stays.
+/// Directories cannot be locked here: drafts of killed exports stay.
 #[cfg(not(unix))]
 fn lock(_: &Path) -> Option<File> {
     None
@@ -227,7 +226,7 @@ fn lock(_: &Path) -> Option<File> {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.complete {
-            // Best effort: its name says what it is.
+            // Best effort: the name shows that it is a draft.
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
@@ -236,11 +235,11 @@ impl Drop for Draft {
 struct Writer {
     draft: Draft,
     all: BufWriter<File>,
-    /// The names that have been given, in lower case: systems that ignore case are common.
+    /// Names already used, in lower case: many file systems ignore case.
     names: HashSet<String>,
     /// Names of assets by id.
     assets: HashMap<Uuid, String>,
-    /// The file of the conversation whose messages are coming.
+    /// The file of the conversation whose messages follow.
     current: Option<BufWriter<File>>,
     conversations: u64,
     objects: u64,
@@ -265,7 +264,7 @@ impl Writer {
         })
     }
 
-    /// Takes one line of the service's export.
+    /// Handles one line of the service's export.
     fn line(&mut self, line: &[u8]) -> Result<(), Error> {
         let target = self.draft.target.clone();
         let unusable = |error: io::Error| cannot_write(&target, &error);
@@ -307,7 +306,7 @@ impl Writer {
                 continue;
             }
             let file = match new_file(&self.draft.dir.join(name)) {
-                // Some systems take more names for the same than we do.
+                // Some systems treat more names as equal than we do.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 file => file?,
             };
@@ -349,14 +348,14 @@ impl Writer {
     }
 }
 
-/// A directory that is complete but has not been read back.
+/// A complete directory that has not been read back yet.
 struct Written {
     draft: Draft,
     exported: Exported,
 }
 
 impl Written {
-    /// Reads every line back as an import would, then gives the directory its name.
+    /// Reads every line back as an import would, then renames the directory.
     async fn verify(self) -> Result<Exported, Error> {
         let verified = archive::verify(&self.draft.dir.join(EXPORTED_FILE)).await;
         match verified {

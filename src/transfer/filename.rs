@@ -1,14 +1,14 @@
-//! File names that people can read and every system takes.
+//! File names that are readable and valid on every system.
 
 use crate::markdown::{UNNAMED, shows_nothing};
 use uuid::Uuid;
 
 /// Longest stem: with a full id, an extension and any encoding it stays below 255 bytes.
 const BYTES: usize = 120;
-/// Names that Windows keeps for devices, whatever their extension.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
-/// Names for this conversation, the best first: its own, then with more and more of its id.
+/// Names for this conversation, the best first: its own, then with increasing parts of its id.
 pub(super) fn candidates(name: &str, id: &Uuid) -> [String; 3] {
     let stem = stem(name);
     let full = id.to_string();
@@ -37,7 +37,7 @@ fn stem(name: &str) -> String {
         }
         stem.push(c);
     }
-    // A leading dot hides a file, a leading dash looks like an option, Windows drops the others.
+    // A leading dot hides a file, a leading dash looks like an option, Windows drops trailing ones.
     let trimmed = stem.trim_start_matches(['.', '-', ' ', '~']);
     let trimmed = trimmed.trim_end_matches(['.', ' ']);
     if shows_nothing(trimmed) {
@@ -59,7 +59,7 @@ fn stem(name: &str) -> String {
     trimmed.to_owned()
 }
 
-/// Characters that change how a name looks without being seen. Joiners are letters of many scripts.
+/// Invisible characters that change how a name looks. Joiners are letters of many scripts.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -1,4 +1,4 @@
-//! Copying conversations into the local service.
+//! Imports conversations into the local service.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::sink::Sink;
 use super::{archive, source};
 use crate::pieces::{BaseUrl, Client, Discovery, Kind};
 
-/// Where conversations come from.
+/// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The Pieces OS that runs on this machine.
@@ -21,10 +21,11 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Reads what a person names: nothing, an `http://` URL with or without its scheme, a `file:` URL, or a path.
+    /// Parses what a user typed: nothing, an `http://` URL with or without its scheme, a `file:` URL, or a
+    /// path.
     ///
     /// # Errors
-    /// One sentence that says why the URL is refused.
+    /// One sentence with the reason why the URL is refused.
     pub fn parse(text: Option<&str>, allow_remote: bool) -> Result<Origin, String> {
         let Some(text) = text else {
             return Ok(Origin::PiecesOs);
@@ -62,29 +63,28 @@ fn is_host_and_port(text: &str) -> bool {
     })
 }
 
-/// What to copy, and where to.
+/// Options of an import.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// Where from.
+    /// The source.
     pub from: Origin,
-    /// Holds the local service's store; see [`crate::service::default_data_dir`].
+    /// The local service's data directory; see [`crate::service::default_data_dir`].
     pub data_dir: PathBuf,
-    /// Only counts: what would be new, updated, unchanged, unreadable.
+    /// Only count what would be new, updated, unchanged and unreadable.
     pub dry_run: bool,
 }
 
-/// Copies everything from `import.from` into the local service of `import.data_dir`, which is served
-/// by this process for the time being if by no other.
+/// Imports everything from `import.from` into the local service of `import.data_dir`, which this process
+/// serves for the time being if no other does.
 ///
-/// Everything is read from a service with GET requests, at most two in flight, each with a deadline;
-/// a request that fails is tried once more, and what cannot be read is counted and left out.
-/// `progress` is called often, from the task that runs this. Dropping the future ends the copy
-/// between two objects; what was written stays, and the next import goes on from there.
+/// Reads a service with GET requests only, at most two in flight, each with a deadline. A failed request is
+/// retried once; unreadable objects are counted and skipped. `progress` is called often, from the task that
+/// runs this. Dropping the future stops the import between two objects; what was written stays, and the next
+/// import continues.
 ///
 /// # Errors
-/// Nothing could be read or written at all, or not any more; [`Error::so_far`] counts what had been
-/// done by then. What could not be read of an otherwise readable source is no error but counted in
-/// [`Report::counts`].
+/// Reading or writing failed as a whole; [`Error::so_far`] has the counts up to then. Single unreadable
+/// objects are no error: [`Report::counts`] has them.
 pub async fn import(
     import: &Import,
     progress: impl Fn(Progress) + Send + Sync,
@@ -112,7 +112,7 @@ pub async fn import(
         (None, Origin::File(path)) => archive::read(path, &mut sink, &progress).await,
         (None, _) => Ok(()),
     };
-    // What was read before the end counts, too.
+    // Objects read before the error count, too.
     let outcome = match outcome {
         Ok(()) => sink.flush().await,
         Err(error) => {
@@ -134,7 +134,7 @@ pub async fn import(
     }
 }
 
-/// Refuses to copy a service into itself, and one that is not ready.
+/// Refuses to import a service into itself, and a service that is not ready.
 async fn check(source: &Client, local: &Local) -> Result<(), Error> {
     let itself = || {
         Error::new(format!(
@@ -161,7 +161,7 @@ async fn check(source: &Client, local: &Local) -> Result<(), Error> {
                 "That is a pieces-lsp service; use `pieces-lsp export` with its --data-dir, and import the file.",
             ))
         }
-        // Whether it has a health route does not matter; whether it answers at all shows next.
+        // A missing health route does not matter; the next request shows whether the service responds.
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The local service as the other end of a copy.
+//! The local service as the target or source of a copy.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,17 @@ pub(super) struct Local {
     pub(super) url: String,
     pub(super) notice: Option<String>,
     attached: Attached,
-    /// An empty store that stands in for one that is not there, so that nothing is written. It goes
-    /// away after the service that uses it.
+    /// A temporary empty store in place of a missing one, so that nothing is written. Removed after the
+    /// service that uses it.
     scratch: Option<Scratch>,
 }
 
-/// A directory that goes away when it is dropped.
+/// A directory that is removed when dropped.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Best effort: it is in the system's directory for temporary files, and holds nothing.
+        // Best effort: it is in the system's temporary directory and empty of content.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -50,8 +50,8 @@ impl Local {
         })
     }
 
-    /// The same for looking only: a store that is not there is not made, and `data_dir` may be a store
-    /// file itself, such as one that was set aside.
+    /// The same for reading only: a missing store is not created, and `data_dir` may be a store file, such as
+    /// one that was set aside.
     pub(super) async fn attach_unwritten(data_dir: &Path) -> Result<Self, Error> {
         if data_dir.is_file() {
             return Self::of(service::view(data_dir).await?);
@@ -70,7 +70,7 @@ impl Local {
         self.attached.shutdown().await;
     }
 
-    /// What became of the objects of `body`, in its order.
+    /// The outcomes of the objects of `body`, in the same order.
     pub(super) async fn post(client: &Client, body: Vec<u8>) -> Result<Vec<Value>, Error> {
         let posted = client.post_bytes("/pieces-lsp/import", body).await;
         let mut answer = posted.map_err(|error| match (error.status, error.kind) {

@@ -12,13 +12,13 @@ use crate::json::plural::live_ids;
 use crate::markdown::{Part, heading, visible};
 use crate::service::Kind;
 
-/// The name that people see.
+/// The name shown to the user.
 pub(super) fn name(conversation: &Value) -> &str {
     let name = conversation.get("name").and_then(Value::as_str);
     visible(name.unwrap_or_default())
 }
 
-/// Everything before the messages. `assets`: names by id.
+/// The part before the messages. `assets`: names by id.
 pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> String {
     let mut out = String::from("---\n");
     let text = |key: &str| conversation.get(key).and_then(Value::as_str);
@@ -62,7 +62,7 @@ fn time<'a>(object: &'a Value, key: &str) -> &'a str {
     value.and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The files and directories that a conversation is tied to.
+/// The files and directories that a conversation is associated with.
 fn paths(conversation: &Value) -> Vec<&str> {
     fn items(wrapper: Option<&Value>) -> impl Iterator<Item = &Value> {
         let items = wrapper.and_then(|wrapper| wrapper.get("iterable"));
@@ -117,7 +117,7 @@ fn yaml(text: &str) -> String {
     out
 }
 
-/// A text on one line, without anything that cannot be seen.
+/// A text on one line, without invisible characters.
 fn one_line(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_invisible(*c));
     let spaced: String = visible

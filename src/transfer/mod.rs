@@ -1,9 +1,9 @@
-//! Copying conversations into the local service and out of it, with all that belongs to them.
+//! Import into the local service and export from it, with everything that belongs to conversations.
 //!
 //! [`import`] reads a running Pieces OS (GET requests only, at most two in flight) or the file that
-//! [`export`] wrote. It only ever adds: what is newer here is kept, nothing is deleted, ids and times
-//! stay as they are. It may be repeated and broken off at any point; the next run goes on.
-//! Both talk to the local service over HTTP, whichever process serves it.
+//! [`export`] wrote. It only adds: objects that are newer here are kept, nothing is deleted, ids and times
+//! are kept. It can be interrupted and run again; the next run continues. Both use the local service over
+//! HTTP, whichever process serves it.
 //!
 //! Data flows `source` or `archive` → `sink` → local service → `export` → `markdown`.
 

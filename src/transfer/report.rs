@@ -1,4 +1,4 @@
-//! What a copy did, and how far it is.
+//! Counts and progress of a copy.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +12,21 @@ pub(super) fn kind_named(noun: &str) -> Option<Kind> {
     Kind::ROUTED.into_iter().find(|kind| kind.noun() == noun)
 }
 
-/// How many objects were what.
+/// Objects by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Not here before.
+    /// Did not exist here.
     pub new: u64,
-    /// Here, and newer in the source.
+    /// Existed here, newer in the source.
     pub updated: u64,
-    /// Here, and not newer in the source.
+    /// Existed here, not newer in the source.
     pub unchanged: u64,
-    /// In the source, but not to be read or kept.
+    /// Could not be read or stored.
     pub unreadable: u64,
 }
 
 impl Counts {
-    /// All of them.
+    /// The sum.
     pub fn total(&self) -> u64 {
         self.new + self.updated + self.unchanged + self.unreadable
     }
@@ -42,25 +42,25 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What an import did (or, in a dry run, would do).
+/// The result of an import or dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// All objects together.
+    /// All objects.
     pub counts: Counts,
-    /// The same by kind; kinds of which there were none are absent.
+    /// By kind; kinds without objects are absent.
     pub by_kind: BTreeMap<Kind, Counts>,
-    /// The first hundred that could not be read or kept.
+    /// The first hundred unreadable objects.
     pub unreadable: Vec<Unreadable>,
-    /// A sentence that a person should see: a corrupt store was set aside, and where it is.
+    /// A sentence for the user: a corrupt store was set aside, and where it is.
     pub notice: Option<String>,
 }
 
-/// One object that could not be read or kept.
+/// One object that could not be read or stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// `message 0b9f…`, or where it stood in the file.
+    /// `message 0b9f…`, or its position in the file.
     pub what: String,
-    /// Why; no content.
+    /// The reason, without content.
     pub why: String,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// More than this is only counted.
+/// Further ones are only counted.
 const LISTED: usize = 100;
 
 impl Report {
@@ -88,7 +88,7 @@ impl Report {
         self.list(what, why.into());
     }
 
-    /// Something of which not even the kind is known.
+    /// An object of unknown kind.
     pub(super) fn unreadable_line(&mut self, line: u64, why: &str) {
         self.counts.unreadable += 1;
         self.list(format!("line {line}"), why.to_owned());
@@ -101,13 +101,13 @@ impl Report {
     }
 }
 
-/// How far a copy is.
+/// Progress of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being copied: `conversations`, or `MiB`s of a file.
+    /// The unit: `conversations`, or `MiB`s of a file.
     pub what: &'static str,
-    /// So many of them are done.
+    /// Units done.
     pub done: u64,
-    /// So many there are, as far as is known.
+    /// Units in total, as far as known.
     pub total: u64,
 }

@@ -1,4 +1,4 @@
-//! Writes objects to the local service, many at a time, and counts what became of them.
+//! Writes objects to the local service in batches, and counts the outcomes.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,28 +13,28 @@ use crate::json::plural::live_ids;
 use crate::pieces::Client;
 use crate::service::{self, Kind};
 
-/// Objects in one request, which is one transaction.
+/// Maximum objects in one request, which is one transaction.
 const MOST: usize = 500;
-/// Bytes in one request, about.
+/// Approximate bytes in one request.
 const SIZE: usize = 4 << 20;
-/// Largest object that is sent; the rest of a request needs little more.
+/// Largest object that is sent, in bytes; the rest of a request needs little more.
 const LARGEST: usize = service::MAX_IMPORT - (1 << 20);
-/// Objects that are compared in one request.
+/// Objects compared in one request.
 const HEADS: usize = 2_000;
 
-/// Where objects go.
+/// The target of a copy.
 pub(super) struct Sink {
     client: Client,
     dry_run: bool,
     pub(super) report: Report,
-    /// What has been here, so that nothing is counted twice.
+    /// Objects already seen, so that none is counted twice.
     seen: HashMap<Uuid, Kind>,
-    /// Associations that only the other end mentioned so far.
+    /// Associations that only the other end has mentioned so far.
     ties: HashMap<Uuid, Vec<(Kind, Uuid)>>,
-    /// The objects that wait to be sent, in their order, and their length in bytes.
+    /// Objects queued for sending, in order, and their length in bytes.
     batch: Vec<Sent>,
     size: usize,
-    /// The conversation whose messages are coming.
+    /// The conversation whose messages follow.
     conversation: Option<Current>,
 }
 
@@ -43,33 +43,33 @@ struct Sent {
     id: Uuid,
     /// `{"KIND": {…}}`.
     text: Vec<u8>,
-    /// It is there for the sake of others and has been counted before.
+    /// Included for other objects and already counted.
     again: bool,
 }
 
 struct Current {
     id: Uuid,
     text: Vec<u8>,
-    /// In the batch that is being filled.
+    /// In the current batch.
     here: bool,
 }
 
-/// How an object compares to what is here.
+/// How an object compares with the stored one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is not here.
+    /// It is not stored.
     New,
-    /// It is here, and older.
+    /// The stored one is older.
     Newer,
-    /// It is here, and not older.
+    /// The stored one is not older.
     Same,
 }
 
-/// An object as far as it takes to compare it.
+/// The fields of an object that decide the comparison.
 pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) id: Uuid,
-    /// `updated` as it came.
+    /// `updated` as received.
     pub(super) updated: Value,
     /// The conversation of a message.
     pub(super) conversation: Option<Uuid>,
@@ -89,7 +89,7 @@ impl Sink {
         }
     }
 
-    /// Adds an object as it is on the wire; one that has been here before is dropped.
+    /// Adds an object in wire format; drops one that was added before.
     pub(super) async fn put(&mut self, kind: Kind, mut object: Value) -> Result<(), Error> {
         let Some(id) = id_of(&object) else {
             self.report.unreadable(kind, None, "it has no usable id");
@@ -111,7 +111,7 @@ impl Sink {
             self.report.unreadable(kind, Some(id), why);
             return Ok(());
         }
-        // A conversation stays with its messages where they fit: they become visible together.
+        // A conversation and its messages stay in one batch if they fit: they become visible together.
         let room = if kind == Kind::Conversation { 2 } else { 1 };
         if self.batch.len() >= MOST / room || self.size + text.len() > SIZE / room {
             self.flush().await?;
@@ -141,7 +141,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Counts objects as unchanged that have been compared and need not be sent.
+    /// Counts objects as unchanged that were compared and need not be sent.
     pub(super) fn unchanged(&mut self, kind: Kind, ids: impl IntoIterator<Item = Uuid>) {
         for id in ids {
             if self.first_time(kind, id) {
@@ -150,12 +150,12 @@ impl Sink {
         }
     }
 
-    /// Remembers what an object is associated with, for the sake of ends that do not mention it.
+    /// Remembers an object's associations, for ends that do not mention them.
     pub(super) fn note(&mut self, kind: Kind, object: &Value) {
         let Some(id) = id_of(object) else { return };
         let later = Kind::ROUTED.into_iter().skip_while(|other| *other != kind);
         for other in later.skip(1) {
-            // The messages of a conversation are its own.
+            // The messages of a conversation belong to it.
             if (kind, other) == (Kind::Conversation, Kind::Message) {
                 continue;
             }
@@ -172,7 +172,7 @@ impl Sink {
         }
     }
 
-    /// How each object compares to what is here.
+    /// How each object compares with the stored one.
     pub(super) async fn compare(&self, heads: &[Head]) -> Result<Vec<Verdict>, Error> {
         let mut verdicts = Vec::with_capacity(heads.len());
         for heads in heads.chunks(HEADS) {
@@ -182,7 +182,7 @@ impl Sink {
             verdicts.extend(outcomes.iter().map(|outcome| match outcome.as_str() {
                 Some("unchanged") => Verdict::Same,
                 Some("updated") => Verdict::Newer,
-                // What cannot be kept is found out when all of it is there.
+                // Whether it can be stored shows once it is complete.
                 _ => Verdict::New,
             }));
         }
@@ -192,8 +192,8 @@ impl Sink {
         Ok(verdicts)
     }
 
-    /// Sends what is waiting. A batch that the service refuses is sent again in halves, until the object that it
-    /// refuses is found and counted as unreadable.
+    /// Sends the queued objects. A batch that the service refuses is sent again in halves, until the refused
+    /// object is found and counted as unreadable.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         if let Some(current) = &mut self.conversation {
             current.here = false;
@@ -257,7 +257,7 @@ impl Sink {
         self.report.count(sent.kind, count);
     }
 
-    /// `false`: it has been counted already.
+    /// `false`: it was counted already.
     fn first_time(&mut self, kind: Kind, id: Uuid) -> bool {
         match self.seen.entry(id) {
             Entry::Vacant(slot) => {
@@ -286,7 +286,7 @@ impl Sink {
 }
 
 impl Head {
-    /// Of an object that was listed.
+    /// Of a listed object.
     pub(super) fn of(kind: Kind, id: Uuid, object: &Value) -> Self {
         let updated = object.get("updated").or(object.get("created"));
         Self {
@@ -311,12 +311,12 @@ pub(super) fn id_of(object: &Value) -> Option<Uuid> {
     Uuid::parse_str(object.get("id")?.as_str()?).ok()
 }
 
-/// Adds associations that only the other end mentioned.
+/// Adds associations that only one end mentioned.
 fn add_ties(object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
     let mut mentioned: HashMap<Kind, HashSet<Uuid>> = HashMap::new();
     for (kind, id) in ties {
         let singular = matches!(kind, Kind::Conversation | Kind::Asset | Kind::Anchor);
-        // An object with a text of its own is an annotation; it names one object of each kind.
+        // An object with its own text is an annotation; it names one object of each kind.
         if singular && object.contains_key("text") {
             set_default(object, kind.noun(), json!({"id": id}));
             continue;
@@ -341,7 +341,7 @@ fn add_ties(object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
     }
 }
 
-/// Sets a field that is absent or `null`.
+/// Sets a field if it is absent or `null`.
 fn set_default(object: &mut Map<String, Value>, key: &str, value: Value) {
     let slot = object.entry(key).or_insert(Value::Null);
     if slot.is_null() {
@@ -361,7 +361,7 @@ mod tests {
     use crate::pieces::BaseUrl;
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-    /// A local service that refuses requests with an object named `bad` in them.
+    /// A local service that refuses requests with an object named `bad`.
     async fn choosy_service() -> Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn adding_ties_is_linear() {
-        // Quadratic work on so many takes minutes.
+        // Quadratic work on this many would take minutes.
         let ids = || (0..100_000_u128).map(Uuid::from_u128);
         let mut object = Map::new();
         add_ties(&mut object, ids().map(|id| (Kind::Asset, id)).collect());

@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The longest that anything may take on a slow machine.
+/// Timeout for each step, also on a slow machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks whether the server has ended: there is no way to be told with a deadline.
+/// Interval between checks whether the server has ended: there is no wait with a deadline.
 const LOOK: Duration = Duration::from_millis(5);
-/// What is kept of the server's log.
+/// Maximum lines of the server's log that are kept.
 const LOG: usize = 4096;
 
 /// An editor session. When it is dropped the server is ended and reaped.
@@ -25,13 +25,13 @@ pub(super) struct Editor {
     output: Output,
     messages: mpsc::Receiver<Inbound>,
     next_id: i64,
-    /// What the server said and nobody looked at yet.
+    /// Messages from the server that no step has consumed yet.
     said: VecDeque<Said>,
-    /// The end of the server's log.
+    /// The last lines of the server's log.
     log: Arc<Mutex<String>>,
 }
 
-/// A notification of the server, or a request, which has been answered.
+/// A notification of the server, or a request, which has already been answered.
 #[derive(Debug)]
 struct Said {
     at: Instant,
@@ -40,17 +40,17 @@ struct Said {
     answer: Option<Value>,
 }
 
-/// What was waited for.
+/// A message that a step waited for.
 pub(super) struct Heard<T> {
-    /// What the caller made of it.
+    /// The value that `accept` returned.
     pub(super) what: T,
-    /// What it was answered, if it was a request.
+    /// The response, if it was a request.
     pub(super) answer: Value,
     at: Instant,
 }
 
 impl<T> Heard<T> {
-    /// How long after `start` it came.
+    /// When it arrived, relative to `start`.
     pub(super) fn after(&self, start: Instant) -> Duration {
         self.at.saturating_duration_since(start)
     }
@@ -61,7 +61,7 @@ struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if it has ended and was waited for.
+        // Both fail only if the process has already been reaped.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -73,7 +73,7 @@ impl Editor {
         let failed =
             |error: io::Error| format!("{} cannot be started ({error})", program.display());
         let mut command = Command::new(program);
-        // What the environment says of the user's own conversations has no place here.
+        // Variables that configure the user's own conversations do not apply here.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PIECES_LSP_") {
                 command.env_remove(name);
@@ -106,7 +106,7 @@ impl Editor {
         })
     }
 
-    /// Sends a request and waits for its result. Requests of the server are answered meanwhile.
+    /// Sends a request and waits for its result. Answers requests of the server meanwhile.
     pub(super) async fn request(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.next_id += 1;
         let id = self.next_id;
@@ -140,8 +140,8 @@ impl Editor {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
-    /// Waits for a notification or request of the server that `accept` takes; what it made of it. What
-    /// else was said is kept: messages come in any order.
+    /// Waits for a notification or request that `accept` takes; returns what `accept` made of it. Keeps other
+    /// messages: they come in any order.
     pub(super) async fn wait<T>(
         &mut self,
         method: &str,
@@ -167,7 +167,7 @@ impl Editor {
         }
     }
 
-    /// Leaves as an editor does, and waits for the end of the server.
+    /// Shuts down as an editor does, and waits for the server to end.
     pub(super) async fn leave(mut self) -> Result<ExitStatus, String> {
         self.request("shutdown", Value::Null).await?;
         self.notify("exit", Value::Null);
@@ -188,7 +188,7 @@ impl Editor {
         self.output.send(message.to_string().into_bytes());
     }
 
-    /// Takes in one message; an answer is handed back.
+    /// Handles one message; returns it if it is a response.
     async fn receive(
         &mut self,
         deadline: Instant,
@@ -249,7 +249,7 @@ impl Editor {
     }
 }
 
-/// Keeps the end of what the server logs, so that its pipe never fills up.
+/// Keeps the last lines of the server's log, and drains its pipe.
 fn keep_log(mut stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> io::Result<()> {
     let keep = move || {
         let mut chunk = [0; 1024];
@@ -265,11 +265,11 @@ fn keep_log(mut stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> 
     Ok(())
 }
 
-/// What a person in front of an editor would answer; `None`: not supported.
+/// The response that a user would give; `None`: not supported.
 fn answer(method: &str, params: &Value) -> Option<Value> {
     match method {
         "window/showDocument" => Some(json!({"success": true})),
-        // The first button is the one that goes on.
+        // The first button continues.
         "window/showMessageRequest" => Some(params["actions"][0].clone()),
         "workspace/configuration" => {
             let items = params["items"].as_array().map_or(0, Vec::len);

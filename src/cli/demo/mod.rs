@@ -1,8 +1,8 @@
 //! `pieces-lsp demo`: the main job end to end, as an editor would do it.
 //!
-//! Three real parts talk to each other over real pipes and sockets: an editor (this process), the
-//! language server (this same program as a child) and the local service (in this process, which also
-//! plays the other program that changes things meanwhile). Every step checks what it says.
+//! Three real parts talk over real pipes and sockets: an editor (this process), the language server (this
+//! program as a child process) and the local service (in this process, which also plays another program that
+//! changes conversations). Every step checks its result.
 
 mod editor;
 mod print;
@@ -40,15 +40,15 @@ pub fn retry<T, E>(tries: u32, mut attempt: impl FnMut() -> Result<T, E>) -> Res
 "#;
 const NAME: &str = "retry.rs";
 const RENAMED: &str = "How should the pause grow between retries?";
-/// Not as it is written in the name: finding is fuzzy.
+/// Spelled differently from the name: search is fuzzy.
 const QUERY: &str = "pause retries";
-/// How long the server may take to learn of an asset on its own, before it is told to look.
+/// How long the server may take to notice a new asset before it is told to refresh.
 const LEARN: Duration = Duration::from_secs(1);
-/// A quiet moment: changes that come within 50 ms of each other are told together, and the times
-/// shown here are those of one.
+/// A pause: changes within 50 ms of each other are sent in one notification, and the times shown are for a
+/// single change.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// A step did not do what it says: a sentence without its full stop.
+/// A step failed: a sentence without its full stop.
 type Outcome<T> = Result<T, String>;
 
 pub(super) async fn run() -> ExitCode {
@@ -162,7 +162,7 @@ async fn save_asset(printer: &mut Printer, other: &Client) -> Outcome<String> {
     Ok(asset.to_string())
 }
 
-/// Opens a document that mentions the asset, and asks what can be done with the cursor on it.
+/// Opens a document that mentions the asset, and requests code actions at the cursor.
 async fn ask_for_actions(
     printer: &mut Printer,
     editor: &mut Editor,
@@ -267,7 +267,7 @@ async fn see_it_shown(
     }
 }
 
-/// Another program changes the conversation: the language server hears of it from the service.
+/// Another program changes the conversation: the language server learns of it from the service.
 async fn see_it_change(
     printer: &mut Printer,
     editor: &mut Editor,
@@ -400,14 +400,14 @@ async fn leave(printer: &mut Printer, editor: Editor) -> Outcome<()> {
     }
 }
 
-/// The item of this id (and name) in a notification of changes.
+/// The item with this id (and name) in a notification of changes.
 fn upserted(params: &Value, id: &str, name: Option<&str>) -> Option<Value> {
     let items = params["upserted"].as_array()?;
     let wanted = |item: &&Value| item["id"] == id && name.is_none_or(|name| item["name"] == name);
     items.iter().find(wanted).cloned()
 }
 
-/// The part of a ConversationItem that says something here.
+/// The fields of a ConversationItem that the demo prints.
 fn brief(item: &Value) -> Value {
     json!({"name": item["name"], "messages": item["messages"], "updated": item["updated"]})
 }

@@ -1,18 +1,18 @@
-//! The demo as it is read: numbered steps, what went there, what came back, and how long it took.
+//! The output of the demo: numbered steps, with requests, responses and times.
 
 use crate::cli::terminal::{bad, count, dim, good, strong, time};
 use serde_json::Value;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Most characters of a message that are shown.
+/// Maximum characters of a message that are shown.
 const SHOWN: usize = 150;
 
 /// Prints the steps as they happen.
 pub(super) struct Printer {
     started: Instant,
     steps: usize,
-    /// The title of the step under way.
+    /// The title of the current step.
     title: &'static str,
 }
 
@@ -39,23 +39,23 @@ impl Printer {
         self.line(&strong(&heading));
     }
 
-    /// Something that is so.
+    /// Prints a fact.
     pub(super) fn note(&self, text: &str) {
         self.line(&format!("      {text}"));
     }
 
-    /// What was sent, and with what.
+    /// Prints a request and its parameters.
     pub(super) fn sent(&self, what: &str, with: &Value) {
         self.line(&format!("   -> {}", message(what, with)));
     }
 
-    /// What came back, and after how long.
+    /// Prints a response and its time.
     pub(super) fn came(&self, what: &str, with: &Value, after: Duration) {
         let time = dim(&format!("[{}]", time(after)));
         self.line(&format!("   <- {} {time}", message(what, with)));
     }
 
-    /// All went well.
+    /// All steps succeeded.
     pub(super) fn succeeded(&self) {
         let steps = count(self.steps, "step");
         let took = time(self.started.elapsed());
@@ -65,7 +65,7 @@ impl Printer {
         self.line("Next: point your editor's LSP client at the command `pieces-lsp`.");
     }
 
-    /// The step under way did not do what it says; `why` is a sentence without its full stop.
+    /// The current step failed; `why` is a sentence without its full stop.
     pub(super) fn failed(&self, why: &str) {
         self.line("");
         let failed = format!("Step {} failed: {}.", self.steps, self.title);
@@ -75,12 +75,12 @@ impl Printer {
     }
 
     fn line(&self, text: &str) {
-        // Nobody may be reading any more; the exit code still tells.
+        // Stdout may be closed; the exit code still counts.
         let _ = writeln!(anstream::stdout(), "{text}");
     }
 }
 
-/// A method or command, and what goes with it.
+/// A method or command with its parameters.
 fn message(what: &str, with: &Value) -> String {
     if with.is_null() {
         return what.to_owned();

@@ -1,4 +1,4 @@
-//! What the demo plays on: a directory that goes away again, and the local service in it.
+//! The demo's environment: a temporary directory with a local service.
 
 use crate::pieces::Client;
 use crate::service::{self, Attached, Role};
@@ -7,11 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// A directory of this demo's own. Removed when dropped.
+/// A temporary directory of this demo. Removed when dropped.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes one where the system keeps temporary files, for its user only.
+    /// Creates one among the temporary files, for this user only.
     pub(super) fn new() -> Result<Self, String> {
         let parent = std::env::temp_dir();
         let path = parent.join(format!("pieces-lsp-demo-{}", Uuid::new_v4().simple()));
@@ -30,7 +30,7 @@ impl Scratch {
         &self.0
     }
 
-    /// Writes a file; its path.
+    /// Writes a file; returns its path.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let path = self.0.join(name);
         fs::write(&path, text)
@@ -50,7 +50,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Serves a new store in `data_dir`; the service, and a client that stands for another program.
+/// Serves a new store in `data_dir`; returns the service, and a client that plays another program.
 pub(super) async fn serve(data_dir: PathBuf) -> Result<(Attached, Client), String> {
     let options = service::Options {
         data_dir,

@@ -9,16 +9,16 @@ use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// One small answer.
+/// Timeout for a small response.
 const SMALL: Duration = Duration::from_secs(3);
-/// Everything there is.
+/// Timeout for a list.
 const LARGE: Duration = Duration::from_secs(60);
-/// The first frame of the stream. Some versions may send none.
+/// Timeout for the first frame of the stream. Some versions may send none.
 const FIRST_FRAME: Duration = Duration::from_secs(3);
-/// Round trips that are timed.
+/// Number of timed round trips.
 const ROUND_TRIPS: usize = 20;
 
-/// Runs one call within its time; how long it took beside the outcome.
+/// Runs one call with a timeout; returns the outcome and the time it took.
 async fn timed<T>(
     within: Duration,
     call: impl Future<Output = Result<T, Error>>,
@@ -44,7 +44,7 @@ pub(super) async fn health(client: &Client) -> Check {
             "migrating",
             "Pieces OS is still opening its database; wait a minute, then run `pieces-lsp doctor` again.",
         ),
-        // Another program's page may say anything.
+        // The response of another program may have any text.
         Ok(_) => Check::note(NAME, "an answer, but not one of Pieces OS"),
         Err(error) => Check::optional(NAME, &error),
     };
@@ -157,13 +157,13 @@ pub(super) async fn stream(client: &Client) -> Check {
     check.took(opening)
 }
 
-/// How long a small answer takes, again and again.
+/// The time of a small response, several times.
 pub(super) async fn round_trip(client: &Client) -> Check {
     const NAME: &str = "roundTrip";
     let mut times = Vec::with_capacity(ROUND_TRIPS);
     for _ in 0..ROUND_TRIPS {
         match timed(SMALL, client.health()).await {
-            // Without a health route, the refusal is as good an answer.
+            // Without a health route, time the error response.
             (Ok(_), took) => times.push(took),
             (Err(error), took) if error.kind == Kind::NotFound => times.push(took),
             (Err(error), took) => return Check::error(NAME, &error).took(took),

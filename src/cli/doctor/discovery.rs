@@ -1,4 +1,4 @@
-//! Where Pieces OS was looked for, and what is there instead.
+//! Where Pieces OS was looked for, and what was found.
 
 use super::report::Check;
 use crate::cli::common::{Target, printable};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const NAME: &str = "discovery";
 
-/// Looks for Pieces OS as the language server does; its base URL, if it is there.
+/// Looks for Pieces OS as the language server does; returns its base URL if found.
 pub(super) async fn check(target: &Target) -> (Check, Option<BaseUrl>) {
     if target.backend == Backend::Local {
         return (
@@ -25,7 +25,7 @@ pub(super) async fn check(target: &Target) -> (Check, Option<BaseUrl>) {
     (check.took(started.elapsed()), found)
 }
 
-/// The user said where it is.
+/// The user gave a URL.
 async fn explicit(target: &Target, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
     let answer = match Client::new(url.clone(), None) {
         Ok(client) => client.health().await.map(drop),
@@ -33,7 +33,7 @@ async fn explicit(target: &Target, url: &BaseUrl) -> (Check, Option<BaseUrl>) {
     };
     let seen = match &answer {
         Err(error) if matches!(error.kind, Kind::Offline | Kind::Timeout) => Err(error),
-        // Any answer will do: a URL that was given is used even where there is no health route.
+        // Any response will do: an explicit URL is used even without a health route.
         _ => Ok(()),
     };
     let candidate = |found: &str| json!([{"url": url.as_str(), "found": found}]);
@@ -105,7 +105,7 @@ fn candidate((place, seen): &(Place, Seen)) -> Value {
     }
 }
 
-/// One line for each file, and for each run of ports with the same answer.
+/// One line for each file, and for each range of ports with the same result.
 fn lines(places: &[(Place, Seen)]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut runs: Vec<(u16, u16, &Seen)> = Vec::new();

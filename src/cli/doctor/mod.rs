@@ -1,7 +1,7 @@
-//! `pieces-lsp doctor`: what was tried and found, and what to do next.
+//! `pieces-lsp doctor`: what was checked and found, and what to do next.
 //!
-//! Looks at everything the language server relies on, in its order, and changes nothing, except
-//! that the local service makes its store where there is none yet. Prints no names and no content.
+//! Checks everything that the language server relies on, in the same order. Changes nothing, except that the
+//! local service creates its store if there is none. Prints no names and no content.
 
 mod calls;
 mod discovery;
@@ -17,7 +17,7 @@ use report::{Check, Report, Used, Verdict};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What is looked at once there is something to ask.
+/// The checks that need a service.
 const CALLS: [&str; 6] = [
     "health",
     "version",
@@ -28,7 +28,7 @@ const CALLS: [&str; 6] = [
 ];
 
 pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
-    // Whoever reads it may have seen enough, as in `| head`: the exit code still tells.
+    // Stdout may be closed, as by `| head`: the exit code still counts.
     let report = if options.json {
         let report = examine(&target, &mut |_| ()).await;
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
     }
 }
 
-/// Looks at everything; each result is handed to `seen` as soon as it is there.
+/// Runs all checks; passes each result to `seen` as soon as it is known.
 async fn examine(target: &Target, seen: &mut dyn FnMut(&Check)) -> Report {
     let mut report = Report::new(target);
     let mut add = |report: &mut Report, check: Check| {

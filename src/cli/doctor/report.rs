@@ -1,4 +1,4 @@
-//! What the doctor found. `docs/cli.md` documents the JSON.
+//! The doctor's findings. `docs/cli.md` documents the JSON.
 
 use crate::cli::common::{Target, sentence};
 use crate::pieces::{self, Kind};
@@ -7,16 +7,16 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// Everything that was found, in the order it was looked at.
+/// All checks, in the order in which they ran.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
     pub(super) healthy: bool,
-    /// The next step to take, one sentence; `None` when there is nothing to do.
+    /// What to do next, one sentence; `None` if all is well.
     pub(super) next: Option<String>,
     version: &'static str,
     asked: Asked,
-    /// What the language server would use.
+    /// What the language server would connect to.
     pub(super) used: Option<Used>,
     #[serde(serialize_with = "by_name")]
     pub(super) checks: Vec<Check>,
@@ -37,28 +37,28 @@ pub(super) struct Used {
     pub(super) url: String,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     #[serde(skip)]
     pub(super) name: &'static str,
     pub(super) result: Verdict,
-    /// One line for people.
+    /// One line for a terminal.
     pub(super) summary: String,
-    /// How long it took.
+    /// Duration in milliseconds.
     #[serde(
         rename = "ms",
         skip_serializing_if = "Option::is_none",
         serialize_with = "as_millis"
     )]
     pub(super) time: Option<Duration>,
-    /// Further lines for people; scripts find the same in `facts`.
+    /// Further lines for a terminal; `facts` has the same for scripts.
     #[serde(skip)]
     pub(super) details: Vec<String>,
-    /// What scripts want to know.
+    /// Values for scripts.
     #[serde(flatten)]
     facts: Map<String, Value>,
-    /// What to do about it, if it failed.
+    /// What to do about a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next: Option<String>,
 }
@@ -67,7 +67,7 @@ pub(super) struct Check {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
     Ok,
-    /// Not as usual, but nothing that keeps it from working.
+    /// Unusual, but the language server works.
     Note,
     Failed,
     Skipped,
@@ -90,7 +90,7 @@ impl Report {
         }
     }
 
-    /// Draws the conclusion: the first failure says what to do next.
+    /// Determines the conclusion: the first failure decides what to do next.
     pub(super) fn conclude(&mut self) {
         let failed = self
             .checks
@@ -126,7 +126,7 @@ impl Check {
         Self::new(name, Verdict::Skipped, why)
     }
 
-    /// `next` is one sentence: what is wrong and what to do.
+    /// `next`: one sentence with the problem and what to do.
     pub(super) fn failed(
         name: &'static str,
         summary: impl Into<String>,
@@ -138,7 +138,7 @@ impl Check {
         }
     }
 
-    /// A call that failed. Its detail may be content and stays out.
+    /// A failed call. Leaves out its detail, which may be content.
     pub(super) fn error(name: &'static str, error: &pieces::Error) -> Self {
         let summary = match error.status {
             Some(status) => format!("{} (HTTP {status})", error.kind.as_str()),
@@ -151,7 +151,7 @@ impl Check {
         }
     }
 
-    /// The same for a route that a service may well lack.
+    /// The same for an optional route.
     pub(super) fn optional(name: &'static str, error: &pieces::Error) -> Self {
         match error.kind {
             Kind::NotFound => Self::note(name, "the service has no such route, which is fine")
@@ -160,13 +160,13 @@ impl Check {
         }
     }
 
-    /// The same where it does not matter.
+    /// The same for a failure without consequences.
     pub(super) fn noted(mut self) -> Self {
         self.result = Verdict::Note;
         self
     }
 
-    /// Whether nothing came back at all.
+    /// Whether there was no response at all.
     pub(super) fn is_silence(&self) -> bool {
         let kind = self.facts.get("kind").and_then(Value::as_str);
         let silent = [Kind::Offline, Kind::Timeout].map(Kind::as_str);

@@ -1,4 +1,4 @@
-//! The store of the local service: where it is, whether it can be read, and who serves it.
+//! The store of the local service: its path, whether it is readable, and which process serves it.
 
 use super::report::{Check, Verdict};
 use crate::cli::common::Target;
@@ -9,7 +9,7 @@ use crate::sync::{Backend, Source};
 
 const NAME: &str = "store";
 
-/// Looks at the store. `used`: the language server would work with it, so what is wrong counts.
+/// Checks the store. `used`: the language server would use it, so a problem is a failure.
 pub(super) async fn check(target: &Target, used: bool) -> Check {
     let looked = async {
         let dir = match &target.data_dir {
@@ -113,8 +113,8 @@ fn described(look: &Look) -> Check {
     }
 }
 
-/// Serves the store, or joins the process that does, as the language server would. The second part
-/// has to be shut down.
+/// Serves the store, or joins the process that does, as the language server would. The returned source has to
+/// be shut down.
 pub(super) async fn join(target: &Target) -> Result<(Client, Source), Check> {
     let local = Target {
         backend: Backend::Local,

@@ -1,4 +1,4 @@
-//! Calls whose answers are taken as they are, for copying whole accounts.
+//! Calls with unparsed responses, for copying whole accounts.
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -19,13 +19,13 @@ const WHOLE: Allowance = Allowance {
 };
 
 impl Client {
-    /// GET of one object, whatever is in it.
+    /// GET of one object, unparsed.
     pub(crate) async fn get_value(&self, path: &str) -> Result<Value, Error> {
         let body = self.get(path, WHOLE).await?;
         self.decode(self.call(), json::from_slice(&body))
     }
 
-    /// GET of a collection: the body as it came.
+    /// GET of a collection: the unparsed body.
     pub(crate) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
         self.get(path, COLLECTION).await
     }
@@ -59,7 +59,7 @@ impl Client {
         self.decode(self.posted(), json::from_slice(&body))
     }
 
-    /// GET of a body of any length, read as it arrives.
+    /// GET of a body of any length, streamed.
     pub(crate) async fn get_chunks(&self, path: &str) -> Result<Chunks, Error> {
         let response = self.send_get(path, limits::COLLECTION_START).await?;
         Ok(Chunks {
@@ -69,14 +69,14 @@ impl Client {
     }
 }
 
-/// A body on its way.
+/// A body that is being received.
 pub(crate) struct Chunks {
     client: Client,
     response: Response,
 }
 
 impl Chunks {
-    /// The next part; `None` at the end of a body that arrived whole.
+    /// The next chunk; `None` at the end of a complete body.
     pub(crate) async fn next(&mut self) -> Result<Option<bytes::Bytes>, Error> {
         self.client
             .chunk(&mut self.response, limits::COLLECTION_IDLE)

@@ -1,4 +1,4 @@
-//! Lists in any chunks, with anything in them.
+//! Lists with any items, in any chunks.
 
 #![allow(clippy::panic, reason = "a check fails by it")]
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub(super) type Outcome = Result<(Vec<Conversation<'static>>, usize), Unreadable>;
 
-/// The conversations of a list that arrives in these chunks, and how many could not be read.
+/// The conversations of a list that arrives in these chunks, and the number of unreadable ones.
 pub(super) fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut read = Vec::new();
     let mut parser =
@@ -23,7 +23,7 @@ pub(super) fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     Ok((read, rejected))
 }
 
-/// However the body is cut, the same comes out. Which error is found first may depend on the chunks.
+/// The result is the same for all chunks. Which error is found first may depend on them.
 pub(crate) fn chunks_do_not_matter(json: &[u8], cuts: &[usize]) {
     let mut cuts = cuts.to_vec();
     cuts.extend([0, json.len()]);
@@ -34,7 +34,7 @@ pub(crate) fn chunks_do_not_matter(json: &[u8], cuts: &[usize]) {
     assert_eq!(whole, parse(json.chunks(1)).ok(), "byte by byte");
 }
 
-/// A list is its conversations, each read alone.
+/// A list equals its conversations, each parsed alone.
 pub(crate) fn is_what_is_in_it(body: &[u8]) {
     let Ok(list) = json::from_slice::<Value>(body) else {
         return;
@@ -49,7 +49,7 @@ pub(crate) fn is_what_is_in_it(body: &[u8]) {
     assert_eq!(parse([list.to_string().as_bytes()]).ok(), expected);
 }
 
-/// An item of a list that is JSON costs at most itself: how many then could not be read.
+/// An item of a list that is JSON loses at most itself; returns the number of unreadable ones.
 pub(crate) fn costs_no_other(item: &[u8]) -> Option<usize> {
     serde_json::from_slice::<IgnoredAny>(item).ok()?;
     let [first, last] = [whole(1), whole(3)].map(|one| one.to_string());
@@ -82,7 +82,7 @@ pub(super) fn id(n: u8) -> String {
     uuid::Uuid::from_bytes([n; 16]).to_string()
 }
 
-/// A conversation with everything.
+/// A conversation with all fields.
 pub(super) fn whole(n: u8) -> Value {
     let other = id(n ^ 0x80);
     json!({

@@ -1,9 +1,9 @@
-//! What a frame of the stream comes to.
+//! Checks of parsed stream frames.
 
 use super::{Change, Frame, frame};
 use crate::pieces::wire::StreamedIdentifier as Item;
 
-/// Every change is handed on in its order, and what could not be understood is told.
+/// Every change is returned in order, and unreadable parts are reported.
 pub(in crate::pieces) fn hands_on(json: &[u8], items: &Option<Vec<Item>>) {
     let all = items.iter().flatten();
     let expected = all.clone().filter_map(|item| match *item {

@@ -1,9 +1,8 @@
-//! Reads no more than a header where a large frame may begin, and notes when bytes arrived.
+//! Reads no more than a header where a large frame may begin, and records when bytes arrived.
 //!
-//! tungstenite cuts frames out of the buffer it reads into. When a frame does not fit, it takes a buffer
-//! that is longer by the frame, whatever of it was there already; what is left over keeps all of
-//! that buffer in memory until it is used up. The first frame names every conversation, and a stream
-//! may be silent for days.
+//! tungstenite cuts frames out of its read buffer. If a frame does not fit, it allocates a buffer longer by
+//! the frame, and the remainder keeps all of that buffer in memory until it is consumed. The first frame has
+//! every conversation id, and a stream may be silent for days.
 
 use std::io;
 use std::pin::Pin;
@@ -12,28 +11,28 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::time::Instant;
 
-/// The longest frame header, and less than tungstenite would go on with.
+/// The longest frame header; shorter than the rest of a frame that tungstenite would read.
 const HEADER: u64 = 14;
-/// The shortest answer to a handshake is a byte longer.
+/// The shortest handshake response is one byte longer.
 const ANSWER: u64 = 128;
-/// tungstenite takes a server for hostile that sends longer answers in pieces this small.
+/// tungstenite treats a server as hostile if it sends longer responses in pieces this small.
 const SHORT_ANSWER: u64 = 512;
 
 /// A transport whose reads stop at the start of a frame, so that the frame gets a buffer of its own.
 pub(super) struct FrameAlignedReader<S> {
     inner: Take<S>,
     reads: Reads,
-    /// When bytes arrived last.
+    /// When bytes last arrived.
     heard: Instant,
 }
 
-/// How much the next read may take.
+/// The limit of the next read.
 enum Reads {
-    /// An answer to a handshake, of which so much is here: little that comes after it.
+    /// A handshake response of which this many bytes have arrived: read little beyond it.
     Answer(u64),
-    /// No more than a header, once.
+    /// At most a header, once.
     Header,
-    /// As much as there is room for.
+    /// Unlimited.
     Freely,
 }
 
@@ -46,12 +45,12 @@ impl<S: AsyncRead> FrameAlignedReader<S> {
         }
     }
 
-    /// When bytes arrived last: a large frame takes a while, and its sender is alive meanwhile.
+    /// When bytes last arrived: a large frame takes a while, and its sender is alive meanwhile.
     pub(super) fn heard(&self) -> Instant {
         self.heard
     }
 
-    /// A frame may begin with what is read next.
+    /// The next read may begin a frame.
     pub(super) fn frame(&mut self) {
         self.reads = Reads::Header;
     }
@@ -105,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FrameAlignedReader<S> {
 mod tests {
     use super::*;
 
-    /// How much each read takes of plenty, with room for plenty.
+    /// The sizes of the reads when there is plenty of data and space.
     async fn sizes(transport: &mut FrameAlignedReader<&[u8]>, reads: usize) -> Vec<usize> {
         let mut sizes = Vec::new();
         for _ in 0..reads {

@@ -1,11 +1,11 @@
-//! Messages and hits as they may come.
+//! Checks of messages and hits with any content.
 
 use super::{Role, read_hit, read_message};
 use crate::json;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A message is read if it has an id, with what it says; so is a hit.
+/// A message is readable if it has an id, and keeps its text; the same for a hit.
 pub(crate) fn messages_are_what_is_in_them(body: &[u8]) {
     let Ok(object) = json::from_slice::<Value>(body) else {
         return;

@@ -1,4 +1,4 @@
-//! What is read of a body against what is in it, and one odd thing beside others.
+//! Compares parsed bodies with their JSON, and malformed items with their neighbours.
 
 use super::super::stream;
 use super::*;
@@ -24,7 +24,7 @@ pub(super) fn item() -> Value {
     json!({"conversation": reference(), "deleted": true, "updated": {"value": "2026-11-20T09:20:41Z"}})
 }
 
-/// One that is as it should be, the odd one, and another.
+/// A valid item, the malformed one, and another valid one.
 fn between(one: &Value, odd: &[u8]) -> Vec<u8> {
     let one = one.to_string();
     [
@@ -43,7 +43,7 @@ fn is_json(text: &[u8]) -> bool {
     from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// Anything that is JSON, as an anchor between others, costs at most itself.
+/// Any JSON, as an anchor between others, loses at most itself.
 pub(crate) fn an_odd_anchor_costs_no_other(odd: &[u8]) {
     if is_json(odd) {
         let one = whole_anchor();
@@ -60,7 +60,7 @@ pub(crate) fn an_odd_anchor_costs_no_other(odd: &[u8]) {
     }
 }
 
-/// Anything that is JSON, as a reference between others, costs at most itself.
+/// Any JSON, as a reference between others, loses at most itself.
 pub(crate) fn an_odd_reference_costs_no_other(odd: &[u8]) {
     if is_json(odd) {
         let read = identifiers(&between(&json!({"id": ASSET}), odd), true);
@@ -69,7 +69,7 @@ pub(crate) fn an_odd_reference_costs_no_other(odd: &[u8]) {
     }
 }
 
-/// Anything that is JSON, as an item of a frame between others, costs at most itself.
+/// Any JSON, as an item of a frame between others, loses at most itself.
 pub(crate) fn an_odd_item_costs_no_other(odd: &[u8]) {
     if is_json(odd) {
         let read = streamed_identifiers(&between(&item(), odd)).unwrap_or_default();
@@ -79,7 +79,7 @@ pub(crate) fn an_odd_item_costs_no_other(odd: &[u8]) {
     }
 }
 
-/// Whatever they make of it: what is JSON to one reader is JSON to all, and none panics.
+/// All readers agree on what is JSON, and none panics.
 pub(crate) fn all_agree_on_what_is_json(body: &[u8]) {
     let strict = streamed_identifiers(body);
     let read = [
@@ -97,7 +97,7 @@ fn uuid(value: &Value) -> Option<Uuid> {
     Uuid::parse_str(value.as_str()?).ok()
 }
 
-/// Objects are read as they are written in full.
+/// Objects in canonical form are read in full.
 pub(crate) fn objects_are_what_is_in_them(body: &[u8]) {
     let Ok(object) = from_slice::<Value>(body) else {
         return;
@@ -141,7 +141,7 @@ pub(crate) fn objects_are_what_is_in_them(body: &[u8]) {
     }
 }
 
-/// The items of a frame by the rules for streams, written to be obviously right.
+/// The items of a frame by the rules for streams, written to be obviously correct.
 pub(crate) fn frames_are_what_is_in_them(body: &[u8]) {
     let Ok(frame) = from_slice::<Value>(body) else {
         return;

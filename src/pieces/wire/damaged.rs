@@ -1,9 +1,9 @@
-//! JSON with something else where something belongs, for tests.
+//! Malformed JSON for tests.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Any JSON, as deep as it gets in practice.
+/// Any JSON, as deep as real objects.
 pub(in crate::pieces) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -21,7 +21,7 @@ pub(in crate::pieces) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Replaces the value at `path` (which key at each level) by `with`, or takes it out.
+/// Replaces the value at `path` (which key at each level) by `with`, or removes it.
 fn damage(value: &mut Value, path: &[prop::sample::Index], with: Option<Value>) {
     let Some((key, deeper)) = path.split_first() else {
         return;
@@ -48,7 +48,7 @@ fn damage(value: &mut Value, path: &[prop::sample::Index], with: Option<Value>) 
     }
 }
 
-/// `value` with one place of it taken out or replaced.
+/// `value` with one part removed or replaced.
 pub(in crate::pieces) fn damaged(value: Value) -> impl Strategy<Value = Value> {
     let path = prop::collection::vec(any::<prop::sample::Index>(), 1..6);
     (path, prop::option::of(any_json())).prop_map(move |(path, with)| {
@@ -58,7 +58,7 @@ pub(in crate::pieces) fn damaged(value: Value) -> impl Strategy<Value = Value> {
     })
 }
 
-/// The text of `value` with some bytes of it changed or taken out, and cut off anywhere.
+/// The text of `value` with some bytes changed or removed, and truncated anywhere.
 pub(in crate::pieces) fn garbled(value: &Value) -> impl Strategy<Value = Vec<u8>> {
     let json = value.to_string().into_bytes();
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<Option<u8>>()), 0..4);

@@ -13,17 +13,17 @@ use crate::json::plural::{Id, Reference};
 /// One item of a `StreamedIdentifiers` frame.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(in crate::pieces) enum StreamedIdentifier {
-    /// A conversation was created or updated, or is just listed.
+    /// A conversation was created or updated, or is only listed.
     Upsert {
         id: Uuid,
         /// Microseconds since the Unix epoch.
         updated: Option<i64>,
     },
-    /// A conversation is gone.
+    /// A conversation was deleted.
     Delete { id: Uuid },
     /// About another kind of object.
     Foreign,
-    /// Nothing that could be understood.
+    /// Unreadable.
     #[default]
     Malformed,
 }
@@ -32,7 +32,7 @@ lenient_object! {
     struct StreamedIdentifiers { "iterable" => iterable: List<StreamedIdentifier>, }
 }
 
-/// The items of a frame; `None` when it is no such frame.
+/// The items of a frame; `None` if it is not a frame.
 pub(in crate::pieces) fn streamed_identifiers(json: &[u8]) -> Option<Vec<StreamedIdentifier>> {
     from_slice::<StreamedIdentifiers>(json).ok()?.iterable.0
 }
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for StreamedIdentifier {
     }
 }
 
-/// The keys of an item. New kinds of objects come with every release, so a kind is any other key.
+/// The keys of an item. New kinds of objects come with every release, so any other key is a kind.
 enum Key {
     Conversation,
     Deleted,
@@ -119,7 +119,7 @@ mod tests {
 
     fn check(item: &str, expected: StreamedIdentifier) {
         let item = item.replace('\'', "\"").replace("ID", ID);
-        // The neighbour shows that an odd item costs nothing but itself.
+        // The neighbour shows that a malformed item loses only itself.
         let frame = format!(r#"{{"iterable":[{item},{{"conversation":{{"id":"{ID}"}}}}]}}"#);
         let neighbour = StreamedIdentifier::Upsert {
             id: ID.parse().unwrap(),

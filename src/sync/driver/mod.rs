@@ -1,4 +1,4 @@
-//! Does what the [`machine`](super::machine) decides: connects, reads, fetches, waits.
+//! Carries out the decisions of the [`machine`](super::machine): connects, reads, fetches, waits.
 
 mod handle;
 mod requests;
@@ -23,31 +23,31 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use waiting::Waiting;
 
-/// Shortest pause, however many ask.
+/// Shortest pause, however many requests come.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// A connection that lasted this long is no failure.
+/// A connection that lasted this long does not count as a failure.
 const STEADY: Duration = Duration::from_secs(10);
-/// Reading so many conversations leaves megabytes behind.
+/// Reading more conversations than this leaves megabytes of free memory behind.
 const MANY: usize = 10_000;
-/// Between two looks for Pieces OS where we had to choose the local service.
+/// Interval between checks for Pieces OS while `auto` uses the local service.
 const PROBE: Duration = Duration::from_secs(60);
 
-/// What those who follow the conversations have to know, in order.
+/// Changes for followers, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The index changed.
     Changed(Delta),
-    /// Conversations may have changed in what the index does not hold, such as their messages.
-    /// Comes before the change of the index, if there is one.
+    /// Conversations may have changed in parts that the index does not hold, such as messages. Sent before
+    /// the change of the index, if there is one.
     Touched(Touched),
 }
 
-/// Starts synchronising. The revisions of the index come after `revision`.
+/// Starts synchronising. The revisions of the index start after `revision`.
 pub fn start(source: Arc<Source>, events: mpsc::UnboundedSender<Event>, revision: u64) -> Handle {
     spawn(source, events, revision)
 }
 
-/// Starts synchronising with whatever `finder` finds.
+/// Starts synchronising with the service that `finder` finds.
 fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revision: u64) -> Handle {
     let machine = Machine::after(revision);
     let (commands, inbox) = mpsc::channel(64);
@@ -107,7 +107,7 @@ struct Driver<F: Finder> {
     probed: Option<Instant>,
     tasks: JoinSet<Done<F::Service>>,
     waiting: Waiting,
-    /// Why the last list failed.
+    /// The error of the last list.
     list_error: Option<String>,
     /// A long list was read.
     loaded: bool,
@@ -115,7 +115,7 @@ struct Driver<F: Finder> {
 
 /// Why the driver or a connection ends.
 enum End {
-    /// Nobody wants it any more.
+    /// All handles were dropped.
     Abandoned,
     /// The connection is lost.
     Lost(Error),
@@ -132,7 +132,7 @@ impl<F: Finder> Driver<F> {
         self.waiting.lost(&ended);
     }
 
-    /// Until nobody is left.
+    /// Runs until all handles are dropped.
     async fn connect_for_ever(&mut self) {
         let mut failures = 0u32;
         loop {
@@ -151,7 +151,7 @@ impl<F: Finder> Driver<F> {
         }
     }
 
-    /// One connection, from looking for the service to its end.
+    /// One connection, from finding the service to its end.
     async fn connection(&mut self) -> End {
         let finder = Arc::clone(&self.finder);
         let (service, resolved) = match self.meanwhile(async move { finder.find().await }).await {
@@ -167,7 +167,7 @@ impl<F: Finder> Driver<F> {
         }
     }
 
-    /// Awaits `work` while answering commands.
+    /// Awaits `work` while handling commands.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
         tokio::pin!(work);
         loop {
@@ -194,7 +194,7 @@ impl<F: Finder> Driver<F> {
                     command => self.command(command),
                 },
                 Some(done) = self.tasks.join_next() => {
-                    // There is no connection that could be lost by it.
+                    // There is no connection to lose.
                     let _ = self.done(done);
                 }
                 () = until(self.machine.deadline()) => self.step(Input::Wake),
@@ -222,10 +222,10 @@ impl<F: Finder> Driver<F> {
         self.tasks = JoinSet::new();
         self.step(Input::Closed);
         self.waiting.lost(&error);
-        // In this order: who waits finds the reason, and who comes now waits for the next attempt.
+        // In this order: current waiters get the reason, and later ones wait for the next attempt.
         self.say(State::Offline, Some(error.message));
         self.failures.send_modify(|count| *count += 1);
-        // A service that answers but refuses (signed out, no stream) still takes commands.
+        // A service that refuses the connection (signed out, no stream) still takes commands.
         if matches!(error.kind, Kind::Offline | Kind::Timeout) {
             self.service = None;
             self.client.send_replace(None);
@@ -244,7 +244,7 @@ impl<F: Finder> Driver<F> {
         });
     }
 
-    /// Follows an open stream to its end.
+    /// Follows an open stream until it ends.
     async fn follow(
         &mut self,
         service: F::Service,
@@ -277,13 +277,13 @@ impl<F: Finder> Driver<F> {
             }
             self.tell();
             if std::mem::take(&mut self.loaded) {
-                // Now that it is said, and not on the way.
+                // After the response, not before it.
                 tokio::task::spawn_blocking(crate::memory::give_back);
             }
         }
     }
 
-    /// Says where we are while the stream is open.
+    /// Updates the status while the stream is open.
     fn tell(&mut self) {
         if self.machine.is_live() {
             self.say(State::Live, None);
@@ -422,7 +422,7 @@ async fn until(at: Option<std::time::Instant>) {
     }
 }
 
-/// Between a half and one: clients that lost the same service do not come back all at once.
+/// Between a half and one, so that clients of a lost service do not all reconnect at once.
 fn jitter() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX);
     0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0

@@ -1,4 +1,4 @@
-//! Carries out what the machine wants, and tells it what came of it.
+//! Carries out the machine's actions and reports their results.
 
 use crate::pieces::{Change, Error, Frame, Kind, Watched};
 use crate::sync::backoff::backoff;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// Longest pause before a stream of anchors or assets is opened again: each time they are read as well,
-/// and a resync reads them as often.
+/// Longest pause before a stream of anchors or assets is reopened: every reopening reads them as well, and a
+/// resync reads them as often.
 const SIDE_STREAM_PAUSE_MAX: Duration = Duration::from_secs(120);
 
-/// What a task came to.
+/// The result of a task.
 #[expect(
     clippy::large_enum_variant,
     reason = "answers are nearly all there is, and each is moved once"
 )]
 pub(super) enum Done<S: Service> {
-    /// The answer to an action; the error is that of a list or of identifiers.
+    /// The response to an action; the error is that of a list or of identifiers.
     Answer(Input, Option<Error>),
     /// The version of the service, if it has one.
     Version(Option<String>),
-    /// Something of that kind changed, or may have.
+    /// An object of that kind changed, or may have changed.
     Changed(SideStream<S::Stream>),
-    /// A stream beside that of conversations ended or could not be opened, so many times in a row.
+    /// A stream beside that of conversations ended or could not be opened, this many times in a row.
     Unwatched(Watched, u32),
     /// The service has no such stream.
     NoStream,
-    /// Whether Pieces OS answers.
+    /// Whether Pieces OS responds.
     Appeared(bool),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct SideStream<S> {
     pub(super) watched: Watched,
     stream: S,
     opened: Instant,
-    /// How often it ended or could not be opened before, in a row.
+    /// How many times in a row it ended or could not be opened.
     failures: u32,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn carry_out<S: Service>(service: S, action: Action) -> Done<S>
     }
 }
 
-/// What the machine learns of a request that failed.
+/// What the machine learns from a failed request.
 pub(super) fn failed<S: Service>(action: Action, error: Error) -> Done<S> {
     match action {
         Action::List { ticket, .. } => Done::Answer(Input::Listed(ticket, None), Some(error)),
@@ -103,7 +103,7 @@ pub(super) async fn version<S: Service>(service: S) -> Done<S> {
 }
 
 /// Opens a stream that not every server has, after a pause if it failed before, and waits for its first
-/// frame. One that is opened again counts as a change: what happened meanwhile was not told.
+/// frame. A reopened stream counts as a change: changes in the gap were not announced.
 pub(super) async fn watch<S: Service>(service: S, watched: Watched, failures: u32) -> Done<S> {
     if failures > 0 {
         sleep(backoff(failures, SIDE_STREAM_PAUSE_MAX).mul_f64(super::jitter())).await;
@@ -141,7 +141,7 @@ pub(super) async fn next_change<S: Service>(mut side: SideStream<S::Stream>) -> 
     }
 }
 
-/// What a frame says, each id once: the last word counts.
+/// The changes of a frame, each id once: its last event counts.
 pub(super) fn from_frame(frame: Frame) -> Input {
     let Frame::Changes { changes, malformed } = frame else {
         return Input::Alive;

@@ -1,4 +1,4 @@
-//! The driver on a paused clock, against a service made of plain values.
+//! The driver on a paused clock, with a service made of plain values.
 
 use super::{Event, Handle, State, Write, spawn};
 use crate::index::{Anchor, Conversation};
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-/// How one kind of request is answered.
+/// The response to one kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Mood {
     #[default]
@@ -54,7 +54,7 @@ impl Fake {
         change(&mut self.world.lock().unwrap())
     }
 
-    /// Notes the call, then answers as the mood is.
+    /// Records the call, then responds as configured.
     fn call<T: Send + 'static>(
         &self,
         what: &'static str,
@@ -186,7 +186,7 @@ impl Rig {
         }
     }
 
-    /// One that is live.
+    /// A driver that is live.
     async fn live(world: World) -> Self {
         let rig = Rig::start(world);
         rig.until(State::Live).await;
@@ -232,7 +232,7 @@ impl Rig {
         Uuid::from_u128(id)
     }
 
-    /// When those calls left, since the start.
+    /// When those calls were sent, since the start.
     fn times(&self, what: &str) -> Vec<Duration> {
         self.fake.with(|world| {
             let calls = world.calls.iter().filter(|(call, _)| *call == what);
@@ -257,7 +257,7 @@ impl Rig {
         self.handle.status.borrow().state
     }
 
-    /// All streams end.
+    /// Ends all streams.
     fn cut(&self) {
         self.fake.with(|world| world.streams.clear());
     }
@@ -367,7 +367,7 @@ async fn a_list_that_fails_is_seen_and_tried_again() {
     sleep(SECOND).await;
     assert_eq!(rig.state(), State::Syncing);
     assert_eq!(rig.error().as_deref(), Some("failed with 500"));
-    // Frames do not make it come more often.
+    // Frames do not make it more frequent.
     for _ in 0..100 {
         rig.say(upsert(Uuid::from_u128(1)));
         sleep(100 * MS).await;
@@ -378,7 +378,7 @@ async fn a_list_that_fails_is_seen_and_tried_again() {
     rig.until(State::Live).await;
     assert_eq!((rig.error(), rig.names()), (None, vec!["a".to_owned()]));
 
-    // And so it is later.
+    // The same later.
     rig.mood("list", Mood::Fails(401));
     assert!(rig.handle.refresh().await.is_err());
     rig.until(State::Syncing).await;
@@ -413,7 +413,7 @@ async fn a_changed_text_is_told_though_the_record_is_the_same() {
         "and nothing else"
     );
     assert!(rig.events.try_recv().is_err());
-    // What was missed may be anything.
+    // Anything may have been missed.
     rig.cut();
     rig.until(State::Offline).await;
     rig.until(State::Live).await;
@@ -429,7 +429,7 @@ async fn changes_are_fetched_and_deletions_checked() {
     assert_eq!(rig.names(), ["A", "b", "c"]);
     assert_eq!(rig.count("fetch"), 1);
 
-    // One that went and one that did not.
+    // One was deleted and one was not.
     let [b, c] = [2, 3].map(Uuid::from_u128);
     rig.fake.with(|world| world.conversations.remove(&b));
     rig.say(Change::Delete { id: b });
@@ -503,18 +503,18 @@ async fn a_write_known_by_id_is_seen_without_the_single_route() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_ever_for_a_write() {
-    // Gone before it was seen.
+    // Deleted before it was seen.
     let rig = Rig::live(of(&["a"])).await;
     rig.handle.wrote(Write::Id(Uuid::from_u128(9))).await;
     assert!(rig.fake.began.elapsed() < SECOND);
 
-    // No answer at all.
+    // No response at all.
     let rig = Rig::live(moody("fetch", Mood::Hangs)).await;
     let began = Instant::now();
     rig.handle.wrote(Write::Id(Uuid::from_u128(9))).await;
     assert_eq!(began.elapsed().as_secs(), 10);
 
-    // The connection is lost meanwhile, and there is none.
+    // The connection is lost meanwhile and does not come back.
     let waiting = rig.handle.wrote(Write::Id(Uuid::from_u128(8)));
     let cutting = async {
         sleep(SECOND).await;
@@ -583,7 +583,7 @@ async fn changed_anchors_are_read_within_a_second() {
         updated: 0,
     };
     rig.fake.with(|world| world.anchors = vec![anchor.clone()]);
-    // A burst is one change.
+    // A burst counts as one change.
     for _ in 0..10 {
         rig.send(Watched::Anchors, Frame::Alive);
         rig.send(
@@ -612,7 +612,7 @@ async fn a_side_stream_that_ends_alone_is_opened_again() {
             .with(|world| world.streams.retain(|(what, _)| *what != Watched::Anchors));
     };
     end(&rig);
-    // What happened meanwhile is read.
+    // Changes in the gap are read.
     sleep(SECOND).await;
     assert_eq!(rig.count("anchors"), read + 1);
     rig.send(
@@ -626,7 +626,7 @@ async fn a_side_stream_that_ends_alone_is_opened_again() {
     assert_eq!(rig.count("anchors"), read + 2, "it is watched again");
     assert_eq!((rig.state(), rig.count("watch")), (State::Live, 1));
 
-    // One that ends whenever it is opened is not hammered.
+    // A stream that ends whenever it is opened is reopened with backoff.
     let opened = rig.count("watch ties");
     for _ in 0..3600 {
         end(&rig);
@@ -652,7 +652,7 @@ async fn idle_means_idle_and_resyncs_ride_on_pings() {
     sleep(24 * 3600 * SECOND).await;
     assert_eq!(rig.fake.with(|world| world.calls.len()), calls);
 
-    // A creation and a deletion that nobody told of.
+    // An unannounced creation and deletion.
     rig.put(2, "b");
     rig.fake
         .with(|world| world.conversations.remove(&Uuid::from_u128(1)));
@@ -660,7 +660,7 @@ async fn idle_means_idle_and_resyncs_ride_on_pings() {
     sleep(SECOND).await;
     assert_eq!((rig.count("ids"), rig.count("list")), (1, 1));
     assert_eq!(rig.names(), ["b"]);
-    // A change that nobody told of: the ids do not show it, one resync of many does.
+    // An unannounced change: the ids do not show it, but a few resyncs read the whole list.
     rig.put(2, "B");
     for _ in 0..(30 * 60 / 20) {
         sleep(20 * SECOND).await;

@@ -1,18 +1,18 @@
-//! Who waits for what.
+//! Callers that wait for the index.
 
 use crate::pieces::Error;
 use crate::sync::machine::{Machine, Ticket};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// Those who wait for the index to learn something.
+/// Waiters for changes of the index.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// For a write known by id only.
+    /// For a write known only by its id.
     ids: Vec<(Uuid, oneshot::Sender<()>)>,
-    /// For the anchors to be read again, after that input.
+    /// For anchors read after that input.
     anchors: Vec<(Ticket, oneshot::Sender<()>)>,
-    /// For everything to be read again, after that input.
+    /// For a list and ids read after that input.
     refreshes: Vec<(Ticket, oneshot::Sender<Result<usize, Error>>)>,
 }
 
@@ -29,7 +29,7 @@ impl Waiting {
         self.refreshes.push((since, done));
     }
 
-    /// Tells those whose wait is over.
+    /// Wakes the waiters whose condition is met.
     pub fn look(&mut self, machine: &Machine) {
         let index = machine.index();
         let reader = index.reader();
@@ -47,14 +47,14 @@ impl Waiting {
         }
     }
 
-    /// What a refresh needs failed.
+    /// A request that a refresh needs failed.
     pub fn failed(&mut self, error: &Error) {
         for (_, done) in self.refreshes.drain(..) {
             let _ = done.send(Err(error.clone()));
         }
     }
 
-    /// The connection is lost: nothing will be learned before the next one.
+    /// The connection is lost: the index will not change before the next one.
     pub fn lost(&mut self, error: &Error) {
         self.failed(error);
         self.ids.clear();

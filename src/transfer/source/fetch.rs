@@ -1,4 +1,4 @@
-//! GET requests to a source, each with a deadline and one repetition.
+//! GET requests to a source, each with a deadline and one retry.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::pieces::{self, Client, Kind as Fault};
 use crate::service::Kind;
 use crate::transfer::sink::id_of;
 
-/// Pause before a refused request is sent once more.
+/// Pause before a refused request is retried.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The outcome of one request for one object.
 pub(super) enum Fetched {
     Object(Value),
-    /// It is not there (any more).
+    /// It does not exist (any more).
     Gone,
     Unreadable(String),
 }
@@ -33,7 +33,7 @@ pub(super) async fn fetch(client: &Client, kind: Kind, id: Uuid) -> Result<Fetch
     })
 }
 
-/// Reads a list. The inner error says why there is none; the outer one ends the copy.
+/// Reads a list. The inner error is a refused list; the outer one ends the copy.
 pub(super) async fn collection(
     client: &Client,
     path: &str,
@@ -50,7 +50,7 @@ pub(super) async fn collection(
     }))
 }
 
-/// Sends a request, and once more if it was refused. The outer error ends the copy.
+/// Sends a request, with one retry if it was refused. The outer error ends the copy.
 async fn attempt<T, F: Future<Output = Result<T, pieces::Error>>>(
     client: &Client,
     ask: impl Fn() -> F,
@@ -76,7 +76,7 @@ async fn attempt<T, F: Future<Output = Result<T, pieces::Error>>>(
     }
 }
 
-/// Whether the service still answers at all.
+/// Whether the service still responds.
 async fn alive(client: &Client) -> bool {
     match client.health().await {
         Ok(_) => true,
@@ -84,7 +84,7 @@ async fn alive(client: &Client) -> bool {
     }
 }
 
-/// The service's answer in a few words.
+/// The service's error in a few words.
 fn reason(error: &pieces::Error) -> String {
     match error.status {
         Some(status) => format!("Pieces OS answered HTTP {status}"),

@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::json;
 
-/// A list, as far as it could be read.
+/// A list, as far as it was readable.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) objects: Vec<(Uuid, Box<RawValue>)>,
-    /// Ids that are named without being listed in full.
+    /// Ids without their objects.
     pub(super) named: Vec<Uuid>,
-    /// How many are listed without a usable id.
+    /// Objects without a usable id.
     pub(super) nameless: usize,
 }
 
@@ -25,7 +25,7 @@ impl Listed {
         self.objects.len() + self.named.len()
     }
 
-    /// Adds ids that are not listed yet.
+    /// Adds ids that are not in the list yet.
     pub(super) fn add_named(&mut self, ids: impl IntoIterator<Item = Uuid>) {
         let mut known: HashSet<_> = self.objects.iter().map(|(id, _)| *id).collect();
         known.extend(&self.named);
@@ -34,14 +34,14 @@ impl Listed {
     }
 }
 
-/// Reads `{iterable, indices}`; `None` if it is no such thing.
+/// Reads `{iterable, indices}`; `None` for anything else.
 pub(super) fn listed(body: &[u8]) -> Option<Listed> {
     #[derive(Deserialize)]
     struct Collection {
         iterable: Option<Vec<Box<RawValue>>>,
         indices: Option<HashMap<String, Value>>,
     }
-    /// What tells an object from a bare reference to it.
+    /// A field that distinguishes an object from a bare reference to it.
     #[derive(Deserialize)]
     struct Item {
         id: Value,
@@ -64,7 +64,7 @@ pub(super) fn listed(body: &[u8]) -> Option<Listed> {
         let item = json::from_slice::<Item>(raw.get().as_bytes()).ok();
         let id = item.as_ref().and_then(|item| uuid(item.id.as_str()?));
         match (id, item) {
-            // It was removed, and is only remembered.
+            // It was removed and only its id is left.
             (Some(id), _) if indices.get(&id) == Some(&false) => {}
             (Some(id), Some(item)) if item.created.is_none() && item.updated.is_none() => {
                 bare.push(id);

@@ -1,4 +1,4 @@
-//! Which messages of a conversation have to be read, and reading them.
+//! Decides which messages of a conversation have to be read, and reads them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,8 +23,7 @@ struct Read {
 }
 
 impl Reader<'_> {
-    /// Whether the messages of each conversation have to be read: where one is new or newer, or
-    /// there is no telling.
+    /// Whether the messages of each conversation have to be read: if one is new or newer, or that is unknown.
     pub(super) async fn plan(
         &mut self,
         conversations: &[Value],
@@ -43,7 +42,7 @@ impl Reader<'_> {
             *heads = Some(self.message_heads().await?);
         }
         let heads = heads.get_or_insert_default();
-        // What is compared, and for which conversation.
+        // The compared objects, and the conversation of each.
         let mut compared = Vec::new();
         let mut of = Vec::new();
         for (at, conversation) in conversations.iter().enumerate() {
@@ -87,7 +86,7 @@ impl Reader<'_> {
             .collect())
     }
 
-    /// Copies conversations; each comes with whether its messages have to be read.
+    /// Copies conversations; each with whether its messages have to be read.
     pub(super) async fn copy(
         &mut self,
         conversations: impl Iterator<Item = (Value, bool)> + Send,
@@ -115,7 +114,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads the messages of a conversation; `None` when it has gone meanwhile.
+/// Reads the messages of a conversation; `None` if it was deleted meanwhile.
 async fn read_messages(
     client: &Client,
     conversation: Value,
@@ -133,7 +132,7 @@ async fn read_messages(
     let path = format!("/conversation/{owner}/messages?transferables=true");
     let listed = collection(client, &path).await?.unwrap_or_default();
     let mut listed: HashMap<_, _> = listed.objects.into_iter().collect();
-    // The messages it has by now; asked for when one of them is missing.
+    // Its current messages; requested when one of them is missing.
     let mut current: Option<HashSet<Uuid>> = None;
     for id in &ids {
         let listed = listed.remove(id);
@@ -150,7 +149,7 @@ async fn read_messages(
                 read.messages.push(message);
             }
             Fetched::Unreadable(why) => read.unreadable.push((*id, why)),
-            // Deleted while we read, or a conversation that is not whole?
+            // Deleted while we read, or is the conversation incomplete?
             Fetched::Gone => {
                 let current = match &mut current {
                     Some(current) => current,
@@ -169,8 +168,8 @@ async fn read_messages(
     Ok(Some(read))
 }
 
-/// The messages that a conversation lists by now; `None` when it has gone. `before`: what it listed
-/// when it was read, for services that do not tell.
+/// The messages that a conversation lists now; `None` if it was deleted meanwhile. `before`: what it listed
+/// when it was read, for services without that route.
 async fn members_now(
     client: &Client,
     conversation: Uuid,
@@ -181,7 +180,7 @@ async fn members_now(
         match fetch(client, Kind::Conversation, conversation).await? {
             Fetched::Object(now) => Some(messages_of(&now).into_iter().collect()),
             Fetched::Unreadable(_) => Some(before()),
-            // 404 may also mean that there is no such route.
+            // 404 may also mean that the route does not exist.
             Fetched::Gone => match client.identifier_ids().await {
                 Ok(ids) if !ids.contains(&conversation) => None,
                 _ => Some(before()),

@@ -1,10 +1,10 @@
 //! Reads a running Pieces service: GET requests only, at most two in flight, each with a deadline.
 //!
-//! Lists are read first, then the content of what is new or newer. Objects that a list lacks, and all objects of
-//! a list that is refused, are requested one by one; what still cannot be read is counted and skipped.
+//! Lists are read first, then the content of new and newer objects. Objects missing from a list, and all
+//! objects of a refused list, are requested one by one; unreadable ones are counted and skipped.
 //!
-//! `mod.rs` says in which order kinds are read, `messages` which messages of a conversation are needed, `listed`
-//! takes plural wrappers apart, `fetch` sends the requests.
+//! `mod.rs` decides the order of kinds, `messages` which messages are needed, `listed` parses plural
+//! wrappers, `fetch` sends requests.
 
 mod fetch;
 mod listed;
@@ -27,12 +27,12 @@ use crate::json::plural::live_ids;
 use crate::pieces::Client;
 use crate::service::Kind;
 
-/// Requests in flight: the service takes a database lock per read.
+/// Maximum requests in flight: the service takes a database lock per read.
 const IN_FLIGHT: usize = 2;
-/// Conversations whose messages are planned at once.
+/// Conversations whose messages are planned together.
 const CHUNK: usize = 200;
 
-/// Copies everything from `client` into `sink`.
+/// Imports everything from `client` into `sink`.
 pub(super) async fn read(
     client: &Client,
     sink: &mut Sink,
@@ -65,7 +65,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn list_conversations(&self) -> Result<Listed, Error> {
         let listed = collection(self.client, "/conversations?transferables=false").await?;
-        // A list may lack what its service cannot put into one answer; the ids are complete.
+        // A list may lack objects that its service cannot serialise; the ids are complete.
         let ids = self.client.identifier_ids().await;
         let mut listed = match (listed, &ids) {
             (Ok(listed), _) => listed,
@@ -76,7 +76,7 @@ impl Reader<'_> {
         Ok(listed)
     }
 
-    /// Remembers what conversations or assets refer to.
+    /// Remembers the objects that conversations or assets refer to.
     fn refer(&mut self, listed: &Listed) {
         for (_, object) in &listed.objects {
             let Ok(object) = json::from_slice::<Value>(object.get().as_bytes()) else {
@@ -96,7 +96,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A kind whose list has everything.
+    /// A kind whose list has complete objects.
     async fn whole(&mut self, kind: Kind) -> Result<(), Error> {
         let path = match kind {
             Kind::Annotation => "/annotations".to_owned(),
@@ -146,7 +146,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Assets: their list is read without content, which is then fetched of those that are wanted.
+    /// Assets: their list is read without content, which is then fetched for the needed ones.
     async fn assets(&mut self) -> Result<(), Error> {
         let kind = Kind::Asset;
         let listed = collection(self.client, "/assets?transferables=false").await?;
@@ -189,7 +189,7 @@ impl Reader<'_> {
         self.count_nameless(kind, &listed);
         let total = listed.len();
         let mut done = 0;
-        // Of all messages what it takes to compare them; read when it first matters.
+        // The fields of all messages that the comparison needs; read on first use.
         let mut heads: Option<HashMap<Uuid, Head>> = None;
         let mut objects = listed.objects.into_iter();
         loop {
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 
     fn count_nameless(&mut self, kind: Kind, listed: &Listed) {
-        // Those that are named apart are read by their name.
+        // Objects named separately are read by id.
         for _ in listed.named.len()..listed.nameless {
             self.sink
                 .report
@@ -252,7 +252,7 @@ impl Reader<'_> {
     }
 }
 
-/// Notes on people and on recorded work are about nothing that is copied.
+/// Annotations of persons and of workstream objects refer to nothing that is imported.
 fn ours(kind: Kind, object: &Value) -> bool {
     let has = |keys: &[&str]| {
         keys.iter()
