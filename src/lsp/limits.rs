@@ -116,6 +116,9 @@ pub(crate) const MAX_HOVER_FILES: usize = 3;
 /// A selection that may be one link: an id with a scheme, a name and blanks around it.
 pub(crate) const MAX_REFERENCE_CHARS: usize = 1000;
 
+/// A name in the URI of an asset, in bytes: no file system has longer ones.
+pub(crate) const MAX_URI_NAME_BYTES: usize = 255;
+
 /// A name that `rename` accepts.
 pub(crate) const MAX_NAME_CHARS: usize = 1000;
 /// A name in a list of symbols.

@@ -3,6 +3,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
 
+use crate::lsp::limits::MAX_URI_NAME_BYTES;
 use crate::lsp::state::document::Document;
 use std::ops::Range;
 use tower_lsp::lsp_types::Range as LspRange;
@@ -62,7 +63,8 @@ pub(crate) fn id_of_uri(uri: &url::Url) -> Option<(Form, Uuid)> {
     Some((form, Uuid::parse_str(id).ok()?))
 }
 
-/// All ids in `text`, in order.
+/// All references in `text`, in order. They do not overlap: whatever `text` holds, no byte is read as a
+/// part of more than one.
 pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -74,8 +76,8 @@ pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
         if bytes[..start].last().is_some_and(joins) || bytes.get(end).is_some_and(joins) {
             return None;
         }
-        from = end;
-        let (form, span) = whole(text, start..end);
+        let (form, span) = whole(text, from, start..end);
+        from = span.end;
         Some(Reference { id, span, form })
     })
 }
@@ -87,12 +89,12 @@ fn hyphenated(bytes: &[u8]) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
-/// The URI around the id at `id`, or just the id.
-fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
-    let before = text[..id.start].trim_end_matches('/');
-    let slashes = id.start - before.len();
+/// The URI around the id at `id`, or just the id. What is before `from` belongs to another reference.
+fn whole(text: &str, from: usize, id: Range<usize>) -> (Form, Range<usize>) {
+    let before = text[from..id.start].trim_end_matches('/');
+    let slashes = id.start - from - before.len();
     let scheme = |name: &str| {
-        let start = before.strip_suffix(':')?.strip_suffix(name)?.len();
+        let start = from + before.strip_suffix(':')?.strip_suffix(name)?.len();
         let joined = text[..start].ends_with(|c: char| c.is_alphanumeric() || c == '-');
         ((1..=3).contains(&slashes) && !joined).then_some(start)
     };
@@ -102,18 +104,24 @@ fn whole(text: &str, id: Range<usize>) -> (Form, Range<usize>) {
         return (Form::ConversationUri, start..id.end + suffix);
     }
     if let Some(start) = scheme(ASSET) {
-        let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c);
-        let length = match after.strip_prefix('/') {
-            // Punctuation at the end belongs to the sentence around it.
-            Some(_) => {
-                let name = &after[..after.find(ends).unwrap_or(after.len())];
-                name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
-            }
-            None => 0,
-        };
-        return (Form::AssetUri, start..id.end + length);
+        return (Form::AssetUri, start..id.end + name_length(after));
     }
     (Form::Bare, id)
+}
+
+/// The bytes of `/<name>` at the start of what is behind the id of an asset's URI.
+fn name_length(after: &str) -> usize {
+    if !after.starts_with('/') {
+        return 0;
+    }
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c);
+    let mut most = after.len().min("/".len() + MAX_URI_NAME_BYTES);
+    while !after.is_char_boundary(most) {
+        most -= 1;
+    }
+    let name = &after[..after[..most].find(ends).unwrap_or(most)];
+    // Punctuation at the end belongs to the sentence around it.
+    name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
 }
 
 /// The references that `range` touches; a cursor directly behind one touches it.
@@ -181,8 +189,41 @@ mod tests {
         );
         check("(«pieces-asset:/ID/a%20b.rs»)", &[AssetUri]);
         check("https://example.org/«ID»/x", &[Bare]);
+        check("«pieces-asset:/ID/pieces-asset:/ID/a.rs»", &[AssetUri]);
         check("------------------------------------", &[]);
         check("0b9f6f0e-7d0b-4d4e-9d5e2f7f3c1f4a10-1", &[]);
+    }
+
+    #[test]
+    fn a_name_ends_after_255_bytes_at_a_whole_character() {
+        let check = |name: String, kept: usize| {
+            let text = format!("pieces-asset:/{ID}/{name}");
+            let found: Vec<Reference> = scan(&text).collect();
+            let end = text.len() - name.len() + kept;
+            assert_eq!(found[0].span, 0..end, "{name}");
+        };
+        check("a".repeat(255), 255);
+        check("a".repeat(256), 255);
+        check("é".repeat(200), 254);
+        check(format!("{}.rs", "a".repeat(254)), 254);
+    }
+
+    #[test]
+    fn no_byte_of_a_chain_of_uris_is_read_twice() {
+        for part in [
+            "pieces-asset:/ID/",
+            "pieces-asset:/ID/é",
+            "pieces-conversation:///ID ",
+        ] {
+            let text = part.replace("ID", ID).repeat(200);
+            let mut end = 0;
+            for found in scan(&text) {
+                assert!(end <= found.span.start, "{found:?} begins before {end}");
+                assert!(found.span.len() < 400, "{found:?}");
+                end = found.span.end;
+            }
+            assert!(end + 400 > text.len(), "the scan stopped at {end}");
+        }
     }
 
     #[test]

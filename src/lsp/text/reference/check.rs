@@ -13,7 +13,7 @@ fn slow_scan(text: &str) -> Vec<Reference> {
             .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut from) = (0, 0);
     while at + 36 <= bytes.len() {
         let shape = bytes[at..at + 36].iter().enumerate().all(|(n, b)| {
             let hyphen = matches!(n, 8 | 13 | 18 | 23);
@@ -23,23 +23,25 @@ fn slow_scan(text: &str) -> Vec<Reference> {
             at += 1;
             continue;
         }
-        let (form, span) = slow_whole(text, at, at + 36);
+        let (form, span) = slow_whole(text, from, at, at + 36);
         let id = text[at..at + 36].parse().unwrap_or_default();
+        from = span.end;
         found.push(Reference { id, span, form });
-        at += 36;
+        at = from;
     }
     found
 }
 
-fn slow_whole(text: &str, start: usize, end: usize) -> (Form, Range<usize>) {
+fn slow_whole(text: &str, from: usize, start: usize, end: usize) -> (Form, Range<usize>) {
     for slashes in ["/", "//", "///"] {
         for (name, form) in [
             (CONVERSATION, Form::ConversationUri),
             (ASSET, Form::AssetUri),
         ] {
-            let Some(before) = text[..start].strip_suffix(&format!("{name}:{slashes}")) else {
+            let Some(before) = text[from..start].strip_suffix(&format!("{name}:{slashes}")) else {
                 continue;
             };
+            let before = &text[..from + before.len()];
             let last = before.chars().next_back();
             if last.is_some_and(|c| c == '-' || c.is_alphanumeric()) {
                 continue;
@@ -51,7 +53,13 @@ fn slow_whole(text: &str, start: usize, end: usize) -> (Form, Range<usize>) {
                     let ends = |c: char| {
                         c.is_whitespace() || c.is_control() || "<>()[]{}\"'`|\\^".contains(c)
                     };
-                    let name: String = after.chars().take_while(|c| !ends(*c)).collect();
+                    let mut name = String::new();
+                    for c in after.chars().take_while(|c| !ends(*c)) {
+                        if name.len() + c.len_utf8() > 1 + 255 {
+                            break;
+                        }
+                        name.push(c);
+                    }
                     name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
                 }
                 _ => 0,
