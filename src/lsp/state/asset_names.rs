@@ -2,13 +2,14 @@
 
 use super::session::Session;
 use crate::lsp::limits::MAX_ASSET_NAMES;
+use crate::pieces::{Error, Kind};
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// Names by id; `None` if an asset has none or the service did not say.
+/// Names by id; `None` if an asset has none or is gone.
 #[derive(Debug, Default)]
 pub(crate) struct AssetNames(DashMap<Uuid, Option<String>>);
 
@@ -21,6 +22,16 @@ impl AssetNames {
     pub fn clear(&self) {
         self.0.clear();
     }
+
+    /// Remembers an answer of the service; a failure may be over the next time.
+    fn remember(&self, id: Uuid, answer: Result<Option<String>, &Error>) {
+        match answer {
+            Ok(name) => drop(self.0.insert(id, name)),
+            Err(error) if error.kind == Kind::NotFound => drop(self.0.insert(id, None)),
+            Err(_) => {}
+        }
+    }
+
     /// Fetches the names that are not known yet, and waits for them at most `within`. Names that arrive
     /// later are used the next time.
     pub async fn learn(self: &Arc<Self>, session: &Arc<Session>, ids: &[Uuid], within: Duration) {
@@ -38,10 +49,44 @@ impl AssetNames {
                 names.clear();
             }
             for id in wanted {
-                let name = client.asset_name(id).await.ok().flatten();
-                names.0.insert(id, name);
+                let answer = client.asset_name(id).await;
+                // A service that does not answer will not tell the others either.
+                let silent = answer.as_ref().is_err_and(|error| error.status.is_none());
+                names.remember(id, answer.as_ref().cloned());
+                if silent {
+                    break;
+                }
             }
         });
         let _ = timeout(within, asking).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_answers_are_remembered() {
+        let check = |answer: Result<Option<&str>, Kind>, remembered: bool| {
+            let (names, id) = (AssetNames::default(), Uuid::nil());
+            let answer = answer.map(|name| name.map(str::to_owned));
+            let answer = answer.map_err(|kind| Error::new(kind, "It failed."));
+            names.remember(id, answer.as_ref().cloned());
+            assert_eq!(names.0.contains_key(&id), remembered, "{answer:?}");
+        };
+        check(Ok(Some("retry.rs")), true);
+        check(Ok(None), true);
+        check(Err(Kind::NotFound), true);
+        for kind in [
+            Kind::Offline,
+            Kind::Timeout,
+            Kind::Busy,
+            Kind::Refused,
+            Kind::SignedOut,
+            Kind::Protocol,
+        ] {
+            check(Err(kind), false);
+        }
     }
 }
