@@ -72,6 +72,12 @@ pub(crate) const MENU_NAMES_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Resolving a path: a dead network mount never answers.
 pub(crate) const REAL_PATH_TIMEOUT: Duration = Duration::from_millis(250);
+/// Paths that are resolved at once: on a dead mount each keeps its thread for good.
+pub(crate) const REAL_PATHS_AT_ONCE: usize = 4;
+/// How long a directory counts as dead in which a path was not resolved in time.
+pub(crate) const SLOW_DIRECTORY: Duration = Duration::from_secs(60);
+/// Directories that are remembered as dead; the list is emptied when it is full.
+pub(crate) const MAX_SLOW_DIRECTORIES: usize = 64;
 /// Reading a document that the editor has not opened.
 pub(crate) const READ_FILE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Text that is saved as an asset, in bytes. More is rarely what a person meant to talk about.

@@ -13,6 +13,7 @@ use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::quoted;
 use crate::lsp::text::language::classification;
+use crate::lsp::text::real_path::real_path;
 use crate::lsp::text::reference::{Form, id_of_uri};
 use crate::lsp::text::subject::{self, FileTies, Subject};
 use crate::pieces::{Client, Kind};
@@ -125,7 +126,7 @@ impl Text {
             }));
         }
         let path = match subject::file_path(uri) {
-            Some(path) => subject::real_path(path.clone()).await.or(Some(path)),
+            Some(path) => real_path(path.clone()).await.or(Some(path)),
             None => None,
         };
         let file = subject::display_name(uri);

@@ -2,5 +2,6 @@
 
 pub(crate) mod item;
 pub(crate) mod language;
+pub(crate) mod real_path;
 pub(crate) mod reference;
 pub(crate) mod subject;

@@ -1,15 +1,15 @@
 //! What a place in a document is about: the current asset, the file, and the linked conversations.
 
+use super::real_path::resolved;
 use super::reference::{self, Form, Reference};
 use crate::index::{Anchor, Conversation, Reader};
-use crate::lsp::limits::{MAX_NAMESAKES, MAX_REFERENCE_CHARS, REAL_PATH_TIMEOUT};
+use crate::lsp::limits::{MAX_NAMESAKES, MAX_REFERENCE_CHARS};
 use crate::lsp::state::document::Document;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::time::timeout;
 use tower_lsp::lsp_types::{Range as LspRange, Url};
 use uuid::Uuid;
 
@@ -29,10 +29,9 @@ impl FileTies {
         let alike = name.map_or_else(Vec::new, |name| index.ties().anchors_named(name));
         let looking = {
             let path = path.clone();
-            tokio::task::spawn_blocking(move || resolve(&path, &alike))
+            move || resolve(&path, &alike)
         };
-        let resolved = timeout(REAL_PATH_TIMEOUT, looking).await;
-        let (real, same) = resolved.ok().and_then(Result::ok).unwrap_or_default();
+        let (real, same) = resolved(&path, looking).await.unwrap_or_default();
         let paths = [Some(path), real].into_iter().flatten();
         let paths: Vec<PathBuf> = paths.collect();
         let mut anchors = index
@@ -112,12 +111,6 @@ pub(crate) fn file_path(uri: &Url) -> Option<PathBuf> {
     (uri.scheme() == "file").then(|| uri.to_file_path().ok())?
 }
 
-/// The path without symlinks; `None` after [`REAL_PATH_TIMEOUT`].
-pub(crate) async fn real_path(path: PathBuf) -> Option<PathBuf> {
-    let resolving = tokio::task::spawn_blocking(move || path.canonicalize().ok());
-    timeout(REAL_PATH_TIMEOUT, resolving).await.ok()?.ok()?
-}
-
 /// The name of the file or document as a person reads it.
 pub(crate) fn display_name(uri: &Url) -> String {
     let path = file_path(uri);
@@ -143,12 +136,12 @@ pub(crate) fn conversations_at(
 ) -> Vec<Conversation> {
     let mut conversations: Vec<Conversation> = Vec::new();
     for found in reference::touched(document, range) {
-        if conversations.len() == most {
-            break;
-        }
         let Reference { id, form, .. } = found.reference;
         if form != Form::AssetUri && conversations.iter().all(|one| one.id != id) {
             conversations.extend(index.get(id));
+        }
+        if conversations.len() == most {
+            break;
         }
     }
     conversations
