@@ -438,6 +438,60 @@ fn links_to_deleted_conversations() {
 }
 
 #[test]
+fn answers_about_texts_full_of_links_are_short() {
+    let mut world = World::start(Service::Local);
+    world.client.allow("textDocument/publishDiagnostics");
+    let gone = |number: usize| {
+        format!("[retry](pieces-conversation:/{number:08}-0000-4000-8000-000000000000.md)\n")
+    };
+    let text: String = (0..1_500).map(gone).collect();
+    world.open(NOTE, &text);
+    let published = world
+        .client
+        .wait_notification("textDocument/publishDiagnostics", |params| {
+            params["diagnostics"] != json!([])
+        });
+    assert_eq!(published["diagnostics"].as_array().unwrap().len(), 1_000);
+
+    let range =
+        json!({"start": {"line": 0, "character": 0}, "end": {"line": 1_500, "character": 0}});
+    let params = json!({"textDocument": {"uri": NOTE}, "range": range,
+        "context": {"diagnostics": [], "only": ["quickfix"]}});
+    let fixes = world.client.request("textDocument/codeAction", params);
+    let titles: Vec<Value> = fixes
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fix| fix["title"].clone())
+        .collect();
+    assert_eq!(titles, ["Remove the link"; 5]);
+
+    let known = seeded(&mut world, "Retry", &[]);
+    let change = json!({"textDocument": {"uri": NOTE, "version": 2},
+        "contentChanges": [{"text": format!("{known} ").repeat(10_001)}]});
+    world.client.notify("textDocument/didChange", change);
+    let text = json!({"uri": NOTE});
+    let start = json!({"line": 0, "character": 0});
+    let everything = json!({"start": start, "end": {"line": 1, "character": 0}});
+    for (method, params) in [
+        ("textDocument/documentLink", json!({"textDocument": text})),
+        (
+            "textDocument/inlayHint",
+            json!({"textDocument": text, "range": everything}),
+        ),
+        (
+            "textDocument/references",
+            json!({"textDocument": text, "position": start,
+            "context": {"includeDeclaration": true}}),
+        ),
+    ] {
+        let places = world.client.request(method, params).unwrap();
+        assert_eq!(places.as_array().unwrap().len(), 10_000, "{method}");
+    }
+}
+
+#[test]
 fn features_can_be_switched_off() {
     let options = json!({"codeLens": false, "inlayHints": false, "diagnostics": false});
     let mut world = World::with(Service::Local, capabilities(), options);

@@ -53,6 +53,11 @@ pub(crate) const MAX_UNANSWERED: usize = 1_024;
 
 // Pauses and promptness.
 
+/// A text of as many bytes is searched on the loop, in well under a millisecond; a longer one is not.
+pub(crate) const SHORT_TEXT: usize = 64 << 10;
+/// Long computations at once: the rest of the machine is the editor's.
+pub(crate) const LONG_WORK_AT_ONCE: usize = 2;
+
 /// A handler that computes longer than this without awaiting delays everything behind it.
 pub(crate) const SLOW_HANDLER: Duration = Duration::from_millis(50);
 /// Work that ends sooner shows no progress: it would only flash.
@@ -110,6 +115,15 @@ pub(crate) const MAX_COMPLETIONS: usize = 50;
 pub(crate) const MAX_ACTIONS: usize = 20;
 /// Conversations in a selection that are offered to be opened or deleted.
 pub(crate) const MAX_SELECTED: usize = 5;
+/// Lines of a selection whose links are offered in a menu: whoever selects more means the text.
+pub(crate) const MAX_MENU_LINES: usize = 10_000;
+/// Broken links in a selection that get fixes, each of which searches all names: with a removal and
+/// [`MAX_REPLACEMENTS`] each, they fill a menu.
+pub(crate) const MAX_FIXED_LINKS: usize = 5;
+/// Diagnostics of one document: nobody works through more, and they are sent again when it changes.
+pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
+/// Links, hints, references or symbols in one answer: editors slow down with more, at about 200 bytes each.
+pub(crate) const MAX_PLACES: usize = 10_000;
 /// Conversations that a question offers to choose from.
 pub(crate) const MAX_CHOICES: usize = 5;
 /// Conversations that a broken link may be pointed to.

@@ -130,38 +130,26 @@ impl LanguageServer for LanguageService {
     }
 
     async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
-        Ok(navigation::links(self.documents(), &self.index(), &params))
+        Ok(navigation::links(self.documents(), self.index(), &params).await)
     }
 
     async fn goto_definition(
         &self,
         params: GotoDefinitionParams,
     ) -> Result<Option<GotoDefinitionResponse>> {
-        Ok(navigation::definition(
-            self.documents(),
-            &self.index(),
-            params,
-        ))
+        Ok(navigation::definition(self.documents(), self.index(), params).await)
     }
 
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
-        Ok(navigation::references(
-            self.documents(),
-            &self.index(),
-            params,
-        ))
+        Ok(navigation::references(self.documents(), self.index(), params).await)
     }
 
     async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
-        Ok(inlay_hint::inlay_hints(&self.server, &params))
+        Ok(inlay_hint::inlay_hints(&self.server, &params).await)
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
-        Ok(completion::completion(
-            self.documents(),
-            &self.index(),
-            &params,
-        ))
+        Ok(completion::completion(self.documents(), self.index(), &params).await)
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
@@ -183,24 +171,18 @@ impl LanguageServer for LanguageService {
         &self,
         params: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
-        Ok(symbols::document_symbols(
-            self.documents(),
-            &params.text_document.uri,
-        ))
+        Ok(symbols::document_symbols(self.documents(), &params.text_document.uri).await)
     }
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
-        Ok(symbols::folding_ranges(
-            self.documents(),
-            &params.text_document.uri,
-        ))
+        Ok(symbols::folding_ranges(self.documents(), &params.text_document.uri).await)
     }
 
     async fn prepare_rename(
         &self,
         params: TextDocumentPositionParams,
     ) -> Result<Option<PrepareRenameResponse>> {
-        Ok(rename::prepare(&self.server, &params))
+        Ok(rename::prepare(&self.server, &params).await)
     }
 
     async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {

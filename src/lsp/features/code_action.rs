@@ -5,11 +5,12 @@ use crate::index::{Conversation, Reader};
 use crate::lsp::limits::{
     ACTION_CHARS, HINT_CHARS, MAX_ACTIONS, MAX_SELECTED, MENU_NAMES_TIMEOUT, MENU_TIES_TIMEOUT,
 };
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::{label, quoted};
-use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri};
-use crate::lsp::text::subject::{self, Subject};
+use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri, touched_lines};
+use crate::lsp::text::subject::{self, Subject, conversations_at};
 use serde_json::{Value, json};
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
@@ -33,12 +34,12 @@ struct Action {
 }
 
 /// The fixes for links whose conversation is gone.
-fn quick_fixes(
+async fn quick_fixes(
     server: &Server,
     document: &Document,
     params: &CodeActionParams,
 ) -> Vec<CodeActionOrCommand> {
-    let fixes = diagnostics::fixes(server, &params.text_document.uri, document, params.range);
+    let fixes = diagnostics::fixes(server, &params.text_document.uri, document, params.range).await;
     let action = |fix: Fix| {
         let given = params.context.diagnostics.iter();
         let fixed: Vec<Diagnostic> = given
@@ -61,20 +62,32 @@ pub(crate) async fn code_actions(
     server: &Server,
     params: CodeActionParams,
 ) -> Vec<CodeActionOrCommand> {
-    let asked = Asked {
-        server,
-        only: params.context.only.as_deref(),
-        uri: &params.text_document.uri,
-        document: server.documents.get(&params.text_document.uri),
-        range: params.range,
-    };
-    if !KINDS.iter().any(|kind| asked.wants(kind)) {
+    let only = params.context.only.as_deref();
+    if !KINDS.iter().any(|kind| wants(only, kind)) {
         return Vec::new();
     }
+    let document = server.documents.get(&params.text_document.uri);
     let invoked = params.context.trigger_kind != Some(CodeActionTriggerKind::AUTOMATIC);
     if invoked {
         server.session.ties(MENU_TIES_TIMEOUT).await;
     }
+    let index = server.session.reader();
+    let place = look(
+        &params.text_document.uri,
+        document.as_ref(),
+        params.range,
+        index,
+    );
+    let (subject, conversations) = place.await;
+    let asked = Asked {
+        server,
+        only,
+        uri: &params.text_document.uri,
+        document,
+        range: params.range,
+        subject,
+        conversations,
+    };
     let mut actions = asked.at_cursor().await;
     if invoked {
         asked.of_document(&mut actions).await;
@@ -87,11 +100,40 @@ pub(crate) async fn code_actions(
     if let Some(document) = &asked.document
         && literals
         && asked.wants(&CodeActionKind::QUICKFIX)
+        && rendered.len() < MAX_ACTIONS
     {
-        rendered.extend(quick_fixes(server, document, &params));
+        rendered.extend(quick_fixes(server, document, &params).await);
     }
     rendered.truncate(MAX_ACTIONS);
     rendered
+}
+
+/// What the range is about, and the conversations that it names.
+async fn look(
+    uri: &Url,
+    document: Option<&Document>,
+    range: Range,
+    index: Reader,
+) -> (Subject, Vec<Conversation>) {
+    let Some(document) = document.cloned() else {
+        return (Subject::of(uri, None, Some(range), &index), Vec::new());
+    };
+    let uri = uri.clone();
+    reading(
+        document.bytes_of(touched_lines(&document, range)),
+        move || {
+            let subject = Subject::of(&uri, Some(&document), Some(range), &index);
+            (
+                subject,
+                conversations_at(&document, range, &index, MAX_SELECTED),
+            )
+        },
+    )
+    .await
+}
+
+fn wants(only: Option<&[CodeActionKind]>, kind: &CodeActionKind) -> bool {
+    only.is_none_or(|only| only.iter().any(|one| selects(one, kind)))
 }
 
 /// Whether `only` selects `kind`: it is the same kind or a parent of it.
@@ -108,12 +150,15 @@ struct Asked<'a> {
     uri: &'a Url,
     document: Option<Document>,
     range: Range,
+    /// What the range is about.
+    subject: Subject,
+    /// The conversations that the range names.
+    conversations: Vec<Conversation>,
 }
 
 impl Asked<'_> {
     fn wants(&self, kind: &CodeActionKind) -> bool {
-        self.only
-            .is_none_or(|only| only.iter().any(|one| selects(one, kind)))
+        wants(self.only, kind)
     }
 
     /// Whether it names a kind of ours that has deletes.
@@ -122,25 +167,16 @@ impl Asked<'_> {
         self.only.is_some_and(|only| only.iter().any(names))
     }
 
-    fn subject(&self, index: &Reader) -> Subject {
-        Subject::of(self.uri, self.document.as_ref(), Some(self.range), index)
-    }
-
     /// Actions for the ids in the selection or under the cursor.
     async fn at_cursor(&self) -> Vec<Action> {
-        let Some(document) = &self.document else {
-            return Vec::new();
-        };
-        let index = self.server.session.reader();
         let mut actions = Vec::new();
         if self.wants(&START)
-            && let Subject::AssetHere(asset) = self.subject(&index)
+            && let Subject::AssetHere(asset) = self.subject
         {
             actions.push(start_from(asset, self.name_of(asset).await));
         }
-        let conversations = subject::conversations_at(document, self.range, &index, MAX_SELECTED);
-        actions.extend(conversations.iter().map(open));
-        actions.extend(conversations.iter().map(delete));
+        actions.extend(self.conversations.iter().map(open));
+        actions.extend(self.conversations.iter().map(delete));
         actions
     }
 
@@ -168,18 +204,18 @@ impl Asked<'_> {
             }
         }
         if !actions.iter().any(|action| action.kind == START) {
-            actions.extend(self.start(&index));
+            actions.extend(self.start());
         }
         deletes.retain(|one| !offered(actions, &DELETE, one));
         actions.extend(deletes.iter().take(MAX_ACTIONS).map(delete));
     }
 
     /// What can be started here, where no asset is under the cursor.
-    fn start(&self, index: &Reader) -> Option<Action> {
+    fn start(&self) -> Option<Action> {
         let name = || label(&subject::display_name(self.uri), ACTION_CHARS);
-        match self.subject(index) {
-            Subject::AssetHere(asset) => Some(start_from(asset, None)),
-            Subject::AssetDocument(asset) => Some(start_from(asset, Some(name()))),
+        match &self.subject {
+            Subject::AssetHere(asset) => Some(start_from(*asset, None)),
+            Subject::AssetDocument(asset) => Some(start_from(*asset, Some(name()))),
             Subject::Selection(selection) => {
                 let document = self.document.as_ref()?;
                 let about = match selection.lines.clone().count() {

@@ -2,12 +2,12 @@
 
 use crate::index::{ConversationRef, Reader};
 use crate::lsp::limits::{COMPLETION_CHARS, MAX_COMPLETIONS, QUERY_CHARS};
+use crate::lsp::rpc::long_work::off_the_loop;
 use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::label;
 use crate::lsp::text::item::{ago, conversation_uri, counted};
 use crate::lsp::text::reference::CONVERSATION;
 use crate::markdown::{inline, within_code};
-use std::borrow::Cow;
 use std::ops::Range;
 use tower_lsp::lsp_types::{
     CompletionItem, CompletionItemKind, CompletionList, CompletionParams, CompletionResponse,
@@ -27,9 +27,9 @@ struct Typed<'a> {
 }
 
 /// `textDocument/completion`.
-pub(crate) fn completion(
+pub(crate) async fn completion(
     documents: &Documents,
-    index: &Reader,
+    index: Reader,
     params: &CompletionParams,
 ) -> Option<CompletionResponse> {
     let place = &params.text_document_position;
@@ -38,9 +38,21 @@ pub(crate) fn completion(
     if number >= document.text.len_lines() {
         return None;
     }
-    let line = Cow::from(document.line(number));
+    let line = String::from(document.line(number));
     let cursor = LspRange::new(place.position, place.position);
-    let typed = typed(&line, document.bytes_in_line(number, cursor).start)?;
+    let cursor = document.bytes_in_line(number, cursor).start;
+    typed(&line, cursor)?;
+    off_the_loop(move || items(&document, number, &line, cursor, &index)).await
+}
+
+fn items(
+    document: &Document,
+    number: usize,
+    line: &str,
+    cursor: usize,
+    index: &Reader,
+) -> Option<CompletionResponse> {
+    let typed = typed(line, cursor)?;
     let snapshot = index.snapshot();
     let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
         "" => snapshot.iter().take(MAX_COMPLETIONS).collect(),
@@ -53,7 +65,7 @@ pub(crate) fn completion(
     let items = found
         .iter()
         .enumerate()
-        .map(|(rank, one)| item(&document, number, &line, &typed, rank, one));
+        .map(|(rank, one)| item(document, number, line, &typed, rank, one));
     Some(CompletionResponse::List(CompletionList {
         // Another query has another list.
         is_incomplete: true,
@@ -69,7 +81,11 @@ fn typed(line: &str, cursor: usize) -> Option<Typed<'_>> {
     let scheme = before.rfind(&format!("{CONVERSATION}:"));
     let scheme = scheme.map(|at| (at, at + CONVERSATION.len() + 1, false));
     let (start, name, link) = wiki.max(scheme)?;
-    let query = before[name..].trim_start_matches('/');
+    let slashed = &before[name..];
+    let query = slashed.trim_start_matches('/');
+    if slashed.len() - query.len() > 3 {
+        return None;
+    }
     let ends = |c: char| {
         if link {
             c == ']'
@@ -155,6 +171,8 @@ mod tests {
             Some(("[[pieces:retry with]]", "retry with", true)),
         );
         check("[[pieces:a]] b|", None);
+        // Every item holds what it replaces, so that has to be short.
+        check("pieces-conversation:////a|", None);
         check(
             "pieces-conversation:/a.md [[pieces:b|",
             Some(("[[pieces:b", "b", true)),

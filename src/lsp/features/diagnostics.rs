@@ -1,11 +1,15 @@
 //! Diagnostics for links whose conversation is gone, and their quick fixes.
 
-use crate::lsp::limits::{ACTION_CHARS, MAX_REPLACEMENTS};
+use crate::index::Reader;
+use crate::lsp::limits::{
+    ACTION_CHARS, MAX_DIAGNOSTICS, MAX_FIXED_LINKS, MAX_NAME_CHARS, MAX_REPLACEMENTS,
+};
+use crate::lsp::rpc::long_work::{off_the_loop, reading};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::quoted;
-use crate::lsp::text::reference::{Form, Located, in_lines, touched};
+use crate::lsp::text::reference::{Form, Located, in_lines, touched, touched_lines};
 use crate::sync::State;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,34 +17,41 @@ use std::ops::Range;
 use tower_lsp::lsp_types::{
     Diagnostic, DiagnosticSeverity, NumberOrString, Range as LspRange, TextEdit, Url, WorkspaceEdit,
 };
+use uuid::Uuid;
 
 /// The `source` of our diagnostics.
 const SOURCE: &str = "pieces";
 /// The `code` of a link whose conversation is gone.
 const GONE: &str = "gone";
 /// The diagnostics of a document.
-pub(crate) fn diagnose(server: &Server, document: &Document) -> Vec<Diagnostic> {
-    if !server.settings().diagnostics {
+pub(crate) async fn diagnose(server: &Server, document: &Document) -> Vec<Diagnostic> {
+    let Some(index) = complete_index(server).filter(|_| server.settings().diagnostics) else {
         return Vec::new();
-    }
-    let all = in_lines(document, 0..document.text.len_lines());
-    let gone = all.iter().filter(|found| is_gone(server, found));
-    gone.map(|found| Diagnostic {
-        range: found.range(document),
-        severity: Some(DiagnosticSeverity::WARNING),
-        code: Some(NumberOrString::String(GONE.into())),
-        source: Some(SOURCE.into()),
-        message: "The conversation that this links to is gone.".into(),
-        ..Diagnostic::default()
-    })
-    .collect()
+    };
+    let document = document.clone();
+    let finding = reading(document.text.len_bytes(), move || {
+        let all = in_lines(&document, 0..document.text.len_lines());
+        let gone = all.filter(|found| is_gone(&index, found));
+        let diagnostics = gone.map(|found| Diagnostic {
+            range: found.range(&document),
+            severity: Some(DiagnosticSeverity::WARNING),
+            code: Some(NumberOrString::String(GONE.into())),
+            source: Some(SOURCE.into()),
+            message: "The conversation that this links to is gone.".into(),
+            ..Diagnostic::default()
+        });
+        diagnostics.take(MAX_DIAGNOSTICS).collect()
+    });
+    finding.await
 }
 
 /// Only a complete index can tell that a conversation is gone.
-fn is_gone(server: &Server, found: &Located) -> bool {
-    found.reference.form == Form::ConversationUri
-        && server.session.status().state == State::Live
-        && !server.session.reader().contains(found.reference.id)
+fn complete_index(server: &Server) -> Option<Reader> {
+    (server.session.status().state == State::Live).then(|| server.session.reader())
+}
+
+fn is_gone(index: &Reader, found: &Located) -> bool {
+    found.reference.form == Form::ConversationUri && !index.contains(found.reference.id)
 }
 
 /// A quick fix.
@@ -51,13 +62,46 @@ pub(crate) struct Fix {
     pub range: LspRange,
 }
 
-/// The fixes for the links that `range` touches.
-pub(crate) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspRange) -> Vec<Fix> {
+/// The fixes for the first [`MAX_FIXED_LINKS`] broken links that `range` touches.
+pub(crate) async fn fixes(
+    server: &Server,
+    uri: &Url,
+    document: &Document,
+    range: LspRange,
+) -> Vec<Fix> {
+    let Some(index) = complete_index(server) else {
+        return Vec::new();
+    };
+    let (text, known) = (document.clone(), index.clone());
+    let bytes = text.bytes_of(touched_lines(&text, range));
+    let finding = reading(bytes, move || {
+        let gone = touched(&text, range).filter(|found| is_gone(&known, found));
+        gone.take(MAX_FIXED_LINKS).collect::<Vec<_>>()
+    });
+    let gone: Vec<_> = finding
+        .await
+        .into_iter()
+        .map(|found| {
+            let restored = server.restored.get(&found.reference.id).map(|id| *id);
+            (found, restored)
+        })
+        .collect();
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let (uri, document) = (uri.clone(), document.clone());
+    off_the_loop(move || search_fixes(&index, &uri, &document, gone)).await
+}
+
+/// The fixes for broken links; those that were restored come with their new id.
+fn search_fixes(
+    index: &Reader,
+    uri: &Url,
+    document: &Document,
+    gone: Vec<(Located, Option<Uuid>)>,
+) -> Vec<Fix> {
     let mut fixes = Vec::new();
-    for found in touched(document, range) {
-        if !is_gone(server, &found) {
-            continue;
-        }
+    for (found, restored) in gone {
         let line = Cow::from(document.line(found.line));
         let link = MarkdownLink::around(&line, &found.reference.span);
         let edit = |bytes: &Range<usize>, text: String| {
@@ -69,12 +113,11 @@ pub(crate) fn fixes(server: &Server, uri: &Url, document: &Document, range: LspR
             let range = found.range(document);
             fixes.push(Fix { title, edit, range });
         };
-        let index = server.session.reader();
-        let restored = server.restored.get(&found.reference.id).map(|id| *id);
         let text = link.as_ref().map_or("", |link| &line[link.text.clone()]);
         let snapshot = index.snapshot();
-        // An empty query would match everything.
-        let alike = Some(text.trim()).filter(|text| !text.is_empty());
+        // An empty query would match everything, and a long text is no name.
+        let is_name = |text: &&str| !text.is_empty() && text.len() <= MAX_NAME_CHARS;
+        let alike = Some(text.trim()).filter(is_name);
         let alike = alike
             .into_iter()
             .flat_map(|text| snapshot.search(text).take(MAX_REPLACEMENTS));

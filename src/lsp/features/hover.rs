@@ -2,9 +2,10 @@
 
 use crate::index::Conversation;
 use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FILES, ROLE_CHARS};
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::{ago, counted, files_of, role};
-use crate::lsp::text::reference::{Form, Located, touched};
+use crate::lsp::text::reference::{Form, touched};
 use crate::markdown::{inline, isolated, label, shows_nothing};
 use crate::pieces::Transcript;
 use std::sync::Arc;
@@ -16,13 +17,16 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
     let document = server.documents.get(&place.text_document.uri)?;
     let cursor = Range::new(place.position, place.position);
     let index = server.session.reader();
-    let (found, one) = touched(&document, cursor)
-        .into_iter()
-        .find_map(|found: Located| {
-            let known =
-                (found.reference.form != Form::AssetUri).then(|| index.get(found.reference.id));
-            Some((found, known??))
-        })?;
+    let known = index.clone();
+    let finding = reading(document.bytes_of(document.lines(cursor)), move || {
+        let mut found = touched(&document, cursor);
+        found.find_map(|found| {
+            let one =
+                (found.reference.form != Form::AssetUri).then(|| known.get(found.reference.id));
+            Some((found.range(&document), one??))
+        })
+    });
+    let (range, one) = finding.await?;
     let transcript = server
         .transcripts
         .read_soon(&server.session, one.id, HOVER_TIMEOUT);
@@ -37,7 +41,7 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
     };
     Some(Hover {
         contents: HoverContents::Markup(MarkupContent { kind, value }),
-        range: Some(found.range(&document)),
+        range: Some(range),
     })
 }
 

@@ -1,22 +1,26 @@
 //! `textDocument/inlayHint`: the name of a conversation after its bare id.
 
-use crate::lsp::limits::HINT_CHARS;
+use crate::lsp::limits::{HINT_CHARS, MAX_PLACES};
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::label;
 use crate::lsp::text::reference::{Form, in_lines};
 use tower_lsp::lsp_types::{InlayHint, InlayHintKind, InlayHintLabel, InlayHintParams};
 
 /// `textDocument/inlayHint`.
-pub(crate) fn inlay_hints(server: &Server, params: &InlayHintParams) -> Option<Vec<InlayHint>> {
+pub(crate) async fn inlay_hints(
+    server: &Server,
+    params: &InlayHintParams,
+) -> Option<Vec<InlayHint>> {
     if !server.settings().inlay_hints {
         return None;
     }
     let document = server.documents.get(&params.text_document.uri)?;
     let index = server.session.reader();
-    let bare = in_lines(&document, document.lines(params.range)).into_iter();
-    let hints = bare
-        .filter(|found| found.reference.form == Form::Bare)
-        .filter_map(|found| {
+    let lines = document.lines(params.range);
+    let finding = reading(document.bytes_of(lines.clone()), move || {
+        let bare = in_lines(&document, lines).filter(|found| found.reference.form == Form::Bare);
+        let hints = bare.filter_map(|found| {
             let one = index.get(found.reference.id)?;
             Some(InlayHint {
                 position: found.range(&document).end,
@@ -29,5 +33,7 @@ pub(crate) fn inlay_hints(server: &Server, params: &InlayHintParams) -> Option<V
                 data: None,
             })
         });
-    Some(hints.collect())
+        hints.take(MAX_PLACES).collect()
+    });
+    Some(finding.await)
 }

@@ -1,27 +1,28 @@
 //! Document links, definitions and references of ids in any text.
 
 use crate::index::Reader;
-use crate::lsp::limits::QUESTION_CHARS;
+use crate::lsp::limits::{MAX_PLACES, QUESTION_CHARS};
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::document::Documents;
 use crate::lsp::text::item::{conversation_uri, label};
 use crate::lsp::text::reference::{ASSET, Form, Located, in_lines, touched};
 use tower_lsp::lsp_types::{
     DocumentLink, DocumentLinkParams, GotoDefinitionParams, GotoDefinitionResponse, Location,
-    Position, Range, ReferenceParams, TextDocumentPositionParams, Url,
+    Range, ReferenceParams, TextDocumentPositionParams, Url,
 };
 use uuid::Uuid;
 
 /// `textDocument/documentLink`: every known id.
-pub(crate) fn links(
+pub(crate) async fn links(
     documents: &Documents,
-    index: &Reader,
+    index: Reader,
     params: &DocumentLinkParams,
 ) -> Option<Vec<DocumentLink>> {
     let document = documents.get(&params.text_document.uri)?;
-    let links = in_lines(&document, 0..document.text.len_lines())
-        .into_iter()
-        .filter_map(|found| {
-            let (target, tooltip) = target(&found, index)?;
+    let finding = reading(document.text.len_bytes(), move || {
+        let all = in_lines(&document, 0..document.text.len_lines());
+        let links = all.filter_map(|found| {
+            let (target, tooltip) = target(&found, &index)?;
             Some(DocumentLink {
                 range: found.range(&document),
                 target: Some(target),
@@ -29,17 +30,19 @@ pub(crate) fn links(
                 data: None,
             })
         });
-    Some(links.collect())
+        links.take(MAX_PLACES).collect()
+    });
+    Some(finding.await)
 }
 
 /// `textDocument/definition`: the conversation's document.
-pub(crate) fn definition(
+pub(crate) async fn definition(
     documents: &Documents,
-    index: &Reader,
+    index: Reader,
     params: GotoDefinitionParams,
 ) -> Option<GotoDefinitionResponse> {
-    let found = at(documents, &params.text_document_position_params)?;
-    let (uri, _) = found.iter().find_map(|found| target(found, index))?;
+    let place = params.text_document_position_params;
+    let (_, uri) = at_cursor(documents, index, &place).await?;
     Some(GotoDefinitionResponse::Scalar(Location::new(
         uri,
         Range::default(),
@@ -47,34 +50,41 @@ pub(crate) fn definition(
 }
 
 /// `textDocument/references`: the same id in all open documents.
-pub(crate) fn references(
+pub(crate) async fn references(
     documents: &Documents,
-    index: &Reader,
+    index: Reader,
     params: ReferenceParams,
 ) -> Option<Vec<Location>> {
-    let found = at(documents, &params.text_document_position)?;
-    let id = found
-        .iter()
-        .find(|found| target(found, index).is_some())?
-        .reference
-        .id;
-    let mut locations = Vec::new();
-    for uri in documents.uris() {
-        let Some(document) = documents.get(&uri) else {
-            continue;
-        };
-        let all = in_lines(&document, 0..document.text.len_lines());
-        let same = all.iter().filter(|found| found.reference.id == id);
-        locations.extend(same.map(|found| Location::new(uri.clone(), found.range(&document))));
-    }
-    locations.sort_by_key(|one| (one.uri.to_string(), one.range.start));
-    Some(locations)
+    let mut all = documents.all();
+    let (id, _) = at_cursor(documents, index, &params.text_document_position).await?;
+    let bytes = all.iter().map(|(_, document)| document.text.len_bytes());
+    let finding = reading(bytes.sum(), move || {
+        all.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+        let locations = all.iter().flat_map(|(uri, document)| {
+            in_lines(document, 0..document.text.len_lines())
+                .filter(move |found| found.reference.id == id)
+                .map(move |found| Location::new(uri.clone(), found.range(document)))
+        });
+        locations.take(MAX_PLACES).collect()
+    });
+    Some(finding.await)
 }
 
-fn at(documents: &Documents, place: &TextDocumentPositionParams) -> Option<Vec<Located>> {
+/// The id at the cursor and its target, if it is known.
+async fn at_cursor(
+    documents: &Documents,
+    index: Reader,
+    place: &TextDocumentPositionParams,
+) -> Option<(Uuid, Url)> {
     let document = documents.get(&place.text_document.uri)?;
-    let cursor: Position = place.position;
-    Some(touched(&document, Range::new(cursor, cursor)))
+    let cursor = Range::new(place.position, place.position);
+    let finding = reading(document.bytes_of(document.lines(cursor)), move || {
+        touched(&document, cursor).find_map(|found| {
+            let (uri, _) = target(&found, &index)?;
+            Some((found.reference.id, uri))
+        })
+    });
+    finding.await
 }
 
 /// The target of a reference to a known conversation or asset, and its tooltip.

@@ -2,6 +2,7 @@
 
 use crate::lsp::limits::MAX_NAME_CHARS;
 use crate::lsp::rpc::error::{failed, failure, invalid};
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
@@ -21,13 +22,13 @@ use tower_lsp::lsp_types::{
 use uuid::Uuid;
 
 /// `textDocument/prepareRename`.
-pub(crate) fn prepare(
+pub(crate) async fn prepare(
     server: &Server,
     place: &TextDocumentPositionParams,
 ) -> Option<PrepareRenameResponse> {
     let uri = &place.text_document.uri;
     let document = server.documents.get(uri)?;
-    let (id, range) = subject(server, uri, &document, place.position)?;
+    let (id, range) = subject(server, uri, document, place.position).await?;
     let one = server.session.reader().get(id)?;
     Some(PrepareRenameResponse::RangeWithPlaceholder {
         range,
@@ -43,7 +44,10 @@ pub(crate) async fn rename(
     let place = params.text_document_position;
     let uri = &place.text_document.uri;
     let document = server.documents.get(uri);
-    let subject = document.and_then(|document| subject(server, uri, &document, place.position));
+    let subject = match document {
+        Some(document) => subject(server, uri, document, place.position).await,
+        None => None,
+    };
     let Some((id, _)) = subject else {
         return Err(invalid(
             "`position` is not on a conversation that can be renamed.",
@@ -53,10 +57,10 @@ pub(crate) async fn rename(
     Ok(Some(WorkspaceEdit::default()))
 }
 
-fn subject(
+async fn subject(
     server: &Server,
     uri: &Url,
-    document: &Document,
+    document: Document,
     position: Position,
 ) -> Option<(Uuid, Range)> {
     if let Some((Form::ConversationUri, id)) = id_of_uri(uri)
@@ -66,13 +70,14 @@ fn subject(
         return Some((id, Range::new(title, document.position(0, usize::MAX))));
     }
     let index = server.session.reader();
-    let found = touched(document, Range::new(position, position)).into_iter();
-    found
-        .filter(|found| {
+    let cursor = Range::new(position, position);
+    let finding = reading(document.bytes_of(document.lines(cursor)), move || {
+        let found = touched(&document, cursor).find(|found| {
             found.reference.form != Form::AssetUri && index.contains(found.reference.id)
-        })
-        .map(|found| (found.reference.id, found.range(document)))
-        .next()
+        });
+        found.map(|found| (found.reference.id, found.range(&document)))
+    });
+    finding.await
 }
 
 /// Renames a conversation unless it was renamed elsewhere since the index last saw it.

@@ -1,7 +1,8 @@
 //! Conversations as workspace symbols, and the messages of a conversation's document.
 
 use crate::index::{ConversationRef, Reader};
-use crate::lsp::limits::{MAX_SYMBOLS, SYMBOL_CHARS};
+use crate::lsp::limits::{MAX_PLACES, MAX_SYMBOLS, SYMBOL_CHARS};
+use crate::lsp::rpc::long_work::{off_the_loop, reading};
 use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
@@ -15,9 +16,8 @@ use tower_lsp::lsp_types::{
 
 /// `workspace/symbol`: conversations by name, best match first; without a query, the newest.
 pub(crate) async fn workspace_symbols(index: Reader, query: String) -> Vec<SymbolInformation> {
-    // Off the loop, so that a keystroke that cancels it is read in the meantime.
-    let searching = tokio::task::spawn_blocking(move || search(&index, query.trim()));
-    searching.await.unwrap_or_default()
+    // So that a keystroke that cancels it is read in the meantime.
+    off_the_loop(move || search(&index, query.trim())).await
 }
 
 fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
@@ -56,11 +56,25 @@ struct Section {
     lines: std::ops::Range<usize>,
 }
 
-/// One section for each message.
-fn sections(document: &Document, uri: &Url) -> Option<Vec<Section>> {
+/// What `describe` makes of the sections of a conversation's document, one for each message.
+async fn of_sections<T: Send + 'static>(
+    documents: &Documents,
+    uri: &Url,
+    describe: impl Fn(&Document, Section) -> Option<T> + Send + 'static,
+) -> Option<Vec<T>> {
+    let document = documents.get(uri)?;
     if uri.scheme() != CONVERSATION {
         return None;
     }
+    let finding = reading(document.text.len_bytes(), move || {
+        let sections = sections(&document).into_iter();
+        let described = sections.filter_map(|section| describe(&document, section));
+        described.take(MAX_PLACES).collect()
+    });
+    Some(finding.await)
+}
+
+fn sections(document: &Document) -> Vec<Section> {
     let text = document.text.to_string();
     let mut sections: Vec<Section> = Vec::new();
     let mut heading = false;
@@ -89,18 +103,20 @@ fn sections(document: &Document, uri: &Url) -> Option<Vec<Section>> {
             _ => {}
         }
     }
-    Some(sections)
+    sections
 }
 
 /// `textDocument/documentSymbol`: the messages.
 #[expect(deprecated, reason = "the field has to be given")]
-pub(crate) fn document_symbols(documents: &Documents, uri: &Url) -> Option<DocumentSymbolResponse> {
-    let document = documents.get(uri)?;
-    let symbols = sections(&document, uri)?.into_iter().map(|section| {
+pub(crate) async fn document_symbols(
+    documents: &Documents,
+    uri: &Url,
+) -> Option<DocumentSymbolResponse> {
+    let symbols = of_sections(documents, uri, |document, section| {
         let last = section.lines.end.saturating_sub(1).max(section.lines.start);
         let start = Position::new(section.lines.start as u32, 0);
         let heading = document.position(section.lines.start, usize::MAX);
-        DocumentSymbol {
+        Some(DocumentSymbol {
             name: section.title,
             detail: None,
             kind: SymbolKind::STRING,
@@ -109,16 +125,15 @@ pub(crate) fn document_symbols(documents: &Documents, uri: &Url) -> Option<Docum
             range: Range::new(start, document.position(last, usize::MAX)),
             selection_range: Range::new(start, heading),
             children: None,
-        }
+        })
     });
-    Some(DocumentSymbolResponse::Nested(symbols.collect()))
+    Some(DocumentSymbolResponse::Nested(symbols.await?))
 }
 
 /// `textDocument/foldingRange`: the messages.
-pub(crate) fn folding_ranges(documents: &Documents, uri: &Url) -> Option<Vec<FoldingRange>> {
-    let document = documents.get(uri)?;
-    let blank = |line: usize| document.line(line).chars().all(char::is_whitespace);
-    let ranges = sections(&document, uri)?.into_iter().filter_map(|section| {
+pub(crate) async fn folding_ranges(documents: &Documents, uri: &Url) -> Option<Vec<FoldingRange>> {
+    let ranges = of_sections(documents, uri, |document, section| {
+        let blank = |line: usize| document.line(line).chars().all(char::is_whitespace);
         let last = section.lines.clone().rev().find(|line| !blank(*line))?;
         (last > section.lines.start).then(|| FoldingRange {
             start_line: section.lines.start as u32,
@@ -127,5 +142,5 @@ pub(crate) fn folding_ranges(documents: &Documents, uri: &Url) -> Option<Vec<Fol
             ..FoldingRange::default()
         })
     });
-    Some(ranges.collect())
+    ranges.await
 }

@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod context;
 pub(crate) mod error;
 mod handler;
+pub(crate) mod long_work;
 pub(crate) mod panics;
 pub(crate) mod progress;
 pub(crate) mod serve;

@@ -63,6 +63,13 @@ impl Documents {
         self.0.get(uri).map(|document| document.clone())
     }
 
+    /// All of them, as they are now.
+    pub fn all(&self) -> Vec<(Url, Document)> {
+        let all = self.0.iter();
+        all.map(|entry| (entry.key().clone(), entry.value().clone()))
+            .collect()
+    }
+
     pub fn uris(&self) -> Vec<Url> {
         self.0.iter().map(|entry| entry.key().clone()).collect()
     }
@@ -120,6 +127,12 @@ impl Document {
         let last = self.text.len_lines().saturating_sub(1);
         let (start, end) = (range.start.line as usize, range.end.line as usize);
         start.min(end).min(last)..start.max(end).min(last) + 1
+    }
+
+    /// The length of these lines.
+    pub fn bytes_of(&self, lines: Range<usize>) -> usize {
+        let start = |line: usize| self.text.line_to_byte(line.min(self.text.len_lines()));
+        start(lines.end).saturating_sub(start(lines.start))
     }
 
     /// The position of byte `byte` of line `number`, in the encoding of the client.

@@ -3,7 +3,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod check;
 
-use crate::lsp::limits::MAX_URI_NAME_BYTES;
+use crate::lsp::limits::{MAX_MENU_LINES, MAX_URI_NAME_BYTES};
 use crate::lsp::state::document::Document;
 use std::ops::Range;
 use tower_lsp::lsp_types::Range as LspRange;
@@ -13,6 +13,9 @@ use uuid::Uuid;
 pub(crate) const CONVERSATION: &str = "pieces-conversation";
 /// The scheme of asset documents.
 pub(crate) const ASSET: &str = "pieces-asset";
+
+/// The length of an id in a text.
+const ID_BYTES: usize = 36;
 
 /// How a reference is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
     let mut from = 0;
     text.match_indices('-').filter_map(move |(hyphen, _)| {
         let start = hyphen.checked_sub(8).filter(|start| *start >= from)?;
-        let end = start + 36;
+        let end = start + ID_BYTES;
         let id = hyphenated(bytes.get(start..end)?)?;
         let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if bytes[..start].last().is_some_and(joins) || bytes.get(end).is_some_and(joins) {
@@ -124,29 +127,37 @@ fn name_length(after: &str) -> usize {
     name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
 }
 
-/// The references that `range` touches; a cursor directly behind one touches it.
-pub(crate) fn touched(document: &Document, range: LspRange) -> Vec<Located> {
-    let mut found = Vec::new();
-    for line in document.lines(range) {
-        let text = std::borrow::Cow::from(document.line(line));
-        let selected = document.bytes_in_line(line, range);
-        let touches = |reference: &Reference| {
-            reference.span.start <= selected.end && selected.start <= reference.span.end
-        };
-        let references = scan(&text).filter(touches);
-        found.extend(references.map(|reference| Located { reference, line }));
-    }
-    found
+/// The references that `range` touches, in its first [`MAX_MENU_LINES`] lines; a cursor directly behind
+/// one touches it. Looks at a line when it is asked for the next one.
+pub(crate) fn touched(document: &Document, range: LspRange) -> impl Iterator<Item = Located> {
+    let lines = touched_lines(document, range);
+    in_lines(document, lines).filter(move |found| {
+        let (span, selected) = (
+            &found.reference.span,
+            document.bytes_in_line(found.line, range),
+        );
+        span.start <= selected.end && selected.start <= span.end
+    })
 }
 
-/// All references in these lines.
-pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> Vec<Located> {
-    let mut found = Vec::new();
-    for line in lines {
-        let text = std::borrow::Cow::from(document.line(line));
-        found.extend(scan(&text).map(|reference| Located { reference, line }));
-    }
-    found
+/// The lines that [`touched`] looks at.
+pub(crate) fn touched_lines(document: &Document, range: LspRange) -> Range<usize> {
+    let lines = document.lines(range);
+    lines.start..lines.end.min(lines.start + MAX_MENU_LINES)
+}
+
+/// All references in these lines. Looks at a line when it is asked for the next one.
+pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> impl Iterator<Item = Located> {
+    lines.flat_map(move |line| {
+        let text = document.line(line);
+        let found: Vec<Reference> = match text.len_bytes() < ID_BYTES {
+            true => Vec::new(),
+            false => scan(&std::borrow::Cow::from(text)).collect(),
+        };
+        found
+            .into_iter()
+            .map(move |reference| Located { reference, line })
+    })
 }
 
 #[cfg(test)]
@@ -238,6 +249,17 @@ mod tests {
         check("pieces-asset:/ID", Some(Form::AssetUri));
         check("file:///ID.md", None);
         check("pieces-asset:/x/ID", None);
+    }
+
+    #[test]
+    fn a_selection_is_read_no_further_than_a_menu_needs() {
+        use crate::lsp::state::capabilities::Encoding;
+        let line = format!("{ID}\n");
+        let document = Document::detached(&line.repeat(MAX_MENU_LINES + 5), Encoding::Utf16);
+        let at = |line| tower_lsp::lsp_types::Position::new(line, 0);
+        let count = |start, end| touched(&document, LspRange::new(at(start), at(end))).count();
+        assert_eq!(count(0, u32::MAX), MAX_MENU_LINES);
+        assert_eq!(count(7, 9), 3);
     }
 
     /// Text made mostly of the parts of references.

@@ -17,7 +17,7 @@ impl Published {
             let Some(document) = server.documents.get(&uri) else {
                 continue;
             };
-            let diagnostics = diagnose(server, &document);
+            let diagnostics = diagnose(server, &document).await;
             let unchanged = match self.0.get(&uri) {
                 Some(before) => *before == diagnostics,
                 None => diagnostics.is_empty(),

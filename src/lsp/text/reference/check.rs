@@ -84,11 +84,11 @@ pub(crate) fn cursors_touch(text: &str, utf8: bool, start: (u32, u32), end: (u32
         Encoding::Utf16
     };
     let document = Document::detached(text, encoding);
-    let all = in_lines(&document, 0..document.text.len_lines());
+    let all: Vec<Located> = in_lines(&document, 0..document.text.len_lines()).collect();
     for located in &all {
         let range = located.range(&document);
         for cursor in [range.start, range.end] {
-            let touched = touched(&document, LspRange::new(cursor, cursor));
+            let touched: Vec<Located> = touched(&document, LspRange::new(cursor, cursor)).collect();
             assert!(
                 touched.contains(located),
                 "{cursor:?} in {text:?}: {touched:?}"
