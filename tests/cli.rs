@@ -143,7 +143,7 @@ fn wrong_options_are_one_clear_sentence() {
 }
 
 #[test]
-fn the_environment_says_the_same() {
+fn environment_variables_equal_the_options() {
     let table = [
         ("PIECES_LSP_BACKEND", "cloud", 2),
         ("PIECES_LSP_URL", "http://example.com", 2),

@@ -32,7 +32,7 @@ const SEEDS: u64 = 48;
 const AT_ONCE: u64 = 8;
 
 #[test]
-fn the_list_equals_the_service_whatever_happened() {
+fn the_list_equals_the_service_after_any_faults() {
     let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
     if let Some(seed) = number("CONVERGENCE_SEED") {
         return check_seed(seed);

@@ -30,7 +30,7 @@ fn demo() -> Spawn {
 }
 
 #[test]
-fn every_step_does_what_it_says_and_nothing_is_left() {
+fn every_step_succeeds_and_nothing_is_left() {
     let scratch = tempfile::tempdir().unwrap();
     // The environment of somebody who uses it: nothing of theirs may be touched.
     let theirs = tempfile::tempdir().unwrap();

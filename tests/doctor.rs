@@ -183,7 +183,7 @@ fn discovery_says_where_it_looked() {
 }
 
 #[test]
-fn what_is_wrong_comes_with_the_next_step() {
+fn failures_come_with_the_next_step() {
     type Break = fn(&mut StandIn);
     let table: [(Break, &str, &[&str]); 8] = [
         (|standin| standin.refuse(), "discovery", &["start it"]),
@@ -250,7 +250,7 @@ fn what_is_wrong_comes_with_the_next_step() {
 }
 
 #[test]
-fn a_service_that_hangs_is_asked_once() {
+fn a_hanging_service_gets_one_request() {
     let standin = filled();
     standin.fault("GET /.well-known/version", Fault::Hang);
     let report = doctor(with_url(&standin.url()));
@@ -259,7 +259,7 @@ fn a_service_that_hangs_is_asked_once() {
 }
 
 #[test]
-fn nothing_there() {
+fn no_service_and_no_store() {
     let report = doctor(|spawn| {
         spawn
             .arg("--backend")
@@ -277,7 +277,7 @@ fn nothing_there() {
 }
 
 #[test]
-fn with_auto_the_local_service_steps_in() {
+fn auto_falls_back_to_the_local_service() {
     let data = tempfile::tempdir().unwrap();
     let report = doctor(|spawn| {
         spawn

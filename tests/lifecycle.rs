@@ -167,7 +167,7 @@ fn the_death_of_the_process_on_the_command_line_ends_the_server() {
 }
 
 #[test]
-fn a_client_process_that_means_nothing_here_is_ignored() {
+fn an_unusable_client_process_id_is_ignored() {
     for process_id in [json!(i32::MAX), json!(0), json!(-1), Value::Null] {
         let mut server = initialized(Spawn::serve(), process_id);
         assert_alive(&mut server);
@@ -175,7 +175,7 @@ fn a_client_process_that_means_nothing_here_is_ignored() {
 }
 
 #[test]
-fn a_broken_body_is_answered_and_survived() {
+fn a_broken_body_gets_an_error_response() {
     let canary = "canary-5f1d";
     let mut server = ready(Spawn::serve());
     let bodies = [
@@ -308,7 +308,7 @@ fn unknown_dollar_messages_are_ignored() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_are_ignored() {
+fn unexpected_responses_are_ignored() {
     let mut server = ready(Spawn::serve());
     for id in [
         json!(0),
@@ -325,7 +325,7 @@ fn answers_that_nobody_asked_for_are_ignored() {
 }
 
 #[test]
-fn ids_come_back_as_they_were() {
+fn request_ids_are_returned_unchanged() {
     let mut server = ready(Spawn::serve());
     for id in [
         json!(u64::MAX),
@@ -372,7 +372,7 @@ fn stdout_carries_frames_only_whatever_is_logged() {
 }
 
 #[test]
-fn what_is_being_written_is_finished_before_the_end() {
+fn a_write_in_progress_is_finished_before_the_end() {
     // By `exit`, and by the end of input. A service that does not answer delays the end a moment only.
     for (fault, exit, created) in [
         (Fault::Delay(Duration::from_millis(300)), true, 1),
@@ -398,7 +398,7 @@ fn what_is_being_written_is_finished_before_the_end() {
 }
 
 #[test]
-fn the_test_client_notices_what_nobody_expected() {
+fn the_test_client_fails_on_unexpected_messages() {
     let session = || {
         let (mut client, _) = Client::connect(Spawn::serve(), json!({}), Value::Null);
         client.process().write_body("not json");

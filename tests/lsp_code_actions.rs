@@ -643,7 +643,7 @@ fn titles_of_hostile_names_are_plain_lines() {
 }
 
 #[test]
-fn nothing_known_yet_is_no_failure() {
+fn no_data_yet_is_not_an_error() {
     let mut standin = StandIn::start();
     standin.accept_silently();
     let spawn = support::world::pieces_os(&standin.url());

@@ -151,7 +151,7 @@ fn delete_removes_it_from_the_list() {
 }
 
 #[test]
-fn identifiers_and_snapshot_are_as_answered() {
+fn identifiers_and_snapshot_are_passed_through() {
     on(&ALL, |mut world| {
         let id = world.create_known("one");
         for argument in [
@@ -714,7 +714,7 @@ fn failures_of_the_service() {
 }
 
 #[test]
-fn nothing_answers() {
+fn no_service_responds() {
     for service in [Service::Full, Service::Six] {
         let mut world = World::start(service);
         let conversation = world.create_known("one");

@@ -147,7 +147,7 @@ fn the_local_service_by_setting() {
 }
 
 #[test]
-fn an_editor_that_pushes_at_once_is_heard() {
+fn settings_pushed_at_once_take_effect() {
     // As Neovim does: right behind `initialized`, and it cannot be asked.
     let standin = StandIn::start();
     let dir = tempfile::tempdir().unwrap();
@@ -194,7 +194,7 @@ fn the_last_of_many_changes_wins() {
 }
 
 #[test]
-fn an_editor_that_cannot_say_what_its_configuration_is() {
+fn unusable_answers_to_workspace_configuration_are_ignored() {
     type Answer = Option<fn(&Value) -> Option<Value>>;
     let check = |answer: Answer| {
         let standin = StandIn::start();
@@ -263,7 +263,7 @@ fn invalid_settings_are_reported_once_by_name() {
 }
 
 #[test]
-fn settings_that_are_no_object() {
+fn settings_that_are_not_an_object() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = Client::start(local(dir.path()));
     client.allow(MESSAGE);

@@ -375,7 +375,7 @@ fn cancelling_answers_at_once_while_the_service_hangs() {
 }
 
 #[test]
-fn a_cancelled_request_of_nothing_is_ignored() {
+fn cancelling_an_unknown_request_is_ignored() {
     let mut world = World::start(Service::Local);
     let created = world.run("create", Value::Null).unwrap();
     for id in [json!(1), json!(ABSENT), Value::Null, json!({})] {

@@ -165,7 +165,7 @@ async fn list(client: &Client) -> Result<(Vec<String>, usize, usize), Error> {
 // ---- What is asked, and what is made of a good answer.
 
 #[tokio::test]
-async fn every_call_asks_what_the_api_says() {
+async fn every_call_matches_the_api() {
     let full = conversation("Retry");
     let object = ok(&full);
     let ids = ok(json!({"iterable": [{"id": ID}], "indices": {ID.to_string(): 0}}));
@@ -427,7 +427,7 @@ async fn messages_never_contain_content() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn refused_connections() {
     let port = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -455,7 +455,7 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn answers_that_are_none() {
+async fn responses_that_do_not_match_the_api() {
     let announced =
         |length: usize| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
     let table = [
@@ -593,7 +593,7 @@ async fn at_most_two_gets_are_in_flight() {
 
 /// What a person asks for does not wait for the background, whatever that waits for.
 #[tokio::test]
-async fn a_hanging_background_keeps_nobody_waiting() {
+async fn hanging_background_requests_delay_no_user() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = BaseUrl::loopback(listener.local_addr().unwrap().port());
     let client = Client::new(base, None).unwrap();
@@ -630,7 +630,7 @@ async fn a_hanging_background_keeps_nobody_waiting() {
 // ---- Deadlines, on a paused clock: it jumps ahead as soon as nobody can do anything else.
 
 #[tokio::test(start_paused = true)]
-async fn nothing_waits_for_ever() {
+async fn every_wait_has_a_deadline() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
     for bytes in [vec![], b"HTTP/1.1 200".to_vec(), head] {
         let server = Server::start([Hang(bytes)]).await;
@@ -771,7 +771,7 @@ async fn lists_that_cannot_be_trusted() {
 }
 
 #[tokio::test]
-async fn a_cancelled_list_gives_its_place_back() {
+async fn a_cancelled_list_releases_its_permit() {
     let server = Server::start([
         Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"iterable\":[".to_vec()),
         Hang(vec![]),

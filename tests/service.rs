@@ -242,7 +242,7 @@ async fn a_conversation_from_an_asset_is_tied_to_it_and_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_seed_may_bring_everything_and_unknown_fields_stay() {
+async fn a_seed_may_have_every_field_and_unknown_ones_stay() {
     let service = Service::start().await;
     let asset = service.asset("a.rs", "x", "/p/a.rs").await;
     let made = service
@@ -332,7 +332,7 @@ async fn a_stale_whole_object_write_loses_nothing() {
 }
 
 #[tokio::test]
-async fn deleting_takes_what_belongs_along_and_tells_the_others() {
+async fn a_delete_removes_owned_objects_and_announces_linked_ones() {
     let service = Service::start().await;
     let asset = service.asset("a.rs", "x", "/p/a.rs").await;
     let made = service
@@ -400,7 +400,7 @@ async fn deleting_takes_what_belongs_along_and_tells_the_others() {
 }
 
 #[tokio::test]
-async fn every_stream_starts_with_all_that_is_there() {
+async fn every_stream_starts_with_all_live_ids() {
     let service = Service::start().await;
     for kind in [
         "conversations",
@@ -443,7 +443,7 @@ async fn every_stream_starts_with_all_that_is_there() {
 }
 
 #[tokio::test]
-async fn a_change_is_told_only_once_it_can_be_read() {
+async fn a_change_is_announced_once_it_can_be_read() {
     let service = Service::start().await;
     let mut socket = service.stream("/conversations/stream/identifiers").await;
     frame(&mut socket).await;
@@ -486,7 +486,7 @@ async fn a_change_is_told_only_once_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_says_so_in_a_sentence() {
+async fn errors_are_one_sentence() {
     let service = Service::start().await;
     let made = service.conversation(json!({"name": "One"})).await;
     let (get, post) = (Method::GET, Method::POST);
@@ -594,7 +594,7 @@ async fn what_cannot_be_answered_says_so_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn strangers_are_refused() {
+async fn requests_without_token_or_loopback_page_are_refused() {
     let service = Service::start().await;
     let url = format!("{}/conversations", service.attached.url);
     let port = service.attached.url.rsplit(':').next().unwrap();
@@ -687,7 +687,7 @@ async fn strangers_are_refused() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn files_are_their_users_own() {
+async fn files_are_readable_by_their_user_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let outer = TempDir::new().unwrap();
     let dir = outer.path().join("a/b");
@@ -721,7 +721,7 @@ async fn files_are_their_users_own() {
 /// Such as one that was copied back from a backup.
 #[cfg(unix)]
 #[tokio::test]
-async fn files_that_others_could_read_are_closed_to_them() {
+async fn files_with_wider_permissions_are_made_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let service = Service::start().await;
     service.conversation(json!({"name": "Kept"})).await;
@@ -744,7 +744,7 @@ async fn files_that_others_could_read_are_closed_to_them() {
 }
 
 #[tokio::test]
-async fn one_serves_the_others_join_and_one_of_them_takes_over() {
+async fn one_process_serves_and_another_takes_over() {
     let dir = TempDir::new().unwrap();
     // What a killed process leaves behind.
     fs::write(dir.path().join("lock"), "").unwrap();
@@ -780,7 +780,7 @@ async fn one_serves_the_others_join_and_one_of_them_takes_over() {
 }
 
 #[tokio::test]
-async fn whether_there_are_conversations_is_told_without_serving() {
+async fn conversations_are_detected_without_serving() {
     let dir = TempDir::new().unwrap();
     assert!(!has_conversations(dir.path()).await);
     assert!(!dir.path().join("store.db").exists());
@@ -877,7 +877,7 @@ async fn a_newer_store_is_refused_untouched() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_named() {
+async fn obstacles_at_the_start_are_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = attach(&options(&file.path().join("below")))
         .await
@@ -923,7 +923,7 @@ async fn a_holder_that_does_not_answer_is_named() {
 }
 
 #[tokio::test]
-async fn writes_at_once_are_all_kept_and_counted_once() {
+async fn concurrent_writes_are_all_kept_and_counted_once() {
     let service = Service::start().await;
     let made = service.conversation(json!({"name": "Busy"})).await;
     let posts = (0..200).map(|n| {
@@ -1012,7 +1012,7 @@ async fn search_finds_words_in_names_messages_notes_and_saved_texts() {
 }
 
 #[tokio::test]
-async fn a_batch_answers_what_is_there_and_what_is_not() {
+async fn a_batch_returns_found_objects_and_missing_ids() {
     let service = Service::start().await;
     let made = service.conversation(json!({"name": "One"})).await;
     let body = json!({"conversations": {"iterable": [{"id": made}, {"id": ABSENT}]}});
@@ -1030,7 +1030,7 @@ async fn a_batch_answers_what_is_there_and_what_is_not() {
 }
 
 #[tokio::test]
-async fn an_import_keeps_ids_and_times_and_does_not_double() {
+async fn an_import_keeps_ids_and_times_and_makes_no_duplicates() {
     let service = Service::start().await;
     let seed = json!({
         "id": ABSENT, "name": "Old", "type": "COPILOT",
@@ -1055,7 +1055,7 @@ async fn an_import_keeps_ids_and_times_and_does_not_double() {
 }
 
 #[tokio::test]
-async fn an_update_takes_away_nothing_that_an_object_needs() {
+async fn an_update_keeps_required_fields() {
     let service = Service::start().await;
     service.asset("a.rs", "fn main() {}", "/a.rs").await;
     let message = json!({"role": "USER", "fragment": {"string": {"raw": "Why?"}}});
@@ -1092,7 +1092,7 @@ async fn an_update_takes_away_nothing_that_an_object_needs() {
 
 /// Readers of JSON take 128 levels, and a list puts its own around an object.
 #[tokio::test]
-async fn nothing_is_kept_that_is_too_deep_to_be_read_back() {
+async fn documents_nested_too_deeply_are_refused() {
     let service = Service::start().await;
     let conversation = |id: &str, levels: usize| {
         let deep = (1..levels).fold(json!(1), |inner, _| json!([inner]));

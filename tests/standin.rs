@@ -128,7 +128,7 @@ async fn routes_can_be_missing() {
 }
 
 #[tokio::test]
-async fn faults_strike_as_told() {
+async fn scripted_faults_happen() {
     let mut standin = StandIn::start();
     standin.create("one");
     standin.fault_times("GET /conversations", Fault::Status(593, "update"), 1);
@@ -223,7 +223,7 @@ async fn a_held_reply_is_stale() {
 }
 
 #[tokio::test]
-async fn frames_come_as_told() {
+async fn scripted_frames_are_sent() {
     let standin = StandIn::start();
     standin.fill((0..3).map(|n| n.to_string()));
     standin.with(|state| state.first_frame = FirstFrame::Split(2));
@@ -271,7 +271,7 @@ async fn frames_come_as_told() {
 }
 
 #[tokio::test]
-async fn connections_fail_as_told() {
+async fn scripted_connection_failures_happen() {
     let mut standin = StandIn::start();
     let brief = Duration::from_millis(50);
     let ask = |url: String| async move { client().get(url + "/conversations").send().await };

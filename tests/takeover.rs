@@ -252,7 +252,7 @@ async fn thousands_of_acknowledged_writes_survive_many_kills() {
 }
 
 #[test]
-fn when_the_window_that_serves_is_killed_another_takes_over() {
+fn when_the_serving_window_is_killed_another_takes_over() {
     let dir = TempDir::new().unwrap();
     let dir = dir.path();
     let mut windows: Vec<Client> = (0..3).map(|_| window(dir)).collect();
@@ -406,7 +406,7 @@ fn an_import_beside_a_window_reaches_it_and_survives_being_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_dead_process_left_never_blocks_a_start() {
+async fn files_of_a_dead_process_never_block_a_start() {
     // Something else listens where the dead one did.
     let stranger = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = stranger.local_addr().unwrap().port();
@@ -486,7 +486,7 @@ async fn two_users_do_not_reach_each_other() {
 }
 
 #[test]
-fn nothing_of_the_content_is_logged() {
+fn content_is_never_logged() {
     let dir = TempDir::new().unwrap();
     let arguments = ["service", "--log-level", "debug", "--data-dir"];
     let spawn = Spawn::with_arguments(arguments).arg(dir.path());
@@ -672,7 +672,7 @@ async fn a_process_whose_directory_was_replaced_leaves_its_successor_alone() {
 /// The directory itself stays locked.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_removed_lock_lets_nobody_else_in() {
+async fn a_removed_lock_file_admits_no_second_process() {
     let dir = TempDir::new().unwrap();
     let dir = dir.path();
     let (first, _) = serve(dir, true).await;
@@ -731,7 +731,7 @@ fn a_window_recovers_from_a_displaced_data_directory() {
 
 /// Another program keeps the database busy while the process that serves is told to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_in_good_order_finishes_what_others_have_in_flight() {
+async fn a_normal_shutdown_finishes_requests_in_flight() {
     const WRITES: usize = 8;
     let dir = TempDir::new().unwrap();
     let (serving, _) = serve(dir.path(), true).await;

@@ -363,7 +363,7 @@ async fn a_read_only_account_arrives_whole_and_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newer_one_wins() {
+async fn the_newer_object_wins() {
     let account = Account::start(4);
     let here = dir();
     import(account.origin(), here.path()).await;
@@ -459,7 +459,7 @@ async fn the_newer_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_read_is_counted_and_the_rest_is_kept() {
+async fn unreadable_objects_are_counted_and_the_rest_is_kept() {
     let mut account = Account::start(5);
     let here = dir();
     // Neither lists of messages nor the messages themselves; no anchor either.
@@ -497,7 +497,7 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn odd_answers_cost_only_what_is_odd() {
+async fn malformed_responses_lose_only_themselves() {
     let account = Account::start(3);
     let here = dir();
     let dangling = "dddddddd-0000-4000-8000-000000000001";
@@ -552,7 +552,7 @@ async fn only_the_six_documented_routes_are_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_that_breaks_off_goes_on_where_it_stopped() {
+async fn an_interrupted_import_resumes() {
     let mut account = Account::start(40);
     let here = dir();
     let list = "GET /conversation/{id}/messages";
@@ -591,7 +591,7 @@ async fn an_import_that_breaks_off_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_is_not_one_is_named() {
+async fn an_invalid_source_is_named() {
     let account = Account::start(1);
     let here = dir();
     let refused = async |from: Origin| {
@@ -694,7 +694,7 @@ async fn a_source_that_is_not_one_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_export_gives_what_it_has() {
+async fn a_damaged_export_is_imported_as_far_as_readable() {
     let (a, out) = (dir(), dir());
     let (attached, source) = serve(a.path(), true).await;
     fill(&source, 40).await;
@@ -744,7 +744,7 @@ async fn a_damaged_export_gives_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_never_overwrites_and_never_stays_half() {
+async fn an_export_never_overwrites_and_is_never_incomplete() {
     let (a, out) = (dir(), dir());
     let (attached, source) = serve(a.path(), true).await;
     source
@@ -795,7 +795,7 @@ async fn an_export_never_overwrites_and_never_stays_half() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_shows_one_moment_of_a_busy_store() {
+async fn an_export_is_a_snapshot_of_a_busy_store() {
     let (a, out) = (dir(), dir());
     let (attached, source) = serve(a.path(), true).await;
     fill(&source, 200).await;
@@ -943,7 +943,7 @@ fn front_matter(markdown: &str) -> (BTreeMap<String, Vec<String>>, &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_texts_stay_where_they_belong() {
+async fn hostile_texts_stay_in_their_message() {
     let (a, out) = (dir(), dir());
     let (attached, source) = serve(a.path(), true).await;
     let hostile = [
@@ -1094,7 +1094,7 @@ fn run(arguments: &[&str], data_dir: &Path) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn the_commands_say_what_they_did() {
+fn the_commands_print_their_results() {
     let (here, out) = (dir(), dir());
     let account = Account::start(3);
     let source = account.standin.url();
@@ -1265,7 +1265,7 @@ async fn every_way_in(one: &[u8]) -> Vec<(&'static str, Read)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn awkward_input_is_read_alike_on_every_way_in() {
+async fn awkward_input_is_read_alike_on_every_input_path() {
     let july = 1_721_232_000_000_000;
     for (name, updated, expected) in [
         (&b"plain"[..], "2024-07-17T16:00:00Z", ("plain", july)),

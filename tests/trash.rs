@@ -196,7 +196,7 @@ async fn a_refused_delete_takes_nothing_out_of_the_trash() {
 }
 
 #[tokio::test]
-async fn two_that_shared_an_annotation_share_it_again() {
+async fn restored_conversations_share_their_annotation_again() {
     let dir = tempfile::tempdir().unwrap();
     let (attached, local) = serve(dir.path(), true).await;
     for (first, second) in [(C, D), (D, C)] {
@@ -255,7 +255,7 @@ async fn a_conversation_larger_than_a_request_comes_back() {
 }
 
 #[tokio::test]
-async fn what_came_back_by_an_import_is_not_listed() {
+async fn a_conversation_imported_again_is_not_listed() {
     let dir = tempfile::tempdir().unwrap();
     let (attached, local) = serve(dir.path(), true).await;
     let id = whole(&local).await;
@@ -288,7 +288,7 @@ fn old_file(dir: &Path, number: u32, name: &str) {
 }
 
 #[tokio::test]
-async fn the_trash_of_an_older_version_is_taken_over_once() {
+async fn the_trash_of_an_older_version_is_moved_once() {
     let dir = tempfile::tempdir().unwrap();
     let old = dir.path().join("trash");
     std::fs::create_dir(&old).unwrap();
@@ -327,7 +327,7 @@ async fn the_trash_of_an_older_version_is_taken_over_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nothing_in_the_old_trash_stops_it() {
+async fn unreadable_files_of_the_old_trash_stay() {
     let dir = tempfile::tempdir().unwrap();
     let old = dir.path().join("trash");
     std::fs::create_dir(&old).unwrap();
@@ -579,7 +579,7 @@ fn agreeing(
 }
 
 #[test]
-fn what_two_delete_at_once_is_in_the_trash_once() {
+fn concurrent_deletes_make_one_entry() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = window(dir.path());
     let id = create(&mut client, "Precious", &["One"]);
@@ -598,7 +598,7 @@ fn what_two_delete_at_once_is_in_the_trash_once() {
 }
 
 #[test]
-fn what_comes_while_the_question_is_open_is_kept() {
+fn messages_that_arrive_while_the_question_is_open_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = window(dir.path());
     let mut desk = Desk::start();
@@ -633,7 +633,7 @@ fn nothing_is_in_the_trash_when_the_service_goes_away() {
 }
 
 #[test]
-fn a_copy_of_what_was_not_deleted_is_dropped() {
+fn a_copy_is_dropped_if_nothing_was_deleted() {
     let mut desk = Desk::start();
     let id = desk.create("Precious", &["One"]);
     // The offer to switch is not what this is about.
@@ -652,7 +652,7 @@ fn a_copy_of_what_was_not_deleted_is_dropped() {
 }
 
 #[test]
-fn what_may_have_been_deleted_is_listed_once_it_is_gone() {
+fn a_delete_with_unknown_outcome_is_listed_once_it_is_gone() {
     let mut desk = Desk::start();
     let route = "POST /conversations/{id}/delete";
     let kept = desk.create("Kept", &["One"]);
@@ -676,7 +676,7 @@ fn what_may_have_been_deleted_is_listed_once_it_is_gone() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_not_deleted_without_asking() {
+fn a_conversation_without_a_copy_is_not_deleted_without_asking() {
     let mut desk = Desk::start();
     let id = desk.create("Precious", &["One"]);
     let off = ["GET /conversation/{id}/messages", "GET /message/{id}"];
@@ -806,7 +806,7 @@ fn two_windows_restore_on_pieces_os_once() {
 }
 
 #[test]
-fn the_old_trash_is_told_of_and_restored_on_pieces_os() {
+fn the_old_trash_is_listed_and_restored_on_pieces_os() {
     let mut desk = Desk::start();
     let store = desk.dir.path().join("store");
     let old = store.join("trash");
@@ -830,7 +830,7 @@ fn the_old_trash_is_told_of_and_restored_on_pieces_os() {
 }
 
 #[test]
-fn what_killed_processes_left_is_removed_at_the_start() {
+fn leftovers_of_killed_processes_are_removed_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let opened = dir.path().join("opened");
     std::fs::create_dir(&opened).unwrap();

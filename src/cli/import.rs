@@ -15,7 +15,7 @@ pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bo
     let outcome = tokio::select! {
         outcome = copy(target, &options, allow_remote, &meter) => outcome,
         _ = tokio::signal::ctrl_c() => {
-            Err("Interrupted; what was copied stays, and the next import goes on from there.".to_owned())
+            Err("Interrupted; everything copied so far is kept, and the next import continues from there.".to_owned())
         }
     };
     meter.finish();
@@ -81,7 +81,7 @@ fn broken_off(error: &Error) -> String {
     match error.so_far.total() {
         0 => error.to_string(),
         _ => format!(
-            "{error} Until then: {}; the next import goes on from there.",
+            "{error} Until then: {}; the next import continues from there.",
             error.so_far
         ),
     }

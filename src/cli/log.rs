@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn logging_never_waits_for_its_reader_and_says_what_was_dropped() {
+    fn logging_never_waits_and_counts_dropped_lines() {
         let (mut lines, go, read) = slow();
         let line = vec![b'x'; QUEUED / 4];
         lines.write_all(&line).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_fails_costs_its_lines_only() {
+    fn a_failing_reader_loses_only_its_lines() {
         let (mut lines, go, read) = slow();
         for (line, outcome) in [
             ("first", Err(io::ErrorKind::BrokenPipe.into())),

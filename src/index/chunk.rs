@@ -1,12 +1,12 @@
-//! A run of neighbouring conversations, packed: fixed-size records beside one string of names and one
-//! list of links. About 64 bytes a conversation plus its name and links, and three allocations a run.
+//! A packed run of neighbouring conversations: fixed-size records, one string of names and one list of links.
+//! About 64 bytes a conversation plus its name and links, and three allocations a run.
 
 use super::conversation::{ConversationRef, Key};
 use super::letters::letters;
 use std::ops::Range;
 use uuid::Uuid;
 
-/// Most conversations in one chunk. A change copies one chunk (some 30 kB), a snapshot one pointer each.
+/// Maximum conversations in one chunk. A change copies one chunk (some 30 kB), a snapshot one pointer each.
 pub(super) const MAX: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +15,10 @@ struct Record {
     updated: i64,
     created: i64,
     letters: u64,
-    /// Ends of this record's parts; they start where the previous record's end.
+    /// Ends of this record's parts; each starts at the previous record's end.
     name_end: u32,
     links_end: u32,
-    /// The first so many links are assets, the rest anchors.
+    /// How many of the links are assets; the rest are anchors.
     assets: u32,
     messages: u32,
     application: u16,
@@ -99,7 +99,7 @@ impl Chunk {
         self.links.contains(&id)
     }
 
-    /// Where `key` stands, or would stand.
+    /// The position of `key`, or where to insert it.
     pub(super) fn position(&self, key: Key) -> Result<usize, usize> {
         self.records.binary_search_by(|record| {
             Key {
@@ -111,7 +111,7 @@ impl Chunk {
     }
 }
 
-/// Packs conversations, given in any order of the caller's choice, into records and arenas.
+/// Packs conversations, in the caller's order, into records and arenas.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
     records: Vec<Record>,
@@ -124,8 +124,8 @@ impl Packer {
         self.records.len()
     }
 
-    /// One that has room for exactly these conversations of those chunks: growing would leave holes in
-    /// the heap that outlive the load of a large account.
+    /// A packer with room for exactly these conversations: growing would leave holes in the heap that outlive
+    /// the load of a large account.
     pub(super) fn for_copies<'a>(copies: impl Iterator<Item = (&'a Chunk, usize)>) -> Packer {
         let (mut count, mut names, mut links) = (0, 0, 0);
         for (chunk, at) in copies {
@@ -140,14 +140,14 @@ impl Packer {
         }
     }
 
-    /// Takes a conversation of another chunk, with the numbers of applications as they are there.
+    /// Adds a conversation of another chunk, with that chunk's application numbers.
     pub(super) fn copy(&mut self, chunk: &Chunk, at: usize) {
         let application = chunk.records[at].application;
         let letters = chunk.records[at].letters;
         self.add(chunk.get(at, &[]), application, letters);
     }
 
-    /// Takes a conversation whose application has that number.
+    /// Adds a conversation with the number of its application.
     pub(super) fn push(&mut self, one: ConversationRef<'_>, application: u16) {
         self.add(one, application, letters(one.name));
     }

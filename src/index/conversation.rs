@@ -3,15 +3,15 @@
 use crate::markdown;
 use uuid::Uuid;
 
-/// Longest name kept, of a conversation or an application, in bytes. Longer ones are cut at a character boundary.
+/// Longest name, of a conversation or an application, in bytes. Longer ones are cut at a character boundary.
 const MAX_NAME: usize = 16 * 1024;
 
-/// One conversation as the index takes it.
+/// One conversation, as input of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     /// Its id.
     pub id: Uuid,
-    /// Its name as the server gave it; empty when it has none.
+    /// Its name from the server; may be empty.
     pub name: String,
     /// When it was created, in microseconds since the Unix epoch.
     pub created: i64,
@@ -19,13 +19,13 @@ pub struct Conversation {
     pub updated: i64,
     /// Pinned by the user.
     pub favorited: bool,
-    /// How many messages it has.
+    /// The number of its messages.
     pub messages: u32,
-    /// The assets it is tied to.
+    /// The linked assets.
     pub assets: Vec<Uuid>,
-    /// The anchors (files and directories) it is tied to.
+    /// The linked anchors (files and directories).
     pub anchors: Vec<Uuid>,
-    /// The application that created it; empty when unknown.
+    /// The application that created it; empty if unknown.
     pub application: String,
 }
 
@@ -46,12 +46,12 @@ impl Conversation {
     }
 }
 
-/// One conversation as readers see it, borrowed from a snapshot.
+/// One conversation, borrowed from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConversationRef<'a> {
     /// Its id.
     pub id: Uuid,
-    /// Its name as the server gave it; empty when it has none. See [`ConversationRef::title`].
+    /// Its name from the server; may be empty. See [`ConversationRef::title`].
     pub name: &'a str,
     /// When it was created, in microseconds since the Unix epoch.
     pub created: i64,
@@ -59,18 +59,18 @@ pub struct ConversationRef<'a> {
     pub updated: i64,
     /// Pinned by the user.
     pub favorited: bool,
-    /// How many messages it has.
+    /// The number of its messages.
     pub messages: u32,
-    /// The assets it is tied to.
+    /// The linked assets.
     pub assets: &'a [Uuid],
-    /// The anchors it is tied to.
+    /// The linked anchors.
     pub anchors: &'a [Uuid],
-    /// The application that created it; empty when unknown.
+    /// The application that created it; empty if unknown.
     pub application: &'a str,
 }
 
 impl<'a> ConversationRef<'a> {
-    /// The name to show: never empty.
+    /// The displayed name: never empty.
     pub fn title(&self) -> &'a str {
         markdown::visible(self.name)
     }
@@ -90,7 +90,7 @@ impl<'a> ConversationRef<'a> {
         }
     }
 
-    /// Where it stands in the order of the index: newest first, ids break ties.
+    /// Its position in the order of the index: newest first, ids break ties.
     pub(super) fn key(&self) -> Key {
         Key {
             updated: self.updated,
@@ -99,7 +99,7 @@ impl<'a> ConversationRef<'a> {
     }
 }
 
-/// The place of a conversation in the order: newest `updated` first, then by id.
+/// The key of a conversation in the order: newest `updated` first, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) updated: i64,
@@ -111,7 +111,7 @@ impl Ord for Key {
         other
             .updated
             .cmp(&self.updated)
-            // The order of the bytes, in one comparison.
+            // Compares the bytes in one comparison.
             .then_with(|| self.id.as_u128().cmp(&other.id.as_u128()))
     }
 }

@@ -1,15 +1,15 @@
-//! Long slices, worked on by several cores at once.
+//! Processes long slices on several cores.
 
 use std::panic::resume_unwind;
 use std::thread::{available_parallelism, scope};
 
-/// From this many conversations on it pays to use more than one core.
+/// From this many conversations on, more than one core is faster.
 const PARALLEL: usize = 16_384;
-/// Most cores that one piece of work takes.
+/// Maximum cores for one task.
 const MOST_CORES: usize = 4;
 
-/// Cuts `items`, which stand for so many conversations, into one stretch for each core and returns
-/// what `work` made of each, in order. `work` is told where in `items` its stretch begins.
+/// Splits `items`, which represent this many conversations, into one part for each core and returns the
+/// results of `work` in order. `work` receives the offset of its part.
 pub(super) fn share<T: Sync, R: Send>(
     items: &[T],
     conversations: usize,

@@ -1,9 +1,9 @@
-//! The set of letters in a name, which rules out most names of a search before the matcher sees them.
+//! The set of letters in a name, which rules out most names in a search before the matcher reads them.
 
 use nucleo_matcher::chars;
 
-/// The set of letters in `text`, folded as the matcher folds them: one bit each for a–z and 0–9, the
-/// others share what is left. A name can only match a query whose set is within its own.
+/// The set of letters in `text`, folded like the matcher folds them: one bit each for a–z and 0–9; other
+/// characters share the remaining bits. A name can match only if it has all bits of the query.
 pub(super) fn letters(text: &str) -> u64 {
     letter_set(crate::markdown::visible(text))
 }
@@ -25,7 +25,7 @@ fn bit(c: char) -> u64 {
     }
 }
 
-/// None for a blank.
+/// `None` for a blank.
 fn ascii_bit(c: u8) -> u64 {
     const BITS: [u64; 256] = {
         let mut bits = [0; 256];

@@ -1,11 +1,10 @@
-//! The conversations as we know them: a compact, ordered, searchable set.
+//! The known conversations: a compact, ordered, searchable set.
 //!
-//! No I/O, no async, no wire or LSP types. One writer ([`Index`]) changes the set; any number of
-//! [`Reader`]s take cheap [`Snapshot`]s. A snapshot never changes, so a reader sees one consistent
-//! state however long it looks.
+//! No I/O, no async, no wire or LSP types. One writer ([`Index`]) changes the set; any number of [`Reader`]s
+//! take cheap [`Snapshot`]s. A snapshot never changes, so a reader sees one consistent state.
 //!
-//! Architecture invariant: everything here is synchronous, cannot fail, and never blocks on anything
-//! but the short shard locks inside `DashMap`, whose guards do not leave this module.
+//! Architecture invariant: everything here is synchronous, cannot fail, and never blocks except on the short
+//! shard locks inside `DashMap`, whose guards do not leave this module.
 
 mod chunk;
 mod conversation;

@@ -1,7 +1,7 @@
 //! Fuzzy search over names.
 //!
-//! Two steps: a set of letters per name rules out most names in a fraction of a nanosecond each, the
-//! matcher looks at the rest.
+//! A set of letters per name first rules out most names in a fraction of a nanosecond each; the matcher reads
+//! the rest.
 
 use super::chunk::Chunk;
 use super::conversation::ConversationRef;
@@ -13,24 +13,24 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// One conversation whose name fits a query.
+/// One conversation whose name matches a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match<'a> {
     /// The conversation.
     pub conversation: ConversationRef<'a>,
-    /// How well its name fits: higher is better; comparable within one query only.
+    /// The score: higher is better; comparable within one query only.
     pub score: u32,
 }
 
-/// Characters of a query that count; what follows is ignored. People type words, not files.
+/// Maximum characters of a query; the rest is ignored. Users type words, not files.
 const MAX_QUERY: usize = 256;
 
-/// Where a match is, and how good: in the order in which matches are listed.
+/// The position and score of a match, ordered as matches are listed.
 type Hit = (Reverse<u32>, u32, u16);
 
 impl Snapshot {
-    /// The conversations whose names match `query` fuzzily, best first, newer first among equals.
-    /// White space separates words that must all match, in any order; case and accents do not count.
+    /// The conversations whose names match `query` fuzzily, best first, newer first among equals. Words
+    /// separated by white space must all match, in any order, ignoring case and accents.
     pub fn search(&self, query: &str) -> impl ExactSizeIterator<Item = Match<'_>> + use<'_> {
         let query: String = query.chars().take(MAX_QUERY).collect();
         let words: Vec<Atom> = query.split_whitespace().map(word).collect();
@@ -46,17 +46,17 @@ impl Snapshot {
     }
 }
 
-/// Hits in order. A common word has very many, of which nobody looks at more than a page: they are put
-/// in order as far as they are asked for.
+/// Hits in order. A common word has very many, of which callers read a page: they are sorted only as far as
+/// needed.
 struct BestFirst {
     hits: Vec<Hit>,
     at: usize,
-    /// So many are in their place.
+    /// The number of sorted hits.
     placed: usize,
 }
 
 impl BestFirst {
-    /// At least so many are put in their place at a time.
+    /// The minimum number of hits sorted at a time.
     const PAGE: usize = 256;
 
     fn new(hits: Vec<Hit>) -> Self {
@@ -74,7 +74,7 @@ impl Iterator for BestFirst {
     fn next(&mut self) -> Option<Hit> {
         if self.at == self.placed {
             let rest = &mut self.hits[self.placed..];
-            // Twice as many each time, for those who want all.
+            // Twice as many each time, for callers that read all.
             let page = Self::PAGE.max(self.placed).min(rest.len());
             if page < rest.len() {
                 rest.select_nth_unstable(page);
@@ -107,7 +107,7 @@ fn word(text: &str) -> Atom {
     )
 }
 
-/// The matches in these chunks, the first of which has this number.
+/// The matches in these chunks, of which the first has this number.
 fn look(chunks: &[Arc<Chunk>], first: usize, words: &[Atom], wanted: u64) -> Vec<Hit> {
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut scratch = Vec::new();
@@ -124,20 +124,20 @@ fn look(chunks: &[Arc<Chunk>], first: usize, words: &[Atom], wanted: u64) -> Vec
     hits
 }
 
-/// As a whole if the word is in the name, else letter by letter. Trying all ways to place the letters
-/// would find better scores for the latter, at many times the cost.
+/// Matches the word as a whole if the name has it, else letter by letter. Trying all placements of the
+/// letters would find better scores for the latter, at many times the cost.
 fn score(word: &Atom, name: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u32> {
     let whole = word.score(name, matcher);
     let score = whole.or_else(|| matcher.fuzzy_match_greedy(name, word.needle_text()));
     score.map(u32::from)
 }
 
-/// The conversations of a chunk whose names have all the wanted letters.
+/// The conversations of a chunk whose names have all letters of the query.
 fn candidates(chunk: &Chunk, wanted: u64) -> impl Iterator<Item = usize> {
     (0..chunk.len()).filter(move |at| chunk.letters(*at) & wanted == wanted)
 }
 
-/// What is matched is what is shown.
+/// Match the displayed name.
 fn shown_name(chunk: &Chunk, at: usize) -> &str {
     chunk.get(at, &[]).title()
 }

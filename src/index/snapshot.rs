@@ -1,7 +1,7 @@
-//! An immutable, ordered set of conversations, and the ways to make one.
+//! An immutable, ordered set of conversations, and its builders.
 //!
-//! The set is a two-level B-tree: a vector of [`Chunk`]s, each at most [`chunk::MAX`] long, ordered
-//! newest first. Snapshots share the chunks that did not change.
+//! The set is a two-level B-tree: a vector of [`Chunk`]s, each at most [`chunk::MAX`] long, ordered newest
+//! first. Snapshots share unchanged chunks.
 
 use super::chunk::{self, Chunk, Packer};
 use super::conversation::{ConversationRef, Key, clip};
@@ -26,12 +26,12 @@ impl Snapshot {
         self.revision
     }
 
-    /// How many conversations there are.
+    /// The number of conversations.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -43,7 +43,7 @@ impl Snapshot {
         })
     }
 
-    /// The conversations tied to one of `links` (assets or anchors), newest first.
+    /// The conversations linked to one of `links` (assets or anchors), newest first.
     pub fn linked_to<'a>(&'a self, links: &'a [Uuid]) -> impl Iterator<Item = ConversationRef<'a>> {
         self.chunks
             .iter()
@@ -62,7 +62,7 @@ impl Snapshot {
     }
 }
 
-/// The number of the chunk that holds `key` or would take it (may be one past the end).
+/// The number of the chunk that has `key` or would take it (may be one past the end).
 fn chunk_of(chunks: &[Arc<Chunk>], key: Key) -> usize {
     chunks.partition_point(|chunk| chunk.last() < key)
 }
@@ -77,7 +77,7 @@ fn find<'a>(
     Some(chunk.get(at, applications))
 }
 
-/// The names of applications, stored once each; number 0 is the unknown one.
+/// The names of applications, stored once each; number 0 is the unknown application.
 #[derive(Debug, Default)]
 pub(super) struct Applications {
     numbers: HashMap<Box<str>, u16>,
@@ -85,9 +85,9 @@ pub(super) struct Applications {
 }
 
 impl Applications {
-    /// The number of `name`; 0 where there are too many to number.
+    /// The number of `name`; 0 if there are too many names.
     pub(super) fn number(&mut self, name: &str) -> u16 {
-        // Most conversations come from the same few.
+        // Most conversations come from the same few applications.
         let few = self.names.iter().take(4);
         if let Some(number) = few.map(|known| &**known).position(|known| known == name) {
             return number as u16;
@@ -136,7 +136,7 @@ pub(super) struct Packed {
 impl Builder {
     const PAGE: usize = 4096;
 
-    /// Takes one conversation.
+    /// Adds one conversation.
     pub fn push(&mut self, one: ConversationRef<'_>) {
         let application = self.applications.number(one.application);
         let one = ConversationRef {
@@ -149,7 +149,7 @@ impl Builder {
         }
     }
 
-    /// Sorts and packs what was pushed.
+    /// Sorts and packs the added conversations.
     pub(super) fn pack(mut self) -> Packed {
         if self.open.len() > 0 {
             self.pages.push(std::mem::take(&mut self.open).finish());
@@ -174,7 +174,7 @@ impl Builder {
     }
 }
 
-/// One chunk of these conversations of those pages.
+/// Packs these conversations of those pages into one chunk.
 fn copy_run(pages: &[Chunk], run: &[(Key, u32, u32)]) -> Chunk {
     let copies = run
         .iter()
@@ -186,7 +186,7 @@ fn copy_run(pages: &[Chunk], run: &[(Key, u32, u32)]) -> Chunk {
     packer.finish()
 }
 
-/// Drops all but the last entry of each id. A server does not repeat ids, so this looks before it works.
+/// Keeps only the last entry of each id. Servers rarely repeat ids, so this checks before it works.
 fn keep_last_of_each_id(order: &mut Vec<(Key, u32, u32)>) {
     let mut halves: Vec<u64> = order
         .iter()
@@ -214,7 +214,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The conversation at `key`; `applications` are all the names numbered so far.
+    /// The conversation at `key`; `applications` are all names numbered so far.
     pub(super) fn find<'a>(
         &'a self,
         key: Key,
@@ -223,7 +223,7 @@ impl Draft {
         find(&self.chunks, key, applications.names())
     }
 
-    /// Takes out the conversation at `key`, if it is there.
+    /// Removes the conversation at `key`, if present.
     pub(super) fn remove(&mut self, key: Key) {
         let number = chunk_of(&self.chunks, key);
         let Some(chunk) = self.chunks.get(number).cloned() else {
@@ -237,11 +237,11 @@ impl Draft {
         self.merge_small(number);
     }
 
-    /// Puts in a conversation whose key is not in the set.
+    /// Inserts a conversation whose key is not in the set.
     pub(super) fn insert(&mut self, one: ConversationRef<'_>, application: u16) {
         self.len += 1;
         let new = Piece::New(one, application);
-        // What belongs past the end goes into the last chunk.
+        // A key past the end goes into the last chunk.
         let number = chunk_of(&self.chunks, one.key()).min(self.chunks.len().saturating_sub(1));
         let Some(chunk) = self.chunks.get(number).cloned() else {
             self.chunks.extend(pack(&[new]));
@@ -255,7 +255,7 @@ impl Draft {
         self.chunks.splice(number..=number, pack(&run));
     }
 
-    /// Joins a chunk that became small with its neighbour, so that many removals leave few chunks.
+    /// Merges a small chunk with its neighbour, so that many removals leave few chunks.
     fn merge_small(&mut self, number: usize) {
         let number = number.min(self.chunks.len().saturating_sub(2));
         let [Some(left), Some(right)] = [self.chunks.get(number), self.chunks.get(number + 1)]
@@ -274,13 +274,13 @@ impl Draft {
     }
 }
 
-/// One conversation on its way into a new chunk.
+/// One conversation for a new chunk.
 enum Piece<'a> {
     Old(&'a Chunk, usize),
     New(ConversationRef<'a>, u16),
 }
 
-/// Packs an ordered run into one chunk, two halves where it is too long for one, or nothing.
+/// Packs an ordered run into one chunk, into two halves if it is too long, or into none if it is empty.
 fn pack(run: &[Piece<'_>]) -> Vec<Arc<Chunk>> {
     let size = if run.len() > chunk::MAX {
         run.len().div_ceil(2)

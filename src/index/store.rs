@@ -1,4 +1,4 @@
-//! The one writer of the index, and the readers it feeds.
+//! The one writer of the index, and its readers.
 
 use super::conversation::{Conversation, ConversationRef, Key};
 use super::cores::share;
@@ -12,28 +12,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// More changes than this in one step are not listed one by one: see [`Delta::reset`].
+/// More changes than this in one step are not listed: see [`Delta::reset`].
 pub const RESET_ABOVE: usize = 1000;
 
 /// One change of the set.
 #[derive(Debug, Clone)]
 pub enum Mutation {
-    /// This is what the conversation looks like now.
+    /// The conversation is new or changed.
     Upsert(Conversation),
-    /// The conversation is gone.
+    /// The conversation was deleted.
     Remove(Uuid),
 }
 
-/// What one step changed.
+/// The changes of one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
     /// The revision after the step.
     pub revision: u64,
-    /// How many conversations there are after the step.
+    /// The number of conversations after the step.
     pub total: usize,
     /// New or changed conversations.
     pub upserted: Vec<Uuid>,
-    /// Conversations that went.
+    /// Deleted conversations.
     pub removed: Vec<Uuid>,
     /// There were more than [`RESET_ABOVE`] changes: the lists are empty, read the snapshot again.
     pub reset: bool,
@@ -43,7 +43,7 @@ pub struct Delta {
 #[derive(Debug, Default)]
 struct Shared {
     snapshot: ArcSwap<Snapshot>,
-    /// Where each conversation stands in the order.
+    /// The key of each conversation.
     places: DashMap<Uuid, i64, RandomState>,
     ties: Ties,
 }
@@ -62,7 +62,7 @@ pub struct Reader {
 }
 
 impl Index {
-    /// An empty one that begins at `revision`.
+    /// An empty index that starts at `revision`.
     pub fn after(revision: u64) -> Self {
         let index = Index::default();
         let empty = Snapshot {
@@ -80,7 +80,7 @@ impl Index {
         }
     }
 
-    /// Applies changes in order, in one step. `None` when nothing was different.
+    /// Applies changes in order, in one step. `None` if nothing changed.
     pub fn apply(&mut self, mutations: impl IntoIterator<Item = Mutation>) -> Option<Delta> {
         let old = self.shared.snapshot.load_full();
         let mut draft = Draft {
@@ -89,10 +89,10 @@ impl Index {
         };
         let mut upserted = HashSet::new();
         let mut removed = HashSet::new();
-        // Those that came in this step: should they go in it as well, nobody has to know.
+        // Conversations added in this step: if it also removes them, the removal is not reported.
         let mut new = HashSet::new();
-        // `places` is brought up to date at once, so that later mutations of the same step see the
-        // earlier ones; readers that look in between search the snapshot (`Reader::get`).
+        // `places` is updated at once, so that later mutations of the same step see the earlier ones; a
+        // reader in between searches the snapshot (`Reader::get`).
         for mutation in mutations {
             let id = match &mutation {
                 Mutation::Upsert(one) => one.id,
@@ -141,8 +141,8 @@ impl Index {
         Some(self.publish(&old, draft, names, upserted, removed))
     }
 
-    /// Makes a listing the whole set, but for the conversations in `keep`, which stay as they are now
-    /// (or stay gone): something newer than the listing is known of them. `None` when nothing differs.
+    /// Replaces the whole set by a listing, except for the conversations in `keep`, which stay as they are
+    /// (or stay deleted): something newer than the listing is known of them. `None` if nothing changed.
     pub fn replace(&mut self, listing: Builder, keep: &HashSet<Uuid>) -> Option<Delta> {
         let old = self.shared.snapshot.load_full();
         let packed = listing.pack();
@@ -176,7 +176,7 @@ impl Index {
         if gone.is_empty() && come.is_empty() {
             return None;
         }
-        // Not before this is certain to be published: the numbers in what readers have are the old ones.
+        // Not before this is certain to be published: readers still use the old numbers.
         self.applications = applications;
         let mut removed: Vec<Uuid> = gone.into_iter().map(|key| key.id).collect();
         if !removed.is_empty() {
@@ -195,12 +195,12 @@ impl Index {
         Some(self.publish(&old, draft, names, upserted, removed))
     }
 
-    /// How many conversations there are.
+    /// The number of conversations.
     pub fn len(&self) -> usize {
         self.shared.snapshot.load().len
     }
 
-    /// Whether there are none.
+    /// Whether the index is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -221,14 +221,14 @@ impl Index {
         (extra, missing)
     }
 
-    /// Makes `anchors` all there are. A conversation whose files are others by that has changed.
+    /// Replaces all anchors. A conversation whose files change by that counts as changed.
     pub fn replace_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
         let moved = self.shared.ties.replace_anchors(anchors);
         self.retie(&moved)
     }
 
-    /// Learns of anchors that came with conversations. Those known already stay as they are: what the
-    /// service says of an anchor itself counts for more.
+    /// Adds anchors that were included in conversations. Known anchors stay: the service's own answer for an
+    /// anchor takes precedence.
     pub fn add_anchors(&mut self, anchors: Vec<Anchor>) -> Option<Delta> {
         let ties = &self.shared.ties;
         let new = |anchor: &Anchor| ties.anchor(anchor.id).is_none();
@@ -240,7 +240,7 @@ impl Index {
         self.retie(&moved)
     }
 
-    /// Publishes the conversations tied to these anchors as changed.
+    /// Publishes the conversations linked to these anchors as changed.
     fn retie(&self, anchors: &HashSet<Uuid>) -> Option<Delta> {
         if anchors.is_empty() {
             return None;
@@ -262,12 +262,12 @@ impl Index {
         Some(self.publish(&old, draft, names, tied, Vec::new()))
     }
 
-    /// Learns of one asset.
+    /// Adds one asset.
     pub fn put_asset(&mut self, id: Uuid) {
         self.shared.ties.put_asset(id);
     }
 
-    /// Makes `assets` all there are.
+    /// Replaces all assets.
     pub fn replace_assets(&mut self, assets: Vec<Uuid>) {
         self.shared.ties.replace_assets(assets);
     }
@@ -304,8 +304,8 @@ impl Index {
     }
 }
 
-/// The keys only in `old`, and the keys of what is new or different in `next`. Both are in order, so
-/// one walk along the two finds it.
+/// The keys only in `old`, and the keys of new or different conversations in `next`. Both are ordered, so one
+/// pass over the two finds them.
 fn differences(old: &Snapshot, next: &Snapshot) -> (Vec<Key>, Vec<Key>) {
     if old.is_empty() {
         let come = next.chunks.iter();
@@ -337,12 +337,12 @@ fn differences(old: &Snapshot, next: &Snapshot) -> (Vec<Key>, Vec<Key>) {
 }
 
 impl Reader {
-    /// The whole set as it is now.
+    /// The current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
     }
 
-    /// Whether there is such a conversation.
+    /// Whether the conversation exists.
     pub fn contains(&self, id: Uuid) -> bool {
         self.shared.places.contains_key(&id)
     }
@@ -351,8 +351,8 @@ impl Reader {
     pub fn get(&self, id: Uuid) -> Option<Conversation> {
         let updated = *self.shared.places.get(&id)?;
         let snapshot = self.snapshot();
-        // The writer moves places before it publishes the snapshot: in between, only the snapshot says
-        // where the conversation still is.
+        // The writer updates places before it publishes the snapshot: in between, only the snapshot has the
+        // conversation's old place.
         let moved = || snapshot.iter().find(|one| one.id == id);
         let one = snapshot.find(Key { updated, id }).or_else(moved)?;
         Some(one.to_owned())
@@ -363,7 +363,7 @@ impl Reader {
         &self.shared.ties
     }
 
-    /// Whether that asset is known: listed by the service, saved by us, or tied to a conversation.
+    /// Whether the asset is known: listed by the service, saved by us, or linked to a conversation.
     pub fn knows_asset(&self, id: Uuid) -> bool {
         let tied = |one: ConversationRef<'_>| one.assets.contains(&id);
         self.ties().knows_asset(id) || self.snapshot().linked_to(&[id]).any(tied)

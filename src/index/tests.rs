@@ -34,7 +34,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Enough ids to fill several chunks, few enough to meet again.
+    // Enough ids to fill several chunks, few enough for collisions.
     let id = any::<u8>();
     let change = (id, proptest::option::weighted(0.7, any::<u8>()));
     prop_oneof![
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the index has to hold, and what a reader has who only follows the changes.
+/// The expected contents of the index, and the state of a reader that only follows the changes.
 #[derive(Default)]
 struct Model {
     index: Index,
@@ -179,7 +179,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_index_is_a_map(steps in vec(step(), 1..20)) {
+    fn the_index_equals_a_map(steps in vec(step(), 1..20)) {
         let mut model = Model::default();
         for step in steps {
             let old = model.index.reader().snapshot();
@@ -192,7 +192,7 @@ proptest! {
     }
 }
 
-/// A set of `before` conversations becomes one of `after`, of which `same` are the same.
+/// Replaces a set of `before` conversations by one of `after`, of which `same` are equal.
 fn check_reset(before: usize, after: usize, same: usize, reset: bool) {
     let listing = |ids: std::ops::Range<usize>| {
         let mut builder = Builder::default();
@@ -241,7 +241,7 @@ fn a_set_that_shrinks_one_by_one_stays_whole() {
     }
     let mut index = Index::default();
     index.replace(listing, &HashSet::new());
-    // In a scattered order, so that chunks become small side by side.
+    // In a scattered order, so that neighbouring chunks become small.
     for gone in 1..=1000u128 {
         index.apply([Mutation::Remove(id(gone * 617 % 1000))]);
         let snapshot = index.reader().snapshot();

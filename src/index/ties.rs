@@ -1,26 +1,26 @@
-//! What ties conversations to files: anchors, the paths they point at, and the assets we know of.
+//! Links between conversations and files: anchors, their paths, and the known assets.
 
 use dashmap::{DashMap, DashSet};
 use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A link between a file (or directory) and the assets and conversations that came from it.
+/// An anchor: a file or directory, linked to its assets and conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
     /// Its id.
     pub id: Uuid,
-    /// Native absolute paths; several where the file is known on several machines.
+    /// Native absolute paths; several if the file is known on several machines.
     pub paths: Vec<String>,
     /// Assets saved from it.
     pub assets: Vec<Uuid>,
-    /// Conversations about it.
+    /// Linked conversations.
     pub conversations: Vec<Uuid>,
     /// When it last changed, in microseconds since the Unix epoch.
     pub updated: i64,
 }
 
-/// The anchors by id and by path, and the known assets. Written by the one writer, read by everyone.
+/// The anchors by id and by path, and the known assets. Written by the one writer, read by all.
 #[derive(Debug, Default)]
 pub struct Ties {
     anchors: DashMap<Uuid, Arc<Anchor>>,
@@ -36,13 +36,14 @@ impl Ties {
         self.anchors.get(&id).map(|anchor| Arc::clone(&anchor))
     }
 
-    /// The anchors that point at one of `paths`, newest first, each path in any of the spellings [`path_key`] folds.
+    /// The anchors that point at one of `paths`, newest first, each path in any of the spellings [`path_key`]
+    /// folds.
     pub fn anchors_at<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Anchor>> {
         let keys = paths.into_iter().map(path_key);
         self.newest_first(keys.flat_map(|key| members(&self.by_path, &key)))
     }
 
-    /// The anchors that point at a file of that name anywhere, newest first.
+    /// The anchors that point at a file of that name in any directory, newest first.
     pub fn anchors_named(&self, name: &str) -> Vec<Arc<Anchor>> {
         self.newest_first(members(&self.by_name, last_part(&path_key(name))))
     }
@@ -56,12 +57,12 @@ impl Ties {
         anchors
     }
 
-    /// Whether the service listed that asset, or we saved it.
+    /// Whether the service listed the asset, or we saved it.
     pub fn knows_asset(&self, id: Uuid) -> bool {
         self.assets.contains(&id)
     }
 
-    /// Whether the paths of that anchor are other than before.
+    /// Whether the paths of that anchor differ from before.
     pub(super) fn put_anchor(&self, anchor: Anchor) -> bool {
         let known = self.anchor(anchor.id);
         if known.as_deref() == Some(&anchor) {
@@ -89,7 +90,7 @@ impl Ties {
         }
     }
 
-    /// Makes `anchors` the whole set. Answers with those whose paths are other than before.
+    /// Replaces the whole set of anchors. Returns those whose paths changed.
     pub(super) fn replace_anchors(&self, anchors: Vec<Anchor>) -> HashSet<Uuid> {
         let keep: HashSet<Uuid> = anchors.iter().map(|one| one.id).collect();
         let ids = self.anchors.iter().map(|one| *one.key());
@@ -108,7 +109,7 @@ impl Ties {
         self.assets.insert(id);
     }
 
-    /// Makes `assets` the whole set.
+    /// Replaces the whole set of assets.
     pub(super) fn replace_assets(&self, assets: Vec<Uuid>) {
         let keep: HashSet<Uuid> = assets.into_iter().collect();
         self.assets.retain(|id| keep.contains(id));
@@ -141,8 +142,8 @@ fn last_part(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-/// A path folded for comparison: `/` for `\`, no `.` or doubled separators, no trailing separator, and
-/// lower case where file systems usually ignore case. Lexical only: symlinks are the caller's to resolve.
+/// A path folded for comparison: `/` for `\`, no `.` or doubled separators, no trailing separator, and lower
+/// case where file systems usually ignore case. Lexical only: callers resolve symlinks.
 pub fn path_key(path: &str) -> String {
     let windows = path.as_bytes().get(1) == Some(&b':') || path.starts_with("\\\\");
     let unified = if windows {

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn useless_port_files_are_absent() {
+    async fn useless_port_files_count_as_absent() {
         let (scanned, _) = serve(&ok("migrating")).await;
         let files = [
             "",
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_programs_are_passed_over() {
+    async fn other_programs_are_skipped() {
         let long = format!("ok:{}", "x".repeat(2000));
         let local = "HTTP/1.1 200 OK\r\nserver: pieces-lsp/0.1.0\r\ncontent-length: 4\r\n\r\nok:1"
             .to_owned();
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_does_not_guess() {
+    async fn several_services_are_not_guessed_between() {
         let (one, _) = serve(&ok("ok:1")).await;
         let (other, _) = serve(&ok("ok:1")).await;
         for (files, ports) in [
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_survey_tells_what_is_where() {
+    async fn a_survey_reports_every_place() {
         let (pieces, _) = serve(&ok("ok:1")).await;
         let (stranger, _) = serve(&ok("hello")).await;
         let (garbage, _) = serve("?").await;
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_there() {
+    async fn no_service_found() {
         let error = find(&[], &[&[closed_port().await], &[]]).await.unwrap_err();
         assert_eq!(error.kind, Kind::Offline);
         assert!(error.message.contains("start it"), "{error}");
@@ -474,7 +474,7 @@ mod tests {
     /// Linux reports the owner of a socket, and root can give one away.
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_process_of_another_user_is_passed_over() {
+    async fn a_process_of_another_user_is_skipped() {
         const OTHER: u32 = 65_534;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_port_holds_nobody_up() {
+    async fn a_silent_port_does_not_delay_the_search() {
         // Accepted by the system, never answered.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = silent.local_addr().unwrap().port();

@@ -416,7 +416,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_chunks_will_do(
+        fn chunk_boundaries_do_not_matter(
             before in any_json(), items in prop::collection::vec(any_json(), 0..4), after in any_json(),
             damaged in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
@@ -435,7 +435,7 @@ mod tests {
         }
 
         #[test]
-        fn one_damaged_item_costs_no_other(
+        fn one_damaged_item_loses_only_itself(
             damaged in damaged(whole(2)),
         ) {
             let rejected = costs_no_other(damaged.to_string().as_bytes());

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_gets_in() {
+    fn only_loopback_urls_are_accepted() {
         let table: &[(&str, Option<&str>)] = &[
             ("http://127.0.0.1:39300", Some("http://127.0.0.1:39300")),
             ("  http://127.0.0.1:39300/ ", Some("http://127.0.0.1:39300")),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_resolver_is_not_believed() {
+    fn localhost_that_resolves_elsewhere_is_refused() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let pick = |addresses: &[&str]| pick_loopback(addresses.iter().map(|a| ip(a)));
         assert_eq!(pick(&["::1", "127.0.0.1"]), Some(ip("127.0.0.1")));

@@ -156,7 +156,7 @@ impl Call<'_> {
             ),
             401 => Error::new(
                 Kind::SignedOut,
-                "Nobody is signed in to Pieces OS; sign in there and try again.",
+                "No user is signed in to Pieces OS; sign in there and try again.",
             ),
             593 => Error::new(
                 Kind::UpdateRequired,

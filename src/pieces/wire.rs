@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_off_costs_itself() {
+    fn a_malformed_field_loses_only_itself() {
         let plain = || conversation_with(|_| {});
         let named = |name: &'static str| conversation_with(|c| c.name = Some(name.into()));
         check("", plain());
@@ -515,18 +515,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_damaged_anchor_costs_no_other(damaged in damaged::damaged(whole_anchor())) {
+        fn a_damaged_anchor_loses_only_itself(damaged in damaged::damaged(whole_anchor())) {
             an_odd_anchor_costs_no_other(damaged.to_string().as_bytes());
             objects_are_what_is_in_them(damaged.to_string().as_bytes());
         }
 
         #[test]
-        fn a_damaged_id_costs_no_other(damaged in damaged::damaged(reference())) {
+        fn a_damaged_id_loses_only_itself(damaged in damaged::damaged(reference())) {
             an_odd_reference_costs_no_other(damaged.to_string().as_bytes());
         }
 
         #[test]
-        fn a_damaged_item_costs_no_other(damaged in damaged::damaged(item())) {
+        fn a_damaged_item_of_a_frame_loses_only_itself(damaged in damaged::damaged(item())) {
             an_odd_item_costs_no_other(damaged.to_string().as_bytes());
             frames_are_what_is_in_them(json!({"iterable": [damaged]}).to_string().as_bytes());
         }

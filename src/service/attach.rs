@@ -215,7 +215,7 @@ fn client(
 pub async fn attach(options: &Options) -> Result<Attached, ServiceError> {
     match attach_writable(options).await {
         Err(error) if error.is_read_only() && has_store(&options.data_dir) => {
-            tracing::warn!(%error, "the store is only read");
+            tracing::warn!(%error, "the store is opened read-only");
             let mut attached = view(&options.data_dir.join(STORE)).await?;
             let notice = attached.notice.take();
             let sentence = format!(
@@ -328,7 +328,7 @@ pub async fn prefer_pieces_os(data_dir: &Path) {
     let path = data_dir.join(AGREED);
     let written = spawn_blocking(move || private::write(&path, b"")).await;
     if !matches!(written, Ok(Ok(()))) {
-        tracing::warn!("cannot remember that Pieces OS is to be used");
+        tracing::warn!("cannot save the choice of Pieces OS");
     }
 }
 

@@ -70,7 +70,8 @@ impl IntoResponse for Failure {
             ),
             Self::Unknown => (
                 StatusCode::GATEWAY_TIMEOUT,
-                "The write took too long; look whether it happened before trying again.".to_owned(),
+                "The write timed out and may have been carried out; check before trying again."
+                    .to_owned(),
             ),
             Self::Store(trouble) => (
                 match trouble {

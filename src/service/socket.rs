@@ -153,7 +153,7 @@ mod unix {
         }
 
         #[tokio::test]
-        async fn it_is_private_replaces_a_dead_one_and_goes_when_it_is_dropped() {
+        async fn it_is_private_replaces_a_stale_one_and_is_removed_on_drop() {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join(NAME);
             drop(std_net::UnixListener::bind(&path).unwrap());
@@ -166,7 +166,7 @@ mod unix {
         }
 
         #[tokio::test]
-        async fn a_path_that_is_too_long_leads_elsewhere() {
+        async fn a_path_that_is_too_long_uses_another_directory() {
             let outer = tempfile::tempdir().unwrap();
             let dir = outer.path().join("x".repeat(120));
             fs::create_dir(&dir).unwrap();
@@ -180,7 +180,7 @@ mod unix {
         }
 
         #[tokio::test]
-        async fn another_files_place_is_not_taken() {
+        async fn a_foreign_file_is_not_replaced() {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join(NAME), "somebody's").unwrap();
             let socket = Socket::bind(dir.path(), lock(dir.path())).unwrap();
@@ -190,7 +190,7 @@ mod unix {
         }
 
         #[tokio::test]
-        async fn who_connected_before_the_end_is_still_served() {
+        async fn connections_made_before_the_end_are_served() {
             let dir = tempfile::tempdir().unwrap();
             let socket = Socket::bind(dir.path(), lock(dir.path())).unwrap();
             let path = dir.path().join(NAME);

@@ -171,10 +171,10 @@ impl Source {
         let data_dir = self.data_dir()?;
         let Ok(mut held) = timeout(ATTACHING, self.attached.lock()).await else {
             return Err(Error::timeout(
-                "The local service is still being started; try again in a moment.",
+                "The local service is still starting; try again in a moment.",
             ));
         };
-        let ended = || Error::offline("This connection was ended.");
+        let ended = || Error::offline("This connection was closed.");
         if *self.shut.borrow() {
             return Err(ended());
         }
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever_for_a_service_that_is_being_started() {
+    async fn waiting_for_a_starting_service_has_a_deadline() {
         let dir = tempfile::tempdir().unwrap();
         let source = local(dir.path());
         let _starting = source.attached.lock().await;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_auto_uses() {
+    async fn auto_chooses_the_backend() {
         let dir = tempfile::tempdir().unwrap();
         assert!(
             may_use_unknown(dir.path()).await,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_gone_is_not_begun_again() {
+    async fn a_missing_store_is_not_recreated() {
         let outer = tempfile::tempdir().unwrap();
         let (dir, aside) = (outer.path().join("data"), outer.path().join("aside"));
         let source = source_at(&dir);

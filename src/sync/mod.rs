@@ -1,8 +1,8 @@
-//! Joins the API and the index: list-and-watch.
+//! Keeps the index up to date with the API: list-and-watch.
 //!
-//! [`machine`] decides (no I/O, no clock of its own), [`driver`] does what it says, [`backend`] knows
-//! where the conversations are. The stream is opened first, then the list is read, then what the
-//! stream said in the meantime is applied; a lost stream means: connect again and list again.
+//! [`machine`] decides (no I/O, no clock of its own), [`driver`] carries out its decisions, [`backend`] finds
+//! the service. The stream is opened first, then the list is read, then the changes that the stream announced
+//! meanwhile are applied. After a lost stream: reconnect and list again.
 
 pub mod backend;
 mod backoff;

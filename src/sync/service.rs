@@ -1,4 +1,4 @@
-//! What the driver needs of a service, and how Pieces OS and the local service give it.
+//! The driver's interface to a service, and its implementation for Pieces OS and the local service.
 
 use super::backend::{Resolved, Source};
 use super::machine::Listing;
@@ -11,17 +11,17 @@ pub(super) trait Finder: Send + Sync + 'static {
     /// Speaks to it.
     type Service: Service;
 
-    /// Finds it, anew for every connection.
+    /// Finds the service, anew for every connection.
     fn find(&self) -> impl Future<Output = Result<(Self::Service, Resolved), Error>> + Send;
 
-    /// Whether Pieces OS answers by now, where `auto` had to choose the local service.
+    /// Whether Pieces OS responds by now, if `auto` chose the local service.
     fn pieces_os_appeared(&self) -> impl Future<Output = bool> + Send;
 
-    /// Ends when nobody wants the connection any more.
+    /// Completes when the connection is not needed any more.
     fn closed(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// A service that was found. Every call has a deadline of its own.
+/// A service that was found. Every call has its own deadline.
 pub(super) trait Service: Clone + Send + Sync + 'static {
     /// An open stream.
     type Stream: Stream;
@@ -38,7 +38,7 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
         transferables: bool,
     ) -> impl Future<Output = Result<Listing, Error>> + Send + 'static;
 
-    /// One conversation, and the anchors that came along.
+    /// One conversation, and the anchors included in it.
     fn conversation(
         &self,
         id: Uuid,
@@ -59,7 +59,7 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
 
 /// A stream of changes.
 pub(super) trait Stream: Send + 'static {
-    /// The next frame; safe to cancel. An ended stream stays ended.
+    /// The next frame; cancel safe. An ended stream stays ended.
     fn next(&mut self) -> impl Future<Output = Result<Frame, Error>> + Send;
 }
 
@@ -68,7 +68,7 @@ impl Finder for Source {
 
     async fn find(&self) -> Result<(Client, Resolved), Error> {
         let resolved = self.resolve().await?;
-        // What the index needs must not keep a person waiting.
+        // Background reads must not delay a user's requests.
         Ok((resolved.client.in_background(), resolved))
     }
 
@@ -153,12 +153,12 @@ fn add(listing: &mut Listing, one: wire::Conversation<'_>) {
     listing.conversations.push(borrowed(&one));
 }
 
-/// The domain's view of a conversation on the wire.
+/// The index's view of a conversation on the wire.
 pub fn from_wire(one: &wire::Conversation<'_>) -> index::Conversation {
     borrowed(one).to_owned()
 }
 
-/// The same without a copy, of which a long list would need many.
+/// The same without a copy: a long list would need many.
 fn borrowed<'a>(one: &'a wire::Conversation<'_>) -> index::ConversationRef<'a> {
     let created = one.created.or(one.updated).unwrap_or(0);
     index::ConversationRef {
@@ -174,7 +174,7 @@ fn borrowed<'a>(one: &'a wire::Conversation<'_>) -> index::ConversationRef<'a> {
     }
 }
 
-/// The anchors that came with their paths inside a conversation.
+/// The anchors with their paths inside a conversation.
 fn inline_anchors(one: &wire::Conversation<'_>) -> Vec<Anchor> {
     let mut anchors: Vec<Anchor> = Vec::new();
     for (id, path) in &one.anchor_paths {

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_bad_line_costs_no_other() {
+    async fn a_bad_line_loses_only_itself() {
         let long = "x".repeat(1_000);
         let exact = format!("{{\"asset\":\"{}\"}}", "y".repeat(60 - 12));
         let text = [

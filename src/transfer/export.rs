@@ -403,7 +403,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_export_removes_what_a_killed_one_left() {
+    fn an_export_removes_drafts_of_killed_exports() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out");
         let draft = |number: u128| {

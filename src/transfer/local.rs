@@ -79,14 +79,14 @@ impl Local {
             ),
             // The process that served it has ended, or is ending.
             (_, Kind::Offline | Kind::Timeout) => Error::new(
-                "The local service went away; import again, which goes on from there.",
+                "The local service ended; import again to continue from there.",
             ),
             _ => error.into(),
         })?;
         match answer.get_mut("outcomes").map(Value::take) {
             Some(Value::Array(outcomes)) => Ok(outcomes),
             _ => Err(Error::new(
-                "The local service answered something unexpected; end the other pieces-lsp processes and try again.",
+                "The local service sent an unexpected response; end the other pieces-lsp processes and try again.",
             )),
         }
     }

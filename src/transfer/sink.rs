@@ -215,7 +215,7 @@ impl Sink {
                 Err(error) if !error.is_refusal() => return Err(error),
                 Err(error) => match batch {
                     [sent] => {
-                        let why = format!("the local service refuses it: {error}");
+                        let why = format!("the local service refused it: {error}");
                         self.report.unreadable(sent.kind, Some(sent.id), why);
                     }
                     _ => {
@@ -351,7 +351,7 @@ fn set_default(object: &mut Map<String, Value>, key: &str, value: Value) {
 
 fn surprised() -> Error {
     Error::new(
-        "The local service answered something unexpected; end the other pieces-lsp processes and try again.",
+        "The local service sent an unexpected response; end the other pieces-lsp processes and try again.",
     )
 }
 
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_that_the_service_refuses_costs_no_other() {
+    async fn a_refused_object_loses_only_itself() {
         let mut sink = Sink::new(choosy_service().await, false);
         for n in 0..20_u128 {
             let name = if n == 3 || n == 17 { "bad" } else { "good" };
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_ties_is_linear() {
+    fn adding_associations_is_linear() {
         // Quadratic work on this many would take minutes.
         let ids = || (0..100_000_u128).map(Uuid::from_u128);
         let mut object = Map::new();

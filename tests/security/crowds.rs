@@ -66,7 +66,7 @@ fn descriptors(process: &Process) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_strangers_shuts_nobody_out() {
+async fn unauthenticated_connections_shut_nobody_out() {
     let dir = tempfile::tempdir().unwrap();
     let (mut process, local) = service(dir.path());
     local.get("/conversations").await;
@@ -95,7 +95,7 @@ async fn a_crowd_of_strangers_shuts_nobody_out() {
 }
 
 #[test]
-fn a_session_goes_on_within_a_crowd() {
+fn a_session_continues_among_many_connections() {
     let dir = tempfile::tempdir().unwrap();
     let (mut process, service) = service(dir.path());
     let (mut client, _) = Client::connect(local(dir.path()), capabilities(), Value::Null);
@@ -195,7 +195,7 @@ fn a_crowd_with_the_token_is_served() {
 
 /// Refused, told why, and sent away: a stranger does not keep a connection by asking.
 #[test]
-fn who_is_refused_is_sent_away() {
+fn refused_clients_are_disconnected() {
     let dir = tempfile::tempdir().unwrap();
     let (mut process, local) = service(dir.path());
     let port = port(&local);

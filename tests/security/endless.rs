@@ -165,7 +165,7 @@ async fn bodies_end_at_their_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_refusals_only_the_start_is_read() {
+async fn only_the_start_of_a_refusal_is_read() {
     for (status, kind, code) in [
         ("404 Not Found", Kind::NotFound, 404),
         ("418 Teapot", Kind::Refused, 418),

@@ -51,7 +51,7 @@ fn only_asked_for_health(stranger: &Trap, what: &str) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn strangers_learn_nothing_and_are_passed_over() {
+fn other_programs_learn_nothing_and_are_skipped() {
     let elsewhere = Trap::saying(ok("ok:elsewhere"));
     let moved = format!(
         "HTTP/1.1 307 Moved\r\nlocation: {}/.well-known/health\r\ncontent-length: 4\r\n\r\nok:1",
@@ -114,7 +114,7 @@ fn a_process_of_another_user_is_not_taken_for_pieces_os() {
 /// Where two claim to be Pieces OS, neither gets anything: whose conversations these are is not guessed.
 #[cfg(target_os = "linux")]
 #[test]
-fn of_two_that_claim_to_be_pieces_os_neither_is_used() {
+fn if_two_processes_claim_to_be_pieces_os_neither_is_used() {
     let impostor = Trap::saying(ok("ok:impostor"));
     let standin = StandIn::start();
     let spawn = Spawn::serve().arg("--backend").arg("pieces-os");

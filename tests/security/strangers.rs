@@ -175,7 +175,7 @@ async fn without_the_token_every_route_is_closed() {
 /// A window speaks to the service by its socket, so what listens on the port afterwards is never spoken to.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_the_port_of_a_service_gets_nothing() {
+async fn a_process_on_the_port_of_an_ended_service_gets_nothing() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..20 {
         let (serving, _) = serve(dir.path(), true).await;

@@ -86,7 +86,7 @@ const LOOPBACK: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn tricky_urls_lead_here_or_nowhere() {
+fn tricky_urls_are_loopback_or_refused() {
     for url in REFUSED {
         let url = url.replace("PORT", "39300");
         let parsed = BaseUrl::parse(&url, false);

@@ -26,7 +26,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn the_index_equals_the_server_whatever_happened() {
+fn the_index_equals_the_server_after_any_faults() {
     if let Some(seed) = number("SIMULATION_SEED") {
         return check_seed(seed);
     }
@@ -82,7 +82,7 @@ fn shrink<T: Clone>(
 }
 
 #[test]
-fn what_fails_is_shrunk_to_what_it_takes() {
+fn a_failing_script_is_shrunk() {
     let run = |script: &[u64]| match script.contains(&7) && script.contains(&71) {
         true => Err(format!("{} left", script.len())),
         false => Ok(()),
@@ -137,7 +137,7 @@ fn a_service_that_lost_its_single_fetch_while_it_was_away_does_not_undo_our_crea
 }
 
 #[test]
-fn an_anchor_that_came_while_a_list_was_under_way_is_looked_for() {
+fn an_anchor_created_during_a_list_is_looked_up() {
     let setting = Setting {
         seed: 4_519_589_228_118_121_241,
         single_fetch: true,
@@ -184,7 +184,7 @@ fn an_anchor_that_came_while_a_list_was_under_way_is_looked_for() {
 }
 
 #[test]
-fn a_404_of_a_server_that_nobody_watches_does_not_undo_our_write() {
+fn a_404_without_a_stream_does_not_undo_our_write() {
     let setting = Setting {
         seed: 14_984_671_036_277_901_091,
         single_fetch: true,

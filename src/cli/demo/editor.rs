@@ -174,7 +174,7 @@ impl Editor {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.server.0.try_wait();
-            match status.map_err(|error| format!("The server cannot be waited for ({error})"))? {
+            match status.map_err(|error| format!("Cannot wait for the server ({error})"))? {
                 Some(status) => return Ok(status),
                 None if Instant::now() >= deadline => {
                     return Err("The language server does not end after `exit`".into());
@@ -196,7 +196,7 @@ impl Editor {
     ) -> Result<Option<(Id, Result<Value, Value>)>, String> {
         let message = timeout_at(deadline, self.messages.recv()).await;
         let message = message
-            .map_err(|_| format!("The language server did not say `{awaited}` in time"))?
+            .map_err(|_| format!("The language server did not send `{awaited}` in time"))?
             .ok_or_else(|| self.gone())?;
         match message {
             Inbound::Response { id, outcome } => return Ok(Some((id, outcome))),
@@ -241,7 +241,7 @@ impl Editor {
         let last = log
             .lines()
             .last()
-            .map(|line| format!("; its last words: {line}"));
+            .map(|line| format!("; its last log line: {line}"));
         format!(
             "The language server ended{code}{}",
             last.unwrap_or_default()

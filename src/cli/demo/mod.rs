@@ -103,7 +103,7 @@ async fn act(
 async fn start_server(printer: &mut Printer, data_dir: &Path) -> Outcome<Editor> {
     printer.step("Start the language server, as an editor does");
     let program = std::env::current_exe()
-        .map_err(|error| format!("This program does not know where it is ({error})"))?;
+        .map_err(|error| format!("The path of this program is unknown ({error})"))?;
     let mut arguments = ["serve", "--backend", "local", "--data-dir"]
         .map(OsString::from)
         .to_vec();
@@ -396,7 +396,7 @@ async fn leave(printer: &mut Printer, editor: Editor) -> Outcome<()> {
     );
     match status.success() {
         true => Ok(()),
-        false => Err(format!("The language server ended badly ({status})")),
+        false => Err(format!("The language server failed ({status})")),
     }
 }
 

@@ -60,7 +60,7 @@ impl Printer {
         let steps = count(self.steps, "step");
         let took = time(self.started.elapsed());
         self.line("");
-        let done = format!("All {steps} did what they say, in {took}.");
+        let done = format!("All {steps} succeeded, in {took}.");
         self.line(&good(&done));
         self.line("Next: point your editor's LSP client at the command `pieces-lsp`.");
     }

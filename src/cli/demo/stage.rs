@@ -21,7 +21,7 @@ impl Scratch {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).map_err(|error| {
             let parent = parent.display();
-            format!("No directory can be made in {parent} ({error}); set TMPDIR to one where you may write")
+            format!("Cannot create a directory in {parent} ({error}); set TMPDIR to a writable directory")
         })?;
         Ok(Scratch(path))
     }
@@ -61,7 +61,7 @@ pub(super) async fn serve(data_dir: PathBuf) -> Result<(Attached, Client), Strin
         .await
         .map_err(|error| error.to_string())?;
     if attached.role != Role::Serving {
-        return Err("Somebody else serves the new store".into());
+        return Err("Another process serves the new store".into());
     }
     let client = attached.client().map_err(|error| error.to_string())?;
     Ok((attached, client))

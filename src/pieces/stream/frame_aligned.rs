@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn little_where_a_frame_may_begin() {
+    async fn reads_stop_where_a_frame_may_begin() {
         let plenty = [7; 10_000];
         let mut transport = FrameAlignedReader::new(&plenty[..]);
         assert_eq!(sizes(&mut transport, 4).await, [128, 14, 14, 14]);

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_none() {
+    fn malformed_frames() {
         for frame in [
             "",
             "{",

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_stranger_makes_room_after_its_grace() {
+    async fn the_oldest_pending_connection_is_evicted_after_its_grace() {
         let mut pending = PendingConnections::new();
         let (mut oldest, _stop) = connect(&mut pending).await;
         let mut others = crowd(&mut pending, MAX_UNAUTHENTICATED - 1).await;
@@ -407,7 +407,7 @@ mod tests {
 
     /// A request that has arrived when its connection is evicted is still served.
     #[tokio::test(start_paused = true)]
-    async fn nobody_is_cut_off_in_the_rush() {
+    async fn a_burst_of_connections_is_served() {
         let mut pending = PendingConnections::new();
         let mut all = Vec::new();
         for _ in 0..5 * MAX_UNAUTHENTICATED {
@@ -425,7 +425,7 @@ mod tests {
 
     /// A new connection waits for a place rather than evicting one that has just come.
     #[tokio::test(start_paused = true)]
-    async fn a_new_stranger_is_safe_for_a_moment() {
+    async fn a_new_pending_connection_is_not_evicted_at_once() {
         let mut pending = PendingConnections::new();
         let mut first = crowd(&mut pending, MAX_UNAUTHENTICATED).await;
         let started = Instant::now();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stop_ends_who_waits() {
+    async fn a_stop_closes_waiting_connections() {
         let mut pending = PendingConnections::new();
         let (mut connection, stop) = connect(&mut pending).await;
         greet(&mut connection).await;
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(rest(&mut connection).await, (String::new(), Duration::ZERO));
     }
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_is_on_its_way_at_the_stop_is_answered() {
+    async fn a_request_in_flight_at_the_stop_is_answered() {
         let mut pending = PendingConnections::new();
         let (mut late, stop) = connect(&mut pending).await;
         tokio::task::yield_now().await;

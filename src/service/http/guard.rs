@@ -38,7 +38,7 @@ impl Guard {
         if !ours || hosts.next().is_some() {
             return Some((
                 StatusCode::FORBIDDEN,
-                "Ask by a loopback name and this service's port.",
+                "Use a loopback host name and this service's port.",
             ));
         }
         if headers
@@ -48,7 +48,7 @@ impl Guard {
         {
             return Some((
                 StatusCode::FORBIDDEN,
-                "Pages from elsewhere may not use this service.",
+                "Only web pages on this machine may use this service.",
             ));
         }
         // A preflight cannot carry the token and learns nothing.
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_may_ask() {
+    fn which_requests_are_allowed() {
         let host = "127.0.0.1:4000";
         let auth = "Bearer secret";
         for (method, headers, expected) in [

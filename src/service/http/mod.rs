@@ -75,7 +75,7 @@ pub(super) fn router(
 async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Response {
     match tokio::time::timeout(REQUEST, next.run(request)).await {
         Ok(answer) => answer,
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "The request took too long.").into_response(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "The request timed out.").into_response(),
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_description_has_the_routes_there_are() {
+    fn the_description_lists_exactly_the_routes() {
         // Neither side's parameter names matter: `{}`.
         let anonymous = |path: &str| -> String {
             let parts = path.split('/').map(|part| match part.strip_prefix('{') {

@@ -107,7 +107,7 @@ pub(super) async fn upkeep(app: App) {
 /// The store may be full or read-only; the trash can still be listed, and the next check retries.
 fn log(result: Result<(), Failure>) {
     if let Err(failure) = result {
-        tracing::warn!(?failure, "the trash could not be put in order");
+        tracing::warn!(?failure, "trash maintenance failed");
     }
 }
 

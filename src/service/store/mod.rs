@@ -335,7 +335,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the writer of the local service ended badly");
+            tracing::error!("the writer thread of the local service panicked");
         }
     }
 }

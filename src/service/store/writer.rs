@@ -256,7 +256,7 @@ mod tests {
     use super::{super::kind::Kind, *};
 
     #[test]
-    fn the_last_event_of_each_object_is_told() {
+    fn the_last_event_of_each_object_is_sent() {
         let up = |id: &str, updated| Event::Upsert {
             kind: Kind::Asset,
             id: id.into(),

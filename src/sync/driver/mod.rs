@@ -128,7 +128,7 @@ impl<F: Finder> Driver<F> {
             () = self.connect_for_ever() => {}
             () = finder.closed() => {}
         }
-        let ended = Error::offline("This connection was ended.");
+        let ended = Error::offline("This connection was closed.");
         self.waiting.lost(&ended);
     }
 

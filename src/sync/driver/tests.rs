@@ -334,7 +334,7 @@ async fn pauses_double_up_to_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_does_not_sit_out_the_pause() {
+async fn a_caller_skips_the_backoff_pause() {
     let rig = Rig::start(World {
         down: true,
         ..World::default()
@@ -348,7 +348,7 @@ async fn who_asks_does_not_sit_out_the_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_who_ask_do_not_make_a_loop() {
+async fn many_callers_do_not_cause_a_busy_loop() {
     let rig = Rig::start(World {
         down: true,
         ..World::default()
@@ -401,7 +401,7 @@ async fn a_refused_stream_leaves_the_client_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_text_is_told_though_the_record_is_the_same() {
+async fn a_changed_text_is_reported_if_the_record_is_unchanged() {
     let mut rig = Rig::live(of(&["a", "b"])).await;
     while rig.events.try_recv().is_ok() {}
     let id = Uuid::from_u128(1);
@@ -451,7 +451,7 @@ async fn changes_are_fetched_and_deletions_checked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happened_while_the_stream_was_lost_is_seen() {
+async fn changes_during_a_lost_stream_are_seen() {
     let rig = Rig::live(of(&["a", "b"])).await;
     rig.fake.with(|world| world.down = true);
     rig.cut();
@@ -502,7 +502,7 @@ async fn a_write_known_by_id_is_seen_without_the_single_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_ever_for_a_write() {
+async fn waiting_for_a_write_has_a_deadline() {
     // Deleted before it was seen.
     let rig = Rig::live(of(&["a"])).await;
     rig.handle.wrote(Write::Id(Uuid::from_u128(9))).await;
@@ -529,7 +529,7 @@ async fn nobody_waits_for_ever_for_a_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn our_writes_are_there_when_told() {
+async fn our_writes_are_visible_once_reported() {
     let rig = Rig::live(of(&["a"])).await;
     rig.put(2, "b");
     rig.handle
@@ -637,7 +637,7 @@ async fn a_side_stream_that_ends_alone_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_that_are_not_there_are_tried_once_a_connection() {
+async fn missing_streams_are_tried_once_per_connection() {
     let rig = Rig::live(moody("watch ties", Mood::Fails(404))).await;
     sleep(600 * SECOND).await;
     assert_eq!(rig.count("watch ties"), 2);
@@ -645,7 +645,7 @@ async fn streams_that_are_not_there_are_tried_once_a_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_means_idle_and_resyncs_ride_on_pings() {
+async fn nothing_is_requested_while_idle_and_resyncs_follow_pings() {
     let rig = Rig::live(of(&["a"])).await;
     sleep(SECOND).await;
     let calls = rig.fake.with(|world| world.calls.len());
@@ -676,7 +676,7 @@ async fn idle_means_idle_and_resyncs_ride_on_pings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pieces_os_is_looked_for_when_somebody_is_there() {
+async fn pieces_os_is_checked_only_while_in_use() {
     let rig = Rig::live(World {
         pieces_os: true,
         ..of(&["a"])

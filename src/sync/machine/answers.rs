@@ -1,4 +1,4 @@
-//! What the answers to requests teach.
+//! How responses change the machine's state.
 
 use super::DEBOUNCE;
 use super::{
@@ -12,7 +12,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 impl Machine {
-    /// The request that this answers, unless it is from before the stream was lost.
+    /// The request of this response, unless it was sent before the stream was lost.
     fn answered(&mut self, ticket: Ticket) -> Option<Request> {
         self.requests.remove(&ticket)
     }
@@ -52,7 +52,7 @@ impl Machine {
             lookup.route_may_be_missing && lookup.since < ticket && reader.contains(*id)
         });
         if route_is_missing {
-            // The list has what the single route called missing: there is no such route.
+            // The list has what the single route called missing: that route does not exist.
             self.single = SingleFetch::Missing;
         }
         self.lookups.retain(|_, lookup| lookup.since > ticket);
@@ -67,7 +67,7 @@ impl Machine {
         };
         if self.anchors_missing {
             if transferables {
-                // What is newer than the list may be tied to anchors that the list could not have.
+                // A conversation newer than the list may refer to anchors that the list could not have.
                 let reader = self.index.reader();
                 let tied = newer.iter().filter_map(|id| reader.get(*id));
                 let newer: HashSet<Uuid> = tied.flat_map(|one| one.anchors).collect();
@@ -98,7 +98,7 @@ impl Machine {
         };
         let known = self.known_since.get(&id).copied().unwrap_or_default();
         let overruled = known > ticket || self.listed > ticket;
-        // What left before the stream opened says nothing of the routes of the server that is there now.
+        // A request sent before the stream opened says nothing about the routes of the current server.
         let current = self.opened.is_some_and(|opened| ticket > opened);
         let works = match &fetched {
             Fetched::Found(one, _) => one.id == id,
@@ -146,7 +146,7 @@ impl Machine {
         changed.into_iter().chain(tied).collect()
     }
 
-    /// 404 before any single fetch worked: there is no such conversation, or no such route.
+    /// 404 before any single fetch worked: the conversation or the route does not exist.
     fn not_found(&mut self, now: Instant, id: Uuid) {
         let Some(lookup) = self.lookups.get_mut(&id) else {
             return;
@@ -161,7 +161,7 @@ impl Machine {
             return;
         };
         if lookup.confirms_delete && self.opened.is_some() {
-            // Pieces OS answers 500 for much that is gone. One list of ids tells, and no repetition.
+            // Pieces OS answers 500 for much that is gone. One list of ids decides, without retries.
             let since = lookup.since;
             self.lookups.remove(&id);
             self.unconfirmed_deletes.insert(id, since);
@@ -229,7 +229,7 @@ impl Machine {
                 self.anchors.done(now - request.left);
                 self.anchored = ticket;
                 let delta = self.index.replace_anchors(anchors);
-                // Of the abandoned_anchors ones only those stay that some conversation still has.
+                // Keep only those abandoned anchors that some conversation still refers to.
                 let (abandoned_anchors, unresolved_anchors) =
                     self.unread_anchors().into_iter().partition(|anchor| {
                         self.unresolved_anchors.contains(anchor)
@@ -238,7 +238,7 @@ impl Machine {
                 self.abandoned_anchors = abandoned_anchors;
                 self.unresolved_anchors = unresolved_anchors;
                 if !self.unresolved_anchors.is_empty() {
-                    // They may have been made while this was under way.
+                    // They may have been created while the request was in flight.
                     self.anchors.soon(now + TIES);
                 }
                 delta
@@ -261,14 +261,14 @@ impl Machine {
         }
     }
 
-    /// The anchors of conversations that we know nothing else of, but for the abandoned_anchors ones.
+    /// The anchors that conversations refer to and we do not know, without the abandoned ones.
     fn unknown_anchors(&self) -> HashSet<Uuid> {
         let mut unknown = self.unread_anchors();
         unknown.retain(|anchor| !self.abandoned_anchors.contains(anchor));
         unknown
     }
 
-    /// The anchors of conversations that we know nothing else of.
+    /// The anchors that conversations refer to and we do not know.
     fn unread_anchors(&self) -> HashSet<Uuid> {
         let reader = self.index.reader();
         let snapshot = reader.snapshot();

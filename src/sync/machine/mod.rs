@@ -1,10 +1,9 @@
 //! The decisions of list-and-watch, as a state machine without I/O.
 //!
-//! Every input gets a number from a logical clock, and so does every request when it leaves. What is
-//! known of an id carries the number of the request or input that it came from, and the larger number
-//! wins: an answer never overrules a deletion, a write of our own, or a list that is newer than the
-//! request. What changed after a request left is asked for once more. That is all there is to "no
-//! resurrection, no ghosts".
+//! Every input gets a number from a logical clock, and so does every request when it is sent. What is known
+//! of an id carries the number of its request or input, and the larger number wins: a response never
+//! overrules a delete, a write of our own, or a list that is newer than the request. An id that changed after
+//! a request was sent is requested again. That rules out resurrected and ghost conversations.
 //!
 //! | field | meaning | set by | cleared by |
 //! | --- | --- | --- | --- |
@@ -38,14 +37,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long after the stream opened the list waits for the first frame, which repeats all ids.
+/// How long the list waits after the stream opened for the first frame, which repeats all ids.
 const FIRST_FRAME: Duration = Duration::from_millis(200);
-/// Quiet time before changes are looked up in a new list (where single fetches do not serve); at
-/// least twice as long as the last list took.
+/// Quiet time before changes are read by a new list (where single fetches do not work); at least twice as
+/// long as the last list took.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// Between a frame that could not be understood and the list that makes up for it.
+/// Pause between an unreadable frame and the list that makes up for it.
 const MALFORMED: Duration = Duration::from_secs(1);
-/// Quiet time before deletes that only the stream told of are confirmed with the server.
+/// Quiet time before deletes announced only by the stream are confirmed with the server.
 const CONFIRM: Duration = Duration::from_secs(1);
 /// Quiet time before changed anchors or assets are read.
 const TIES: Duration = Duration::from_millis(250);
@@ -54,38 +53,38 @@ const CONFIRM_SINGLY: usize = 8;
 /// More changed ids than this (and than one in [`LIST_SHARE`]) are read by one list.
 const LIST_ABOVE: usize = 64;
 const LIST_SHARE: usize = 64;
-/// Requests under way at once: the server's reads take its write lock.
+/// Maximum requests in flight: the server's reads take its write lock.
 const IN_FLIGHT: usize = 2;
-/// After so many failures of one fetch the list has to do.
+/// After this many failures of one fetch the list replaces it.
 const FETCH_TRIES: u32 = 4;
-/// After so many failures anchors and assets wait for the next reason to read them.
+/// After this many failures anchors and assets are read only for the next reason.
 const TIES_TRIES: u32 = 4;
-/// Between two resyncs, in case a frame was lost on the way; at least [`RESYNC_SHARE`] times as long as
-/// the last one took. A resync takes place when the stream was heard anyway.
+/// Interval between resyncs, in case a frame was lost; at least [`RESYNC_SHARE`] times as long as the last
+/// one took. A resync runs only when a message of the stream arrives.
 const RESYNC: Duration = Duration::from_secs(120);
 const RESYNC_SHARE: u32 = 100;
-/// One resync in so many reads the whole list, the others the ids.
+/// One resync in this many reads the whole list, the others the ids.
 const FULL_RESYNC: u32 = 15;
 
 /// The number of a request, or of an input.
 pub type Ticket = u64;
 
-/// What happened.
+/// The inputs of the machine.
 #[derive(Debug)]
 pub enum Input {
     /// A stream opened.
     Opened,
-    /// The stream ended, or could not be opened; nothing is under way any more.
+    /// The stream ended, or could not be opened; no request is in flight any more.
     Closed,
-    /// The stream has nothing to say, but is there.
+    /// The stream is alive but has no changes.
     Alive,
-    /// The stream said that these changed or went; `malformed`: it said something else besides.
+    /// The stream reported changed and deleted ids; `malformed`: part of the frame was unreadable.
     Frame {
         /// Ids that are new or changed.
         upserts: Vec<Uuid>,
-        /// Ids that went.
+        /// Deleted ids.
         deletes: Vec<Uuid>,
-        /// Part of the frame could not be understood: a change may have been missed.
+        /// Part of the frame was unreadable: a change may have been missed.
         malformed: bool,
     },
     /// A list arrived, or failed.
@@ -110,13 +109,13 @@ pub enum Input {
     Deleted(Uuid),
     /// We saved an asset.
     WroteAsset(Uuid),
-    /// A POST of ours ended without a known outcome, or somebody asks: list again.
+    /// A POST of ours ended with an unknown outcome, or a user asked for a refresh: list again.
     Refresh,
     /// A deadline passed.
     Wake,
 }
 
-/// All conversations, and the anchors that came along.
+/// All conversations, and the anchors included in them.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The conversations.
@@ -125,38 +124,38 @@ pub struct Listing {
     pub anchors: Vec<Anchor>,
 }
 
-/// How the fetch of one conversation ended.
+/// The result of fetching one conversation.
 #[derive(Debug)]
 pub enum Fetched {
-    /// This is what it looks like, and the anchors that came along.
+    /// The conversation, and the anchors included in it.
     Found(Box<Conversation>, Vec<Anchor>),
-    /// 410: there is none.
+    /// 410: it does not exist.
     Gone,
-    /// 404: there is none, or the server has no such route.
+    /// 404: it does not exist, or the server has no such route.
     NotFound,
-    /// No answer; to be tried again.
+    /// No response; retry.
     Failed,
 }
 
-/// How a request for what not every server has ended.
+/// The result of a request to an optional route.
 #[derive(Debug)]
 pub enum Answer<T> {
-    /// This is what it has.
+    /// The objects.
     Here(T),
-    /// The server does not have such things.
+    /// The server has no such route.
     Missing,
-    /// No answer; to be tried again.
+    /// No response; retry.
     Failed,
 }
 
-/// What is to be done.
+/// The outputs of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// GET /conversations.
     List {
-        /// Goes back with the answer.
+        /// Returned with the response.
         ticket: Ticket,
-        /// With what is attached, for the paths of anchors.
+        /// Include anchors with their paths.
         transferables: bool,
     },
     /// GET /conversation/{id}.
@@ -169,31 +168,31 @@ pub enum Action {
     Assets(Ticket),
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// To be done now.
+    /// To be sent now.
     pub actions: Vec<Action>,
-    /// What changed in the index, in order.
+    /// Changes of the index, in order.
     pub deltas: Vec<Delta>,
-    /// Conversations that may have changed in what the index does not hold, such as their messages.
+    /// Conversations that may have changed in parts that the index does not hold, such as messages.
     pub touched: Touched,
 }
 
-/// What was read again because it may have changed. The index compares records, and a record can stay
-/// the same while a message is edited: whoever keeps messages has to read those of these again.
+/// Conversations read again because they may have changed. The index compares records, and a record can stay
+/// the same while a message is edited: caches of messages have to be invalidated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Touched {
     /// Nothing.
     #[default]
     None,
-    /// This conversation.
+    /// One conversation.
     One(Uuid),
-    /// Any of them: the list was read, after a gap in the stream or where single fetches do not serve.
+    /// Any conversation: the list was read, after a gap in the stream or where single fetches do not work.
     All,
 }
 
-/// Whether GET /conversation/{id} is there; it is not among the six documented endpoints.
+/// Whether GET /conversation/{id} exists; it is not among the six documented endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SingleFetch {
     Unknown,
@@ -201,25 +200,25 @@ enum SingleFetch {
     Missing,
 }
 
-/// An id whose state has to be asked for: by a single fetch, or by the list where `by_list`.
+/// An id to be requested: by a single fetch, or by the list if `by_list`.
 #[derive(Debug)]
 struct PendingLookup {
-    /// By a request that leaves after this.
+    /// By a request sent after this.
     since: Ticket,
     /// Not before this.
     at: Instant,
     failures: u32,
-    /// Only the list can tell.
+    /// Only the list can answer.
     by_list: bool,
-    /// The single fetch said 404 before any single fetch worked.
+    /// The single fetch answered 404 before any single fetch worked.
     route_may_be_missing: bool,
-    /// Nothing but the confirmation of a delete.
+    /// Only confirms a delete.
     confirms_delete: bool,
-    /// A write of our own that somebody waits for.
+    /// A write of our own that a caller waits for.
     ours: bool,
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     what: What,
@@ -235,7 +234,7 @@ enum What {
     Assets,
 }
 
-/// The state machine around the one index. The table above has what each field means.
+/// The state machine around the index. The table above explains the fields.
 #[derive(Debug)]
 pub struct Machine {
     index: Index,
@@ -245,7 +244,7 @@ pub struct Machine {
     identified: Ticket,
     anchored: Ticket,
     single: SingleFetch,
-    /// In order, so that a run can be repeated.
+    /// Ordered, so that a run can be repeated.
     lookups: BTreeMap<Uuid, PendingLookup>,
     requests: BTreeMap<Ticket, Request>,
     known_since: HashMap<Uuid, Ticket>,
@@ -267,7 +266,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// One whose index begins at `revision`.
+    /// A machine whose index starts at `revision`.
     pub fn after(revision: u64) -> Self {
         Machine {
             index: Index::after(revision),
@@ -298,7 +297,7 @@ impl Machine {
         }
     }
 
-    /// The index, for readers.
+    /// The index's handle for readers.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -318,28 +317,28 @@ impl Machine {
         self.listed > ticket && self.identified > ticket
     }
 
-    /// The anchors were read after that input, or are not going to be.
+    /// The anchors were read after that input, or will not be read.
     pub fn anchored_since(&self, ticket: Ticket) -> bool {
         self.anchored > ticket || self.anchors_missing || !self.anchors.is_wanted()
     }
 
-    /// The anchors and assets were read on this connection, or are not going to be.
+    /// The anchors and assets were read on this connection, or will not be read.
     pub fn ties_are_read(&self) -> bool {
         self.opened
             .is_some_and(|opened| self.anchored_since(opened) && !self.assets.is_wanted())
     }
 
-    /// Whether that id still has to be asked for.
+    /// Whether that id has a pending lookup.
     pub fn is_looking_for(&self, id: Uuid) -> bool {
         self.lookups.contains_key(&id)
     }
 
-    /// How many requests are under way.
+    /// The number of requests in flight.
     pub fn in_flight(&self) -> usize {
         self.requests.len()
     }
 
-    /// Nothing is under way, due or to be asked for.
+    /// No request is in flight or due, and no lookup is pending.
     pub fn is_settled(&self) -> bool {
         self.requests.is_empty()
             && self.lookups.is_empty()
@@ -364,8 +363,8 @@ impl Machine {
         }
     }
 
-    /// What an answer shows to be worth reading again. It left after the change that it was asked
-    /// for, so whoever reads the messages after it reads the change.
+    /// What a response shows to be worth reading again. Its request was sent after the change, so messages
+    /// read from now on include the change.
     fn touched_by(&self, input: &Input) -> Touched {
         let asked = |ticket| self.requests.get(ticket).map(|request| request.what);
         match input {
@@ -419,7 +418,7 @@ impl Machine {
                 None
             }
             Input::Wrote(one) => {
-                // Somebody else may have changed it since our write was answered.
+                // Another client may have changed it since our write was answered.
                 self.look_up(now, one.id, self.clock);
                 self.known_since.insert(one.id, self.clock);
                 self.index.apply([Mutation::Upsert(one)])
@@ -440,7 +439,7 @@ impl Machine {
                 None
             }
             Input::Refresh => {
-                // A list under way may have left too early to show what was done since.
+                // A list in flight may have been sent too early to include recent changes.
                 self.list.at_once(now);
                 self.identify.at_once(now);
                 None
@@ -468,9 +467,9 @@ impl Machine {
 
     fn close(&mut self) {
         self.opened = None;
-        // What answers by now may be another server.
+        // The next connection may reach another server.
         self.single = SingleFetch::Unknown;
-        // The list after the next connection covers everything that was still to be asked for.
+        // The list after the next connection covers all pending lookups.
         self.lookups.clear();
         self.requests.clear();
         self.unconfirmed_deletes.clear();
@@ -485,7 +484,8 @@ impl Machine {
         }
     }
 
-    /// Frames get lost. So now and then, when the stream is heard anyway, what we have is compared.
+    /// Frames get lost. So from time to time, when the stream is alive, the index is compared with the
+    /// server.
     fn resync(&mut self, now: Instant) {
         if !self.is_reconciled() || self.resync_at.is_none_or(|at| at > now) {
             return;
@@ -502,10 +502,10 @@ impl Machine {
         self.assets.soon(now);
     }
 
-    /// The stream named these as new or changed.
+    /// Handles ids that the stream reported as new or changed.
     fn changed(&mut self, now: Instant, upserts: Vec<Uuid>, malformed: bool) {
         if !self.is_reconciled() && !self.list.is_under_way() {
-            // The first frame is here, and the list that leaves now is newer than what it says.
+            // The first frame is here, and the list sent now is newer than its ids.
             self.list.soon(now);
             return;
         }
@@ -517,7 +517,7 @@ impl Machine {
         }
     }
 
-    /// What the stream calls deleted goes at once and is checked later: frames may come out of order.
+    /// Removes deletes from the stream at once and confirms them later: frames may come out of order.
     fn remove_unconfirmed(&mut self, now: Instant, deletes: Vec<Uuid>) -> Option<Delta> {
         if deletes.is_empty() {
             return None;
@@ -531,7 +531,7 @@ impl Machine {
         self.index.apply(deletes.into_iter().map(Mutation::Remove))
     }
 
-    /// The id has to be asked for, by a request that leaves after `since`.
+    /// Adds a pending lookup of the id, for a request sent after `since`.
     fn look_up(&mut self, now: Instant, id: Uuid, since: Ticket) -> &mut PendingLookup {
         let lookup = self.lookups.entry(id).or_insert(PendingLookup {
             since,
@@ -583,10 +583,10 @@ impl Machine {
             && self.index.reader().ties().anchor(anchor).is_none()
     }
 
-    /// What is known of an id matters only to requests that left before.
+    /// What is known of an id matters only to requests sent before.
     fn forget_known_since(&mut self) {
         let oldest = self.requests.first_key_value().map(|(oldest, _)| *oldest);
-        // While the oldest is the same there is nothing to forget, however much is learned.
+        // While the oldest request is the same there is nothing to prune, however many ids are known.
         if std::mem::replace(&mut self.oldest, oldest) == oldest && oldest.is_some() {
             return;
         }

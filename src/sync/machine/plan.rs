@@ -1,4 +1,4 @@
-//! Which request leaves when.
+//! Which request is sent when.
 
 use super::{
     Action, CONFIRM_SINGLY, DEBOUNCE, IN_FLIGHT, LIST_ABOVE, LIST_SHARE, Machine, PendingLookup,
@@ -11,7 +11,7 @@ impl Machine {
     /// When [`Input::Wake`](super::Input::Wake) is due.
     pub fn deadline(&self) -> Option<Instant> {
         let confirm = self.confirm_at.filter(|_| self.may_confirm());
-        // Without a free slot nothing can leave before an answer comes.
+        // Without a free slot no request can be sent before a response comes.
         let free = self.requests.len() < IN_FLIGHT;
         let requests = [
             self.list_due(),
@@ -36,7 +36,7 @@ impl Machine {
         actions
     }
 
-    /// What is to leave first.
+    /// The next request to send.
     fn next(&self, now: Instant) -> Option<What> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let fetch = self
@@ -89,7 +89,7 @@ impl Machine {
         self.list.due()
     }
 
-    /// The ids are compared with what the list brought, so after it.
+    /// The ids are compared with the list, so they are read after it.
     fn identify_due(&self) -> Option<Instant> {
         let listed = self.is_reconciled() || self.opened.is_none();
         self.identify
@@ -105,7 +105,7 @@ impl Machine {
         self.assets.due().filter(|_| !self.assets_missing)
     }
 
-    /// The ids that single fetches are to look up.
+    /// The ids to be fetched one by one.
     fn fetches(&self) -> impl Iterator<Item = (Uuid, &PendingLookup)> {
         let reconciled = self.is_reconciled();
         let listing = self.requests.iter().find_map(|(ticket, request)| {
@@ -114,7 +114,7 @@ impl Machine {
         self.lookups
             .iter()
             .filter(move |(id, lookup)| {
-                // What the list under way will bring is not fetched besides.
+                // Ids that the list in flight will bring are not fetched as well.
                 let waits = !reconciled || listing.is_some_and(|list| list > lookup.since);
                 let asked = |request: &Request| request.what == What::Fetch(**id);
                 !lookup.by_list && (lookup.ours || !waits) && !self.requests.values().any(asked)
@@ -123,7 +123,7 @@ impl Machine {
             .map(|(id, lookup)| (*id, lookup))
     }
 
-    /// Lists where single fetches do not serve.
+    /// Lists where single fetches do not work.
     fn plan_list(&mut self, now: Instant) {
         if self.list.is_under_way() || self.lookups.is_empty() {
             return;
@@ -157,7 +157,7 @@ impl Machine {
         let singly = self.single == SingleFetch::Works && !self.gone_is_an_error;
         if singly && self.unconfirmed_deletes.len() <= CONFIRM_SINGLY {
             for (id, told) in std::mem::take(&mut self.unconfirmed_deletes) {
-                // A lookup that is pending is of something newer, and confirms as well.
+                // A pending lookup is for something newer, and confirms as well.
                 if !self.lookups.contains_key(&id) {
                     self.look_up(now, id, told).confirms_delete = true;
                 }

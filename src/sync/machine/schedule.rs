@@ -1,34 +1,34 @@
-//! When one kind of request is to leave.
+//! When one kind of request is due.
 
 use crate::sync::backoff::{BACKOFF_MAX, backoff};
 use std::time::{Duration, Instant};
 
-/// A request of which at most one is under way.
+/// A request of which at most one is in flight.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     at: Option<Instant>,
-    /// After failures: no earlier than this.
+    /// Backoff after failures: not before this.
     not_before: Option<Instant>,
     under_way: bool,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub(super) failures: u32,
     /// How long the last one took.
     pub(super) took: Duration,
 }
 
 impl Schedule {
-    /// At the latest then. What is due already is not pushed further away.
+    /// Makes it due at this time at the latest. An earlier due time stays.
     pub(super) fn soon(&mut self, at: Instant) {
         self.at = Some(self.at.map_or(at, |due| due.min(at)));
     }
 
-    /// Now, whatever failed before: somebody asks.
+    /// Makes it due now, regardless of failures: a caller asks.
     pub(super) fn at_once(&mut self, now: Instant) {
         self.at = Some(now);
         self.not_before = None;
     }
 
-    /// When it is to leave; `None` while one is under way.
+    /// When it is due; `None` while one is in flight.
     pub(super) fn due(&self) -> Option<Instant> {
         let at = self.at.filter(|_| !self.under_way)?;
         Some(self.not_before.map_or(at, |earliest| at.max(earliest)))
@@ -38,7 +38,7 @@ impl Schedule {
         self.under_way
     }
 
-    /// It is under way or will be.
+    /// Whether it is in flight or due.
     pub(super) fn is_wanted(&self) -> bool {
         self.under_way || self.at.is_some()
     }
@@ -55,7 +55,7 @@ impl Schedule {
         self.took = took;
     }
 
-    /// It failed, and is to be tried again after a pause.
+    /// It failed; retry after a pause.
     pub(super) fn failed(&mut self, now: Instant) {
         self.under_way = false;
         self.failures = self.failures.saturating_add(1);
@@ -64,14 +64,14 @@ impl Schedule {
         self.soon(earliest);
     }
 
-    /// What went wrong before does not count any more.
+    /// Forgets earlier failures.
     pub(super) fn start_over(&mut self) {
         self.at = None;
         self.not_before = None;
         self.failures = 0;
     }
 
-    /// Not wanted any more, or not at all.
+    /// Not needed any more, or never.
     pub(super) fn give_up(&mut self) {
         self.start_over();
         self.under_way = false;

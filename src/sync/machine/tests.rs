@@ -1,12 +1,12 @@
-//! What no history of the simulation would show: what is kept, and for how long.
+//! Cases that the simulation does not show: what is kept, and for how long.
 
 use super::*;
 
-/// A machine that is live, and the clock of its test.
+/// A live machine, and the clock of its test.
 struct Bench {
     machine: Machine,
     now: Instant,
-    /// Under way.
+    /// The requests in flight.
     actions: Vec<Action>,
 }
 
@@ -42,8 +42,8 @@ impl Bench {
         self.actions.extend(outcome.actions);
     }
 
-    /// Answers everything: there are no anchors, and no conversations but those we wrote. How often the
-    /// anchors were read.
+    /// Answers all requests: there are no anchors, and no conversations but those we wrote. Returns how often
+    /// the anchors were read.
     fn settle(&mut self) -> usize {
         let mut read = 0;
         loop {
@@ -77,7 +77,7 @@ impl Bench {
 }
 
 #[test]
-fn anchors_that_nobody_has_any_more_are_forgotten() {
+fn unreferenced_anchors_are_forgotten() {
     let mut bench = Bench::live();
     for n in 0..100 {
         bench.step(Input::Wrote(conversation(n, 1000 + n)));
@@ -122,7 +122,7 @@ fn known_since_is_forgotten_once_no_request_is_older() {
     assert_eq!(bench.machine.known_since.len(), 0);
 }
 
-/// A server that answers 500 for what was deleted: one failed fetch, and from then on the ids tell.
+/// A server that answers 500 for deleted objects: after one failed fetch, the ids decide.
 #[test]
 fn a_delete_costs_one_confirmation_where_gone_is_an_error() {
     let mut bench = Bench::live();
@@ -168,9 +168,9 @@ fn a_delete_costs_one_confirmation_where_gone_is_an_error() {
     assert_eq!(kinds, ["fetch", "ids", "ids", "ids"]);
 }
 
-/// What the stream called changed is told even where the record is the same.
+/// A change announced by the stream is reported even if the record is the same.
 #[test]
-fn an_unchanged_record_is_told_as_touched() {
+fn an_unchanged_record_is_reported_as_touched() {
     let mut bench = Bench::live();
     bench.step(Input::Wrote(conversation(1, 1000)));
     bench.settle();
