@@ -82,6 +82,6 @@ fn runtime() -> Result<Runtime, String> {
 
 /// Prints one sentence to stderr, prefixed with the program's name.
 fn complain(sentence: &str) {
-    // Nobody may be there to read it.
+    // Stderr may be closed.
     let _ = writeln!(io::stderr(), "pieces-lsp: {}", common::sentence(sentence));
 }

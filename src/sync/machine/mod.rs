@@ -9,21 +9,21 @@
 //! | --- | --- | --- | --- |
 //! | `clock` | the logical clock: the number of the last input or request | every step and request | never |
 //! | `opened` | when the stream opened; `None` = no stream | `Opened` | `Closed` |
-//! | `listed`, `identified`, `anchored` | when the request left whose list, ids, anchors were applied last | its answer | never |
-//! | `single` | whether `GET /conversation/{id}` is there | answers to fetches, a list that has what a fetch called missing | `Opened`, `Closed` |
-//! | `lookups` | pending lookups: ids to be asked for, by a request that leaves after `since` | stream, writes of ours, missing ids | an answer that left after `since`, a delete, `Closed` |
-//! | `requests` | in flight, by the number they left with | `leave` | their answer, `Closed` |
-//! | `known_since` | the number of what is known of an id; an older answer does not overrule it | whatever changes or confirms the id | once no request in flight is older |
+//! | `listed`, `identified`, `anchored` | the number of the request whose list, ids, anchors were applied last | its response | never |
+//! | `single` | whether `GET /conversation/{id}` exists | responses to fetches, a list that has what a fetch called missing | `Opened`, `Closed` |
+//! | `lookups` | pending lookups: ids to be requested, by a request sent after `since` | stream, our writes, missing ids | the response to such a request, a delete, `Closed` |
+//! | `requests` | in flight, by their number | `leave` | their response, `Closed` |
+//! | `known_since` | the number of what is known of an id; an older response does not overrule it | whatever changes or confirms the id | once no request in flight is older |
 //! | `oldest` | the oldest request in flight when `known_since` was last pruned | pruning | pruning |
 //! | `list`, `identify`, `anchors`, `assets` | when that request is due, its failures, how long it took | see [`schedule`] | `Closed` |
-//! | `unconfirmed_deletes` | deletes that only the stream told of, with when; gone from the index already | delete frames, 410s | the fetch, list or ids that confirm or refute them, `Closed` |
+//! | `unconfirmed_deletes` | deletes announced only by the stream, with their number; already removed from the index | delete frames, 410s | the fetch, list or ids that confirm or refute them, `Closed` |
 //! | `confirm_at` | when to confirm them | each of them, a second later | the confirmation, `Closed` |
-//! | `gone_is_an_error` | a fetch of what was deleted fails on this server (500), so ids confirm | a failed confirmation | `Opened` |
-//! | `anchors_missing`, `assets_missing` | the server has no such route | 404 | `Opened` |
-//! | `unresolved_anchors` | anchors that conversations refer to but the last `GET /anchors` lacked; asked for once more | that answer | the next, `Opened` |
-//! | `abandoned_anchors` | the same after two of them; not asked for again | the second answer | when no conversation refers to them, `Opened` |
-//! | `saved` | assets of ours that a list in flight may lack | `WroteAsset` | a list that left later |
-//! | `resync_at`, `resyncs` | when to compare with the server again, and how often that was done | `Opened`, resync | – |
+//! | `gone_is_an_error` | this server answers 500 for deleted conversations, so a list of ids confirms deletes | a failed confirmation | `Opened` |
+//! | `anchors_missing`, `assets_missing` | the server lacks that route | 404 | `Opened` |
+//! | `unresolved_anchors` | anchors that conversations refer to but the last `GET /anchors` lacked; requested once more | that response | the next, `Opened` |
+//! | `abandoned_anchors` | the same after two of them; not requested again | the second response | when no conversation refers to them, `Opened` |
+//! | `saved` | our assets that a list in flight may lack | `WroteAsset` | a list sent later |
+//! | `resync_at`, `resyncs` | when the next resync is due, and how many have run | `Opened`, resync | – |
 
 mod answers;
 mod plan;
