@@ -186,10 +186,10 @@ mod tests {
         ] {
             check(same, same);
         }
-        check("[go](command:evil)", "[go\\](command:evil)");
-        check("[go](javascript:x)", "[go\\](javascript:x)");
-        check("[go](file:///etc/passwd)", "[go\\](file:///etc/passwd)");
-        check("[go](< command:evil>)", "[go\\](< command:evil>)");
+        check("[go](command:evil)", "\\[go](command:evil)");
+        check("[go](javascript:x)", "\\[go](javascript:x)");
+        check("[go](file:///etc/passwd)", "\\[go](file:///etc/passwd)");
+        check("[go](< command:evil>)", "\\[go](< command:evil>)");
         check("<command:evil>", "\\<command:evil>");
         check(
             "![pixel](https://example.org/p.png)",
@@ -235,11 +235,17 @@ mod tests {
     fn links_without_brackets_take_no_escape_in() {
         check(
             "see https://a.example/<img src=x> and https://b.example<br>more",
-            "see <https://a.example/>\\<img src=x> and <https://b.example>\\<br>more",
+            "see <https://a.example/>&lt;img src=x> and <https://b.example>&lt;br>more",
         );
         check("www.a.example/<b>", "www.a.example/&lt;b>");
         check("https://a.example/\\<b>", "https://a.example/&lt;b>");
-        check("[x https://a/](command:y)", "[x https://a/&#93;(command:y)");
+        check("[x https://a/](command:y)", "\\[x https://a/](command:y)");
+        check(
+            "[[x https://a/](command:y)",
+            "[[x https://a/&#93;(command:y)",
+        );
+        check("https://a/[x y](command:y)", "https://a/[x y\\](command:y)");
+        check("\\<https://x.org>(<b>", "\\<https://x.org>(&lt;b>");
         check("https://a/(<b>", "https://a/(&lt;b>");
         check(
             "https://a/`x y` `<b>`",
@@ -256,6 +262,7 @@ mod tests {
         );
         check("x [^1]\n\n[^1]: note", "x [^1]\n\n\\[^1]: note");
         check("- [ ] [a]: command:x", "- [ ] \\[a]: command:x");
+        check("- [ ] \n  ===", "- [ ] \n  \\===");
         check("> [a\n> b]: command:x", "> \\[a\n> b]: command:x");
         // An address that would be written out often is not.
         let long = format!(

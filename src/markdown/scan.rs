@@ -199,6 +199,8 @@ pub(super) fn scan(text: &str, outline: &mut Outline) {
         word: 0,
         linked: false,
         first: 0,
+        empty_task: false,
+        open: Open::None,
         next_gt: None,
     };
     let mut tables = outline.tables.iter().peekable();
@@ -222,6 +224,15 @@ pub(super) fn scan(text: &str, outline: &mut Outline) {
     scan.doubts.into_iter().for_each(|at| outline.doubt(at));
 }
 
+/// The `[` since the last blank line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    None,
+    /// One, here, where a backslash counts.
+    One(usize),
+    Many,
+}
+
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -231,6 +242,9 @@ struct Scan<'a> {
     word: usize,
     /// It may be a link without brackets, which takes everything in up to a space.
     linked: bool,
+    open: Open,
+    /// The line before is a task without a text, which to some readers is the text of a heading.
+    empty_task: bool,
     /// Where the text of the line begins, behind quotes and lists.
     first: usize,
     /// The first `>` behind a place that was looked at.
@@ -242,6 +256,9 @@ impl Scan<'_> {
     fn skip(&mut self, at: usize, end: usize) -> usize {
         let end = end.max(at + 1);
         let code = &self.bytes[at..end];
+        if code.contains(&b'[') {
+            self.open = Open::Many;
+        }
         match code.iter().rposition(u8::is_ascii_whitespace) {
             Some(space) => {
                 self.word = at + space + 1;
@@ -256,6 +273,9 @@ impl Scan<'_> {
     fn line(&mut self, start: usize, in_table: bool, code: Option<usize>) {
         let end = line_end(self.text, start);
         let line = self.text[start..end].trim_end_matches('\n');
+        if line.trim_ascii().is_empty() {
+            self.open = Open::None;
+        }
         let rest = unprefixed(line);
         let at = start + line.len() - rest.len();
         self.first = at;
@@ -270,6 +290,13 @@ impl Scan<'_> {
             self.edits.push(Edit::insert(text, "\\"));
         }
         let row = unprefixed_row(line);
+        let underline = row.trim_end();
+        let of = |mark: char| underline.chars().all(|c| c == mark);
+        if self.empty_task && !underline.is_empty() && (of('=') || of('-')) {
+            self.edits
+                .push(Edit::insert(start + line.len() - row.len(), "\\"));
+        }
+        self.empty_task = matches!(rest.trim_end(), "[ ]" | "[x]" | "[X]");
         if !in_table && is_delimiter_row(row) {
             let first = row.find(['|', ':']).unwrap_or(0);
             self.edits.push(Edit::insert(
@@ -309,6 +336,12 @@ impl Scan<'_> {
             b'<' if opens_tag(next) => return self.angle(at),
             b'<' => self.passes(at + 1),
             b'!' if next == b'[' => self.escape(at, "&#33;"),
+            b'[' if self.linked || self.slashes(at).is_multiple_of(2) => {
+                self.open = match self.open {
+                    Open::None if !self.linked => Open::One(at),
+                    _ => Open::Many,
+                }
+            }
             b']' if next == b'(' => return self.destination(at),
             _ => {}
         }
@@ -322,6 +355,10 @@ impl Scan<'_> {
 
     /// A `<` that may open a tag or a link.
     fn angle(&mut self, at: usize) -> usize {
+        if !self.linked && self.slashes(at) % 2 == 1 {
+            self.passes(at + 1);
+            return at + 1;
+        }
         if let Some(length) = autolink(&self.bytes[at..]) {
             self.passes(at + length);
             return at + length;
@@ -330,7 +367,7 @@ impl Scan<'_> {
             if let Some(start) = self.bare_link(at) {
                 // The link ends here for every reader, and nothing of what follows belongs to it.
                 self.edits.push(Edit::insert(start, "<"));
-                self.edits.push(Edit::insert(at, ">\\"));
+                self.edits.push(Edit::replace(at..at + 1, ">&lt;"));
                 self.ends_word(at + 1);
                 return at + 1;
             }
@@ -366,13 +403,27 @@ impl Scan<'_> {
         (web && url.chars().all(plain)).then_some(self.word + start)
     }
 
+    /// Sees to it that no link ends with this `]`: nothing may open one, by whatever reader.
+    fn no_link(&mut self, at: usize) {
+        match self.open {
+            Open::None => {}
+            Open::One(open) => {
+                self.edits.push(Edit::insert(open, "\\"));
+                self.open = Open::None;
+            }
+            Open::Many => self.escape(at, "&#93;"),
+        }
+    }
+
+    /// How many backslashes stand before this byte.
+    fn slashes(&self, at: usize) -> usize {
+        let before = self.bytes[..at].iter().rev();
+        before.take_while(|c| **c == b'\\').count()
+    }
+
     /// A backslash, or an entity where a link without brackets would take the backslash in.
     fn escape(&mut self, at: usize, entity: &str) {
-        let slashes = self.bytes[..at]
-            .iter()
-            .rev()
-            .take_while(|c| **c == b'\\')
-            .count();
+        let slashes = self.slashes(at);
         match (self.linked, slashes % 2 == 1) {
             (true, escaped) => {
                 self.edits
@@ -390,7 +441,7 @@ impl Scan<'_> {
         let start = at + 2 + rest.len() - url.len();
         let pointed = url.strip_prefix('<');
         if !is_harmless(pointed.unwrap_or(url)) {
-            self.escape(at, "&#93;");
+            self.no_link(at);
             return at + 1;
         }
         if let Some(pointed) = pointed {
@@ -399,7 +450,7 @@ impl Scan<'_> {
             };
             let length = pointed.find(|c| !plain(c)).unwrap_or(pointed.len());
             if !pointed[length..].starts_with('>') {
-                self.escape(at, "&#93;");
+                self.no_link(at);
                 return at + 1;
             }
             let end = start + 1 + length + 1;
