@@ -54,8 +54,7 @@ pub(super) struct Cli {
     pub(super) client_process_id: Option<i64>,
 }
 
-/// The command line. Every command accepts the common options; its help shows those that change what it
-/// does.
+/// The command line. Every command accepts the common options; its help shows those that affect it.
 pub(super) fn command() -> clap::Command {
     let mut command = Cli::command();
     let common: Vec<Arg> = command.get_arguments().cloned().collect();
@@ -85,7 +84,7 @@ fn used(command: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// What the commands have in common.
+/// The common options.
 ///
 /// They are validated later: the language server has to start even if an option is wrong, so that the
 /// editor can show what is wrong with it.
@@ -128,7 +127,7 @@ pub(super) struct Common {
     )]
     #[arg(value_parser = OneOf(&["off", "error", "warn", "info", "debug", "trace"]))]
     pub(super) log_level: Option<String>,
-    /// Append the log to this file, which only you can read, instead of writing it to stderr.
+    /// Append the log to this file instead of stderr. A new file is readable by you only.
     #[arg(
         long,
         global = true,

@@ -1,4 +1,4 @@
-//! What the common options mean.
+//! Parses the common options.
 
 use super::args::Common;
 use crate::pieces::BaseUrl;
