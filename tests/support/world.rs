@@ -1,11 +1,13 @@
 //! A language server on one of the services it has to work with, and another client of that service.
 
+use super::DEADLINE;
 use super::client::{Client, RpcError, eventually};
 use super::process::Spawn;
 use super::standin::StandIn;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What the server is connected to.
@@ -242,10 +244,12 @@ pub fn wait_live(client: &mut Client) -> Value {
 /// Waits until the status is so, and returns it.
 pub fn wait_status(client: &mut Client, condition: impl Fn(&Value) -> bool) -> Value {
     let mut status = Value::Null;
-    eventually("the status", || {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition(&status) {
+        assert!(Instant::now() < deadline, "the status is still {status}");
+        std::thread::sleep(Duration::from_millis(1));
         status = client.command("pieces.status", Value::Null).unwrap();
-        condition(&status)
-    });
+    }
     status
 }
 
