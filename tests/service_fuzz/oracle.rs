@@ -35,9 +35,29 @@ pub async fn is_whole(dir: &Path) {
         outcomes.iter().all(|outcome| outcome == "new"),
         "{outcomes:?}"
     );
-    assert_same(&local.everything().await, &before);
+    let after = local.everything().await;
+    assert_same(&without_order(after), &without_order(before));
     attached.shutdown().await;
     rows_are_consistent(copy.path());
+}
+
+/// In which order associations were made is not exported, but for the messages of a conversation.
+fn without_order(mut all: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    for (key, object) in &mut all {
+        for kind in KINDS {
+            let wrapper = &mut object[kind];
+            if kind == "messages" && key.starts_with("conversations ") {
+                continue;
+            }
+            if let Some(items) = wrapper["iterable"].as_array_mut() {
+                items.sort_unstable_by_key(Value::to_string);
+            }
+            if let Some(indices) = wrapper["indices"].as_object_mut() {
+                indices.values_mut().for_each(|at| *at = Value::Null);
+            }
+        }
+    }
+    all
 }
 
 /// Queries that count rows which must not be.

@@ -83,7 +83,7 @@ pub(crate) fn import_objects(
     // By id: the same conversation may occur many times.
     let mut orders: HashMap<String, (Link, Vec<Uuid>)> = HashMap::new();
     let mut grown = HashSet::new();
-    let mut links = Vec::new();
+    let mut later = Vec::new();
     for object in objects {
         let wire = Wire::read(object).and_then(|mut wire| {
             wire.complete()?;
@@ -115,17 +115,15 @@ pub(crate) fn import_objects(
         if kept {
             continue;
         }
-        let ends = wire.links().into_iter();
-        links.extend(ends.map(|(kind, id)| (object.clone(), kind, id)));
-    }
-    // After all objects: the other end may come later, and not every kind can list this one.
-    for (object, kind, id) in links {
-        let other = store::find_head(change.db, &id)?;
-        if let Some(other) = other.filter(|other| other.kind == kind)
-            && change.link(&object, &Link::from(&other))?
-        {
-            change.announce(&other);
+        for (kind, id) in wire.links() {
+            if !link(change, &object, kind, &id)? {
+                later.push((object.clone(), kind, id));
+            }
         }
+    }
+    // Not every kind lists the other: what the first end said has to be remembered for the second.
+    for (object, kind, id) in later {
+        link(change, &object, kind, &id)?;
     }
     for (id, (conversation, wanted)) in orders {
         if grown.contains(&id) {
@@ -133,6 +131,18 @@ pub(crate) fn import_objects(
         }
     }
     Ok(outcomes)
+}
+
+/// Associates `object` with another, if that is there.
+fn link(change: &mut Change<'_>, object: &Link, kind: Kind, id: &str) -> Result<bool, Failure> {
+    let other = store::find_head(change.db, id)?;
+    let Some(other) = other.filter(|other| other.kind == kind) else {
+        return Ok(false);
+    };
+    if change.link(object, &Link::from(&other))? {
+        change.announce(&other);
+    }
+    Ok(true)
 }
 
 /// One incoming object, for the trash.
