@@ -3,79 +3,13 @@
 //!
 //! [`TARGETS`] is also tried on everything that is kept below `fuzz/`, by a test in here.
 
-use crate::{lsp, markdown, pieces};
+use crate::markdown;
 
 /// A target by its name.
 pub type Target = fn(&[u8]);
 
 /// All targets.
-pub const TARGETS: [(&str, Target); 5] = [
-    ("list", list),
-    ("objects", objects),
-    ("stream", stream),
-    ("references", references),
-    ("markdown", markdown),
-];
-
-/// Splits off the first bytes of the input, which say how to go about the rest; they are 0 where
-/// there are none.
-fn options<const N: usize>(input: &[u8]) -> ([u8; N], &[u8]) {
-    let mut options = [0; N];
-    let (first, rest) = input.split_at(input.len().min(N));
-    options[..first.len()].copy_from_slice(first);
-    (options, rest)
-}
-
-/// Places in `text`, each by a byte: the further the greater.
-fn places(bytes: [u8; 4], text: &[u8]) -> Vec<usize> {
-    let place = |byte: u8| usize::from(byte) * text.len() / 255;
-    bytes.into_iter().map(place).collect()
-}
-
-/// Four bytes for where it is cut, then the body of a list of conversations.
-pub fn list(input: &[u8]) {
-    use pieces::check::list;
-    let (cuts, body) = options(input);
-    list::chunks_do_not_matter(body, &places(cuts, body));
-    list::is_what_is_in_it(body);
-}
-
-/// The body of any other answer, or one object.
-pub fn objects(body: &[u8]) {
-    use pieces::check::{list, transcript, wire};
-    wire::all_agree_on_what_is_json(body);
-    wire::objects_are_what_is_in_them(body);
-    wire::an_odd_anchor_costs_no_other(body);
-    wire::an_odd_reference_costs_no_other(body);
-    list::costs_no_other(body);
-    transcript::messages_are_what_is_in_them(body);
-}
-
-/// A frame of the identifier stream, or one item of it.
-pub fn stream(frame: &[u8]) {
-    use pieces::check::wire;
-    wire::all_agree_on_what_is_json(frame);
-    wire::frames_are_what_is_in_them(frame);
-    wire::an_odd_item_costs_no_other(frame);
-}
-
-/// One byte for the encoding and two for each end of a range, then a document.
-pub fn references(input: &[u8]) {
-    use lsp::check;
-    let ([encoding, numbers @ ..], text) = options::<5>(input);
-    let [line, column, to_line, to_column] = numbers.map(|number| match number {
-        u8::MAX => u32::MAX,
-        number => number.into(),
-    });
-    let text = String::from_utf8_lossy(text);
-    check::agrees_with_the_reference(&text);
-    check::cursors_touch(
-        &text,
-        encoding % 2 == 1,
-        (line, column),
-        (to_line, to_column),
-    );
-}
+pub const TARGETS: [(&str, Target); 1] = [("markdown", markdown)];
 
 /// Somebody's text: a name, a message, both.
 pub fn markdown(input: &[u8]) {
@@ -113,26 +47,6 @@ mod tests {
             println!("{}", file.display());
             target(&fs::read(file).unwrap());
         }
-    }
-
-    #[test]
-    fn kept_lists() {
-        replay("list");
-    }
-
-    #[test]
-    fn kept_objects() {
-        replay("objects");
-    }
-
-    #[test]
-    fn kept_stream_frames() {
-        replay("stream");
-    }
-
-    #[test]
-    fn kept_references() {
-        replay("references");
     }
 
     #[test]

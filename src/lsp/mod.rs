@@ -12,5 +12,3 @@ mod upkeep;
 
 pub use rpc::panics::log_panics;
 pub use state::session::Launch;
-#[cfg(any(test, fuzzing))]
-pub(crate) use text::reference::check;

@@ -3,9 +3,6 @@
 //! The body is never held: each item is deserialized from the chunk it came in, and only an item that spans
 //! two chunks is copied. Everything around the items is skipped byte by byte.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
-
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
@@ -15,7 +12,7 @@ use crate::json::{repair, without_bom};
 
 /// Why parsing stopped. Never has content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unreadable(pub(super) &'static str);
+pub struct Unreadable(pub(super) &'static str);
 
 const SYNTAX: Unreadable = Unreadable("not JSON");
 const NOT_A_LIST: Unreadable = Unreadable("not a list of conversations");
@@ -23,7 +20,7 @@ const CUT_SHORT: Unreadable = Unreadable("cut short");
 const TOO_LARGE: Unreadable = Unreadable("one conversation is too large");
 
 /// An incremental parser of `{…, "iterable": [conversation, …], …}`.
-pub(super) struct ListParser<F> {
+pub struct ListParser<F> {
     add: F,
     state: State,
     /// The start of a token or item that continues in the next chunk.
@@ -77,7 +74,7 @@ enum Progress {
 
 impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     /// Every readable conversation goes to `add`.
-    pub(super) fn new(add: F) -> Self {
+    pub fn new(add: F) -> Self {
         ListParser {
             add,
             state: State::Begin,
@@ -90,7 +87,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     /// The next bytes of the body.
-    pub(super) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
+    pub fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
         while !self.carry.is_empty() && !chunk.is_empty() {
             // Complete the partial token, then continue in the chunk.
             let had = self.carry.len();
@@ -124,7 +121,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     /// Ends the list: the number of accepted and rejected items.
-    pub(super) fn finish(mut self) -> Result<(usize, usize), Unreadable> {
+    pub fn finish(mut self) -> Result<(usize, usize), Unreadable> {
         let carry = std::mem::take(&mut self.carry);
         self.run(&carry, usize::MAX)?;
         match self.state {
@@ -286,11 +283,101 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire;
     use super::super::wire::damaged::{any_json, damaged};
-    use super::check::*;
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    type Outcome = Result<(Vec<Conversation<'static>>, usize), Unreadable>;
+
+    /// The conversations of a list that arrives in these chunks, and how many could not be read.
+    fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let mut read = Vec::new();
+        let mut parser =
+            ListParser::new(|conversation: Conversation<'_>| read.push(conversation.into_owned()));
+        for chunk in chunks {
+            parser.feed(chunk)?;
+        }
+        let (accepted, rejected) = parser.finish()?;
+        assert_eq!(accepted, read.len());
+        Ok((read, rejected))
+    }
+
+    /// However the body is cut, the same comes out. Which error is found first may depend on the chunks.
+    fn chunks_do_not_matter(json: &[u8], cuts: &[usize]) {
+        let mut cuts = cuts.to_vec();
+        cuts.extend([0, json.len()]);
+        cuts.sort_unstable();
+        let whole = parse([json]).ok();
+        let pieces = parse(cuts.windows(2).map(|cut| &json[cut[0]..cut[1]]));
+        assert_eq!(whole, pieces.ok(), "cut at {cuts:?}");
+        assert_eq!(whole, parse(json.chunks(1)).ok(), "byte by byte");
+    }
+
+    /// A list is its conversations, each read alone.
+    fn is_what_is_in_it(body: &[u8]) {
+        let Ok(list) = crate::json::from_slice::<Value>(body) else {
+            return;
+        };
+        let expected = list["iterable"].as_array().map(|items| {
+            let read = |item: &Value| wire::conversation(item.to_string().as_bytes()).ok()?;
+            let read: Vec<_> = items.iter().filter_map(read).collect();
+            let rejected = items.len() - read.len();
+            (read, rejected)
+        });
+        // As it is written here, every key is there once.
+        assert_eq!(parse([list.to_string().as_bytes()]).ok(), expected);
+    }
+
+    /// An item of a list that is JSON costs at most itself: how many then could not be read.
+    fn costs_no_other(item: &[u8]) -> Option<usize> {
+        serde_json::from_slice::<IgnoredAny>(item).ok()?;
+        let [first, last] = [whole(1), whole(3)].map(|one| one.to_string());
+        let list = [
+            b"{\"iterable\":[",
+            first.as_bytes(),
+            b",",
+            item,
+            b",",
+            last.as_bytes(),
+            b"]}",
+        ]
+        .concat();
+        let expected = parse([json!({"iterable": [whole(1), whole(3)]})
+            .to_string()
+            .as_bytes()]);
+        let (Ok((read, rejected)), Ok((expected, 0))) = (parse([&list[..]]), expected) else {
+            panic!("no list");
+        };
+        assert_eq!(read.len() + rejected, 3);
+        assert_eq!(
+            (read.first(), read.last()),
+            (expected.first(), expected.last())
+        );
+        Some(rejected)
+    }
+
+    /// The id number `n`.
+    fn id(n: u8) -> String {
+        uuid::Uuid::from_bytes([n; 16]).to_string()
+    }
+
+    /// A conversation with everything.
+    fn whole(n: u8) -> Value {
+        let other = id(n ^ 0x80);
+        json!({
+            "id": id(n), "name": format!("Conversation \"{n}\""), "type": "COPILOT", "favorited": true,
+            "created": {"value": "2026-11-20T09:14:02.118243Z", "readable": "3 days ago"},
+            "updated": {"value": "2026-11-20T09:20:41.900Z"},
+            "application": {"id": other, "name": "VS_CODE"},
+            "messages": {"iterable": [{"id": other}], "indices": {&other: 0}},
+            "assets": {"iterable": [{"id": other}], "indices": {&other: 0}},
+            "anchors": {"iterable": [{"id": other, "reference": {"points": {"iterable": [
+                {"id": other, "reference": {"fullpath": "/home/u/a.rs"}}]}}}]},
+            "score": {"manual": -1, "automatic": 0.5},
+        })
+    }
 
     /// `json` with `'` for `"` and `#n` for the id number n: the ids read, and how many were rejected.
     fn check(json: &str, expected: Result<(&[u8], usize), Unreadable>) {

@@ -2,13 +2,6 @@
 //!
 //! Knows nothing of LSP, of the index, or of the local service.
 
-/// What the tests and `crate::fuzzing` check.
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check {
-    pub(crate) use super::list::check as list;
-    pub(crate) use super::transcript::check as transcript;
-    pub(crate) use super::wire::check as wire;
-}
 mod client;
 mod discovery;
 mod error;
@@ -24,6 +17,7 @@ pub mod wire;
 pub use client::{Client, Listed};
 pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
+pub use list::{ListParser, Unreadable};
 pub use loopback::{BaseUrl, Refusal};
 pub use stream::{Change, Frame, IdentifierStream, Watched};
 pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};

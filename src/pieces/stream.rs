@@ -1,7 +1,5 @@
 //! The identifier stream: which conversations changed.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
 mod frame_aligned;
 
 use std::future::poll_fn;

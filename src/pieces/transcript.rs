@@ -1,8 +1,5 @@
 //! Whole conversations with their messages, texts of assets, and search in messages.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
-
 use super::client::{COLLECTION, Client, SMALL};
 use super::error::{Error, Kind};
 use super::limits;
@@ -240,4 +237,76 @@ fn read_message(raw: Value) -> Option<Message> {
             .map(str::to_owned),
         raw,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ID: &str = "a1000000-0000-4000-8000-000000000001";
+
+    #[test]
+    fn messages() {
+        let text = |raw: Value| json!({"string": {"raw": raw}});
+        for (object, role, expected) in [
+            (
+                json!({"id": ID, "role": "USER", "fragment": text(json!("Why?"))}),
+                Role::User,
+                Some("Why?"),
+            ),
+            (
+                json!({"id": ID, "role": "ASSISTANT", "fragment": text(json!(""))}),
+                Role::Assistant,
+                Some(""),
+            ),
+            (
+                json!({"id": ID, "role": "SYSTEM", "fragment": text(json!(7))}),
+                Role::System,
+                None,
+            ),
+            (
+                json!({"id": ID, "role": "TOOL", "fragment": null}),
+                Role::Other("TOOL".into()),
+                None,
+            ),
+            (
+                json!({"id": ID, "role": 7}),
+                Role::Other(String::new()),
+                None,
+            ),
+        ] {
+            let read = read_message(object.clone()).unwrap();
+            assert_eq!(
+                (read.id.to_string(), read.role),
+                (ID.to_owned(), role),
+                "{object}"
+            );
+            assert_eq!((read.text.as_deref(), &read.raw), (expected, &object));
+        }
+        for object in [
+            json!({}),
+            json!({"id": 7}),
+            json!({"id": "x"}),
+            json!([]),
+            Value::Null,
+        ] {
+            assert!(read_message(object.clone()).is_none(), "{object}");
+        }
+    }
+
+    #[test]
+    fn hits() {
+        for (object, found) in [
+            (json!({"identifier": ID}), true),
+            (json!({"conversation": {"id": ID}}), true),
+            (json!({"identifier": "x", "conversation": {"id": ID}}), true),
+            (json!({"identifier": "x"}), false),
+            (json!({"conversation": {"id": 7}}), false),
+            (json!([ID]), false),
+        ] {
+            let hit = read_hit(&object).map(|hit| hit.conversation.to_string());
+            assert_eq!(hit, found.then(|| ID.to_owned()), "{object}");
+        }
+    }
 }

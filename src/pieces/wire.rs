@@ -1,7 +1,5 @@
 //! Wire types: lenient when reading, exact when writing.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
 #[cfg(test)]
 pub(super) mod damaged;
 mod streamed;
@@ -324,10 +322,10 @@ pub(super) fn anchor(json: &[u8]) -> Result<Option<Anchor>, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::check::*;
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde::de::IgnoredAny;
+    use serde_json::{Value, json};
 
     const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
     const ASSET: &str = "7e000000-0000-4000-8000-000000000055";
@@ -513,11 +511,94 @@ mod tests {
         );
     }
 
+    fn reference() -> Value {
+        json!({"id": ID, "reference": {"name": "x"}})
+    }
+
+    fn whole_anchor() -> Value {
+        let point = json!({"id": ID, "reference": {"id": ID, "fullpath": "/home/u/a.rs"}});
+        json!({"id": ID, "type": "FILE", "points": {"iterable": [point]},
+            "assets": {"iterable": [{"id": ASSET}], "indices": {ASSET: 0}},
+            "conversations": {"indices": {ID: 0}}, "updated": {"value": "2026-11-20T09:20:41.900Z"}})
+    }
+
+    fn item() -> Value {
+        json!({"conversation": reference(), "deleted": true, "updated": {"value": "2026-11-20T09:20:41Z"}})
+    }
+
+    /// One that is as it should be, the odd one, and another.
+    fn between(one: &Value, odd: &[u8]) -> Vec<u8> {
+        let one = one.to_string();
+        [
+            b"{\"iterable\":[",
+            one.as_bytes(),
+            b",",
+            odd,
+            b",",
+            one.as_bytes(),
+            b"]}",
+        ]
+        .concat()
+    }
+
+    fn is_json(text: &[u8]) -> bool {
+        from_slice::<IgnoredAny>(text).is_ok()
+    }
+
+    /// Anything that is JSON, as an anchor between others, costs at most itself.
+    fn an_odd_anchor_costs_no_other(odd: &[u8]) {
+        if is_json(odd) {
+            let one = whole_anchor();
+            let whole = anchor(one.to_string().as_bytes()).ok().flatten();
+            let read = anchors(&between(&one, odd))
+                .ok()
+                .flatten()
+                .unwrap_or_default();
+            assert!(matches!(read.len(), 2 | 3), "{read:?}");
+            assert_eq!(
+                (read.first(), read.last()),
+                (whole.as_ref(), whole.as_ref())
+            );
+        }
+    }
+
+    /// Anything that is JSON, as a reference between others, costs at most itself.
+    fn an_odd_reference_costs_no_other(odd: &[u8]) {
+        if is_json(odd) {
+            let read = identifiers(&between(&json!({"id": ASSET}), odd), true);
+            let read = read.ok().flatten().unwrap_or_default();
+            assert!(read.iter().any(|id| id.to_string() == ASSET), "{read:?}");
+        }
+    }
+
+    /// Anything that is JSON, as an item of a frame between others, costs at most itself.
+    fn an_odd_item_costs_no_other(odd: &[u8]) {
+        if is_json(odd) {
+            let read = streamed_identifiers(&between(&item(), odd)).unwrap_or_default();
+            let id = ID.parse().unwrap_or_default();
+            let whole = Some(&StreamedIdentifier::Delete { id });
+            assert_eq!((read.len(), read.first(), read.last()), (3, whole, whole));
+        }
+    }
+
+    /// Whatever they make of it: what is JSON to one reader is JSON to all, and none panics.
+    fn all_agree_on_what_is_json(body: &[u8]) {
+        let strict = streamed_identifiers(body);
+        let read = [
+            anchors(body).is_ok(),
+            identifiers(body, false).is_ok(),
+            created_from_asset(body).is_ok(),
+            object_id(body).is_ok(),
+        ];
+        assert!(read == [true; 4] || read == [false; 4], "{read:?}");
+        assert!(strict.is_none() || read[0]);
+        let _ = (conversation(body), anchor(body));
+    }
+
     proptest! {
         #[test]
         fn a_damaged_anchor_loses_only_itself(damaged in damaged::damaged(whole_anchor())) {
             an_odd_anchor_costs_no_other(damaged.to_string().as_bytes());
-            objects_are_what_is_in_them(damaged.to_string().as_bytes());
         }
 
         #[test]
@@ -528,7 +609,6 @@ mod tests {
         #[test]
         fn a_damaged_item_of_a_frame_loses_only_itself(damaged in damaged::damaged(item())) {
             an_odd_item_costs_no_other(damaged.to_string().as_bytes());
-            frames_are_what_is_in_them(json!({"iterable": [damaged]}).to_string().as_bytes());
         }
 
         #[test]
@@ -541,8 +621,6 @@ mod tests {
             ],
         ) {
             all_agree_on_what_is_json(&body);
-            objects_are_what_is_in_them(&body);
-            frames_are_what_is_in_them(&body);
         }
     }
 }

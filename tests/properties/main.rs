@@ -9,7 +9,7 @@
 
 mod oracles;
 
-use oracles::frames;
+use oracles::{frames, json, list};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,11 @@ use std::path::{Path, PathBuf};
 type Target = fn(&[u8]);
 
 /// The targets of `fuzz/` by name.
-const TARGETS: [(&str, Target); 1] = [("frames", frames::fuzz)];
+const TARGETS: [(&str, Target); 3] = [
+    ("frames", frames::fuzz),
+    ("list", list::fuzz),
+    ("json", json::fuzz),
+];
 
 /// Streams that are mostly frames, sometimes damaged in one byte, sometimes pure noise.
 fn stream() -> impl Strategy<Value = Vec<u8>> {

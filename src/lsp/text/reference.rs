@@ -1,8 +1,5 @@
 //! Finds ids of conversations and assets, and links to them, in any text.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
-
 use crate::lsp::limits::{MAX_MENU_LINES, MAX_URI_NAME_BYTES};
 use crate::lsp::state::document::Document;
 use std::ops::Range;
@@ -163,9 +160,10 @@ pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> impl Iterato
 
 #[cfg(test)]
 mod tests {
-    use super::check::*;
     use super::*;
+    use crate::lsp::state::capabilities::Encoding;
     use proptest::prelude::*;
+    use tower_lsp::lsp_types::Position;
 
     const ID: &str = "0b9f6f0e-7d0b-4d4e-9d5e-2f7f3c1f4a10";
 
@@ -279,6 +277,55 @@ mod tests {
         prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
     }
 
+    /// A cursor at either end of a reference touches it, and a range from one (line, column) to another
+    /// touches only what is there, wherever it is and whichever way round.
+    fn cursors_touch(text: &str, utf8: bool, start: (u32, u32), end: (u32, u32)) {
+        let encoding = if utf8 {
+            Encoding::Utf8
+        } else {
+            Encoding::Utf16
+        };
+        let document = Document::detached(text, encoding);
+        let all = in_lines(&document, 0..document.text.len_lines());
+        for located in &all {
+            let range = located.range(&document);
+            for cursor in [range.start, range.end] {
+                let touched = touched(&document, LspRange::new(cursor, cursor));
+                assert!(
+                    touched.contains(located),
+                    "{cursor:?} in {text:?}: {touched:?}"
+                );
+            }
+        }
+        let [start, end] = [start, end].map(|(line, column)| Position::new(line, column));
+        for located in touched(&document, LspRange::new(start, end)) {
+            assert!(all.contains(&located), "{located:?} in {text:?}");
+        }
+    }
+
+    /// Text with at most one reference, which is in guillemets, and its form. Nothing of it joins what is beside it.
+    fn planted() -> impl Strategy<Value = (String, Option<Form>)> {
+        let end = "[ \n(),;]";
+        let reference = prop_oneof![
+            Just(("«ID»", Form::Bare)),
+            Just(("xpieces-conversation:/«ID».md", Form::Bare)),
+            Just(("«pieces-conversation:/ID.md»", Form::ConversationUri)),
+            Just(("«pieces-conversation:///ID»", Form::ConversationUri)),
+            Just(("«pieces-asset:/ID/a%20b.rs»", Form::AssetUri)),
+            Just(("«pieces-asset://ID»", Form::AssetUri)),
+        ];
+        let nothing = prop_oneof![
+            "[0-9a-f]{0,40}",
+            "ID(-|_|x)ID",
+            "[g-z😀é/:.-]{0,8}",
+            Just("IDx".to_owned())
+        ];
+        prop_oneof![
+            (reference, end).prop_map(|((text, form), end)| (format!(" {text}{end}"), Some(form))),
+            (nothing, end).prop_map(|(text, end)| (format!(" {text}{end}"), None)),
+        ]
+    }
+
     fn any_position() -> impl Strategy<Value = (u32, u32)> {
         let number = || prop_oneof![8 => 0u32..120, 1 => Just(u32::MAX), 1 => any::<u32>()];
         (number(), number()).prop_map(|(line, column)| (line % 9, column))
@@ -286,8 +333,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_slow_scan(text in any_text()) {
-            agrees_with_the_reference(&text);
+        fn finds_what_is_planted(parts in prop::collection::vec(planted(), 0..12)) {
+            let marked: String = parts.iter().map(|(text, _)| text.as_str()).collect();
+            let forms: Vec<_> = parts.iter().filter_map(|(_, form)| *form).collect();
+            check(&marked, &forms);
+        }
+
+        #[test]
+        fn spans_are_in_order_and_hold_their_ids(text in any_text()) {
+            let mut end = 0;
+            for Reference { id, span, form } in scan(&text) {
+                assert!(end <= span.start && span.end <= text.len());
+                let shown = text[span.clone()].to_ascii_lowercase();
+                assert!(shown.contains(&id.to_string()), "{shown} {id}");
+                assert_eq!(shown.contains(':'), form != Form::Bare, "{shown}");
+                end = span.end;
+            }
         }
 
         #[test]

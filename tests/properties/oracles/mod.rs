@@ -1,6 +1,8 @@
 //! What any input must come to. Shared with the targets of `fuzz/`: each module has one, `fuzz`.
 
 pub mod frames;
+pub mod json;
+pub mod list;
 
 /// Splits off the first bytes of the input, which say how to go about the rest; they are 0 where there are none.
 fn options<const N: usize>(input: &[u8]) -> ([u8; N], &[u8]) {
