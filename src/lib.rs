@@ -5,9 +5,6 @@
 //! embedded local service with the same API; [`transfer`] copies into it and out of it. `docs/architecture.md` says where to start reading.
 
 pub mod cli;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod index;
 pub mod json;
 pub mod lsp;

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| pieces_lsp::fuzzing::markdown(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pieces_lsp_fuzz::oracles::markdown::fuzz(input));

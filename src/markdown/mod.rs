@@ -2,8 +2,6 @@
 //! say and does nothing else.
 
 mod body;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod check;
 mod inline;
 mod outline;
 mod scan;

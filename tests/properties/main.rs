@@ -9,7 +9,7 @@
 
 mod oracles;
 
-use oracles::{frames, json, list};
+use oracles::{frames, json, list, markdown};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 type Target = fn(&[u8]);
 
 /// The targets of `fuzz/` by name.
-const TARGETS: [(&str, Target); 3] = [
+const TARGETS: [(&str, Target); 4] = [
     ("frames", frames::fuzz),
     ("list", list::fuzz),
     ("json", json::fuzz),
+    ("markdown", markdown::fuzz),
 ];
 
 /// Streams that are mostly frames, sometimes damaged in one byte, sometimes pure noise.
@@ -56,7 +57,21 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// What Markdown is made of.
+const MARKDOWN: &str = "([\\[\\]()!<>#=*`~|&_\\\\: \\n\\t-]|a|\\n\\n|command:|https://x|www\\.a|a@b\\.c|<b>|</b>|<!--|```|~~~|\\]: |\\]\\(|    |> |- |1\\. |\\[ \\] |\\[a\\]|\\[\\^1\\]|`<b>`|\\|-\\|-\\|\\n|&lt;|\\u{200d}|\\$\\$){0,40}";
+
 proptest! {
+    #[test]
+    fn no_message_does_anything(text in MARKDOWN) {
+        markdown::a_body_does_nothing(&text);
+        markdown::a_transcript_keeps_its_shape(&text, &text);
+    }
+
+    #[test]
+    fn a_name_is_only_text(name in "[ -~é\\n\u{202e}\u{200d}]{0,60}") {
+        markdown::a_name_is_only_text(&name);
+    }
+
     #[test]
     fn frames_agree_with_the_reference_on_every_split(
         bytes in stream(),
@@ -66,6 +81,13 @@ proptest! {
         let cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         frames::agrees_with_the_reference(&bytes, &cuts, buffer);
     }
+}
+
+#[test]
+fn an_address_that_many_links_use_does_nothing() {
+    let address = "y".repeat(10_000);
+    let links = "[a] ".repeat(10_000);
+    markdown::a_body_does_nothing(&format!("[a]: https://x.org/{address}\n\n{links}"));
 }
 
 fn fuzz() -> PathBuf {
@@ -92,6 +114,24 @@ fn kept_inputs_pass() {
             // A check that fails says why, but not where that came from.
             println!("{}", file.display());
             target(&fs::read(file).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let names = TARGETS.map(|(name, _)| name);
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+    let bins = manifest.split("[[bin]]\nname = \"").skip(1);
+    let bins: Vec<_> = bins.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(bins, names);
+    for directory in ["corpus", "regressions"] {
+        for entry in fs::read_dir(fuzz().join(directory)).into_iter().flatten() {
+            let name = entry.unwrap().file_name();
+            assert!(
+                names.iter().any(|target| name == *target),
+                "{directory}: {name:?}"
+            );
         }
     }
 }

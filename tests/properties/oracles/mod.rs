@@ -3,6 +3,7 @@
 pub mod frames;
 pub mod json;
 pub mod list;
+pub mod markdown;
 
 /// Splits off the first bytes of the input, which say how to go about the rest; they are 0 where there are none.
 fn options<const N: usize>(input: &[u8]) -> ([u8; N], &[u8]) {

@@ -1,9 +1,6 @@
 //! What readers make of names, messages and whole transcripts.
 
-#![allow(clippy::panic, reason = "a check fails by it")]
-
-use super::scan::is_harmless;
-use super::{Part, Transcript, body, inline, label};
+use pieces_lsp::markdown::{Part, Transcript, body, inline, label};
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 /// What a message may use.
@@ -12,8 +9,30 @@ const USED: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_FOOTNOTES);
 
+/// Where links may lead.
+fn is_harmless(url: &str) -> bool {
+    let url = url.to_ascii_lowercase();
+    [
+        "https:",
+        "http:",
+        "mailto:",
+        "pieces-conversation:",
+        "pieces-asset:",
+    ]
+    .iter()
+    .any(|scheme| url.starts_with(scheme))
+}
+
+/// Somebody's text: a name, a message, both.
+pub fn fuzz(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    a_name_is_only_text(&text);
+    a_body_does_nothing(&text);
+    a_transcript_keeps_its_shape(&text, &text);
+}
+
 /// A name is one line of text to whoever reads Markdown, and the text that it is without it.
-pub(crate) fn a_name_is_only_text(name: &str) {
+pub fn a_name_is_only_text(name: &str) {
     let text = inline(name, 200);
     let mut read = String::new();
     for event in Parser::new_ext(&text, USED | Options::ENABLE_MATH | Options::ENABLE_GFM) {
@@ -53,7 +72,7 @@ fn does_nothing(event: &Event<'_>, least: HeadingLevel, text: &str) {
 }
 
 /// A message has no HTML, images, other links or great headings, and ends where it ends.
-pub(crate) fn a_body_does_nothing(message: &str) {
+pub fn a_body_does_nothing(message: &str) {
     let rendered = body(message);
     let text = format!("{rendered}\n\nnext [a] [b] [^1]");
     let events: Vec<_> = Parser::new_ext(&text, USED).collect();
@@ -83,7 +102,7 @@ pub(crate) fn a_body_does_nothing(message: &str) {
 }
 
 /// Between others it does nothing either: the headings are those of the transcript.
-pub(crate) fn a_transcript_keeps_its_shape(title: &str, said: &str) {
+pub fn a_transcript_keeps_its_shape(title: &str, said: &str) {
     let part = |text| Part {
         role: "User".into(),
         time: String::new(),
