@@ -286,11 +286,12 @@ mod tests {
             Encoding::Utf16
         };
         let document = Document::detached(text, encoding);
-        let all = in_lines(&document, 0..document.text.len_lines());
+        let all: Vec<Located> = in_lines(&document, 0..document.text.len_lines()).collect();
         for located in &all {
             let range = located.range(&document);
             for cursor in [range.start, range.end] {
-                let touched = touched(&document, LspRange::new(cursor, cursor));
+                let touched: Vec<Located> =
+                    touched(&document, LspRange::new(cursor, cursor)).collect();
                 assert!(
                     touched.contains(located),
                     "{cursor:?} in {text:?}: {touched:?}"
