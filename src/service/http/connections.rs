@@ -6,7 +6,8 @@ use std::{collections::VecDeque, convert::Infallible, pin::pin, sync::Arc, time:
 
 use axum::{
     Router,
-    http::Request,
+    http::{Request, StatusCode},
+    response::IntoResponse as _,
     serve::{Listener as _, ListenerExt as _},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -171,6 +172,17 @@ async fn ending(stopped: &mut watch::Receiver<bool>, authenticated: &Authenticat
     let _ = timeout(FIRST_REQUEST, authenticated.wait()).await;
 }
 
+/// The bytes of a request line and headers. hyper bounds what it buffers, and the last read may bring as much
+/// again.
+fn head_size<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target;
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + "  HTTP/1.1\r\n\r\n".len() + headers.sum::<usize>()
+}
+
 /// Serves one connection until it ends or becomes a stream. `place`: it is not authenticated yet and can be
 /// evicted.
 async fn serve_connection<I>(
@@ -184,7 +196,14 @@ async fn serve_connection<I>(
     let authenticated = Authenticated::default();
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(authenticated.clone());
-        router.clone().call(request)
+        let fits = head_size(&request) <= HEAD;
+        let mut router = router.clone();
+        async move {
+            match fits {
+                true => router.call(request).await,
+                false => Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()),
+            }
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -345,6 +364,26 @@ mod tests {
         }
         // What lies in the pipe counts.
         assert!(taken <= HEAD + (1 << 16), "{taken}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heads_end_at_their_limit() {
+        for (more, code) in [(0, "200"), (1, "431"), (20 << 10, "431")] {
+            let mut pending = PendingConnections::new();
+            let (mut connection, _stop) = connect(&mut pending).await;
+            let start = format!("GET /x HTTP/1.1\r\n{TOKEN}x: ");
+            let filling = "y".repeat(HEAD + more - start.len() - "\r\n\r\n".len());
+            let head = format!("{start}{filling}\r\n\r\n");
+            // More than the pipe takes at once.
+            let (mut answers, mut requests) = tokio::io::split(&mut connection);
+            let mut answer = [0; 12];
+            let (read, _) = tokio::join!(
+                answers.read_exact(&mut answer),
+                requests.write_all(head.as_bytes())
+            );
+            read.unwrap();
+            assert_eq!(answer, format!("HTTP/1.1 {code}").as_bytes(), "{more}");
+        }
     }
 
     /// So many connections that ask for nothing.
