@@ -243,14 +243,15 @@ pub fn wait_live(client: &mut Client) -> Value {
 
 /// Waits until the status is so, and returns it.
 pub fn wait_status(client: &mut Client, condition: impl Fn(&Value) -> bool) -> Value {
-    let mut status = Value::Null;
     let deadline = Instant::now() + DEADLINE;
-    while !condition(&status) {
+    loop {
+        let status = client.command("pieces.status", Value::Null).unwrap();
+        if condition(&status) {
+            return status;
+        }
         assert!(Instant::now() < deadline, "the status is still {status}");
         std::thread::sleep(Duration::from_millis(1));
-        status = client.command("pieces.status", Value::Null).unwrap();
     }
-    status
 }
 
 /// The error of a command, checked for what every error has.
