@@ -217,7 +217,7 @@ try {
   const explorer = async (file) => {
     await files();
     await page.getByRole("treeitem", { name: file }).first().dblclick();
-    await tab(file).waitFor();
+    await tab(name).waitFor();
     await page.locator(`.editor-instance .view-line`).first().waitFor();
   };
   const conversations = async () => {
@@ -375,25 +375,25 @@ try {
       const { iterable } = await local.rest("GET", "/assets");
       return JSON.stringify(iterable.toSorted((a, b) => Date.parse(b.created.value) - Date.parse(a.created.value))[0]);
     };
-    const started = async (file, part, not) => {
+    const started = async (name, part, not) => {
       await until(`what was started has ${part}`, async () => {
         const asset = await newest();
         return asset.includes(part) && !asset.includes(not);
       });
-      await tab(`${file}.md`).waitFor();
+      await tab(name).waitFor();
     };
     await explorer("part.rs");
     await text("chosen").click();
     await page.keyboard.press("Home");
     await page.keyboard.press("Shift+End");
     await palette(title);
-    await started("part.rs", "fn chosen() {}", "left_out");
+    await started("part.rs, line 2", "fn chosen() {}", "left_out");
     await explorer("whole.rs");
     await menu(text("fn whole"), title);
-    await started("whole.rs", "fn whole() {}", "fn chosen");
+    await started("whole.rs.md", "fn whole() {}", "fn chosen");
     await files();
     await menu(page.getByRole("treeitem", { name: "shelf.rs" }).first(), title);
-    await started("shelf.rs", "fn shelf() {}", "fn whole");
+    await started("shelf.rs.md", "fn shelf() {}", "fn whole");
   });
   await step("what-the-row-and-the-palette-do-to-one", async () => {
     await local.create("Opened in place", message("USER", "Words of the one opened in place."));
