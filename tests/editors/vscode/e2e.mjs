@@ -217,7 +217,7 @@ try {
   const explorer = async (file) => {
     await files();
     await page.getByRole("treeitem", { name: file }).first().dblclick();
-    await tab(name).waitFor();
+    await tab(file).waitFor();
     await page.locator(`.editor-instance .view-line`).first().waitFor();
   };
   const conversations = async () => {
