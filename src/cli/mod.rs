@@ -83,5 +83,7 @@ fn runtime() -> Result<Runtime, String> {
 /// Prints one sentence to stderr, prefixed with the program's name.
 fn complain(sentence: &str) {
     // Stderr may be closed.
-    let _ = writeln!(io::stderr(), "pieces-lsp: {}", common::sentence(sentence));
+    // In one write: the thread of the log writes to stderr, too.
+    let line = format!("pieces-lsp: {}\n", common::sentence(sentence));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
