@@ -3,7 +3,7 @@
 use super::arguments::{flag, id};
 use crate::json::plural::live_ids;
 use crate::lsp::limits::{CONFIRM_TIMEOUT, COPY_TIMEOUT, QUESTION_CHARS};
-use crate::lsp::rpc::ask;
+use crate::lsp::rpc::ask_user;
 use crate::lsp::rpc::error::{failed, failure};
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams, request};
+use tower_lsp::lsp_types::MessageType;
 use uuid::Uuid;
 
 /// How often a conversation that changes while it is copied is copied again.
@@ -249,15 +249,14 @@ fn question(server: &Server, id: Uuid) -> String {
 /// Asks the user. A missing answer counts as no.
 async fn confirmed(server: &Server, message: String) -> bool {
     const DELETE: &str = "Delete";
-    let action = |title: &str| MessageActionItem {
-        title: title.to_owned(),
-        properties: Default::default(),
-    };
-    let params = ShowMessageRequestParams {
-        typ: MessageType::WARNING,
+    let (client, titles) = (&server.client, [DELETE, "Cancel"]);
+    let chosen = ask_user(
+        client,
+        MessageType::WARNING,
         message,
-        actions: Some(vec![action(DELETE), action("Cancel")]),
-    };
-    let answer = ask::<request::ShowMessageRequest>(&server.client, params, CONFIRM_TIMEOUT).await;
-    matches!(answer, Ok(Some(chosen)) if chosen.title == DELETE)
+        &titles,
+        CONFIRM_TIMEOUT,
+    )
+    .await;
+    chosen.is_some_and(|chosen| chosen == DELETE)
 }

@@ -6,8 +6,8 @@ use crate::lsp::features::content;
 use crate::lsp::limits::{
     ACTION_CHARS, CONFIRM_TIMEOUT, MAX_CHOICES, OPENED_FILE_AGE, SHOW_TIMEOUT, TIES_TIMEOUT,
 };
-use crate::lsp::rpc::ask;
 use crate::lsp::rpc::error::failure;
+use crate::lsp::rpc::{ask, ask_user};
 use crate::lsp::state::Server;
 use crate::lsp::text::item::{ago, conversation_uri, label, quoted};
 use crate::lsp::text::subject::{conversations_about, display_name};
@@ -17,9 +17,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{
-    MessageActionItem, MessageType, ShowDocumentParams, ShowMessageRequestParams, Url, request,
-};
+use tower_lsp::lsp_types::{MessageType, ShowDocumentParams, Url, request};
 use uuid::Uuid;
 
 /// Shows a conversation's document in the editor. With `uri`, the person chooses among the newest
@@ -93,17 +91,8 @@ async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) 
         ),
         _ => format!("Open which conversation about {name}?"),
     };
-    let action = |title: &String| MessageActionItem {
-        title: title.clone(),
-        properties: Default::default(),
-    };
-    let params = ShowMessageRequestParams {
-        typ: MessageType::INFO,
-        message,
-        actions: Some(titles.iter().map(action).collect()),
-    };
-    let answer = ask::<request::ShowMessageRequest>(&server.client, params, CONFIRM_TIMEOUT).await;
-    let chosen = answer.ok().flatten()?.title;
+    let client = &server.client;
+    let chosen = ask_user(client, MessageType::INFO, message, &titles, CONFIRM_TIMEOUT).await?;
     let at = titles.iter().position(|title| *title == chosen)?;
     Some(newest[at].id)
 }

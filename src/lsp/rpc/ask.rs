@@ -3,7 +3,8 @@
 use std::time::Duration;
 use tower_lsp::Client;
 use tower_lsp::jsonrpc;
-use tower_lsp::lsp_types::request::Request;
+use tower_lsp::lsp_types::request::{Request, ShowMessageRequest};
+use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,4 +43,26 @@ where
         Ok(Err(_)) => Err(Unanswered::Refused(jsonrpc::Error::internal_error())),
         Ok(Ok(answer)) => answer.map_err(Unanswered::Refused),
     }
+}
+
+/// Shows `message` with a button for each of `titles` and waits at most `within` for the user. A missing
+/// answer counts as none of them.
+pub async fn ask_user<T: ToString>(
+    client: &Client,
+    typ: MessageType,
+    message: String,
+    titles: &[T],
+    within: Duration,
+) -> Option<String> {
+    let action = |title: &T| MessageActionItem {
+        title: title.to_string(),
+        properties: Default::default(),
+    };
+    let params = ShowMessageRequestParams {
+        typ,
+        message,
+        actions: Some(titles.iter().map(action).collect()),
+    };
+    let answer = ask::<ShowMessageRequest>(client, params, within).await;
+    Some(answer.ok().flatten()?.title)
 }

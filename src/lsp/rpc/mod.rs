@@ -10,4 +10,4 @@ pub(crate) mod progress;
 pub(crate) mod serve;
 pub(crate) mod write;
 
-pub(crate) use ask::ask;
+pub(crate) use ask::{ask, ask_user};

@@ -2,7 +2,7 @@
 
 use super::{configuration, importing, live};
 use crate::lsp::limits::{MESSAGE_CHARS, OFFER_TIMEOUT, REPEATED_FAILURE};
-use crate::lsp::rpc::ask;
+use crate::lsp::rpc::ask_user;
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;
 use crate::markdown::label;
@@ -11,7 +11,7 @@ use crate::service;
 use crate::sync::Backend;
 use std::sync::Arc;
 use tokio::time::Instant;
-use tower_lsp::lsp_types::{MessageActionItem, MessageType, ShowMessageRequestParams, request};
+use tower_lsp::lsp_types::MessageType;
 
 /// What was offered so far: each offer is made once.
 #[derive(Debug, Default)]
@@ -112,17 +112,10 @@ async fn offer_switch(server: Arc<Server>) {
 
 /// Whether the user chose `yes`.
 async fn chosen(server: &Server, question: &str, yes: &str) -> bool {
-    let action = |title: &str| MessageActionItem {
-        title: title.to_owned(),
-        properties: Default::default(),
-    };
-    let params = ShowMessageRequestParams {
-        typ: MessageType::INFO,
-        message: question.to_owned(),
-        actions: Some(vec![action(yes), action("Not now")]),
-    };
-    let answer = ask::<request::ShowMessageRequest>(&server.client, params, OFFER_TIMEOUT).await;
-    matches!(answer, Ok(Some(chosen)) if chosen.title == yes)
+    let (client, message) = (&server.client, question.to_owned());
+    let titles = [yes, "Not now"];
+    let chosen = ask_user(client, MessageType::INFO, message, &titles, OFFER_TIMEOUT).await;
+    chosen.is_some_and(|chosen| chosen == yes)
 }
 
 #[cfg(test)]
