@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`pieces`] speaks the API, [`index`] holds what we know, [`sync`] keeps the
 //! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
-//! embedded local service with the same API; [`transfer`] copies into it and out of it. `docs/architecture.md` says where to start reading.
+//! embedded local service with the same API; [`transfer`] copies into it and out of it; [`model`] asks language models. `docs/architecture.md` says where to start reading.
 
 pub mod cli;
 pub mod index;
@@ -10,6 +10,7 @@ pub mod json;
 pub mod lsp;
 pub mod markdown;
 pub mod memory;
+pub mod model;
 pub mod pieces;
 pub mod private;
 pub mod service;

@@ -1,0 +1,1 @@
+//! Every deadline and size limit of this module, each with its reason.
