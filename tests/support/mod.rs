@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file compiles all of it and uses some")]
 
 pub mod client;
+pub mod endpoint;
 pub mod local;
 pub mod process;
 pub mod replica;
