@@ -2,7 +2,7 @@
 
 mod raw;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -400,13 +400,19 @@ impl Client {
 
     /// The identifier stream of a kind of objects. Every server has only that of conversations.
     pub async fn watch_kind(&self, watched: Watched) -> Result<IdentifierStream, Error> {
+        let (base, socket, token) = self.address();
+        IdentifierStream::open(base, socket, token, watched).await
+    }
+
+    /// Where a WebSocket connects, and with which token.
+    pub(super) fn address(&self) -> (&BaseUrl, Option<&Path>, Option<HeaderValue>) {
         let Inner {
             base,
             token,
             socket,
             ..
         } = &*self.0;
-        IdentifierStream::open(base, socket.as_deref(), token.clone(), watched).await
+        (base, socket.as_deref(), token.clone())
     }
 
     pub(super) fn call(&self) -> Call<'_> {

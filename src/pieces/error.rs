@@ -22,6 +22,10 @@ pub enum Kind {
     Refused,
     /// The response does not match the API.
     Protocol,
+    /// No model was chosen to answer, or it is not there.
+    NoModel,
+    /// The model failed or refused; `detail` has its own sentence.
+    Model,
 }
 
 impl Kind {
@@ -36,6 +40,8 @@ impl Kind {
             Kind::Busy => "busy",
             Kind::Refused => "refused",
             Kind::Protocol => "protocol",
+            Kind::NoModel => "no-model",
+            Kind::Model => "model",
         }
     }
 }

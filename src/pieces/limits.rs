@@ -59,6 +59,16 @@ pub(super) const STREAM_PONG: Duration = Duration::from_secs(10);
 /// The first frame lists every id, at 60 to 150 bytes each: room for well over a million of them.
 pub(super) const STREAM_MESSAGE: usize = 256 << 20;
 
+/// The first word or thought of an answer of Pieces OS: a model may have to be loaded first.
+pub(super) const ANSWER_START: Duration = Duration::from_secs(600);
+/// A pause within an answer of Pieces OS.
+pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(120);
+/// Silence of our own service about an answer. It has the deadlines of the model itself, but a model may think for long, and
+/// nothing is sent meanwhile.
+pub(super) const ANSWER_LOCAL: Duration = Duration::from_secs(3600);
+/// Stopping an answer: nothing but a connection to close.
+pub(super) const STOP: Duration = Duration::from_secs(2);
+
 /// Probes go to loopback ports, most of them closed.
 pub(super) const PROBE_CONNECT: Duration = Duration::from_millis(250);
 /// A health route that takes longer is of no use.

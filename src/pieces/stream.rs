@@ -1,29 +1,17 @@
 //! The identifier stream: which conversations changed.
 
-mod frame_aligned;
-
-use std::future::poll_fn;
 use std::path::Path;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use uuid::Uuid;
 
 use super::error::Error;
 use super::limits;
 use super::loopback::BaseUrl;
-use super::outcome::Call;
+use super::socket::{Connection, Purpose, Received, Socket};
 use super::wire::{StreamedIdentifier, streamed_identifiers};
-use frame_aligned::FrameAlignedReader;
 
 /// A change of one conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +56,14 @@ pub enum Watched {
 }
 
 impl Watched {
+    fn purpose(self) -> Purpose {
+        Purpose {
+            path: self.path(),
+            idle: self.idle(),
+            unsent: 64 << 10,
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Watched::Conversations => "/conversations/stream/identifiers",
@@ -87,58 +83,18 @@ impl Watched {
 }
 
 /// An open identifier stream, usually `/conversations/stream/identifiers`. Dropping it closes it.
-pub struct IdentifierStream(Socket<Connection>);
-
-/// TCP, or the Unix socket of the local service.
-type Connection = Box<dyn Wire>;
-
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
-async fn connect(
-    base: &BaseUrl,
-    socket: Option<&Path>,
-    call: Call<'_>,
-) -> Result<Connection, Error> {
-    #[cfg(unix)]
-    if let Some(socket) = socket {
-        let connection = tokio::net::UnixStream::connect(socket).await;
-        return Ok(Box::new(connection.map_err(|_| call.offline())?));
-    }
-    #[cfg(not(unix))]
-    let _ = socket;
-    let (host, port) = base.host_and_port().ok_or_else(|| call.offline())?;
-    let connection = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|_| call.offline())?;
-    // A ping must not wait for the acknowledgement of the previous one.
-    connection.set_nodelay(true).map_err(|_| call.lost())?;
-    Ok(Box::new(connection))
-}
+pub struct IdentifierStream(Identifiers<Connection>);
 
 impl IdentifierStream {
-    /// Connects and upgrades. Sends no `Origin`: we are not a web page.
+    /// Connects and upgrades.
     pub(super) async fn open(
         base: &BaseUrl,
         socket: Option<&Path>,
         token: Option<HeaderValue>,
         watched: Watched,
     ) -> Result<IdentifierStream, Error> {
-        let call = Call {
-            base,
-            local: token.is_some(),
-            post: false,
-        };
-        let opening = async {
-            let connection = connect(base, socket, call).await?;
-            Socket::upgrade(connection, base, token, watched).await
-        };
-        let deadline = limits::HANDSHAKE;
-        timeout(deadline, opening)
-            .await
-            .unwrap_or_else(|_| Err(call.timeout(deadline)))
-            .map(IdentifierStream)
+        let opened = Socket::open(base, socket, token, watched.purpose()).await?;
+        Ok(IdentifierStream(Identifiers(opened)))
     }
 
     /// The next frame. Pings the service after a period of silence. Cancel safe.
@@ -151,195 +107,18 @@ impl IdentifierStream {
 }
 
 /// The stream over any transport.
-struct Socket<S> {
-    base: BaseUrl,
-    local: bool,
-    socket: WebSocketStream<FrameAlignedReader<S>>,
-    /// The text read last, kept until the next buffer: see [`frame_aligned`].
-    last: Option<Utf8Bytes>,
-    /// Silence before a ping.
-    idle: Duration,
-    /// When the last message was returned.
-    heard: Instant,
-    /// When we pinged, if nothing has arrived since.
-    pinged: Option<Instant>,
-    /// A ping is in the write buffer.
-    unflushed: bool,
-    ended: Option<Error>,
-}
+struct Identifiers<S>(Socket<S>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    async fn upgrade(
-        connection: S,
-        base: &BaseUrl,
-        token: Option<HeaderValue>,
-        watched: Watched,
-    ) -> Result<Socket<S>, Error> {
-        let call = Call {
-            base,
-            local: token.is_some(),
-            post: false,
-        };
-        let url = base.websocket(watched.path());
-        let mut request = url
-            .into_client_request()
-            .map_err(|error| refused(call, error))?;
-        let local = token.is_some();
-        request
-            .headers_mut()
-            .extend(token.map(|token| (AUTHORIZATION, token)));
-        // The default reserves 128 KiB for reading, for a stream that is mostly silent.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(16 << 10)
-            .write_buffer_size(0)
-            .max_write_buffer_size(64 << 10)
-            .max_message_size(Some(limits::STREAM_MESSAGE))
-            .max_frame_size(Some(limits::STREAM_MESSAGE));
-        let (socket, _) =
-            client_async_with_config(request, FrameAlignedReader::new(connection), Some(config))
-                .await
-                .map_err(|error| refused(call, error))?;
-        Ok(Socket {
-            base: base.clone(),
-            local,
-            socket,
-            last: None,
-            idle: watched.idle(),
-            heard: Instant::now(),
-            pinged: None,
-            unflushed: false,
-            ended: None,
-        })
-    }
-
+impl<S: AsyncRead + AsyncWrite + Unpin> Identifiers<S> {
     async fn next(&mut self) -> Result<Frame, Error> {
-        if let Some(error) = &self.ended {
-            return Err(error.clone());
-        }
-        let outcome = self.read().await;
-        if let Err(error) = &outcome {
-            self.ended = Some(error.clone());
-        }
-        outcome
-    }
-
-    /// Every await here is cancel safe: a message is returned in the poll that completes it, and a ping is
-    /// recorded in the poll that buffers it.
-    async fn read(&mut self) -> Result<Frame, Error> {
-        loop {
-            let deadline = self.deadline();
-            if self.unflushed {
-                match timeout_at(deadline, self.socket.flush()).await {
-                    Ok(Ok(())) => self.unflushed = false,
-                    Ok(Err(error)) => return Err(self.broken(error)),
-                    Err(_) if self.deadline() > deadline => continue,
-                    Err(_) => return Err(self.silent()),
-                }
-            }
-            self.socket.get_mut().frame();
-            let message = poll_fn(|cx| {
-                let message = self.socket.poll_next_unpin(cx);
-                self.last = None;
-                message
-            });
-            match timeout_at(deadline, message).await {
-                Ok(Some(Ok(message))) => {
-                    self.heard = Instant::now();
-                    let pinged = self.pinged.take().is_some();
-                    match message {
-                        Message::Text(text) => {
-                            let frame = frame(text.as_bytes());
-                            self.last = Some(text);
-                            return Ok(frame);
-                        }
-                        Message::Binary(_) => {
-                            return Ok(Frame::Changes {
-                                changes: Vec::new(),
-                                malformed: true,
-                            });
-                        }
-                        Message::Close(_) => return Err(self.call().lost()),
-                        Message::Pong(_) if pinged => return Ok(Frame::Alive),
-                        // The library answers pings.
-                        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-                    }
-                }
-                Ok(Some(Err(error))) => return Err(self.broken(error)),
-                Ok(None) => return Err(self.call().lost()),
-                // Bytes arrived, but not a whole message yet.
-                Err(_) if self.deadline() > deadline => {}
-                Err(_) if self.pinged.is_some() => return Err(self.silent()),
-                Err(_) => {
-                    let ping = self.socket.feed(Message::Ping(bytes::Bytes::new()));
-                    match timeout(limits::STREAM_PONG, ping).await {
-                        Ok(Ok(())) => {
-                            self.pinged = Some(Instant::now());
-                            self.unflushed = true;
-                        }
-                        Ok(Err(error)) => return Err(self.broken(error)),
-                        Err(_) => return Err(self.silent()),
-                    }
-                }
-            }
-        }
-    }
-
-    /// When the silence is too long: for a ping, or after a ping for a timeout.
-    fn deadline(&self) -> Instant {
-        let heard = self.heard.max(self.socket.get_ref().heard());
-        match self.pinged {
-            None => heard + self.idle,
-            Some(at) => at.max(heard) + limits::STREAM_PONG,
-        }
-    }
-
-    fn call(&self) -> Call<'_> {
-        Call {
-            base: &self.base,
-            local: self.local,
-            post: false,
-        }
-    }
-
-    /// Half-open: the connection exists, but its peer is gone.
-    fn silent(&self) -> Error {
-        self.call()
-            .silent(limits::STREAM_IDLE + limits::STREAM_PONG)
-    }
-
-    fn broken(&self, error: tungstenite::Error) -> Error {
-        match error {
-            tungstenite::Error::Capacity(_) => self.call().too_large(limits::STREAM_MESSAGE as u64),
-            tungstenite::Error::Utf8(_) => self.call().protocol("not text"),
-            tungstenite::Error::Protocol(error) if !is_reset(&error) => {
-                self.call().protocol("not a WebSocket stream")
-            }
-            _ => self.call().lost(),
-        }
-    }
-}
-
-/// The peer ended the connection without closing the stream.
-fn is_reset(error: &tungstenite::error::ProtocolError) -> bool {
-    use tungstenite::error::ProtocolError;
-    matches!(
-        error,
-        ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete
-    )
-}
-
-/// A failed upgrade; an error response means the same as for any other request.
-fn refused(call: Call<'_>, error: tungstenite::Error) -> Error {
-    match error {
-        tungstenite::Error::Http(answer) => match StatusCode::from_u16(answer.status().as_u16()) {
-            Ok(status) if !status.is_success() => {
-                call.status(status, answer.body().as_deref().unwrap_or_default())
-            }
-            _ => call.protocol("no WebSocket"),
-        },
-        tungstenite::Error::Protocol(error) if is_reset(&error) => call.lost(),
-        tungstenite::Error::Io(_) | tungstenite::Error::ConnectionClosed => call.lost(),
-        _ => call.protocol("no WebSocket"),
+        Ok(match self.0.next().await? {
+            Received::Text(text) => frame(text.as_bytes()),
+            Received::Binary => Frame::Changes {
+                changes: Vec::new(),
+                malformed: true,
+            },
+            Received::Alive => Frame::Alive,
+        })
     }
 }
 
@@ -370,19 +149,22 @@ fn frame(json: &[u8]) -> Frame {
 mod tests {
     use super::super::error::Kind;
     use super::*;
+    use futures_util::{SinkExt, StreamExt};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio_tungstenite::accept_async;
+    use tokio::time::{Instant, timeout};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::{WebSocketStream, accept_async};
 
     const ID: Uuid = Uuid::from_u128(0x0b9f6f0e_7d0b_4d4e_9d5e_2f7f3c1f4a10);
 
-    async fn open() -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
+    async fn open() -> (Identifiers<DuplexStream>, WebSocketStream<DuplexStream>) {
         let (ours, theirs) = duplex(1 << 16);
         let base = BaseUrl::loopback(39300);
         let (client, server) = tokio::join!(
-            Socket::upgrade(ours, &base, None, Watched::Conversations),
+            Socket::upgrade(ours, &base, None, Watched::Conversations.purpose()),
             accept_async(theirs)
         );
-        (client.unwrap(), server.unwrap())
+        (Identifiers(client.unwrap()), server.unwrap())
     }
 
     fn upsert() -> Message {
@@ -412,7 +194,7 @@ mod tests {
             let (sent, read) = tokio::join!(server.send(large.clone()), client.next());
             sent.unwrap();
             assert!(matches!(read, Ok(Frame::Changes { changes, .. }) if changes.len() == 10_000));
-            let text = client.last.clone().unwrap();
+            let text = client.0.last.clone().unwrap();
             let nothing = timeout(Duration::ZERO, client.next()).await;
             assert!(nothing.is_err(), "{nothing:?}");
             assert!(bytes::Bytes::from(text).is_unique());
@@ -620,7 +402,7 @@ mod tests {
             String::from_utf8(request[..length].to_vec()).unwrap()
         };
         let (client, request) = tokio::join!(
-            Socket::upgrade(ours, &base, token, Watched::Conversations),
+            Socket::upgrade(ours, &base, token, Watched::Conversations.purpose()),
             serving
         );
         (client.err(), request)

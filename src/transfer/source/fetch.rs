@@ -70,6 +70,8 @@ async fn attempt<T, F: Future<Output = Result<T, pieces::Error>>>(
                 return Ok(Err(error));
             }
             Fault::Offline | Fault::Busy | Fault::Refused | Fault::Protocol => {}
+            // Nothing is asked while copying.
+            Fault::NoModel | Fault::Model => return Err(error),
         }
         last = true;
         sleep(PAUSE).await;
