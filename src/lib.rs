@@ -17,3 +17,4 @@ pub mod service;
 pub mod sync;
 pub mod transfer;
 pub mod transport;
+pub(crate) mod words;

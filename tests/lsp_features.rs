@@ -588,6 +588,38 @@ fn rename_on_a_reference_and_on_a_title() {
     }
 }
 
+/// What a search found: name, message, role, what is marked in the excerpt, and whether it stands on that line.
+fn found(world: &mut World, argument: Value) -> Vec<(String, bool, Value, String, String)> {
+    let answer = world.run("search", argument).unwrap();
+    let items = answer["items"].as_array().unwrap().clone();
+    let mut all = Vec::new();
+    for item in items {
+        let excerpt: Vec<u16> = item["excerpt"].as_str().unwrap().encode_utf16().collect();
+        let at = |n: usize| usize::try_from(item["match"][n].as_u64().unwrap()).unwrap();
+        let matched = String::from_utf16(&excerpt[at(0)..at(1)]).unwrap();
+        let uri = item["conversation"]["uri"].clone();
+        let document = world
+            .client
+            .request("workspace/textDocumentContent", json!({"uri": uri}))
+            .unwrap();
+        let line = usize::try_from(item["line"].as_u64().unwrap()).unwrap();
+        let line = document["text"]
+            .as_str()
+            .unwrap()
+            .lines()
+            .nth(line)
+            .unwrap();
+        all.push((
+            item["conversation"]["name"].as_str().unwrap().to_owned(),
+            item["message"].is_string(),
+            item["role"].clone(),
+            matched,
+            line.to_owned(),
+        ));
+    }
+    all
+}
+
 #[test]
 fn full_text_search() {
     let mut world = World::start(Service::Local);
@@ -596,31 +628,96 @@ fn full_text_search() {
         "Plain",
         &[
             ("USER", "nothing"),
-            ("ASSISTANT", "use exponential backoff here"),
+            ("ASSISTANT", "😀 use **exponential** backoff\n\n    here"),
         ],
     );
     seeded(&mut world, "Other", &[("USER", "nothing")]);
-    let found = world.run("search", json!({"query": "Backoff"})).unwrap();
-    let items = found["items"].as_array().unwrap();
-    assert_eq!(items.len(), 1);
-    assert_eq!(items[0]["conversation"]["id"], id);
-    assert!(items[0]["message"].is_string());
-    assert!(
-        items[0]["excerpt"]
-            .as_str()
-            .unwrap()
-            .contains("exponential backoff")
+    let answer = world.run("search", json!({"query": "Backoff"})).unwrap();
+    let item = &answer["items"][0];
+    assert_eq!(answer["total"], 1);
+    assert_eq!(item["conversation"]["id"], id);
+    assert_eq!(item["excerpt"], "😀 use exponential backoff here");
+    assert_eq!(item["match"], json!([19, 26]));
+    assert!(item["time"].as_str().unwrap().ends_with('Z'), "{item}");
+    let places = found(&mut world, json!({"query": "backoff"}));
+    let (name, is_message, role, matched, line) = &places[0];
+    assert_eq!(
+        (name.as_str(), *is_message, role),
+        ("Plain", true, &json!("ASSISTANT"))
+    );
+    assert_eq!(matched, "backoff");
+    assert!(line.starts_with("## Assistant"), "{line}");
+    // A name.
+    let places = found(&mut world, json!({"query": "oth"}));
+    let (name, is_message, role, matched, line) = &places[0];
+    assert_eq!(
+        (name.as_str(), *is_message, role),
+        ("Other", false, &Value::Null)
+    );
+    assert_eq!((matched.as_str(), line.as_str()), ("Oth", "# Other"));
+    // Pages.
+    let argument = json!({"query": "nothing", "limit": 1, "offset": 1});
+    let page = world.run("search", argument).unwrap();
+    assert_eq!(
+        (
+            page["total"].as_u64(),
+            page["items"].as_array().unwrap().len()
+        ),
+        (Some(2), 1)
     );
     assert_eq!(
         world.run("search", json!({"query": "absent"})).unwrap(),
-        json!({"items": []})
+        json!({"total": 0, "items": []})
     );
-    refused(
-        world.run("search", json!({"query": " "})),
-        "invalid-argument",
-    );
+    for wrong in [json!({"query": " "}), json!({"query": "x", "offset": -1})] {
+        refused(world.run("search", wrong), "invalid-argument");
+    }
     let mut world = World::start(Service::Six);
     refused(world.run("search", json!({"query": "x"})), "not-found");
+}
+
+#[test]
+fn search_finds_words_of_scripts_without_spaces() {
+    let mut world = World::start(Service::Local);
+    seeded(
+        &mut world,
+        "Notes",
+        &[
+            ("USER", "今天讨论了部署方案，结论是先灰度发布"),
+            ("USER", "サンドボックス修正テストを実行"),
+            ("USER", "วันนี้คุยเรื่องการปรับใช้"),
+            ("USER", "배포를 재시도합니다"),
+            ("USER", "ភាសាខ្មែរនិងកម្មវិធី"),
+            ("USER", "ဆော့ဖ်ဝဲကိုစမ်းသပ်သည်"),
+            ("USER", "ພາສາລາວແລະໂປຣແກຣມ"),
+        ],
+    );
+    for typed in [
+        "今天",
+        "部署",
+        "部署方案",
+        "灰度",
+        "发布",
+        "修正",
+        "テスト",
+        "実行",
+        "การปรับ",
+        "เรื่อง",
+        "배포",
+        "시도",
+        "កម្មវិធី",
+        "ខ្មែរ",
+        "စမ်းသပ်",
+        "ໂປຣແກຣມ",
+        "ລາວ",
+    ] {
+        let places = found(&mut world, json!({"query": typed}));
+        let matched: Vec<&str> = places.iter().map(|place| place.3.as_str()).collect();
+        assert_eq!(matched, [typed]);
+    }
+    for absent in ["署部", "部方", "ปรบ", "배를"] {
+        assert_eq!(found(&mut world, json!({"query": absent})), []);
+    }
 }
 
 #[test]

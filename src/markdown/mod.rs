@@ -4,6 +4,7 @@
 mod body;
 mod inline;
 mod outline;
+mod plain;
 mod scan;
 mod transcript;
 
@@ -11,4 +12,5 @@ pub use body::body;
 pub use inline::{
     UNNAMED, inline, inline_isolated, isolated, label, shows_nothing, visible, within_code,
 };
+pub use plain::plain;
 pub use transcript::{Part, Tie, Transcript, heading};

@@ -74,6 +74,11 @@ impl Part<'_> {
 impl Transcript<'_> {
     /// The document. Its only headings of the first two levels are the title and one per message.
     pub fn render(&self) -> String {
+        self.render_with_lines().0
+    }
+
+    /// The document, and the line, from 0, of each message's heading.
+    pub fn render_with_lines(&self) -> (String, Vec<usize>) {
         let mut text = heading(self.title);
         let count = match self.messages.len() {
             1 => "1 message".to_owned(),
@@ -92,10 +97,17 @@ impl Transcript<'_> {
         if let Some(note) = &self.note {
             let _ = write!(text, "\n*{}*\n", inline(note, 500));
         }
+        let breaks = |text: &str| text.bytes().filter(|c| *c == b'\n').count();
+        let mut line = breaks(&text);
+        let mut lines = Vec::with_capacity(self.messages.len());
         for part in &self.messages {
-            text.push_str(&part.render());
+            let part = part.render();
+            // A blank line comes before the heading.
+            lines.push(line + 1);
+            line += breaks(&part);
+            text.push_str(&part);
         }
-        text
+        (text, lines)
     }
 }
 
@@ -159,6 +171,9 @@ let x
 
 *No text.*
 ";
-        assert_eq!(transcript.render(), expected);
+        assert_eq!(
+            transcript.render_with_lines(),
+            (expected.to_owned(), vec![6, 13])
+        );
     }
 }

@@ -27,6 +27,18 @@ pub enum Role {
     Other(String),
 }
 
+impl Role {
+    /// As services write it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Role::User => "USER",
+            Role::Assistant => "ASSISTANT",
+            Role::System => "SYSTEM",
+            Role::Other(other) => other,
+        }
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -69,8 +81,9 @@ pub struct AssetText {
 pub struct SearchHit {
     /// The conversation.
     pub conversation: Uuid,
-    /// The matching messages, best first; may be empty if the name matches.
-    pub messages: Vec<Uuid>,
+    /// The matching messages, best first; empty if only its name or a note matches, `None` if the service
+    /// does not tell.
+    pub messages: Option<Vec<Uuid>>,
 }
 
 impl Client {
@@ -216,7 +229,12 @@ fn read_hit(hit: &Value) -> Option<SearchHit> {
     let id = |value: &Value| value.as_str().and_then(|text| Uuid::parse_str(text).ok());
     Some(SearchHit {
         conversation: id(&hit["identifier"]).or_else(|| id(&hit["conversation"]["id"]))?,
-        messages: live_ids(&hit["messages"]),
+        messages: hit["messages"]["iterable"].as_array().map(|found| {
+            found
+                .iter()
+                .filter_map(|one| id(&one["identifier"]))
+                .collect()
+        }),
     })
 }
 
@@ -307,6 +325,19 @@ mod tests {
         ] {
             let hit = read_hit(&object).map(|hit| hit.conversation.to_string());
             assert_eq!(hit, found.then(|| ID.to_owned()), "{object}");
+        }
+        let id = Uuid::parse_str(ID).unwrap();
+        for (messages, found) in [
+            (Value::Null, None),
+            (json!({}), None),
+            (json!({"iterable": []}), Some(vec![])),
+            (
+                json!({"iterable": [{"identifier": ID}, {}, 7]}),
+                Some(vec![id]),
+            ),
+        ] {
+            let hit = json!({"identifier": ID, "messages": messages});
+            assert_eq!(read_hit(&hit).unwrap().messages, found, "{hit}");
         }
     }
 }

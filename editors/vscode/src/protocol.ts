@@ -46,8 +46,15 @@ export interface Started {
 
 export interface SearchHit {
   conversation: ConversationItem;
+  /** Null where only the name, or a note, matches; so are `role` and `time`. */
   message: string | null;
+  role: string | null;
+  time: string | null;
   excerpt: string;
+  /** Where the match is in the excerpt. */
+  match: [number, number];
+  /** Where the message stands in the conversation's document. */
+  line: number;
 }
 
 export interface Deleted {

@@ -8,7 +8,7 @@ use crate::lsp::text::item::{files_of, minute, role};
 use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
 use crate::lsp::text::subject::file_name_in;
 use crate::markdown::{Part, Tie, Transcript};
-use crate::pieces::{Kind, Message};
+use crate::pieces::{self, Kind, Message};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -55,14 +55,7 @@ pub(crate) async fn content(server: &Arc<Server>, params: Params) -> Result<Cont
 pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<String> {
     let index = server.session.reader();
     let (transcript, note) = match server.transcripts.read(&server.session, id).await {
-        Ok(transcript) => {
-            let note = match transcript.missing {
-                0 => None,
-                1 => Some("1 message could not be read.".to_owned()),
-                many => Some(format!("{many} messages could not be read.")),
-            };
-            (Some(transcript), note)
-        }
+        Ok(transcript) => (Some(transcript), None),
         Err(error) if error.kind == Kind::NotFound && index.contains(id) => (
             None,
             Some("This service does not provide messages.".to_owned()),
@@ -82,9 +75,38 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         .learn(&server.session, &one.assets, ASSET_NAMES_TIMEOUT)
         .await;
     let ties = Ties::of(&one, server);
+    let (text, _) = render(one, ties, transcript, note).await?;
+    Ok(text)
+}
+
+/// The lines on which the messages of a conversation stand in its document.
+pub(crate) async fn lines(
+    server: &Server,
+    one: &Conversation,
+    transcript: &Arc<pieces::Transcript>,
+) -> Vec<usize> {
+    // Names, which may not be known yet, fill no lines.
+    let ties = Ties::of(one, server);
+    let rendered = render(one.clone(), ties, Some(Arc::clone(transcript)), None).await;
+    rendered.map(|(_, lines)| lines).unwrap_or_default()
+}
+
+/// The document, and the line of each message.
+async fn render(
+    one: Conversation,
+    ties: Ties,
+    transcript: Option<Arc<pieces::Transcript>>,
+    note: Option<String>,
+) -> Result<(String, Vec<usize>)> {
     // Rendering a long conversation takes long.
     let rendering = tokio::task::spawn_blocking(move || {
-        let messages = transcript.as_ref().map_or(&[][..], |all| &all.messages);
+        let transcript = transcript.as_deref();
+        let messages = transcript.map_or(&[][..], |all| &all.messages);
+        let missing = transcript.and_then(|all| match all.missing {
+            0 => None,
+            1 => Some("1 message could not be read.".to_owned()),
+            many => Some(format!("{many} messages could not be read.")),
+        });
         Transcript {
             title: one.as_ref().title(),
             created: minute(one.created),
@@ -92,9 +114,9 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
             assets: ties.assets,
             files: ties.files,
             messages: messages.iter().map(part).collect(),
-            note,
+            note: note.or(missing),
         }
-        .render()
+        .render_with_lines()
     });
     rendering.await.map_err(|_| {
         failure(

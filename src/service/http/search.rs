@@ -1,5 +1,7 @@
 //! Full-text search: every word must occur in a name, a message, a note or a saved text.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use axum::{
     Router,
     extract::State,
@@ -22,7 +24,7 @@ use crate::service::{
 
 /// Maximum objects examined for one response.
 const DEPTH: usize = 10_000;
-/// Maximum hits in one response.
+/// Maximum objects in one response.
 const HITS: usize = 100;
 
 pub(super) fn routes() -> Router<App> {
@@ -34,7 +36,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// The objects that match `typed`, best first.
 fn hits(db: &Connection, typed: &str) -> Result<Vec<Found>, Failure> {
-    match store::text_of_query(typed) {
+    match crate::words::query(typed) {
         Some(query) => store::search(db, &query, DEPTH),
         None => Ok(Vec::new()),
     }
@@ -52,6 +54,55 @@ fn words(body: Value) -> Result<String, Failure> {
     Ok(queries.collect::<Vec<_>>().join(" "))
 }
 
+/// A conversation with what was found of it.
+struct Hit {
+    id: String,
+    messages: Vec<String>,
+    annotations: Vec<String>,
+}
+
+impl Hit {
+    fn new(id: String) -> Self {
+        Self {
+            id,
+            messages: Vec::new(),
+            annotations: Vec::new(),
+        }
+    }
+}
+
+/// The conversations that the objects belong to, in order of the best of them.
+fn by_conversation(db: &Connection, found: Vec<Found>) -> Result<Vec<Hit>, Failure> {
+    let mut places: HashMap<i64, usize> = HashMap::new();
+    let mut hits: Vec<Hit> = Vec::new();
+    for Found { link, owner } in found {
+        let conversation = match (link.kind, owner) {
+            (Kind::Conversation, _) => link.seq,
+            (Kind::Message | Kind::Annotation, Some(owner)) => owner,
+            _ => continue,
+        };
+        let at = match places.entry(conversation) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let owner = store::by_seq(db, conversation)?;
+                // Assets have annotations, too.
+                let Some(owner) = owner.filter(|one| one.kind == Kind::Conversation) else {
+                    continue;
+                };
+                hits.push(Hit::new(owner.id));
+                *new.insert(hits.len() - 1)
+            }
+        };
+        match link.kind {
+            Kind::Message => hits[at].messages.push(link.id),
+            Kind::Annotation => hits[at].annotations.push(link.id),
+            _ => {}
+        }
+    }
+    Ok(hits)
+}
+
+/// All conversations that match; with `transferables` the best of them, as objects.
 async fn conversations(
     State(app): State<App>,
     params: Params,
@@ -62,36 +113,39 @@ async fn conversations(
     let text = app
         .store
         .read(move |db| {
-            let mut ids: Vec<String> = Vec::new();
-            for Found { link, owner } in hits(db, &typed)? {
-                let conversation = match (link.kind, owner) {
-                    (Kind::Conversation, _) => Some(link),
-                    (Kind::Message | Kind::Annotation, Some(owner)) => store::by_seq(db, owner)?,
-                    _ => None,
-                };
-                let Some(found) = conversation.filter(|c| c.kind == Kind::Conversation) else {
-                    continue;
-                };
-                if !ids.contains(&found.id) {
-                    ids.push(found.id);
-                }
-                if ids.len() == HITS {
-                    break;
-                }
+            let mut hits = by_conversation(db, hits(db, &typed)?)?;
+            if transferables {
+                hits.truncate(HITS);
             }
             let mut view = View::new(db, transferables);
-            let mut found = Vec::with_capacity(ids.len());
-            for id in ids {
-                let row = store::get(db, Kind::Conversation, &id)?;
-                let conversation: Value = serde_json::from_str(&view.one(&row)?)?;
+            let mut found = Vec::with_capacity(hits.len());
+            for Hit {
+                id,
+                messages,
+                annotations,
+            } in hits
+            {
+                let row = transferables.then(|| store::get(db, Kind::Conversation, &id));
                 let mut hit = hit(id);
-                hit["conversation"] = conversation;
+                hit["messages"] = plural(messages);
+                hit["annotations"] = plural(annotations);
+                if let Some(row) = row.transpose()? {
+                    hit["conversation"] = serde_json::from_str(&view.one(&row)?)?;
+                }
                 found.push(hit);
             }
-            Ok(json!({"iterable": found}).to_string())
+            Ok(plural_of(found).to_string())
         })
         .await?;
     Ok(json_text(text))
+}
+
+fn plural(ids: Vec<String>) -> Value {
+    plural_of(ids.into_iter().map(hit).collect())
+}
+
+fn plural_of(items: Vec<Value>) -> Value {
+    json!({ "iterable": items })
 }
 
 async fn messages(
@@ -121,7 +175,7 @@ async fn messages(
                     break;
                 }
             }
-            Ok(json!({"iterable": found}).to_string())
+            Ok(plural_of(found).to_string())
         })
         .await?;
     Ok(json_text(text))

@@ -10,7 +10,7 @@ use super::{
     hub::Event,
     kind::{Kind, Link},
     query::{self, Row},
-    trash,
+    respace, trash,
 };
 use crate::service::{Failure, time};
 
@@ -246,10 +246,7 @@ impl<'a> Change<'a> {
     }
 
     fn add_text(&self, seq: i64, text: &str) -> Result<(), Failure> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO search (rowid, text) VALUES (?1, ?2)")?
-            .execute(params![seq, text])?;
-        Ok(())
+        Ok(respace::write(self.db, seq, text)?)
     }
 
     /// Advances `updated` and announces the change.

@@ -11,6 +11,7 @@ mod kind;
 mod mend;
 mod open;
 mod query;
+mod respace;
 mod salvage;
 mod schema;
 mod tidy;
@@ -38,7 +39,7 @@ pub(crate) use kind::Link;
 pub(crate) use open::has_any;
 pub(crate) use query::{
     Found, Row, by_seq, count, find, find_by_key, find_head, get, identifiers, link, linked, list,
-    neighbours, owned, owned_rows, search, text_of_query,
+    neighbours, owned, owned_rows, search,
 };
 pub use trash::restored_ids;
 

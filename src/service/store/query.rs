@@ -1,7 +1,5 @@
 //! Reads of the store. All SQL is fixed; values are bound.
 
-use std::fmt::Write as _;
-
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
@@ -291,43 +289,4 @@ pub(crate) fn search(db: &Connection, query: &str, limit: usize) -> Result<Vec<F
 pub(crate) struct Found {
     pub(crate) link: Link,
     pub(crate) owner: Option<i64>,
-}
-
-/// Typed text as an FTS5 query: every word must occur, the last as a prefix. `None` if there is no word.
-pub(crate) fn text_of_query(typed: &str) -> Option<String> {
-    let mut out = String::new();
-    for word in typed
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        let separator = if out.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail. Quoted, so no word is an operator.
-        let _ = write!(out, "{separator}\"{word}\"");
-    }
-    if out.is_empty() {
-        return None;
-    }
-    out.push('*');
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typed_text_never_becomes_syntax() {
-        for (typed, expected) in [
-            ("retry", Some("\"retry\"*")),
-            ("retry jitter", Some("\"retry\" \"jitter\"*")),
-            (
-                "a OR \"b\" NEAR(c)",
-                Some("\"a\" \"OR\" \"b\" \"NEAR\" \"c\"*"),
-            ),
-            ("  -- ;'", None),
-            ("", None),
-        ] {
-            assert_eq!(text_of_query(typed).as_deref(), expected, "{typed}");
-        }
-    }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Kind, Row, open, query, schema};
+use super::{Kind, Row, open, query, respace, schema};
 use crate::service::{objects, time};
 
 /// Names of unreadable objects whose parts were kept.
@@ -409,22 +409,21 @@ fn each(
 
 /// Rebuilds the full-text index.
 fn index(db: &Connection) -> rusqlite::Result<()> {
-    let mut insert = db.prepare("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?;
-    for kind in Kind::ALL {
-        // Kinds that are not searched.
-        if matches!(kind, Kind::Format | Kind::Point | Kind::Application) {
-            continue;
-        }
+    for kind in Kind::ALL
+        .into_iter()
+        .filter(|kind| respace::is_searched(*kind))
+    {
         let mut after = i64::MIN;
         loop {
             let rows = query::list(db, kind, after, 500).unwrap_or_default();
             let Some(last) = rows.last() else { break };
             after = last.seq;
             for row in &rows {
-                insert.execute(params![row.seq, text_of(db, row)])?;
+                respace::write(db, row.seq, &text_of(db, row))?;
             }
         }
     }
+    respace::forget(db)?;
     Ok(())
 }
 

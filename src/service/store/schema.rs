@@ -88,6 +88,10 @@ CREATE TABLE restored (
   old TEXT PRIMARY KEY,
   new TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+", "
+-- Texts in scripts without spaces are indexed letter by letter. The value is the last object whose entry
+-- was looked at; `respace.rs` does the rest.
+INSERT INTO meta (key, value) VALUES ('respace', '0');
 "];
 
 /// The newest format this program reads and writes.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::respace;
+
 /// Time without writes before the work begins.
 const QUIET: Duration = Duration::from_secs(5);
 /// Pages of the full-text index merged in one step; a write waits for at most one step.
@@ -28,6 +30,8 @@ pub(super) fn remember(db: &Connection) -> rusqlite::Result<()> {
 /// The remaining work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
+    /// Write entries of an older format again.
+    Respace,
     /// Check for stale text, and begin to merge.
     Look,
     /// Continue merging.
@@ -45,8 +49,8 @@ impl Tidy {
     /// A killed process may have left work.
     pub(super) fn new() -> Self {
         Self {
-            next: Next::Look,
-            wait: QUIET,
+            next: Next::Respace,
+            wait: Duration::ZERO,
         }
     }
 
@@ -56,12 +60,18 @@ impl Tidy {
     }
 
     pub(super) fn written(&mut self) {
-        *self = Self::new();
+        if self.next != Next::Respace {
+            (self.next, self.wait) = (Next::Look, QUIET);
+        }
     }
 
     /// Does one bounded part of the work. After a failure the next quiet period retries.
     pub(super) fn step(&mut self, db: &Connection) {
         let done = match self.next {
+            Next::Respace => {
+                self.respace(db);
+                return;
+            }
             Next::Look => begin(db),
             Next::Merge => go_on(db),
             Next::Truncate => truncate(db),
@@ -75,6 +85,17 @@ impl Tidy {
                 (Next::Nothing, QUIET)
             }
         };
+    }
+
+    /// A store that cannot be written now is looked at again by the next start.
+    fn respace(&mut self, db: &Connection) {
+        let more = respace::step(db).unwrap_or_else(|failure| {
+            tracing::debug!(?failure, "older texts are not indexed again yet");
+            false
+        });
+        if !more {
+            (self.next, self.wait) = (Next::Look, QUIET);
+        }
     }
 
     /// The work at the end of the process. SQLite truncates the log itself.

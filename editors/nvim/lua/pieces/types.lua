@@ -57,8 +57,12 @@
 ---One place where a search found its words.
 ---@class pieces.Hit
 ---@field conversation pieces.Item
----@field message string?
+---@field message string? nil where only the name, or a note, matches; so are role and time
+---@field role string?
+---@field time string? RFC 3339, UTC
 ---@field excerpt string
+---@field match integer[] where the match is in the excerpt, in UTF-16 code units
+---@field line integer where the message stands in the conversation's document, from 0
 
 ---One line of a picker.
 ---@class pieces.Entry
