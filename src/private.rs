@@ -106,6 +106,23 @@ fn is_draft(name: &str) -> bool {
 /// # Errors
 /// Those of the file system; then the old one is still there.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, false)
+}
+
+/// The same for a file that is only to be read (0400), so that editors say so before somebody types. On
+/// Windows it is as any other: there such a file could not be replaced.
+///
+/// # Errors
+/// Those of [`write`].
+pub fn write_read_only(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, true)
+}
+
+#[cfg_attr(
+    not(unix),
+    expect(unused_variables, reason = "has no permissions to set")
+)]
+fn replace(path: &Path, bytes: &[u8], read_only: bool) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     // A name of its own: two processes may write the same file at once.
     let mut draft = tempfile::Builder::new()
@@ -115,6 +132,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Says to others that it is being written, where a file can be locked.
     let _ = draft.as_file().try_lock();
     draft.write_all(bytes)?;
+    #[cfg(unix)]
+    if read_only {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::Permissions::from_mode(0o400);
+        draft.as_file().set_permissions(mode)?;
+    }
     draft.as_file().sync_all()?;
     draft.persist(path)?;
     Ok(())

@@ -90,11 +90,11 @@ fn a_conversation_as_a_document() {
         assert!(parts[0].starts_with("# Retry \\*now\\*\n"), "{text}");
         assert!(parts[0].contains("2 messages"), "{text}");
         assert!(
-            parts[1].starts_with("User · ") && parts[1].contains("### Why?"),
+            parts[1].starts_with("You\n*") && parts[1].contains("### Why?"),
             "{text}"
         );
         assert!(parts[1].trim_end().ends_with("open\n```"), "{text}");
-        assert!(parts[2].starts_with("Assistant · "), "{text}");
+        assert!(parts[2].starts_with("Assistant\n*"), "{text}");
         assert!(
             parts[2].contains("\\<b>Because\\</b> \\[x](command:y)"),
             "{text}"
@@ -105,12 +105,12 @@ fn a_conversation_as_a_document() {
         let symbols = symbols.as_array().unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(symbols.len(), 2);
-        for symbol in symbols {
+        let names = ["You: Why?", "Assistant: <b>Because</b> [x](command:y)"];
+        for (symbol, name) in symbols.iter().zip(names) {
             let start = symbol["range"]["start"]["line"].as_u64().unwrap() as usize;
-            assert_eq!(
-                lines[start],
-                format!("## {}", symbol["name"].as_str().unwrap())
-            );
+            assert_eq!(symbol["name"], name);
+            let role = name.split(':').next().unwrap();
+            assert_eq!(lines[start], format!("## {role}"));
         }
         let folds = of(&mut world, "foldingRange", &link(&id));
         assert_eq!(folds.as_array().unwrap().len(), 2);
@@ -264,12 +264,12 @@ fn references_in_any_text() {
         let shown = hover["contents"]["value"].as_str().unwrap();
         assert!(shown.starts_with("**Retry \\*now\\***\n"), "{shown}");
         assert!(shown.contains("2 messages"), "{shown}");
+        assert!(shown.ends_with(&format!("\n\n[Open]({uri})")), "{shown}");
         if service != Service::Six {
             assert!(
-                shown.contains("User\\: First") || shown.contains("User: First"),
+                shown.contains("\n\nYou: First\n\nAssistant: Last\n\n"),
                 "{shown}"
             );
-            assert!(shown.contains("Last"), "{shown}");
         }
         assert_eq!(at(&mut world, "hover", 2, 5), Value::Null);
 
@@ -285,7 +285,7 @@ fn references_in_any_text() {
         assert!(
             links
                 .iter()
-                .all(|one| one["target"] == uri && one["tooltip"] == "Retry *now*")
+                .all(|one| one["target"] == uri && one["tooltip"] == "Open conversation")
         );
 
         let hints = of(&mut world, "inlayHint", NOTE);
@@ -314,6 +314,8 @@ fn links_are_completed_by_name() {
                 Some(items) => {
                     assert_eq!(items.len(), 1);
                     assert_eq!(items[0]["label"], "Retry [with] jitter");
+                    let age = items[0]["labelDetails"]["description"].as_str().unwrap();
+                    assert!(age == "just now" || age.ends_with(" ago"), "{age}");
                     items[0]["textEdit"].clone()
                 }
             }
@@ -367,6 +369,21 @@ fn symbols_are_conversations_by_name() {
         assert_eq!(search("rwj"), ["Retry with jitter"]);
         assert_eq!(search("nothing like it"), [""; 0]);
         assert_eq!(search("").len(), 3);
+        for number in 0..4 {
+            seeded(&mut world, &format!("Retry {number}"), &[]);
+        }
+        let mut search = |query: &str| -> Vec<Value> {
+            let query = json!({ "query": query });
+            let found = world.client.request("workspace/symbol", query).unwrap();
+            found.as_array().unwrap().clone()
+        };
+        assert_eq!(search("").len(), 5, "they stand among others");
+        assert_eq!(search("pieces ").len(), 7);
+        let found = search("Pieces retry");
+        assert_eq!(found.len(), 5);
+        assert_eq!(found[0]["kind"], 1, "a file");
+        let container = found[0]["containerName"].as_str().unwrap();
+        assert!(container.starts_with("Pieces · "), "{container}");
     }
 }
 
@@ -823,7 +840,9 @@ fn editors_that_only_show_files_get_a_file() {
             let mode = |path: &std::path::Path| {
                 std::fs::metadata(path).unwrap().permissions().mode() & 0o777
             };
-            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o400, 0o700));
+            // It is replaced all the same.
+            assert_eq!(world.run("open", json!(id)), Ok(Value::Null));
         }
     }
 }

@@ -963,7 +963,7 @@ async fn hostile_texts_stay_in_their_message() {
         "<pre>\n\n## not a heading",
         "title\n===",
         "[a]: http://example.org/\n[b]:",
-        "# Not a section\n\n## User · never",
+        "# Not a section\n\n## You",
         "nul \0, bell \u{7}, escape \u{1b}[2J, delete \u{7f}, next line \u{85}",
         "windows\r\nmac\rlines",
         "`unclosed",
@@ -1054,16 +1054,15 @@ async fn hostile_texts_stay_in_their_message() {
         let start = |text: &str| text.chars().take(150).collect::<String>();
         assert_eq!(headings[0].0, 1, "{file}");
         assert_eq!(start(&headings[0].1), start(&visible(shown)), "{file}");
-        let is_section =
-            |(level, text): &&(u8, String)| *level == 2 && text.starts_with("User · 2");
+        let is_section = |(level, text): &&(u8, String)| *level == 2 && text == "You";
         assert_eq!(
             headings.iter().filter(is_section).count(),
             hostile.len(),
             "{headings:?}"
         );
         for text in [
-            "```rust\nfn open() {\n```\n\n## User",
-            "- a list\n  ```\n  in it\n\n## User",
+            "```rust\nfn open() {\n```\n\n## You",
+            "- a list\n  ```\n  in it\n\n## You",
             "windows\nmac\nlines\n",
         ] {
             assert!(body.contains(text), "{text} is not as it was written");

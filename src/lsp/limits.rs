@@ -109,6 +109,8 @@ pub(crate) const DEFAULT_SEARCH_HITS: usize = 20;
 pub(crate) const MAX_SEARCH_HITS: usize = 100;
 /// Workspace symbols: encoding more takes longer than finding them.
 pub(crate) const MAX_SYMBOLS: usize = 128;
+/// Workspace symbols where they stand among others: a few, or they hide the functions of the project.
+pub(crate) const MAX_SYMBOLS_BESIDE: usize = 5;
 /// Completion items: a longer list is narrowed by typing.
 pub(crate) const MAX_COMPLETIONS: usize = 50;
 /// Code actions in one answer: a menu has to fit on a screen.
@@ -149,6 +151,8 @@ pub(crate) const HOVER_CHARS: usize = 120;
 pub(crate) const ROLE_CHARS: usize = 40;
 /// An excerpt of a message, in a hover or a search result.
 pub(crate) const EXCERPT_CHARS: usize = 160;
+/// What a message says, in a list of the messages of a conversation.
+pub(crate) const SAID_CHARS: usize = 60;
 /// A name in a completion item.
 pub(crate) const COMPLETION_CHARS: usize = 100;
 /// A completion query: longer text before the cursor is not a name.

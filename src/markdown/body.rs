@@ -154,9 +154,24 @@ fn revised(text: &str) -> Option<String> {
 
 /// The text as it is, in a fence that nothing in it can close.
 fn literal(text: &str) -> String {
+    in_fence(text, "text")
+}
+
+fn in_fence(text: &str, language: &str) -> String {
     let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(runs.max(2) + 1);
-    format!("{fence}text\n{text}\n{fence}")
+    format!("{fence}{language}\n{text}\n{fence}")
+}
+
+/// Code in a fence of its own. A language that could mean anything else to a reader is left out.
+pub(super) fn code(text: &str, language: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-#._".contains(c);
+    let language = if language.chars().all(plain) {
+        language
+    } else {
+        ""
+    };
+    in_fence(cleaned(text).trim_start_matches('\n'), language)
 }
 
 #[cfg(test)]

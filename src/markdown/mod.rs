@@ -2,13 +2,18 @@
 //! say and does nothing else.
 
 mod body;
+mod clock;
+mod gist;
 mod inline;
 mod outline;
 mod plain;
+pub mod question;
 mod scan;
 mod transcript;
 
 pub use body::body;
+pub use clock::Clock;
+pub use gist::gist;
 pub use inline::{
     UNNAMED, inline, inline_isolated, isolated, label, shows_nothing, visible, within_code,
 };

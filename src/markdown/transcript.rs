@@ -1,12 +1,16 @@
 //! A conversation as one document: what the language server shows, and the files of an export.
 
+use super::body::code;
+use super::question::{self, Place};
 use super::{body, inline, inline_isolated, visible};
 use std::fmt::Write;
 
 /// Most characters of a title.
 const TITLE: usize = 200;
-/// Most characters of a role.
+/// Most characters of a role or a time.
 const ROLE: usize = 40;
+/// Most characters of a line about a message, or about the conversation.
+const ASIDE: usize = 500;
 
 /// The heading of a conversation, which may have any name.
 pub fn heading(name: &str) -> String {
@@ -42,7 +46,7 @@ pub struct Tie {
 }
 
 /// One message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Part<'a> {
     /// Who wrote it, for people.
     pub role: String,
@@ -50,24 +54,52 @@ pub struct Part<'a> {
     pub time: String,
     /// The text, in Markdown.
     pub text: Option<&'a str>,
+    /// A question that may end with the code that it is about.
+    pub asks: bool,
+    /// What there is to know about it, for people; may be empty.
+    pub aside: String,
 }
 
 impl Part<'_> {
-    /// The message as a section of a document. Nothing in it reaches what follows.
-    pub fn render(&self) -> String {
-        let mut text = format!("\n## {}", inline(&self.role, ROLE));
+    /// The message as a section of a document. Nothing in it reaches what follows. `files`: those that a
+    /// question may link to.
+    pub fn render(&self, files: &[Tie]) -> String {
+        let mut text = format!("\n## {}\n", inline(&self.role, ROLE));
         if !self.time.is_empty() {
-            let _ = write!(text, " · {}", inline(&self.time, ROLE));
+            let _ = writeln!(text, "*{}*", inline(&self.time, ROLE));
         }
-        text.push('\n');
-        let said = match self.text {
-            Some(said) => body(said),
-            None => "*No text.*".to_owned(),
+        let quoted = self.text.filter(|_| self.asks).and_then(question::parts);
+        let (said, quoted) = match quoted {
+            Some((prompt, quoted)) => (Some(prompt), Some(quoted)),
+            None => (self.text, None),
         };
-        if !said.is_empty() {
-            let _ = write!(text, "\n{said}\n");
+        match said.map(body) {
+            Some(said) if said.is_empty() => {}
+            Some(said) => drop(write!(text, "\n{said}\n")),
+            None if self.aside.is_empty() => text.push_str("\n*No text.*\n"),
+            None => {}
+        }
+        if let Some(quoted) = quoted {
+            let place = place(&quoted.place, files);
+            let fence = code(quoted.code, quoted.language);
+            let _ = write!(text, "\n{place}:\n\n{fence}\n");
+        }
+        if !self.aside.is_empty() {
+            let _ = write!(text, "\n*{}*\n", inline(&self.aside, ASIDE));
         }
         text
+    }
+}
+
+/// Where code is from. Messages may be anybody's, so only a file that the conversation is tied to is a link.
+fn place(place: &Place<'_>, files: &[Tie]) -> String {
+    let name = place.to_string();
+    match files.iter().find(|file| file.name == place.path) {
+        Some(file) => link(&Tie {
+            name,
+            uri: format!("{}#L{}", file.uri, place.first),
+        }),
+        None => inline_isolated(&name, 120),
     }
 }
 
@@ -95,16 +127,16 @@ impl Transcript<'_> {
             }
         }
         if let Some(note) = &self.note {
-            let _ = write!(text, "\n*{}*\n", inline(note, 500));
+            let _ = write!(text, "\n*{}*\n", inline(note, ASIDE));
         }
-        let breaks = |text: &str| text.bytes().filter(|c| *c == b'\n').count();
-        let mut line = breaks(&text);
+        let count = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
+        let mut line = count(&text);
         let mut lines = Vec::with_capacity(self.messages.len());
         for part in &self.messages {
-            let part = part.render();
-            // A blank line comes before the heading.
+            let part = part.render(&self.files);
+            // Behind the empty line that each begins with.
             lines.push(line + 1);
-            line += breaks(&part);
+            line += count(&part);
             text.push_str(&part);
         }
         (text, lines)
@@ -129,51 +161,100 @@ fn link(tie: &Tie) -> String {
 mod tests {
     use super::*;
 
+    fn tie(name: &str, uri: &str) -> Tie {
+        Tie {
+            name: name.into(),
+            uri: uri.into(),
+        }
+    }
+
     #[test]
     fn a_transcript() {
         let transcript = Transcript {
             title: "Retry *with* jitter",
-            created: "2026-11-20 09:14".into(),
-            updated: "2026-11-20 09:20".into(),
-            assets: vec![Tie {
-                name: "retry.rs".into(),
-                uri: "pieces-asset:/7e/retry.rs".into(),
-            }],
-            files: vec![],
+            created: "Mon 09:14".into(),
+            updated: "09:20".into(),
+            assets: vec![tie("retry.rs", "pieces-asset:/7e/retry.rs")],
+            files: vec![tie("/src/retry.rs", "file:///src/retry.rs")],
             messages: vec![
                 Part {
-                    role: "User".into(),
+                    role: "You".into(),
                     time: "09:14".into(),
-                    text: Some("# Why?\n```rust\nlet x"),
+                    text: Some(
+                        "# Why?\n```rust\nlet y\n```\n\n```rs /src/retry.rs:3-4\nlet x\n```",
+                    ),
+                    asks: true,
+                    ..Part::default()
                 },
                 Part {
                     role: "Assistant".into(),
-                    time: String::new(),
-                    text: None,
+                    text: Some("Because\n```rust\nlet z"),
+                    aside: "writing…".into(),
+                    ..Part::default()
+                },
+                Part {
+                    role: "Assistant".into(),
+                    ..Part::default()
                 },
             ],
             note: None,
         };
         let expected = "# Retry \\*with\\* jitter
 
-Created 2026-11-20 09:14 · updated 2026-11-20 09:20 · 2 messages
+Created Mon 09:14 · updated 09:20 · 3 messages
 
 Assets: [retry.rs](pieces-asset:/7e/retry.rs)
 
-## User · 09:14
+Files: [/src/retry.rs](file:///src/retry.rs)
+
+## You
+*09:14*
 
 ### Why?
 ```rust
+let y
+```
+
+[retry.rs, lines 3–4](file:///src/retry.rs#L3):
+
+```rs
 let x
 ```
 
 ## Assistant
 
+Because
+```rust
+let z
+```
+
+*writing…*
+
+## Assistant
+
 *No text.*
 ";
-        assert_eq!(
-            transcript.render_with_lines(),
-            (expected.to_owned(), vec![6, 13])
+        let (text, lines) = transcript.render_with_lines();
+        assert_eq!(text, expected);
+        let all: Vec<&str> = text.lines().collect();
+        let headings: Vec<&str> = lines.iter().map(|line| all[*line]).collect();
+        assert_eq!(headings, ["## You", "## Assistant", "## Assistant"]);
+    }
+
+    #[test]
+    fn only_files_of_the_conversation_are_links() {
+        let text = "Why?\n\n```text /etc/passwd:1-1\nroot\n```";
+        let part = |asks| Part {
+            role: "You".into(),
+            text: Some(text),
+            asks,
+            ..Part::default()
+        };
+        let shown = part(true).render(&[tie("/src/a.rs", "file:///src/a.rs")]);
+        assert!(
+            shown.contains("\npasswd, line 1:\n\n```text\nroot\n```\n"),
+            "{shown}"
         );
+        assert!(part(false).render(&[]).ends_with(&format!("{text}\n")));
     }
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::filename::is_invisible;
 use super::sink::id_of;
 use crate::json::plural::live_ids;
-use crate::markdown::{Part, heading, visible};
+use crate::json::time;
+use crate::markdown::{Clock, Part, heading, visible};
 use crate::service::Kind;
 
 /// The name shown to the user.
@@ -25,8 +26,8 @@ pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> Stri
     let mut field = |key: &str, value: &str| line(&mut out, &[key, ": ", &yaml(value)]);
     field("id", text("id").unwrap_or_default());
     field("name", name(conversation));
-    field("created", time(conversation, "created"));
-    field("updated", time(conversation, "updated"));
+    field("created", text_of_time(conversation, "created"));
+    field("updated", text_of_time(conversation, "updated"));
     let ids = conversation.get(Kind::Asset.plural()).map(live_ids);
     let ids = ids.unwrap_or_default();
     list(&mut out, "assets", ids.iter(), |id| {
@@ -39,25 +40,28 @@ pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> Stri
     out
 }
 
-/// One message as a section.
+/// One message as a section. A file may be read at any time, so times have their dates.
 pub(super) fn section(message: &Value) -> String {
     let role = message.get("role").and_then(Value::as_str);
+    let created = time::grouped(message.get("created"));
     Part {
         role: match role {
-            Some("USER") => "User".to_owned(),
+            Some("USER") => "You".to_owned(),
             Some("ASSISTANT") => "Assistant".to_owned(),
             Some("SYSTEM") => "System".to_owned(),
             other => other.unwrap_or("Unknown").to_owned(),
         },
-        time: time(message, "created").to_owned(),
+        time: created.map_or_else(String::new, |at| Clock::now(None).full(at)),
         text: message
             .pointer("/fragment/string/raw")
             .and_then(Value::as_str),
+        asks: role == Some("USER"),
+        ..Part::default()
     }
-    .render()
+    .render(&[])
 }
 
-fn time<'a>(object: &'a Value, key: &str) -> &'a str {
+fn text_of_time<'a>(object: &'a Value, key: &str) -> &'a str {
     let value = object.get(key).and_then(|time| time.get("value"));
     value.and_then(Value::as_str).unwrap_or_default()
 }

@@ -50,22 +50,22 @@ function check(file, dir, python) {
     let rest = document;
     for (const found of document.matchAll(/^plain (\d+) \[foo\] \[bar\] \[a\] \[\^1\]\n/gm)) {
       const end = rest.indexOf(found[0]) + found[0].length;
-      const said = rest.slice(0, end).replace(/^[^]*?\n## User[^\n]*\n/, "");
+      const said = rest.slice(0, end).replace(/^[^]*?\n## You\n\*[^\n]*\*\n/, "");
       parts[Number(found[1])] = said;
       rest = rest.slice(end);
     }
   }
-  const ending = (number, heading) => `<h2>${heading}</h2>\n<p>${plain(number)}</p>`;
+  const ending = (number, time) => `<h2>Assistant</h2>\n<p><em>${time}</em></p>\n<p>${plain(number)}</p>`;
   const all = read(python, texts.map((_, number) => parts[number] ?? ""));
   texts.forEach(([kind, text], number) => {
-    const heading = /\n## (Assistant[^\n]*)\n\nplain [^\n]*\n$/.exec(`\n${parts[number]}`)?.[1];
-    const found = all[number].flatMap((seen) => faults(seen, ending(number, heading)));
+    const time = /\n## Assistant\n\*([^\n]*)\*\n\nplain [^\n]*\n$/.exec(`\n${parts[number]}`)?.[1];
+    const found = all[number].flatMap((seen) => faults(seen, ending(number, time)));
     if (found.length > 0) wrong.get(kind).push(`${found[0]} in ${JSON.stringify(text)}`);
   });
   read(python, files).forEach((readers, at) => {
-    const expected = [...files[at].matchAll(/\n## (Assistant[^\n]*)\n\nplain (\d+) \[foo\]/g)];
+    const expected = [...files[at].matchAll(/\n## Assistant\n\*([^\n]*)\*\n\nplain (\d+) \[foo\]/g)];
     for (const seen of readers) {
-      const lost = expected.filter(([, heading, number]) => !seen.html.includes(ending(number, heading)));
+      const lost = expected.filter(([, time, number]) => !seen.html.includes(ending(number, time)));
       const found = [...seen.found, ...lost.map(([, , number]) => `message ${number} lost`)];
       if (found.length > 0) wrong.get("whole-files").push(`${seen.reader}: ${found[0]}`);
     }

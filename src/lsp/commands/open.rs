@@ -121,7 +121,7 @@ async fn shown(server: &Server, uri: Url) -> bool {
     answer.is_ok_and(|answer| answer.success)
 }
 
-/// Writes the transcript to a file that only the user can read.
+/// Writes the transcript to a file that only the user can read, and nobody can write.
 async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     let text = content::conversation(server, id).await.ok()?;
     let data_dir = server.session.data_dir()?;
@@ -130,7 +130,7 @@ async fn as_file(server: &Arc<Server>, id: Uuid) -> Option<Url> {
         private::remove_drafts(&dir);
         forget_old(&dir);
         let path = dir.join(format!("{id}.md"));
-        private::write(&path, text.as_bytes())?;
+        private::write_read_only(&path, text.as_bytes())?;
         std::io::Result::Ok(path)
     });
     Url::from_file_path(writing.await.ok()?.ok()?).ok()

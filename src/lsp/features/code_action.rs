@@ -8,10 +8,11 @@ use crate::lsp::limits::{
 use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
-use crate::lsp::text::item::{label, quoted};
+use crate::lsp::text::item::{ago, label, quoted};
 use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri, touched_lines};
 use crate::lsp::text::subject::{self, Subject, conversations_at};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
     Command, Diagnostic, Range, Url,
@@ -92,6 +93,7 @@ pub(crate) async fn code_actions(
     if invoked {
         asked.of_document(&mut actions).await;
     }
+    tell_apart(&mut actions, &server.session.reader());
     let literals = server.flags().code_action_literals;
     let actions = actions
         .into_iter()
@@ -284,6 +286,21 @@ fn delete(one: &Conversation) -> Action {
         title: format!("Delete conversation {name}"),
         command: "pieces.conversations.delete",
         argument: json!({ "conversation": one.id }),
+    }
+}
+
+/// Adds their ages to actions that are called the same.
+fn tell_apart(actions: &mut [Action], index: &Reader) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for action in actions.iter() {
+        *counts.entry(action.title.clone()).or_default() += 1;
+    }
+    for action in actions.iter_mut().filter(|it| counts[&it.title] > 1) {
+        let id = action.argument["conversation"].as_str();
+        let one = id.and_then(|id| index.get(Uuid::parse_str(id).ok()?));
+        if let Some(one) = one {
+            action.title = format!("{}, {}", action.title, ago(one.updated));
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use crate::lsp::text::reference::CONVERSATION;
 use crate::markdown::{inline, within_code};
 use std::ops::Range;
 use tower_lsp::lsp_types::{
-    CompletionItem, CompletionItemKind, CompletionList, CompletionParams, CompletionResponse,
-    CompletionTextEdit, Position, Range as LspRange, TextEdit,
+    CompletionItem, CompletionItemKind, CompletionItemLabelDetails, CompletionList,
+    CompletionParams, CompletionResponse, CompletionTextEdit, Position, Range as LspRange,
+    TextEdit,
 };
 
 /// Characters that trigger completion.
@@ -127,6 +128,11 @@ fn item(
     let range = LspRange::new(at(typed.span.start), at(typed.span.end));
     CompletionItem {
         label: label(one.title(), COMPLETION_CHARS),
+        // Shown on every row: conversations may have the same name.
+        label_details: Some(CompletionItemLabelDetails {
+            detail: None,
+            description: Some(ago(one.updated)),
+        }),
         kind: Some(CompletionItemKind::REFERENCE),
         detail: Some(format!(
             "{} · {}",

@@ -4,11 +4,12 @@ use crate::index::Conversation;
 use crate::lsp::limits::ASSET_NAMES_TIMEOUT;
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::state::Server;
-use crate::lsp::text::item::{files_of, minute, role};
+use crate::lsp::text::item::files_of;
+use crate::lsp::text::message::{awaited, part};
 use crate::lsp::text::reference::{ASSET, CONVERSATION, Form, id_of_uri};
 use crate::lsp::text::subject::file_name_in;
-use crate::markdown::{Part, Tie, Transcript};
-use crate::pieces::{self, Kind, Message};
+use crate::markdown::{Clock, Tie, Transcript};
+use crate::pieces::{self, Kind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,7 +76,8 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
         .learn(&server.session, &one.assets, ASSET_NAMES_TIMEOUT)
         .await;
     let ties = Ties::of(&one, server);
-    let (text, _) = render(one, ties, transcript, note).await?;
+    let clock = clock(server);
+    let (text, _) = render(one, ties, clock, transcript, note).await?;
     Ok(text)
 }
 
@@ -87,7 +89,8 @@ pub(crate) async fn lines(
 ) -> Vec<usize> {
     // Names, which may not be known yet, fill no lines.
     let ties = Ties::of(one, server);
-    let rendered = render(one.clone(), ties, Some(Arc::clone(transcript)), None).await;
+    let (one, transcript) = (one.clone(), Arc::clone(transcript));
+    let rendered = render(one, ties, clock(server), Some(transcript), None).await;
     rendered.map(|(_, lines)| lines).unwrap_or_default()
 }
 
@@ -95,6 +98,7 @@ pub(crate) async fn lines(
 async fn render(
     one: Conversation,
     ties: Ties,
+    clock: Clock,
     transcript: Option<Arc<pieces::Transcript>>,
     note: Option<String>,
 ) -> Result<(String, Vec<usize>)> {
@@ -107,13 +111,15 @@ async fn render(
             1 => Some("1 message could not be read.".to_owned()),
             many => Some(format!("{many} messages could not be read.")),
         });
+        let parts = messages.iter().map(|message| part(message, &clock));
+        let awaited = transcript.and_then(|all| awaited(&all.conversation));
         Transcript {
             title: one.as_ref().title(),
-            created: minute(one.created),
-            updated: minute(one.updated),
+            created: clock.short(one.created),
+            updated: clock.short(one.updated),
             assets: ties.assets,
             files: ties.files,
-            messages: messages.iter().map(part).collect(),
+            messages: parts.chain(awaited).collect(),
             note: note.or(missing),
         }
         .render_with_lines()
@@ -180,12 +186,9 @@ impl Ties {
     }
 }
 
-fn part(message: &Message) -> Part<'_> {
-    Part {
-        role: role(&message.role),
-        time: message.created.map(minute).unwrap_or_default(),
-        text: message.text.as_deref(),
-    }
+/// The present, in the zone in which the person reads times.
+fn clock(server: &Server) -> Clock {
+    Clock::now(server.settings().time_zone.as_deref())
 }
 
 async fn asset(server: &Server, id: Uuid) -> Result<String> {

@@ -4,12 +4,15 @@ use crate::index::Conversation;
 use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FILES, ROLE_CHARS};
 use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::{ago, counted, files_of, role};
+use crate::lsp::text::item::{ago, conversation_uri, counted, files_of, role};
 use crate::lsp::text::reference::{Form, touched};
-use crate::markdown::{inline, isolated, label, shows_nothing};
-use crate::pieces::Transcript;
+use crate::markdown::{gist, inline, isolated, label, shows_nothing};
+use crate::pieces::{Message, Role, Transcript};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 use std::sync::Arc;
 use tower_lsp::lsp_types::{Hover, HoverContents, HoverParams, MarkupContent, MarkupKind, Range};
+use uuid::Uuid;
 
 /// `textDocument/hover`.
 pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<Hover> {
@@ -31,13 +34,20 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
         .transcripts
         .read_soon(&server.session, one.id, HOVER_TIMEOUT);
     let transcript = transcript.await;
-    let markdown = server.flags().markdown_hover;
+    let flags = server.flags();
     let files = files_of(&one.anchors, index.ties());
-    let value = describe(&one, &files, transcript.as_deref(), markdown);
-    let kind = if markdown {
-        MarkupKind::Markdown
-    } else {
-        MarkupKind::PlainText
+    let value = match flags.markdown_hover {
+        true => {
+            let mut lines = lines(&one, &files, transcript.as_deref(), inline);
+            lines[0] = format!("**{}**", lines[0]);
+            lines.push(links(&server.hover_commands(), one.id));
+            lines.join("\n\n")
+        }
+        false => lines(&one, &files, transcript.as_deref(), label).join("\n"),
+    };
+    let kind = match flags.markdown_hover {
+        true => MarkupKind::Markdown,
+        false => MarkupKind::PlainText,
     };
     Some(Hover {
         contents: HoverContents::Markup(MarkupContent { kind, value }),
@@ -45,34 +55,25 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
     })
 }
 
-fn describe(
+/// The lines of a hover: the name, what it is, the last question and the last answer. `text` writes somebody
+/// else's text.
+fn lines(
     one: &Conversation,
     files: &[String],
     transcript: Option<&Transcript>,
-    markdown: bool,
-) -> String {
-    let text = |text: &str, most| {
-        if markdown {
-            inline(text, most)
-        } else {
-            label(text, most)
-        }
-    };
-    let name = text(one.as_ref().title(), HOVER_CHARS);
-    let mut lines = vec![if markdown {
-        format!("**{name}**")
-    } else {
-        name
-    }];
-    lines.push(format!(
-        "{} · updated {}",
-        counted(one.messages as usize, "message"),
-        ago(one.updated)
-    ));
+    text: impl Fn(&str, usize) -> String,
+) -> Vec<String> {
+    let mut lines = vec![
+        text(one.as_ref().title(), HOVER_CHARS),
+        format!(
+            "{} · updated {}",
+            counted(one.messages as usize, "message"),
+            ago(one.updated)
+        ),
+    ];
     if !files.is_empty() {
-        let mut named: Vec<String> = files
-            .iter()
-            .take(MAX_HOVER_FILES)
+        let shown = files.iter().take(MAX_HOVER_FILES);
+        let mut named: Vec<String> = shown
             .map(|file| isolated(&text(file, HOVER_CHARS)))
             .collect();
         if files.len() > MAX_HOVER_FILES {
@@ -81,16 +82,86 @@ fn describe(
         lines.push(named.join(", "));
     }
     let messages = transcript.map_or(&[][..], |all| &all.messages);
-    let excerpts: Vec<_> = match messages {
-        [] => vec![],
-        [only] => vec![only],
-        [first, .., last] => vec![first, last],
-    };
-    for message in excerpts {
-        if let Some(said) = message.text.as_deref().filter(|said| !shows_nothing(said)) {
+    for message in last_of_each(messages) {
+        let said = gist(message.text.as_deref().unwrap_or_default(), EXCERPT_CHARS);
+        if !shows_nothing(&said) {
             let role = text(&role(&message.role), ROLE_CHARS);
-            lines.push(format!("{role}: {}", text(said, EXCERPT_CHARS)));
+            // It is cut already, with a mark behind it.
+            lines.push(format!("{role}: {}", text(&said, EXCERPT_CHARS + 1)));
         }
     }
-    lines.join(if markdown { "\n\n" } else { "\n" })
+    lines
+}
+
+/// The last question and the last answer, in their order.
+fn last_of_each(messages: &[Message]) -> Vec<&Message> {
+    let last = |role: &Role| messages.iter().rposition(|one| one.role == *role);
+    let mut places: Vec<usize> = [Role::User, Role::Assistant]
+        .iter()
+        .filter_map(last)
+        .collect();
+    places.sort_unstable();
+    places.iter().map(|at| &messages[*at]).collect()
+}
+
+/// What can be done with the conversation. A command in a link does something only where the client asked
+/// for it by name; elsewhere there is the link that people share.
+fn links(commands: &[(&'static str, String)], id: Uuid) -> String {
+    if commands.is_empty() {
+        return format!("[Open]({})", conversation_uri(id));
+    }
+    let argument = json!([{ "conversation": id }]).to_string();
+    let argument = utf8_percent_encode(&argument, NON_ALPHANUMERIC).to_string();
+    let link =
+        |(title, command): &(&str, String)| format!("[{title}](command:{command}?{argument})");
+    commands.iter().map(link).collect::<Vec<_>>().join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn commands_are_links_only_where_the_client_named_them() {
+        let id = Uuid::nil();
+        assert_eq!(
+            links(&[], id),
+            "[Open](pieces-conversation:/00000000-0000-0000-0000-000000000000.md)"
+        );
+        let shown = links(
+            &[("Open", "x.open".into()), ("Rename", "x.rename".into())],
+            id,
+        );
+        assert!(
+            shown.starts_with("[Open](command:x.open?%5B%7B%22conversation%22%3A%2200000000%2D")
+                && shown.contains(" · [Rename](command:x.rename?"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn the_last_question_and_the_last_answer() {
+        let message = |role: Role, text: &str| Message {
+            id: Uuid::nil(),
+            role,
+            created: None,
+            text: Some(text.to_owned()),
+            raw: Value::Null,
+        };
+        let (user, model) = (Role::User, Role::Assistant);
+        let check = |messages: &[(&Role, &str)], expected: &[&str]| {
+            let messages: Vec<Message> = messages
+                .iter()
+                .map(|(role, text)| message((*role).clone(), text))
+                .collect();
+            let found = last_of_each(&messages).into_iter();
+            let found: Vec<_> = found.map(|one| one.text.as_deref().unwrap()).collect();
+            assert_eq!(found, expected);
+        };
+        check(&[], &[]);
+        check(&[(&user, "a"), (&model, "b")], &["a", "b"]);
+        check(&[(&user, "a"), (&model, "b"), (&user, "c")], &["b", "c"]);
+        check(&[(&Role::System, "s"), (&model, "b")], &["b"]);
+    }
 }

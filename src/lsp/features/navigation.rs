@@ -1,18 +1,20 @@
 //! Document links, definitions and references of ids in any text.
 
 use crate::index::Reader;
-use crate::lsp::limits::{MAX_PLACES, QUESTION_CHARS};
+use crate::lsp::limits::MAX_PLACES;
 use crate::lsp::rpc::long_work::reading;
-use crate::lsp::state::document::Documents;
-use crate::lsp::text::item::{conversation_uri, label};
-use crate::lsp::text::reference::{ASSET, Form, Located, in_lines, touched};
+use crate::lsp::state::document::{Document, Documents};
+use crate::lsp::text::item::conversation_uri;
+use crate::lsp::text::reference::{
+    ASSET, CONVERSATION, Form, Located, in_lines, is_in_uri, touched,
+};
 use tower_lsp::lsp_types::{
     DocumentLink, DocumentLinkParams, GotoDefinitionParams, GotoDefinitionResponse, Location,
     Range, ReferenceParams, TextDocumentPositionParams, Url,
 };
 use uuid::Uuid;
 
-/// `textDocument/documentLink`: every known id.
+/// `textDocument/documentLink`: every known id that is not a part of another URI.
 pub(crate) async fn links(
     documents: &Documents,
     index: Reader,
@@ -22,11 +24,18 @@ pub(crate) async fn links(
     let finding = reading(document.text.len_bytes(), move || {
         let all = in_lines(&document, 0..document.text.len_lines());
         let links = all.filter_map(|found| {
-            let (target, tooltip) = target(&found, &index)?;
+            if is_in_uri(&document, &found) {
+                return None;
+            }
+            let target = target(&document, &found, &index)?;
+            let tooltip = match target.scheme() == CONVERSATION {
+                true => "Open conversation",
+                false => "Open asset",
+            };
             Some(DocumentLink {
                 range: found.range(&document),
                 target: Some(target),
-                tooltip,
+                tooltip: Some(tooltip.into()),
                 data: None,
             })
         });
@@ -80,25 +89,29 @@ async fn at_cursor(
     let cursor = Range::new(place.position, place.position);
     let finding = reading(document.bytes_of(document.lines(cursor)), move || {
         touched(&document, cursor).find_map(|found| {
-            let (uri, _) = target(&found, &index)?;
+            let uri = target(&document, &found, &index)?;
             Some((found.reference.id, uri))
         })
     });
     finding.await
 }
 
-/// The target of a reference to a known conversation or asset, and its tooltip.
-fn target(found: &Located, index: &Reader) -> Option<(Url, Option<String>)> {
+/// The target of a reference to a known conversation or asset.
+fn target(document: &Document, found: &Located, index: &Reader) -> Option<Url> {
     let id: Uuid = found.reference.id;
-    if found.reference.form != Form::AssetUri
-        && let Some(one) = index.get(id)
-    {
-        let uri = Url::parse(&conversation_uri(id)).ok()?;
-        return Some((uri, Some(label(one.as_ref().title(), QUESTION_CHARS))));
+    if found.reference.form != Form::AssetUri && index.contains(id) {
+        return Url::parse(&conversation_uri(id)).ok();
     }
     if found.reference.form != Form::ConversationUri && index.knows_asset(id) {
-        let uri = Url::parse(&format!("{}:/{id}", ASSET)).ok()?;
-        return Some((uri, None));
+        let uri = match found.reference.form {
+            // With its name, by which editors know the language.
+            Form::AssetUri => document
+                .line(found.line)
+                .byte_slice(found.reference.span.clone())
+                .to_string(),
+            _ => format!("{ASSET}:/{id}"),
+        };
+        return Url::parse(&uri).ok();
     }
     None
 }

@@ -1,35 +1,47 @@
 //! Conversations as workspace symbols, and the messages of a conversation's document.
 
 use crate::index::{ConversationRef, Reader};
-use crate::lsp::limits::{MAX_PLACES, MAX_SYMBOLS, SYMBOL_CHARS};
+use crate::lsp::limits::{MAX_PLACES, MAX_SYMBOLS, MAX_SYMBOLS_BESIDE, SAID_CHARS, SYMBOL_CHARS};
 use crate::lsp::rpc::long_work::{off_the_loop, reading};
 use crate::lsp::state::document::{Document, Documents};
+use crate::lsp::text::item::ago;
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::item::label;
-use crate::lsp::text::item::{ago, counted};
 use crate::lsp::text::reference::CONVERSATION;
+use crate::markdown::gist;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
 use tower_lsp::lsp_types::{
     DocumentSymbol, DocumentSymbolResponse, FoldingRange, FoldingRangeKind, Location, Position,
     Range, SymbolInformation, SymbolKind, Url,
 };
 
-/// `workspace/symbol`: conversations by name, best match first; without a query, the newest.
+/// What a query begins with that is for conversations only.
+const ONLY_OURS: &str = "pieces ";
+
+/// `workspace/symbol`: conversations by name, best match first; without a query, the newest. Only a few,
+/// because they stand among the functions of a project, unless the query says that it is for them.
 pub(crate) async fn workspace_symbols(index: Reader, query: String) -> Vec<SymbolInformation> {
     // So that a keystroke that cancels it is read in the meantime.
-    off_the_loop(move || search(&index, query.trim())).await
+    off_the_loop(move || {
+        let begins = query.get(..ONLY_OURS.len()).unwrap_or_default();
+        match begins.eq_ignore_ascii_case(ONLY_OURS) {
+            true => search(&index, query[ONLY_OURS.len()..].trim(), MAX_SYMBOLS),
+            false => search(&index, query.trim(), MAX_SYMBOLS_BESIDE),
+        }
+    })
+    .await
 }
 
-fn search(index: &Reader, query: &str) -> Vec<SymbolInformation> {
+fn search(index: &Reader, query: &str, most: usize) -> Vec<SymbolInformation> {
     let snapshot = index.snapshot();
     if query.is_empty() {
         return snapshot
             .iter()
-            .take(MAX_SYMBOLS)
+            .take(most)
             .filter_map(|one| symbol(&one))
             .collect();
     }
-    let hits = snapshot.search(query).take(MAX_SYMBOLS);
+    let hits = snapshot.search(query).take(most);
     hits.filter_map(|hit| symbol(&hit.conversation)).collect()
 }
 
@@ -38,21 +50,21 @@ fn symbol(one: &ConversationRef<'_>) -> Option<SymbolInformation> {
     let uri = Url::parse(&conversation_uri(one.id)).ok()?;
     Some(SymbolInformation {
         name: label(one.title(), SYMBOL_CHARS),
-        kind: SymbolKind::EVENT,
+        kind: SymbolKind::FILE,
         tags: None,
         deprecated: None,
         location: Location::new(uri, Range::default()),
-        container_name: Some(format!(
-            "{} · {}",
-            counted(one.messages as usize, "message"),
-            ago(one.updated)
-        )),
+        container_name: Some(format!("Pieces · {}", ago(one.updated))),
     })
 }
 
-/// A heading of a conversation's document and the lines below it.
+/// A message of a conversation's document.
 struct Section {
-    title: String,
+    /// Who wrote it.
+    heading: String,
+    /// The beginning of what it says, in plain words; may be empty.
+    said: String,
+    /// The line of its heading, and those below it.
     lines: std::ops::Range<usize>,
 }
 
@@ -67,43 +79,67 @@ async fn of_sections<T: Send + 'static>(
         return None;
     }
     let finding = reading(document.text.len_bytes(), move || {
-        let sections = sections(&document).into_iter();
+        let text = document.text.to_string();
+        let sections = sections(&document, &text).into_iter();
         let described = sections.filter_map(|section| describe(&document, section));
         described.take(MAX_PLACES).collect()
     });
     Some(finding.await)
 }
 
-fn sections(document: &Document) -> Vec<Section> {
-    let text = document.text.to_string();
+fn sections(document: &Document, text: &str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
+    // Where the heading of the last section ends, in bytes.
+    let mut begins = 0;
     let mut heading = false;
-    for (event, span) in Parser::new(&text).into_offset_iter() {
+    let close = |sections: &mut Vec<Section>, begins: usize, end: usize| {
+        if let Some(last) = sections.last_mut() {
+            last.said = said(&text[begins..end]);
+            last.lines.end = document.text.byte_to_line(end);
+        }
+    };
+    for (event, span) in Parser::new(text).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading {
                 level: HeadingLevel::H2,
                 ..
             }) => {
+                close(&mut sections, begins, span.start);
+                begins = span.end;
                 let line = document.text.byte_to_line(span.start);
-                if let Some(last) = sections.last_mut() {
-                    last.lines.end = line;
-                }
                 sections.push(Section {
-                    title: String::new(),
-                    lines: line..document.text.len_lines(),
+                    heading: String::new(),
+                    said: String::new(),
+                    lines: line..line,
                 });
                 heading = true;
             }
             Event::End(_) => heading = false,
             Event::Text(text) if heading => {
                 if let Some(last) = sections.last_mut() {
-                    last.title.push_str(&text);
+                    last.heading.push_str(&text);
                 }
             }
             _ => {}
         }
     }
+    close(&mut sections, begins, text.len());
+    if let Some(last) = sections.last_mut() {
+        last.lines.end = document.text.len_lines();
+    }
     sections
+}
+
+/// What the text below a heading says, without the line with its time.
+fn said(text: &str) -> String {
+    let text = text.trim_start_matches('\n');
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let is_time = first.len() > 2 && first.starts_with('*') && first.ends_with('*');
+    let below = match is_time {
+        true if !rest.trim().is_empty() => rest,
+        _ => text,
+    };
+    gist(below, SAID_CHARS)
 }
 
 /// `textDocument/documentSymbol`: the messages.
@@ -116,8 +152,12 @@ pub(crate) async fn document_symbols(
         let last = section.lines.end.saturating_sub(1).max(section.lines.start);
         let start = Position::new(section.lines.start as u32, 0);
         let heading = document.position(section.lines.start, usize::MAX);
+        let name = match section.said.is_empty() {
+            true => section.heading,
+            false => format!("{}: {}", section.heading, section.said),
+        };
         Some(DocumentSymbol {
-            name: section.title,
+            name,
             detail: None,
             kind: SymbolKind::STRING,
             tags: None,

@@ -73,10 +73,48 @@ impl Flags {
     }
 }
 
+/// The client's commands for a hover on a conversation, with their titles. Each takes `{conversation: id}`.
+pub(crate) fn hover_commands(initialize: &Value) -> Vec<(&'static str, String)> {
+    let named = &initialize["capabilities"]["experimental"]["pieces"]["hoverCommands"];
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let titles = [
+        ("Open", "open"),
+        ("Rename", "rename"),
+        ("Copy link", "copyLink"),
+    ];
+    let named = titles.into_iter().filter_map(|(title, key)| {
+        let command = named[key].as_str()?;
+        let usable = !command.is_empty() && command.chars().all(plain);
+        usable.then(|| (title, command.to_owned()))
+    });
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn commands_for_hovers_are_names_and_nothing_else() {
+        let check = |named: Value, expected: &[(&str, &str)]| {
+            let params =
+                json!({"capabilities": {"experimental": {"pieces": {"hoverCommands": named}}}});
+            let found = hover_commands(&params);
+            let found: Vec<_> = found
+                .iter()
+                .map(|(title, it)| (*title, it.as_str()))
+                .collect();
+            assert_eq!(found, expected, "{params}");
+        };
+        check(Value::Null, &[]);
+        check(json!([]), &[]);
+        check(
+            json!({"open": "x.open", "rename": "a) [b](c", "copyLink": "x.copy-link", "delete": "x"}),
+            &[("Open", "x.open"), ("Copy link", "x.copy-link")],
+        );
+        check(json!({"open": "", "rename": 7}), &[]);
+    }
 
     #[test]
     fn flags() {

@@ -95,6 +95,13 @@ impl Server {
         })
     }
 
+    /// The commands that the client wants as links in hovers, with their titles: `experimental.pieces.
+    /// hoverCommands` of its capabilities.
+    pub fn hover_commands(&self) -> Vec<(&'static str, String)> {
+        let params = self.initialize_params.get();
+        params.map(capabilities::hover_commands).unwrap_or_default()
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         self.configuration.settings()

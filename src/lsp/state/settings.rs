@@ -1,7 +1,7 @@
 //! The settings of `docs/protocol.md`, from all their sources.
 
 use crate::lsp::limits::FOREIGN_NAME_CHARS;
-use crate::markdown::label;
+use crate::markdown::{Clock, label};
 use crate::sync::Backend;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -20,6 +20,19 @@ pub(crate) struct Settings {
     pub code_lens: bool,
     pub inlay_hints: bool,
     pub diagnostics: bool,
+    /// The IANA zone in which times are shown; `None` for that of the machine.
+    pub time_zone: Option<String>,
+    pub answer_in_document: AnswerInDocument,
+}
+
+/// How an answer is written into a talk file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum AnswerInDocument {
+    /// By finished paragraphs.
+    #[default]
+    Live,
+    /// In one edit, when it is whole.
+    End,
 }
 
 impl Default for Settings {
@@ -32,6 +45,8 @@ impl Default for Settings {
             code_lens: true,
             inlay_hints: true,
             diagnostics: true,
+            time_zone: None,
+            answer_in_document: AnswerInDocument::default(),
         }
     }
 }
@@ -198,6 +213,26 @@ fn set(settings: &mut Settings, key: &str, value: &Value) -> Verdict {
         "codeLens" => flag(&mut settings.code_lens, default.code_lens),
         "inlayHints" => flag(&mut settings.inlay_hints, default.inlay_hints),
         "diagnostics" => flag(&mut settings.diagnostics, default.diagnostics),
+        "timeZone" => match value {
+            Value::String(zone) if Clock::knows(zone) => {
+                settings.time_zone = Some(zone.clone());
+                Verdict::Taken
+            }
+            Value::Null => {
+                settings.time_zone = None;
+                Verdict::Taken
+            }
+            _ => Verdict::Expected("the name of a time zone such as \"Europe/Berlin\", or null"),
+        },
+        "answerInDocument" => {
+            settings.answer_in_document = match value.as_str() {
+                Some("live") => AnswerInDocument::Live,
+                Some("end") => AnswerInDocument::End,
+                None if value.is_null() => default.answer_in_document,
+                _ => return Verdict::Expected("\"live\" or \"end\""),
+            };
+            Verdict::Taken
+        }
         _ => Verdict::Unknown,
     }
 }
@@ -242,9 +277,11 @@ mod tests {
             &[],
         );
         check(
-            json!({"url": " http://127.0.0.1:1 ", "codeLens": false}),
-            Value::Null,
+            json!({"url": " http://127.0.0.1:1 ", "codeLens": false, "timeZone": "Asia/Tokyo"}),
+            json!({"answerInDocument": "end"}),
             with(|s| {
+                s.time_zone = Some("Asia/Tokyo".into());
+                s.answer_in_document = AnswerInDocument::End;
                 s.url = Some("http://127.0.0.1:1".into());
                 s.code_lens = false;
             }),
@@ -255,16 +292,19 @@ mod tests {
     #[test]
     fn invalid_settings_are_reported_once_and_ignored() {
         check(
-            json!({"backend": "cloud", "liveUpdates": 1, "colour": "red", "url": 5}),
+            json!({"backend": "cloud", "liveUpdates": 1, "colour": "red", "url": 5,
+                "timeZone": "Mars/Olympus", "answerInDocument": "later"}),
             json!({"backend": 7, "colour": "blue", "confirmDelete": false}),
             Settings {
                 confirm_delete: false,
                 ..Settings::default()
             },
             &[
+                "pieces.answerInDocument",
                 "pieces.backend",
                 "pieces.colour",
                 "pieces.liveUpdates",
+                "pieces.timeZone",
                 "pieces.url",
             ],
         );

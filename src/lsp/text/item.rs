@@ -71,12 +71,6 @@ pub(crate) fn status_object(session: &Session) -> Value {
     object
 }
 
-/// Microseconds since the Unix epoch as a person reads them, to the minute.
-pub(crate) fn minute(micros: i64) -> String {
-    let time = Timestamp::from_microsecond(micros).unwrap_or_default();
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
 /// A name for a line of plain text, like [`markdown::label`]. Never empty, and without `](`, which VS Code
 /// turns into links in its messages, even to commands.
 pub(crate) fn label(name: &str, most: usize) -> String {
@@ -125,7 +119,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 /// A role as a person reads it.
 pub(crate) fn role(role: &Role) -> String {
     match role {
-        Role::User => "User".to_owned(),
+        Role::User => "You".to_owned(),
         Role::Assistant => "Assistant".to_owned(),
         Role::System => "System".to_owned(),
         Role::Other(other) => other.to_lowercase().replace('_', " "),

@@ -2,6 +2,7 @@
 
 pub(crate) mod item;
 pub(crate) mod language;
+pub(crate) mod message;
 pub(crate) mod real_path;
 pub(crate) mod reference;
 pub(crate) mod subject;

@@ -19,7 +19,7 @@ const ID_BYTES: usize = 36;
 pub(crate) enum Form {
     /// Just an id.
     Bare,
-    /// `pieces-conversation:/<id>` with or without `.md`.
+    /// `pieces-conversation:/<id>`, with `.md`, a name or neither.
     ConversationUri,
     /// `pieces-asset:/<id>` with or without a name.
     AssetUri,
@@ -100,7 +100,10 @@ fn whole(text: &str, from: usize, id: Range<usize>) -> (Form, Range<usize>) {
     };
     let after = &text[id.end..];
     if let Some(start) = scheme(CONVERSATION) {
-        let suffix = if after.starts_with(".md") { 3 } else { 0 };
+        let suffix = match after.starts_with(".md") {
+            true => ".md".len(),
+            false => name_length(after),
+        };
         return (Form::ConversationUri, start..id.end + suffix);
     }
     if let Some(start) = scheme(ASSET) {
@@ -109,7 +112,7 @@ fn whole(text: &str, from: usize, id: Range<usize>) -> (Form, Range<usize>) {
     (Form::Bare, id)
 }
 
-/// The bytes of `/<name>` at the start of what is behind the id of an asset's URI.
+/// The bytes of `/<name>` at the start of what is behind the id of a URI.
 fn name_length(after: &str) -> usize {
     if !after.starts_with('/') {
         return 0;
@@ -122,6 +125,25 @@ fn name_length(after: &str) -> usize {
     let name = &after[..after[..most].find(ends).unwrap_or(most)];
     // Punctuation at the end belongs to the sentence around it.
     name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
+}
+
+/// Whether it is a bare id in a URI of ours that we do not read: `pieces-other:/<id>`.
+pub(crate) fn is_in_uri(document: &Document, found: &Located) -> bool {
+    if found.reference.form != Form::Bare {
+        return false;
+    }
+    let start = found
+        .reference
+        .span
+        .start
+        .min(document.line(found.line).len_bytes());
+    let before = document.line(found.line).byte_slice(..start);
+    let near = before.len_chars().saturating_sub(MAX_URI_NAME_BYTES);
+    let before = before.slice(near..).to_string();
+    let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`|".contains(c);
+    let word = before.rsplit(ends).next().unwrap_or_default();
+    word.find("pieces-")
+        .is_some_and(|at| word[at..].contains(':'))
 }
 
 /// The references that `range` touches, in its first [`MAX_MENU_LINES`] lines; a cursor directly behind
@@ -198,6 +220,10 @@ mod tests {
             &[AssetUri, AssetUri],
         );
         check("(«pieces-asset:/ID/a%20b.rs»)", &[AssetUri]);
+        check(
+            "[x](«pieces-conversation:/ID/Retry%20it.md»).",
+            &[ConversationUri],
+        );
         check("https://example.org/«ID»/x", &[Bare]);
         check("«pieces-asset:/ID/pieces-asset:/ID/a.rs»", &[AssetUri]);
         check("------------------------------------", &[]);
@@ -216,6 +242,20 @@ mod tests {
         check("a".repeat(256), 255);
         check("é".repeat(200), 254);
         check(format!("{}.rs", "a".repeat(254)), 254);
+    }
+
+    #[test]
+    fn an_id_in_another_uri_of_ours_is_known_as_such() {
+        let check = |text: &str, expected: &[bool]| {
+            let document = Document::detached(&text.replace("ID", ID), Encoding::Utf16);
+            let found = in_lines(&document, 0..1).map(|found| is_in_uri(&document, &found));
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{text}");
+        };
+        check("see ID", &[false]);
+        check("pieces-drop:/x/ID", &[true]);
+        check("xpieces-conversation:/ID.md ID", &[true, false]);
+        check("pieces-conversation:/ID", &[false]);
+        check("pieces-lsp ID, (pieces-x) a:ID", &[false, false]);
     }
 
     #[test]

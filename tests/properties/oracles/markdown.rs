@@ -104,9 +104,11 @@ pub fn a_body_does_nothing(message: &str) {
 /// Between others it does nothing either: the headings are those of the transcript.
 pub fn a_transcript_keeps_its_shape(title: &str, said: &str) {
     let part = |text| Part {
-        role: "User".into(),
-        time: String::new(),
+        role: "You".into(),
         text: Some(text),
+        asks: true,
+        aside: title.to_owned(),
+        ..Part::default()
     };
     let transcript = Transcript {
         title,
