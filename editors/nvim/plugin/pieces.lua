@@ -28,6 +28,14 @@ vim.api.nvim_create_autocmd('BufReadCmd', {
     require('pieces.document').read(event.buf)
   end,
 })
+vim.api.nvim_create_autocmd('BufReadCmd', {
+  group = group,
+  pattern = 'pieces://conversations',
+  desc = 'Read the list of conversations from pieces-lsp',
+  callback = function(event)
+    require('pieces.list').read(event.buf)
+  end,
+})
 
 -- Reading the settings here would load modules at every start: one field is enough.
 local settings = vim.g.pieces

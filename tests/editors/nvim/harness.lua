@@ -192,6 +192,17 @@ function M.uri(id)
   return 'pieces-conversation:/' .. id .. '.md'
 end
 
+--- Whether the current buffer is the document of a conversation.
+function M.shows(id)
+  return require('pieces.document').conversation(0) == id
+end
+
+--- Types keys as a person does, mappings included.
+---@param keys string such as `dd` or `<CR>`
+function M.keys(keys)
+  vim.api.nvim_feedkeys(vim.keycode(keys), 'mx', false)
+end
+
 function M.lines(buf)
   return table.concat(vim.api.nvim_buf_get_lines(buf or 0, 0, -1, false), '\n')
 end

@@ -74,7 +74,7 @@ for part in "plugin $plugin" "tests $here"; do
         fail "$name" "$(tr '\n' ' ' <"$scratch/lint")"
     fi
 done
-for one in "$here"/cases/*.lua "$here/screen.sh" "$here/too_old.sh"; do run_case "$one"; done
+for one in "$here"/cases/*.lua "$here/screen.sh" "$here/install.sh" "$here/too_old.sh"; do run_case "$one"; done
 for one in "$here"/cases/0[2-9]*.lua; do run_case "$one" pieces-os; done
 nothing_left nvim-nothing-is-left-running
 exit "$failed"

@@ -65,21 +65,19 @@ keep
 type_in ':Pieces new' Enter
 seen 'Pieces local 2'
 seen '# New Conversation'
-type_in ':Pieces list' Enter
+type_in ':Pieces' Enter
 seen 'Conversations (2)'
-seen 'retry.rs  · 1 message'
+seen 'now     1  retry.rs'
 keep
-type_in 2 Enter
-seen '# retry.rs'
-type_in C-l
+type_in j Enter
 seen '# retry.rs'
 type_in ':Pieces search jitter' Enter
 seen '“jitter” (1)'
 keep
 type_in 1 Enter
-seen '# retry.rs'
+seen '## Assistant'
 type_in C-l
-seen 'Leading comment'
+seen 'extractive'
 keep
 if test -n "${SCREEN_DIR-}"; then
     node "$TEST_HERE/../screen.cjs" Neovim "$dir/frame-$count" >"$SCREEN_DIR/nvim.svg"

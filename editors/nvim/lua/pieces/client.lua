@@ -55,6 +55,18 @@ local handlers = {
   ['pieces/didChangeStatus'] = function(_, status)
     require('pieces.state').status(without_nulls(status))
   end,
+  ['pieces/didAnswer'] = function(_, answer)
+    require('pieces.answers').told(without_nulls(answer))
+  end,
+  -- The server knows the buffer of a conversation by a name in which spaces are escaped.
+  ['textDocument/publishDiagnostics'] = function(err, params, ctx)
+    local id = params.uri:match('^pieces%-conversation:/+(%x+%-%x+%-%x+%-%x+%-%x+)')
+    local buf = id and require('pieces.document').buffer_of(id)
+    if buf then
+      params.uri = vim.api.nvim_buf_get_name(buf)
+    end
+    return vim.lsp.handlers['textDocument/publishDiagnostics'](err, params, ctx)
+  end,
   ['window/showDocument'] = function(err, params, ctx)
     if not M.is_ours(params.uri) then
       return vim.lsp.handlers['window/showDocument'](err, params, ctx)
@@ -151,7 +163,7 @@ end
 
 --- Calls `run` with a client that is ready, starting the server where needed.
 ---@param run fun(client: vim.lsp.Client)
----@param failed? fun(message: string)
+---@param failed? fun(message: string, data: pieces.Error)
 function M.with(run, failed)
   local ready = M.get()
   if ready then
@@ -161,14 +173,15 @@ function M.with(run, failed)
   if not id then
     M.last_error = ('`%s` does not start. '):format(M.program())
       .. 'Install pieces-lsp, or set vim.g.pieces = { cmd = { "/path/to/pieces-lsp" } }.'
-    return (failed or M.complain)(M.last_error)
+    return (failed or M.complain)(M.last_error, {})
   end
   waiting[id] = waiting[id] or {}
   table.insert(waiting[id], run)
 end
 
 ---@param message string
-function M.complain(message)
+---@param _? pieces.Error
+function M.complain(message, _)
   text.say(message, vim.log.levels.ERROR)
 end
 
@@ -176,19 +189,19 @@ end
 ---@param method string
 ---@param params table
 ---@param done fun(result: any)
----@param failed? fun(message: string)
+---@param failed? fun(message: string, data: pieces.Error)
 function M.request(method, params, done, failed)
   failed = failed or M.complain
   M.with(function(client)
     ---@diagnostic disable-next-line: param-type-mismatch a method of our own
     local sent = client:request(method, params, function(err, result)
       if err then
-        return failed(text.clean(err.message, 500))
+        return failed(text.clean(err.message, 500), without_nulls(err.data) or {})
       end
       return done(without_nulls(result))
     end)
     if not sent then
-      failed('The server has just stopped; try again.')
+      failed('The server has just stopped; try again.', {})
     end
   end, failed)
 end
@@ -197,7 +210,7 @@ end
 ---@param name string such as `pieces.conversations.list`
 ---@param argument table?
 ---@param done? fun(result: any)
----@param failed? fun(message: string)
+---@param failed? fun(message: string, data: pieces.Error)
 function M.execute(name, argument, done, failed)
   -- An empty Lua table would be sent as an empty list.
   local object = argument and (next(argument) and argument or vim.empty_dict())

@@ -1,4 +1,5 @@
 --- `:Pieces` and its sub-commands.
+local ask = require('pieces.ask')
 local client = require('pieces.client')
 local config = require('pieces.config')
 local conversations = require('pieces.conversations')
@@ -70,6 +71,50 @@ local function start(_, args)
   end)
 end
 
+--- What `:Pieces ask` is about: the lines of its range, the conversation of this buffer, its file, or
+--- nothing yet.
+---@param args vim.api.keyset.create_user_command.command_args
+---@param encoding 'utf-8'|'utf-16'|'utf-32'
+---@return pieces.Target?
+local function subject(args, encoding)
+  local buf = vim.api.nvim_get_current_buf()
+  local id = document.conversation(buf)
+  local selected = range(buf, args, encoding)
+  if id and not selected then
+    return ask.in_conversation(id)
+  end
+  local name = vim.api.nvim_buf_get_name(buf)
+  local file = name ~= '' and (vim.bo[buf].buftype == '' or client.is_ours(name))
+  if not file then
+    if selected then
+      text.say('Save this buffer to a file first.', vim.log.levels.WARN)
+      return nil
+    end
+    return { argument = vim.empty_dict(), label = 'something new', mods = args.smods }
+  end
+  local first, last = args.line1, args.line2
+  local lines = first == last and ('line %d'):format(first) or ('lines %d–%d'):format(first, last)
+  local label = id and document.title(buf) or vim.fs.basename(name)
+  return {
+    argument = { uri = vim.uri_from_bufnr(buf), range = selected, conversation = id },
+    label = text.clean(label, 60) .. (selected and ', ' .. lines or ''),
+    buf = buf,
+    mods = args.smods,
+  }
+end
+
+local function ask_about(words, args)
+  client.with(function(ready)
+    local about = subject(args, ready.offset_encoding)
+    if not about then
+      return
+    elseif words ~= '' then
+      return ask.send(about, words)
+    end
+    require('pieces.prompt').open(about)
+  end)
+end
+
 local function new(_, args)
   client.execute('pieces.conversations.create', nil, function(conversation)
     open(conversation.id, args)
@@ -77,9 +122,7 @@ local function new(_, args)
 end
 
 local function list(words, args)
-  conversations.pick('Conversations', words, function(item)
-    open(item.id, args)
-  end)
+  require('pieces.list').open(words, args.smods)
 end
 
 local function open_by_name(words, args)
@@ -92,7 +135,11 @@ local function search(words, args)
   local function run(query)
     if query and query ~= '' then
       conversations.search(query, function(hit)
-        open(hit.conversation.id, args)
+        document.open(hit.conversation.uri, {
+          mods = args.smods,
+          line = hit.line and hit.line + 1,
+          find = conversations.matched(hit),
+        })
       end)
     end
   end
@@ -103,20 +150,7 @@ local function search(words, args)
 end
 
 local function rename(words)
-  target('Rename', words, function(item)
-    vim.ui.input(
-      { prompt = 'New name: ', default = text.clean(item.name, text.WHOLE) },
-      function(name)
-        if not name or vim.trim(name) == '' then
-          return
-        end
-        local argument = { conversation = item.id, name = name }
-        client.execute('pieces.conversations.rename', argument, function(renamed)
-          text.say(('Renamed to “%s”.'):format(text.clean(renamed.name, 80)))
-        end)
-      end
-    )
-  end)
+  target('Rename', words, conversations.rename)
 end
 
 local function delete(words)
@@ -157,14 +191,7 @@ local function trash(words, args)
 end
 
 local function copy(words)
-  target('Copy link', words, function(item)
-    local link = 'pieces-conversation:/' .. item.id .. '.md'
-    vim.fn.setreg('"', link)
-    if vim.fn.has('clipboard') == 1 then
-      vim.fn.setreg('+', link)
-    end
-    text.say('Copied ' .. link)
-  end)
+  target('Copy link', words, conversations.copy)
 end
 
 local function refresh()
@@ -250,6 +277,30 @@ end
 ---@type table<string, pieces.Subcommand>
 local subcommands = {
   start = { run = start },
+  ask = { run = ask_about },
+  again = {
+    run = function()
+      ask.again()
+    end,
+  },
+  cancel = {
+    run = function()
+      ask.cancel()
+    end,
+  },
+  insert = {
+    run = function()
+      require('pieces.code').insert(ask.last())
+    end,
+  },
+  model = {
+    run = function(words)
+      require('pieces.model').choose(words)
+    end,
+    complete = function()
+      return require('pieces.model').names()
+    end,
+  },
   new = { run = new },
   list = { run = list, complete = names },
   open = { run = open_by_name, complete = names },

@@ -2,7 +2,15 @@
 local M = {}
 
 ---@type pieces.Config
-local defaults = { cmd = { 'pieces-lsp' }, enable = true, picker = 'auto', settings = {} }
+local defaults = {
+  cmd = { 'pieces-lsp' },
+  enable = true,
+  picker = 'auto',
+  maps = true,
+  winbar = true,
+  folds = true,
+  settings = {},
+}
 
 ---@type pieces.Config
 local from_setup = {}
@@ -20,6 +28,14 @@ end
 ---@param url string?
 function M.choose(backend, url)
   chosen = { backend = backend, url = url }
+end
+
+---@type string? what `:Pieces model` has chosen, for this session
+local model
+
+---@param name string?
+function M.use_model(name)
+  model = name
 end
 
 --- Every field is there.
@@ -41,6 +57,7 @@ end
 ---@return pieces.Settings
 function M.settings()
   local settings = vim.tbl_extend('force', { liveUpdates = true }, M.get().settings or {})
+  settings.model = model or settings.model
   if chosen then
     settings.backend, settings.url = chosen.backend, chosen.url
   end
@@ -50,7 +67,10 @@ end
 --- Names of fields that nothing reads, and types that are wrong; for `:checkhealth`.
 ---@return string[]
 function M.problems()
-  local types = { cmd = 'table', enable = 'boolean', picker = 'string', settings = 'table' }
+  local types = {}
+  for name, value in pairs(defaults) do
+    types[name] = type(value)
+  end
   local found = {}
   for name, value in pairs(M.get()) do
     if not types[name] then

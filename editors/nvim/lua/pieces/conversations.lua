@@ -23,12 +23,40 @@ end
 --- Asks the server's index.
 ---@param query string
 ---@param done fun(items: pieces.Item[], total: integer)
-function M.list(query, done)
+---@param most? integer
+function M.list(query, done, most)
+  local argument = { query = query, limit = most or MOST }
   state.settled(function()
-    client.execute('pieces.conversations.list', { query = query, limit = MOST }, function(answer)
+    client.execute('pieces.conversations.list', argument, function(answer)
       done(answer.items, answer.total)
     end)
   end)
+end
+
+--- Asks for another name.
+---@param item { id: string, name?: string }
+function M.rename(item)
+  local default = text.clean(item.name, text.WHOLE)
+  vim.ui.input({ prompt = 'New name: ', default = default }, function(name)
+    if not name or vim.trim(name) == '' then
+      return
+    end
+    local argument = { conversation = item.id, name = name }
+    client.execute('pieces.conversations.rename', argument, function(renamed)
+      text.say(('Renamed to “%s”.'):format(text.clean(renamed.name, 80)))
+    end)
+  end)
+end
+
+--- Puts the link into the unnamed register and the clipboard.
+---@param item { id: string }
+function M.copy(item)
+  local link = 'pieces-conversation:/' .. item.id .. '.md'
+  vim.fn.setreg('"', link)
+  if vim.fn.has('clipboard') == 1 then
+    vim.fn.setreg('+', link)
+  end
+  text.say('Copied ' .. link)
 end
 
 --- Lets the user choose one.
@@ -109,26 +137,42 @@ end
 ---@param query string
 ---@param choose fun(hit: pieces.Hit)
 function M.search(query, choose)
+  local total = 0
   picker.pick({
     title = function(shown)
-      return ('“%s” (%d)'):format(text.clean(query, 40), shown)
+      local of = total > shown and (' of %d'):format(total) or ''
+      return ('“%s” (%d%s)'):format(text.clean(query, 40), shown, of)
     end,
     query = query,
     live = false,
     choose = choose,
     entries = function(asked, done)
       client.execute('pieces.conversations.search', { query = asked, limit = 100 }, function(answer)
+        total = answer.total or #answer.items
         done(vim.tbl_map(function(hit)
-          local name = text.clean(hit.conversation.name, 60)
-          return {
-            text = ('%s  · %s'):format(name, text.clean(hit.excerpt, 120)),
-            uri = hit.conversation.uri,
-            value = hit,
-          }
+          local words = { text.clean(hit.conversation.name, 60), text.clean(hit.excerpt, 120) }
+          if hit.time then
+            table.insert(words, 2, text.age(hit.time))
+          end
+          local shown = table.concat(words, '  · ')
+          return { text = shown, uri = hit.conversation.uri, value = hit }
         end, answer.items))
       end)
     end,
   })
+end
+
+--- The words of an excerpt that were looked for.
+---@param hit pieces.Hit
+---@return string?
+function M.matched(hit)
+  if not hit.match or hit.match[1] == hit.match[2] then
+    return nil
+  end
+  local function byte(unit)
+    return vim.str_byteindex(hit.excerpt, 'utf-16', unit, false)
+  end
+  return hit.excerpt:sub(byte(hit.match[1]) + 1, byte(hit.match[2]))
 end
 
 --- What was deleted and can come back.

@@ -41,6 +41,7 @@ end
 --- The server has gone.
 function M.stopped()
   status, total = nil, nil
+  require('pieces.answers').forget()
   require('pieces.document').abandon()
   announce('PiecesStatus')
 end
@@ -86,8 +87,9 @@ function M.conversations(change)
     document.refresh_all()
   else
     for _, item in ipairs(change.upserted) do
-      document.refresh(item.uri)
+      document.refresh_soon(item.uri)
     end
+    require('pieces.answers').listed(change.upserted)
     for _, id in ipairs(change.removed) do
       document.removed('pieces-conversation:/' .. id .. '.md')
     end
@@ -100,8 +102,8 @@ function M.get()
   return status and vim.tbl_extend('force', status, { conversations = total })
 end
 
---- For the status line: `Pieces 12`, `Pieces offline`, or nothing where no server runs. Made of
---- fixed words and numbers only, so it needs no escaping.
+--- For the status line: `Pieces 12`, `Pieces 12 writing…`, `Pieces offline`, or nothing where no server
+--- runs. Made of fixed words and numbers only, so it needs no escaping.
 ---@return string
 function M.line()
   if not status then
@@ -109,7 +111,8 @@ function M.line()
   end
   local words = { connecting = 'connecting', syncing = 'syncing', offline = 'offline' }
   local place = status.backend == 'local' and ' local' or ''
-  return ('Pieces%s %s'):format(place, words[status.state] or tostring(total or 0))
+  local writing = require('pieces.answers').any() and ' writing…' or ''
+  return ('Pieces%s %s%s'):format(place, words[status.state] or tostring(total or 0), writing)
 end
 
 return M

@@ -5,6 +5,9 @@
 ---@field cmd? string[] the server and its arguments; default `{ 'pieces-lsp' }`
 ---@field enable? boolean attach to every file (`vim.lsp.enable`); default true
 ---@field picker? 'auto'|'select'|'snacks'|'telescope'|'fzf-lua' default `'auto'`: the first one installed
+---@field maps? boolean keys in our own buffers; default true
+---@field winbar? boolean names and keys above our own buffers; default true
+---@field folds? boolean messages of a conversation are folds; default true
 ---@field settings? pieces.Settings what the server is told
 
 ---The server's settings; absent fields keep the server's defaults.
@@ -16,6 +19,7 @@
 ---@field codeLens? boolean
 ---@field inlayHints? boolean
 ---@field diagnostics? boolean
+---@field model? string the model that answers
 
 ---A conversation as the server lists it.
 ---@class pieces.Item
@@ -29,6 +33,7 @@
 ---@field files string[] file URIs
 ---@field application string?
 ---@field uri string `pieces-conversation:/<id>.md`
+---@field answering boolean? an answer is being written
 
 ---@class pieces.Status
 ---@field state 'connecting'|'syncing'|'live'|'offline'
@@ -63,6 +68,12 @@
 ---@field excerpt string
 ---@field match integer[] where the match is in the excerpt, in UTF-16 code units
 ---@field line integer where the message stands in the conversation's document, from 0
+
+---The `data` of an error of the server; empty for an error of our own.
+---@class pieces.Error
+---@field kind string?
+---@field conversation string? what was asked in
+---@field question string? the message that is kept without an answer
 
 ---One line of a picker.
 ---@class pieces.Entry

@@ -4,7 +4,11 @@ t.eq('', require('pieces').status(), 'status line before')
 t.eq({}, vim.lsp.get_clients(), 'clients before')
 vim.cmd('Pieces new')
 local id = t.opened()
-t.contains(vim.api.nvim_buf_get_name(0), t.uri(id), 'the document')
+t.eq(
+  'pieces-conversation:/' .. id .. '/New Conversation',
+  vim.api.nvim_buf_get_name(0),
+  'the document'
+)
 t.wait('the status line', function()
   return require('pieces').status() == 'Pieces local 1'
 end)

@@ -12,7 +12,7 @@ vim.cmd.edit(path)
 t.answer('Open')
 vim.lsp.buf.code_action({ context = { only = { 'pieces.open' }, diagnostics = {} } })
 t.wait('its document', function()
-  return vim.api.nvim_buf_get_name(0) == t.uri(id)
+  return t.shows(id)
 end)
 -- An id in a comment can be deleted; saying no keeps it.
 t.file('note.txt', { 'see ' .. id })

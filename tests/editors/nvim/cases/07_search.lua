@@ -9,11 +9,28 @@ vim.cmd('Pieces search backoff')
 t.eq(wanted, t.opened(), 'opened')
 local question = t.question(1)
 t.eq('“backoff” (1)', question.prompt, 'prompt')
-t.contains(question.shown[1], 'One  · ', 'the name')
+t.contains(question.shown[1], 'One  · now  · ', 'the name')
 -- Without words it asks for them.
 t.input('kind')
 t.answer('Two')
 vim.cmd('Pieces search')
 t.wait('the other', function()
-  return vim.api.nvim_buf_get_name(0) == t.uri(other)
+  return t.shows(other)
 end)
+-- In a long conversation the cursor is on the words, even where they are broken over two lines.
+local long = t.create('Long')
+for number = 1, 30 do
+  t.message(long, ('Nothing much, number %d'):format(number))
+end
+t.message(long, 'Here and there\nיש כאן מחט אחת')
+for number = 31, 60 do
+  t.message(long, ('Nothing much, number %d'):format(number))
+end
+t.answer('Long')
+vim.cmd('Pieces search מחט')
+t.wait('the message', function()
+  return t.shows(long) and vim.api.nvim_get_current_line() == 'יש כאן מחט אחת'
+end)
+t.eq('מחט', vim.fn.expand('<cword>'), 'under the cursor')
+vim.cmd('Pieces search nowhere to be found')
+t.noticed('“nowhere to be found” (0): nothing there')

@@ -23,7 +23,7 @@ end)
 for index, item in ipairs(t.command('pieces.conversations.list', {}).items) do
   local asked = #t.asked
   t.answer(require('pieces.text').clean(item.name, 20):sub(1, 8))
-  vim.cmd('Pieces list')
+  vim.cmd('Pieces open')
   for _, line in ipairs(t.question(asked + 1).shown) do
     t.eq(nil, line:find('[%c]'), 'control characters in ' .. vim.inspect(line))
   end

@@ -1,0 +1,70 @@
+--- Which answers are being written, in this window or in another one.
+local M = {}
+
+local ACTIVE = { waiting = 'waiting', thinking = 'thinking', writing = 'writing' }
+
+---@type table<string, 'waiting'|'thinking'|'writing'> by conversation
+local running = {}
+
+---@param id string?
+---@return 'waiting'|'thinking'|'writing'|nil
+function M.running(id)
+  return id and running[id]
+end
+
+---@return boolean
+function M.any()
+  return next(running) ~= nil
+end
+
+---@param id string
+---@param status string?
+function M.set(id, status)
+  local new = ACTIVE[status]
+  if running[id] == new then
+    return
+  end
+  running[id] = new
+  local data = { conversation = id, status = status }
+  vim.api.nvim_exec_autocmds('User', { pattern = 'PiecesAnswer', modeline = false, data = data })
+  local buf = require('pieces.document').buffer_of(id)
+  if buf then
+    require('pieces.transcript').mark(buf)
+  end
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+--- `pieces/didAnswer`
+---@param answer { conversation: string, answer: string?, status: string, delta: string? }
+function M.told(answer)
+  M.set(answer.conversation, answer.status)
+  local uri = 'pieces-conversation:/' .. answer.conversation .. '.md'
+  local document = require('pieces.document')
+  if ACTIVE[answer.status] then
+    document.refresh_soon(uri)
+  else
+    document.refresh(uri)
+  end
+  require('pieces.ask').told(answer)
+end
+
+--- Lists say it too, for those that come late.
+---@param items pieces.Item[]
+function M.listed(items)
+  for _, item in ipairs(items) do
+    if item.answering and not running[item.id] then
+      M.set(item.id, 'writing')
+    elseif not item.answering and running[item.id] then
+      M.set(item.id, nil)
+    end
+  end
+end
+
+--- The server has gone.
+function M.forget()
+  for id in pairs(running) do
+    M.set(id, nil)
+  end
+end
+
+return M
