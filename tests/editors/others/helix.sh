@@ -35,7 +35,16 @@ until_true 'the code action' menu 'Start a conversation'
 type_in Enter
 until_true 'a conversation from the file' conversations 1
 service /conversations | grep -q retry.rs || die 'it is not about the file'
+# What was started is shown, as a private copy.
+seen '# retry.rs'
+seen '## '
 echo 'ok helix-code-action'
+type_in ':buffer-close!' Enter
+seen 'fn retry'
+until_true 'the conversation about the file' menu 'Open conversation'
+type_in Down Enter
+seen '# retry.rs'
+echo 'ok helix-open'
 type_in ':lsp-workspace-command pieces.conversations.create' Enter
 until_true 'an empty conversation' conversations 2
 echo 'ok helix-command'
