@@ -5,7 +5,7 @@
 mod support;
 
 use futures_util::{StreamExt, stream};
-use pieces_lsp::service::{Options, attach};
+use pieces_lsp::service::{Asking, Options, attach};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -25,6 +25,7 @@ async fn main() {
         data_dir: dir.path().join("store"),
         port: 0,
         token: true,
+        asking: Asking::default(),
     };
     let attached = attach(&options).await.unwrap();
     let api = Api {

@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use pieces_lsp::service::{
-    Attached, Options, Role, ServiceError, attach, has_conversations, prefer_pieces_os,
+    Asking, Attached, Options, Role, ServiceError, attach, has_conversations, prefer_pieces_os,
     prefers_pieces_os,
 };
 use reqwest::{Method, StatusCode};
@@ -26,6 +26,7 @@ fn options(dir: &Path) -> Options {
         data_dir: dir.to_owned(),
         port: 0,
         token: true,
+        asking: Asking::default(),
     }
 }
 

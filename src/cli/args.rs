@@ -214,6 +214,9 @@ pub(super) struct ServiceOptions {
     /// change the conversations
     #[arg(long)]
     pub(super) no_token: bool,
+    /// Without a token: also ask a model endpoint on another machine, for every program of this one
+    #[arg(long, requires = "no_token")]
+    pub(super) ask_remote: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ pub(super) struct Target {
     pub(super) url: Option<BaseUrl>,
     /// `None`: the system's directory for application data.
     pub(super) data_dir: Option<PathBuf>,
+    /// Other machines than this one may be used.
+    pub(super) allow_remote: bool,
 }
 
 impl Target {
@@ -37,6 +39,7 @@ impl Target {
             backend,
             url,
             data_dir: data_dir.filter(|dir| !dir.as_os_str().is_empty()),
+            allow_remote: common.allow_remote,
         })
     }
 

@@ -36,6 +36,7 @@ pub(super) async fn run(target: Target, options: ServiceOptions) -> ExitCode {
 }
 
 async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, String> {
+    let allow_remote = target.allow_remote;
     let data_dir = match target.data_dir {
         Some(dir) => dir,
         None => service::default_data_dir().map_err(|error| error.to_string())?,
@@ -44,6 +45,10 @@ async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, Str
         data_dir,
         port: options.port,
         token: !options.no_token,
+        asking: service::Asking {
+            remote: options.ask_remote,
+            private_addresses: allow_remote,
+        },
     };
     let attached = service::attach(&options)
         .await

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ use crate::private::{self, Unusable};
 
 use super::{
     ServiceError,
+    answer::{Answers, Asking},
     hold::{Holding, INFO, Watch, only_files},
     http,
     socket::Socket,
@@ -55,6 +56,8 @@ pub struct Options {
     pub port: u16,
     /// Whether requests must carry the per-run token.
     pub token: bool,
+    /// How far questions may go.
+    pub asking: Asking,
 }
 
 /// The role of this process.
@@ -136,7 +139,16 @@ struct Server {
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
     store: StoreHandle,
+    answers: AnswersHandle,
     watch: Watch,
+}
+
+struct AnswersHandle(Arc<Answers>);
+
+impl std::fmt::Debug for AnswersHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answers")
+    }
 }
 
 struct StoreHandle(Arc<Store>);
@@ -150,12 +162,15 @@ impl std::fmt::Debug for StoreHandle {
 impl Server {
     async fn shutdown(mut self) {
         self.stop.send_replace(true);
+        let deadline = Instant::now() + FINISH;
         if let Some(task) = self.task.take() {
             let abort = task.abort_handle();
-            if timeout(FINISH, task).await.is_err() {
+            if timeout_at(deadline, task).await.is_err() {
                 abort.abort();
             }
         }
+        // What was written of answers is stored before the store closes.
+        let _ = timeout_at(deadline, self.answers.0.end()).await;
         let store = self.store.0.clone();
         // After the deadline the writer finishes in the background.
         let _ = timeout(CLOSE, spawn_blocking(move || store.close())).await;
@@ -244,6 +259,7 @@ pub async fn view(path: &Path) -> Result<Attached, ServiceError> {
         // There are no other clients, and the port stays bound until the end.
         socket: None,
         place: None,
+        asking: Asking::default(),
     };
     let watch = Watch::new(path.parent().unwrap_or(path));
     let watching = watch.clone();
@@ -371,6 +387,7 @@ async fn serve(options: &Options, holding: Holding) -> Result<Attached, ServiceE
         token,
         socket: Some(socket),
         place: place.map(|place| options.data_dir.join(place)),
+        asking: options.asking,
     };
     Ok(ways.serve(opened, watch))
 }
@@ -383,13 +400,16 @@ struct Ways {
     socket: Option<Socket>,
     /// The socket's path.
     place: Option<PathBuf>,
+    asking: Asking,
 }
 
 impl Ways {
     fn serve(self, opened: Opened, watch: Watch) -> Attached {
         let (stop, stopped) = watch::channel(false);
+        let answers = Answers::new(opened.store.clone(), self.asking);
         let (router, upkeep) = http::router(
             opened.store.clone(),
+            answers.clone(),
             self.port,
             self.token.as_deref(),
             stopped.clone(),
@@ -400,6 +420,7 @@ impl Ways {
             let _ended = ended;
             serving.await;
         });
+        tokio::spawn(end_answers(answers.clone(), stop.subscribe()));
         tokio::spawn(stop_when_lost(watch.clone(), stop.clone()));
         if opened.store.is_writable() {
             tokio::spawn(upkeep);
@@ -414,11 +435,19 @@ impl Ways {
                 stop,
                 task: Some(task),
                 store: StoreHandle(opened.store),
+                answers: AnswersHandle(answers),
                 watch,
             }),
         }
     }
 }
+
+/// Ends the answers once the service stops, so that they are stored as far as they got.
+async fn end_answers(answers: Arc<Answers>, mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    answers.end().await;
+}
+
 /// Listens on 127.0.0.1 with a queue for a burst of connections.
 fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
     let bind = || {

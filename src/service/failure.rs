@@ -56,7 +56,14 @@ impl From<serde_json::Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, text) = match self {
+        self.status_and_sentence().into_response()
+    }
+}
+
+impl Failure {
+    /// The status of the response, and its text.
+    pub(crate) fn status_and_sentence(self) -> (StatusCode, String) {
+        match self {
             Self::Invalid(text) => (StatusCode::BAD_REQUEST, text),
             Self::Gone { kind, id } => (StatusCode::GONE, format!("There is no {kind} {id}.")),
             Self::Exists(id) => (StatusCode::CONFLICT, format!("{id} exists already.")),
@@ -85,7 +92,6 @@ impl IntoResponse for Failure {
                     trouble.remedy()
                 ),
             ),
-        };
-        (status, text).into_response()
+        }
     }
 }

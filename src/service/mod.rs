@@ -4,6 +4,7 @@
 //! way: `http` reads requests, `objects` has their rules, `store` stores the objects, `view` builds
 //! responses. `docs/service.md` lists the routes and the files.
 
+mod answer;
 mod attach;
 mod error;
 mod extract;
@@ -19,6 +20,7 @@ mod time;
 mod trouble;
 mod view;
 
+pub use answer::Asking;
 pub use attach::{
     Attached, Options, Role, attach, default_data_dir, has_conversations, has_store,
     prefer_pieces_os, prefers_pieces_os, view,

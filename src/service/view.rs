@@ -10,13 +10,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Failure,
-    store::{self, Kind, Link, Row},
+    store::{self, Kind, Link, Live, Row, Store},
     time,
 };
 
 /// Writes the objects of one response.
 pub(crate) struct View<'a> {
     db: &'a Connection,
+    /// Adds which conversations are being answered.
+    live: Option<&'a Live>,
     now: i64,
     /// Whether raw content is included.
     transferables: bool,
@@ -27,9 +29,17 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(db: &'a Connection, transferables: bool) -> Self {
+    pub(crate) fn new(store: &'a Store, db: &'a Connection, transferables: bool) -> Self {
+        Self {
+            live: Some(store.live()),
+            ..Self::plain(db, transferables)
+        }
+    }
+
+    fn plain(db: &'a Connection, transferables: bool) -> Self {
         Self {
             db,
+            live: None,
             now: time::now(),
             transferables,
             export: false,
@@ -41,7 +51,7 @@ impl<'a> View<'a> {
     pub(crate) fn for_export(db: &'a Connection) -> Self {
         Self {
             export: true,
-            ..Self::new(db, true)
+            ..Self::plain(db, true)
         }
     }
 
@@ -128,7 +138,11 @@ impl<'a> View<'a> {
                 )
             });
             plural(&mut out, Kind::Anchor, embedded);
-            close(&mut out, &row.doc);
+            let live = self
+                .live
+                .map(|live| live.add(&row.id, &row.doc))
+                .transpose()?;
+            close(&mut out, live.flatten().as_deref().unwrap_or(&row.doc));
             to(&row.id, &out);
         }
         Ok(())

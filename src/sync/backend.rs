@@ -197,6 +197,7 @@ impl Source {
                 data_dir,
                 port: 0,
                 token: true,
+                asking: service::Asking::default(),
             };
             let attached = service::attach(&options)
                 .await

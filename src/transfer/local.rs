@@ -36,6 +36,7 @@ impl Local {
             data_dir: data_dir.to_owned(),
             port: 0,
             token: true,
+            asking: service::Asking::default(),
         };
         Self::of(service::attach(&options).await?)
     }

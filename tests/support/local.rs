@@ -1,7 +1,7 @@
 //! The local service as a plain HTTP client sees it.
 
 use super::DEADLINE;
-use pieces_lsp::service::{Attached, Options, attach};
+use pieces_lsp::service::{Asking, Attached, Options, attach};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +30,7 @@ pub fn options(dir: &Path, token: bool) -> Options {
         data_dir: dir.to_owned(),
         port: 0,
         token,
+        asking: Asking::default(),
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) async fn serve(data_dir: PathBuf) -> Result<(Attached, Client), Strin
         data_dir,
         port: 0,
         token: true,
+        asking: service::Asking::default(),
     };
     let attached = service::attach(&options)
         .await

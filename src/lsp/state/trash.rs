@@ -67,6 +67,7 @@ impl TrashService {
                     data_dir,
                     port: 0,
                     token: true,
+                    asking: service::Asking::default(),
                 };
                 let found = service::attach(&options).await;
                 let found = found.map_err(|error| Error::offline(error.to_string()))?;

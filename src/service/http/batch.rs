@@ -30,10 +30,11 @@ pub(super) fn route(kind: Kind) -> Router<App> {
             )));
         }
         let ids = seed.take_ids(kind.plural())?;
+        let store = app.store.clone();
         let text = app
             .store
             .read(move |db| {
-                let mut view = View::new(db, transferables);
+                let mut view = View::new(&store, db, transferables);
                 let mut objects = Vec::new();
                 let mut indices = serde_json::Map::new();
                 let mut missing = Vec::new();

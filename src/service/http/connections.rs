@@ -53,6 +53,10 @@ impl Authenticated {
     }
 }
 
+/// Whether a connection came over the socket that only this user can open. Attached to each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OverSocket(pub(super) bool);
+
 /// TCP connections that have not shown the token, oldest first.
 struct PendingConnections {
     places: Arc<Semaphore>,
@@ -194,8 +198,11 @@ async fn serve_connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let authenticated = Authenticated::default();
+    // A place is for TCP only.
+    let over_socket = OverSocket(place.is_none());
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(authenticated.clone());
+        request.extensions_mut().insert(over_socket);
         let fits = head_size(&request) <= HEAD;
         let mut router = router.clone();
         async move {

@@ -92,7 +92,7 @@ fn produce(
 ) -> Result<(), Failure> {
     let db = store.own_reader()?;
     let db = db.unchecked_transaction()?;
-    let mut view = View::new(&db, transferables);
+    let mut view = View::new(store, &db, transferables);
     let mut out = String::with_capacity(CHUNK + CHUNK / 4);
     let mut indices = String::new();
     out.push_str("{\"iterable\":[");

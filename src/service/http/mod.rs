@@ -5,6 +5,7 @@ mod connections;
 mod guard;
 mod list;
 mod model;
+mod qgpt;
 mod request;
 mod routes;
 mod search;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 pub(in crate::service) use self::connections::run;
 use self::guard::Guard;
 pub(crate) use self::transfer::FORMAT as EXPORT_FORMAT;
-use super::store::Store;
+use super::{answer::Answers, store::Store};
 
 /// State shared by all handlers.
 #[derive(Clone)]
@@ -35,6 +36,9 @@ pub(super) struct App {
     store: Arc<Store>,
     stopped: watch::Receiver<bool>,
     trash: Arc<trash::Trash>,
+    answers: Arc<Answers>,
+    /// Whether requests over TCP carry a token.
+    token: bool,
 }
 
 /// The API version that we report: published clients require 12.x.
@@ -49,6 +53,7 @@ const REQUEST: Duration = Duration::from_secs(60);
 /// All routes behind the guard. Also starts trash maintenance, which runs until the service stops.
 pub(super) fn router(
     store: Arc<Store>,
+    answers: Arc<Answers>,
     port: u16,
     token: Option<&str>,
     stopped: watch::Receiver<bool>,
@@ -58,6 +63,8 @@ pub(super) fn router(
         trash: trash::Trash::new(store.dir().to_owned()),
         store,
         stopped,
+        answers,
+        token: token.is_some(),
     };
     let upkeep = trash::upkeep(app.clone());
     let router = routes::all()

@@ -131,8 +131,17 @@ fn of_kind(router: Router<App>, kind: Kind) -> Router<App> {
             Router::new().route(
                 &format!("/{many}/{{id}}/delete"),
                 post(move |State(app): State<App>, Id(id): Id| async move {
+                    let halted = match kind {
+                        Kind::Conversation => app.answers.halt(&id),
+                        _ => None,
+                    };
                     app.store
-                        .write(move |change| objects::delete(change, kind, &id))
+                        .write(move |change| {
+                            if let Some(halted) = halted {
+                                halted.store(change)?;
+                            }
+                            objects::delete(change, kind, &id)
+                        })
                         .await?;
                     Ok::<_, Failure>(StatusCode::NO_CONTENT)
                 }),
@@ -166,9 +175,10 @@ fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
 
 async fn fetch(app: App, kind: Kind, id: String, params: Params) -> Answer {
     let transferables = params.transferables()?;
+    let store = app.store.clone();
     let text = app
         .store
-        .read(move |db| View::new(db, transferables).one(&store::get(db, kind, &id)?))
+        .read(move |db| View::new(&store, db, transferables).one(&store::get(db, kind, &id)?))
         .await?;
     Ok(json_text(text))
 }
@@ -179,11 +189,13 @@ where
     F: FnOnce(&mut Change<'_>) -> Result<Link, Failure> + Send + 'static,
 {
     let transferables = params.transferables()?;
+    let store = app.store.clone();
     let text = app
         .store
         .write(move |change| {
             let link = job(change)?;
-            View::new(change.db, transferables).one(&store::get(change.db, link.kind, &link.id)?)
+            View::new(&store, change.db, transferables)
+                .one(&store::get(change.db, link.kind, &link.id)?)
         })
         .await?;
     Ok(json_text(text))
@@ -366,11 +378,12 @@ where
     F: FnOnce(&Connection) -> Result<Vec<Row>, Failure> + Send + 'static,
 {
     let transferables = params.transferables()?;
+    let store = app.store.clone();
     let text = app
         .store
         .read(move |db| {
             let rows = rows(db)?;
-            let mut view = View::new(db, transferables);
+            let mut view = View::new(&store, db, transferables);
             let mut out = String::from("{\"iterable\":[");
             let mut indices = String::new();
             for (at, row) in rows.iter().enumerate() {

@@ -110,6 +110,7 @@ async fn conversations(
 ) -> Result<Response, Failure> {
     let transferables = params.transferables()?;
     let typed = words(body)?;
+    let store = app.store.clone();
     let text = app
         .store
         .read(move |db| {
@@ -117,7 +118,7 @@ async fn conversations(
             if transferables {
                 hits.truncate(HITS);
             }
-            let mut view = View::new(db, transferables);
+            let mut view = View::new(&store, db, transferables);
             let mut found = Vec::with_capacity(hits.len());
             for Hit {
                 id,
@@ -156,11 +157,12 @@ async fn messages(
 ) -> Result<Response, Failure> {
     let transferables = params.transferables()?;
     let typed = words(body)?;
+    let store = app.store.clone();
     let text = app
         .store
         .read(move |db| {
             let conversation = store::get(db, Kind::Conversation, &id)?;
-            let mut view = View::new(db, transferables);
+            let mut view = View::new(&store, db, transferables);
             let mut found = Vec::new();
             for Found { link, owner } in hits(db, &typed)? {
                 if link.kind != Kind::Message || owner != Some(conversation.seq) {
@@ -189,10 +191,11 @@ fn hit(id: String) -> Value {
 async fn assets(State(app): State<App>, params: Params) -> Result<Response, Failure> {
     let transferables = params.transferables()?;
     let typed = params.get("query").unwrap_or_default().to_owned();
+    let store = app.store.clone();
     let text = app
         .store
         .read(move |db| {
-            let mut view = View::new(db, transferables);
+            let mut view = View::new(&store, db, transferables);
             let mut found = Vec::new();
             for Found { link, .. } in hits(db, &typed)? {
                 if link.kind != Kind::Asset {

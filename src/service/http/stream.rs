@@ -113,6 +113,11 @@ pub(super) async fn send(socket: &mut WebSocket, message: Message) -> bool {
     matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
 }
 
+/// Closes a stream because the service is stopping.
+pub(super) async fn close_stopping(socket: WebSocket) {
+    close(socket, close_code::AWAY, "the service is stopping").await;
+}
+
 async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame {
         code,

@@ -10,6 +10,8 @@ use crate::service::{
 
 /// Maximum characters of a name taken from a message.
 const NAME: usize = 60;
+/// The name that clients give to a conversation before anything is said in it.
+pub(crate) const UNNAMED: &str = "New Conversation";
 
 /// Creates a conversation from a `SeededConversation`.
 pub(crate) fn create(
@@ -100,17 +102,34 @@ pub(crate) fn name_after_first_message(change: &mut Change<'_>, id: &str) -> Res
     let row = store::get(change.db, Kind::Conversation, id)?;
     for row in store::owned_rows(change.db, Kind::Message, row.seq)? {
         let doc = row.object()?;
-        let first =
-            message::raw(&doc).and_then(|raw| raw.lines().find(|line| !line.trim().is_empty()));
-        let Some(first) = first.filter(|_| doc.get("role").and_then(Value::as_str) == Some("USER"))
-        else {
+        if doc.get("role").and_then(Value::as_str) != Some("USER") {
+            continue;
+        }
+        let Some(name) = message::raw(&doc).and_then(name_of) else {
             continue;
         };
-        let name: String = first.trim().chars().take(NAME).collect();
         let body = json!({"id": id, "name": name});
         return super::update(change, Kind::Conversation, body).map(|row| Link::from(&row));
     }
     Ok(Link::from(&row))
+}
+
+/// A name from the first words of a text: its first line, cut between two words if it is long. `None` if there are no
+/// words.
+pub(crate) fn name_of(text: &str) -> Option<String> {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let Some((end, _)) = first.char_indices().nth(NAME) else {
+        return Some(first.to_owned());
+    };
+    let cut = &first[..end];
+    let whole = match first[end..].starts_with(char::is_whitespace) {
+        true => cut,
+        // A long word is cut.
+        false => cut
+            .rsplit_once(char::is_whitespace)
+            .map_or(cut, |(words, _)| words),
+    };
+    Some(whole.trim_end().to_owned())
 }
 
 /// Links a new conversation; existing readers see a change at the other end only.

@@ -14,7 +14,7 @@ use super::{annotation, asset, seed::set_default, text};
 use crate::json::plural::live_ids;
 use crate::service::{
     Failure,
-    store::{self, Change, Kind, Link, New, Row, trash::Part},
+    store::{self, Change, Kind, Link, New, Row, trash::Part, writing},
     time,
 };
 
@@ -219,6 +219,12 @@ impl Wire {
         let created = created.unwrap_or(updated);
         for (key, at) in [("created", created), ("updated", updated)] {
             doc.insert(key.to_owned(), json!({"value": time::iso(at)}));
+        }
+        if kind == Kind::Message
+            && let Some(Value::Object(own)) = doc.get_mut(writing::OWN)
+        {
+            // An import must not cause files to be read.
+            own.remove("named");
         }
         let owner = match kind {
             Kind::Message => {
@@ -470,7 +476,9 @@ fn judge(
             Outcome::Unreadable("its id belongs to something else here"),
             None,
         ),
-        Some(row) if wire.updated > row.updated => (Outcome::Updated, Some(row)),
+        Some(row) if wire.updated > row.updated && !writing::is_writing(db, row.seq)? => {
+            (Outcome::Updated, Some(row))
+        }
         Some(row) => (Outcome::Unchanged, Some(row)),
     })
 }

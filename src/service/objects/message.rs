@@ -21,7 +21,7 @@ pub(crate) fn create(change: &mut Change<'_>, seed: Value) -> Result<Link, Failu
 }
 
 /// Adds a message at the end of `conversation`.
-pub(super) fn add(
+pub(crate) fn add(
     change: &mut Change<'_>,
     conversation: &Link,
     mut seed: Seed,

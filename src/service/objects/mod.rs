@@ -28,6 +28,10 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
     let row = store::get(change.db, kind, &id)?;
     // Some responses have arrays of copies here, which are never stored.
     body.remove("readable");
+    if kind == Kind::Message {
+        // Ours alone: a stale copy must not undo how an answer ended.
+        body.remove(store::writing::OWN);
+    }
     for key in needed(kind) {
         if body.get(*key).is_some_and(|value| !value.is_string()) {
             return Err(Failure::invalid(format!("`{key}` must be a string.")));

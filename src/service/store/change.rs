@@ -10,7 +10,7 @@ use super::{
     hub::Event,
     kind::{Kind, Link},
     query::{self, Row},
-    respace, trash,
+    respace, trash, writing,
 };
 use crate::service::{Failure, time};
 
@@ -291,6 +291,7 @@ impl<'a> Change<'a> {
         self.stale_text = true;
         let doomed = query::with_owned(self.db, row.seq)?;
         if row.kind == Kind::Conversation {
+            self.stop_answers(row.seq)?;
             trash::keep(self.db, row, self.now)?;
         }
         let mut touched = HashMap::new();
@@ -388,6 +389,7 @@ pub(super) fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Valu
     for key in ["id", "created", "updated"].iter().chain(kind.derived()) {
         doc.remove(*key);
     }
+    writing::disclaim(kind, &mut doc);
     doc
 }
 

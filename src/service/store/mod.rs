@@ -8,6 +8,7 @@ mod check;
 mod files;
 mod hub;
 mod kind;
+mod live;
 mod mend;
 mod open;
 mod query;
@@ -19,6 +20,7 @@ mod tolerant;
 pub(crate) mod trash;
 mod view;
 mod writer;
+pub(crate) mod writing;
 
 use std::{
     path::{Path, PathBuf},
@@ -36,6 +38,7 @@ pub(crate) use change::{Change, MAX_DOC, New, is_too_deep, stored_size};
 pub(crate) use check::{check, probe};
 pub use kind::Kind;
 pub(crate) use kind::Link;
+pub(crate) use live::{Answering, Live};
 pub(crate) use open::has_any;
 pub(crate) use query::{
     Found, Row, by_seq, count, find, find_by_key, find_head, get, identifiers, link, linked, list,
@@ -59,6 +62,7 @@ pub(crate) struct Store {
     id: Uuid,
     user: Uuid,
     hub: Arc<Hub>,
+    live: Live,
     access: Access,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Mutex<Vec<Connection>>,
@@ -138,6 +142,9 @@ impl Store {
         if let Err(failure) = trash::remove_unfinished(&db) {
             tracing::warn!(?failure, "unfinished copies stay in the trash");
         }
+        if let Err(failure) = writing::interrupt_all(&db) {
+            tracing::warn!(?failure, "answers of an ended process stay unfinished");
+        }
         let hub = Arc::new(Hub::new());
         let (writer, thread) =
             writer::start(db, hub.clone(), holding).map_err(ServiceError::unusable(path))?;
@@ -158,6 +165,7 @@ impl Store {
             id,
             user,
             hub,
+            live: Live::default(),
             access,
             thread: Mutex::new(thread),
             readers: Mutex::new(Vec::new()),
@@ -179,6 +187,11 @@ impl Store {
     /// The one user of the store.
     pub(crate) fn user(&self) -> Uuid {
         self.user
+    }
+
+    /// Which conversations are being answered.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Whether the store is still where it was opened.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     STORE, files,
     open::{self, State},
-    schema,
+    schema, writing,
 };
 use crate::private;
 use crate::service::ServiceError;
@@ -18,7 +18,7 @@ use crate::service::ServiceError;
 pub(super) enum Opened {
     /// The file can be read in place.
     AsItIs { id: Uuid, user: Uuid },
-    /// Its log has to be applied, or it has to be migrated or repaired: that is done on a copy.
+    /// Its log has to be applied, or it has to be migrated, repaired or tidied up: that is done on a copy.
     Copy(Scratch),
 }
 
@@ -71,7 +71,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, ServiceError> {
 fn ids(path: &Path) -> Option<(Uuid, Uuid)> {
     let db = open::immutable(path).ok()?;
     let sound = open::examine(&db, true).ok()?;
-    if sound != State::Sound(schema::NEWEST) {
+    if sound != State::Sound(schema::NEWEST) || writing::is_any(&db).ok()? {
         return None;
     }
     let id = |key| {

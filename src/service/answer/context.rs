@@ -1,0 +1,200 @@
+//! What goes to the model with a question.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::{files::Read, question::Question};
+use crate::model::{
+    Choice, Role,
+    prompt::{self, Context, Kind as Part, Prompt, Text, Turn},
+};
+use crate::service::{
+    Failure,
+    objects::{asset, message},
+    store::{self, Kind, writing},
+};
+
+/// Bytes of one text that go along.
+pub(super) const MAX_TEXT: usize = 256 << 10;
+/// Bytes of all texts of a question together.
+pub(super) const MAX_TEXTS: usize = 1 << 20;
+
+/// A question with everything that may go to the model.
+#[derive(Default)]
+pub(super) struct Material {
+    pub(super) history: Vec<Turn>,
+    pub(super) texts: Vec<Text>,
+    pub(super) prompt: String,
+    /// What was not read at all.
+    pub(super) omitted: Vec<Context>,
+    /// What is said about that.
+    pub(super) note: Option<String>,
+    /// Why the question cannot be asked: the store could not be read.
+    pub(super) failure: Option<String>,
+    /// The whole length of texts of which only the start goes along.
+    whole: Vec<(Part, String, u64)>,
+}
+
+impl Material {
+    /// A question that cannot be asked.
+    pub(super) fn unreadable(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure.status_and_sentence().1),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a text: its start, if it or all of them are too long.
+    fn add(&mut self, mut text: Text, bytes: u64) {
+        let used: usize = self.texts.iter().map(|text| text.text.len()).sum();
+        let room = MAX_TEXT.min(MAX_TEXTS.saturating_sub(used));
+        if text.text.len() > room {
+            let end = (0..=room)
+                .rev()
+                .find(|end| text.text.is_char_boundary(*end));
+            text.text.truncate(end.unwrap_or(0));
+        }
+        if (text.text.len() as u64) < bytes {
+            self.whole.push((text.kind, text.name.clone(), bytes));
+        }
+        self.texts.push(text);
+    }
+
+    /// Adds what was read of the files that a client named.
+    pub(super) fn add_files(&mut self, read: Read) {
+        for file in read.files {
+            let bytes = file.size;
+            self.add(file.text, bytes);
+        }
+        self.omitted = read.omitted;
+        self.note = read.note;
+    }
+}
+
+/// What a question says and refers to.
+pub(super) struct Said {
+    pub(super) prompt: String,
+    texts: Vec<Text>,
+    assets: Vec<String>,
+}
+
+impl Said {
+    /// Takes it out of a question.
+    pub(super) fn of(question: &mut Question) -> Self {
+        let mut texts = std::mem::take(&mut question.seeds);
+        if let Some(own) = &mut question.own {
+            texts.append(&mut own.texts);
+        }
+        Self {
+            prompt: std::mem::take(&mut question.prompt),
+            texts,
+            assets: std::mem::take(&mut question.assets),
+        }
+    }
+}
+
+/// Collects what the question says, the texts that it refers to, and what the conversation has: the messages before
+/// `until`, or all of them.
+pub(super) fn gather(
+    db: &Connection,
+    said: Said,
+    conversation: Option<&str>,
+    until: Option<&str>,
+) -> Result<Material, Failure> {
+    let mut material = Material {
+        prompt: said.prompt,
+        ..Material::default()
+    };
+    for text in said.texts {
+        let bytes = text.text.len() as u64;
+        material.add(text, bytes);
+    }
+    let mut assets = Vec::new();
+    if let Some(conversation) = conversation {
+        let conversation = store::get(db, Kind::Conversation, conversation)?;
+        for row in store::owned_rows(db, Kind::Message, conversation.seq)? {
+            if Some(row.id.as_str()) == until {
+                break;
+            }
+            material.history.extend(turn(&row)?);
+        }
+        let tied = store::neighbours(db, conversation.seq)?.into_iter();
+        let tied = tied.filter(|link| link.kind == Kind::Asset);
+        assets.extend(tied.map(|link| link.id));
+    }
+    assets.extend(said.assets);
+    add_assets(db, assets, &mut material)?;
+    Ok(material)
+}
+
+/// Adds the texts of these assets, each once, without those that do not exist.
+fn add_assets(db: &Connection, ids: Vec<String>, material: &mut Material) -> Result<(), Failure> {
+    let mut seen = std::collections::HashSet::new();
+    for id in ids {
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        let Some(row) = store::find(db, Kind::Asset, &id)? else {
+            continue;
+        };
+        let text = asset::content(db, &row)?;
+        let name = row.object()?.remove("name");
+        let name = name
+            .as_ref()
+            .and_then(Value::as_str)
+            .unwrap_or(asset::UNNAMED);
+        let bytes = text.len() as u64;
+        let text = Text {
+            kind: Part::Asset,
+            name: name.to_owned(),
+            uri: None,
+            lines: None,
+            text,
+        };
+        material.add(text, bytes);
+    }
+    Ok(())
+}
+
+/// A message as part of the history; `None` if there is nothing in it that a model could read.
+fn turn(row: &store::Row) -> Result<Option<Turn>, Failure> {
+    let doc = row.object()?;
+    let text = message::raw(&doc).unwrap_or_default();
+    let role = match doc.get("role").and_then(Value::as_str) {
+        Some("USER") => Role::User,
+        Some("ASSISTANT") => Role::Assistant,
+        _ => return Ok(None),
+    };
+    let answered = writing::state(&doc) != Some(writing::UNANSWERED);
+    Ok((!text.trim().is_empty()).then(|| Turn {
+        role,
+        text: text.to_owned(),
+        answered,
+    }))
+}
+
+/// Fits it into what the model can read.
+pub(super) fn build(material: &Material, choice: &Choice, context: u32) -> Prompt {
+    prompt::build(
+        &material.history,
+        choice.instructions.as_deref(),
+        &material.texts,
+        &material.prompt,
+        context,
+    )
+}
+
+/// The member `context` of a result: what was sent of each part, and what was not read at all.
+pub(super) fn told(sent: Option<&Vec<Context>>, material: &Material) -> Value {
+    let mut all: Vec<Context> = sent.into_iter().flatten().cloned().collect();
+    for (kind, name, bytes) in &material.whole {
+        let cut = all
+            .iter_mut()
+            .find(|part| part.kind == *kind && part.name == *name);
+        if let Some(part) = cut {
+            part.bytes = *bytes;
+        }
+    }
+    all.extend(material.omitted.iter().cloned());
+    json!(all)
+}

@@ -1,0 +1,228 @@
+//! How an answer ended: what is stored of that, and what its asker is told.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    context,
+    run::{Asked, Cancel, Facts, Over},
+};
+use crate::model::{self, End, Stop};
+use crate::service::{Failure, store::writing};
+
+/// How an answer ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// Why there is no answer or not a whole one; empty for a whole one.
+    pub(crate) sentence: String,
+    /// Our own field of the last frame.
+    pub(crate) own: Map<String, Value>,
+}
+
+impl Ended {
+    /// There is no answer.
+    pub(crate) fn failed(error: &model::Error) -> Self {
+        let mut own = Map::new();
+        own.insert("error".to_owned(), told(error));
+        Self {
+            outcome: Outcome::of(error),
+            sentence: error.message.clone(),
+            own,
+        }
+    }
+}
+
+/// A failure, as the asker is told of it.
+fn told(error: &model::Error) -> Value {
+    json!({
+        "kind": error.kind.as_str(),
+        "message": error.message,
+        "detail": error.detail,
+    })
+}
+
+/// The kinds of ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Completed,
+    Stopped,
+    /// It broke off after its first words.
+    Incomplete,
+    /// Before the first word, with this status code.
+    Failed(u16),
+}
+
+impl Outcome {
+    /// A failure before the first word.
+    fn of(error: &model::Error) -> Self {
+        Self::Failed(match (error.kind, error.status) {
+            (model::Kind::NoModel, _) => 501,
+            (_, Some(status @ (401 | 429 | 503))) => status,
+            _ => 500,
+        })
+    }
+}
+
+/// The end of an answer, as it will be told and stored.
+pub(super) struct Ending {
+    outcome: Outcome,
+    stop: Option<&'static str>,
+    sentence: String,
+    error: Option<model::Error>,
+    pub(super) model: Option<String>,
+    usage: Option<model::Usage>,
+    context: Value,
+    notes: Vec<String>,
+    /// There is nothing left to store it in.
+    pub(super) is_lost: bool,
+}
+
+impl Ending {
+    pub(super) fn of(over: Over, facts: &Facts, note: Option<String>, asked: &Asked) -> Self {
+        let has_words = !asked.run.progress.borrow().text.is_empty();
+        let sent = facts.prompt.as_ref().map(|prompt| &prompt.sent);
+        let mut ending = Self {
+            outcome: Outcome::Completed,
+            stop: None,
+            sentence: String::new(),
+            error: None,
+            model: facts.model.clone(),
+            usage: None,
+            context: context::told(sent, &asked.material),
+            notes: note.into_iter().collect(),
+            is_lost: false,
+        };
+        match over {
+            Over::Whole(end) => ending.whole(end, facts),
+            Over::Cancelled(Cancel::Stopped | Cancel::Deleted) => ending.stopped(),
+            Over::Cancelled(Cancel::Shutdown) => {
+                ending.incomplete("The local service ended before the answer did; ask again.");
+            }
+            Over::Cancelled(Cancel::Unattended) => {
+                ending.incomplete("Nobody was waiting for the answer any more.");
+            }
+            Over::Failed(error) if has_words => ending.incomplete(&error.message),
+            Over::Failed(error) => {
+                if error.status == Some(401)
+                    && let Some(choice) = &facts.choice
+                {
+                    model::forget_key(choice);
+                }
+                ending.failed(error);
+            }
+            Over::Lost => {
+                ending.stopped();
+                ending.lost();
+            }
+        }
+        ending
+    }
+
+    fn whole(&mut self, end: End, facts: &Facts) {
+        self.usage = end.usage;
+        if let Some(model) = end.model {
+            self.model = Some(model);
+        }
+        self.notes.extend(end.note.clone());
+        let estimated = facts.prompt.as_ref().map_or(0, |prompt| prompt.tokens);
+        if let Some(usage) = end.usage
+            && model::was_cut(estimated, usage.prompt)
+        {
+            self.notes.push(format!(
+                "The model did not see all of the question: it counted {} tokens of about {estimated}.",
+                usage.prompt
+            ));
+        }
+        self.stop = Some(end.stop.as_str());
+        if end.stop == Stop::Incomplete {
+            self.outcome = Outcome::Incomplete;
+            self.sentence = end
+                .note
+                .unwrap_or_else(|| "The answer broke off.".to_owned());
+        }
+    }
+
+    fn stopped(&mut self) {
+        self.outcome = Outcome::Stopped;
+        self.stop = Some("cancelled");
+    }
+
+    fn incomplete(&mut self, sentence: &str) {
+        self.outcome = Outcome::Incomplete;
+        self.stop = Some("incomplete");
+        self.sentence = sentence.to_owned();
+        self.notes.push(sentence.to_owned());
+    }
+
+    fn failed(&mut self, error: model::Error) {
+        self.outcome = Outcome::of(&error);
+        self.sentence = error.message.clone();
+        self.error = Some(error);
+    }
+
+    pub(super) fn lost(&mut self) {
+        self.is_lost = true;
+        self.outcome = Outcome::Stopped;
+        self.stop = Some("cancelled");
+        self.notes
+            .push("The conversation or the answer was deleted meanwhile.".to_owned());
+    }
+
+    pub(super) fn not_stored(&mut self, failure: Failure) {
+        let (_, sentence) = failure.status_and_sentence();
+        self.incomplete(&format!("The end of the answer was not stored: {sentence}"));
+    }
+
+    fn note(&self) -> Option<String> {
+        (!self.notes.is_empty()).then(|| self.notes.join(" "))
+    }
+
+    /// The facts that are stored and told alike.
+    fn facts(&self) -> Map<String, Value> {
+        let usage = self.usage.map(|usage| json!(usage));
+        let facts = [
+            ("stop", self.stop.map(Value::from)),
+            ("model", self.model.clone().map(Value::from)),
+            ("usage", usage),
+            (
+                "context",
+                Some(self.context.clone()).filter(|context| *context != Value::Array(Vec::new())),
+            ),
+            ("note", self.note().map(Value::from)),
+        ];
+        let known = facts
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        known.collect()
+    }
+
+    /// Our own field of the answer.
+    pub(super) fn stored_own(&self) -> Map<String, Value> {
+        let mut own = self.facts();
+        let state = match self.outcome {
+            Outcome::Completed => None,
+            Outcome::Stopped => Some(writing::STOPPED),
+            Outcome::Incomplete | Outcome::Failed(_) => Some(writing::INTERRUPTED),
+        };
+        if let Some(state) = state {
+            own.insert("state".to_owned(), state.into());
+        }
+        own
+    }
+
+    pub(super) fn into_ended(self, asked: &Asked, is_stored: bool, seconds: f64) -> Ended {
+        let mut own = self.facts();
+        own.insert("question".to_owned(), asked.ids.question.as_str().into());
+        let answer = is_stored.then_some(asked.ids.answer.as_str());
+        own.insert("answer".to_owned(), answer.into());
+        own.insert("seconds".to_owned(), seconds.into());
+        if let Some(error) = &self.error {
+            own.insert("error".to_owned(), told(error));
+        }
+        Ended {
+            outcome: self.outcome,
+            sentence: self.sentence,
+            own,
+        }
+    }
+}

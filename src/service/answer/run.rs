@@ -1,0 +1,476 @@
+//! One answer, from its question to its end.
+//!
+//! A run belongs to the service and not to the socket that asked: its text grows in [`Progress`], which the asker
+//! and everyone else reads at their own pace.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    Answers,
+    context::{self, Material},
+    decide::Peer,
+    ending::{Ended, Ending},
+    frame::Refusal,
+    models,
+    question::Question,
+    record::{self, Finish, Ids, Stored},
+};
+use crate::model::{self, Answer, Choice, End, Piece, prompt::Prompt};
+use crate::service::{Failure, store::Answering};
+
+/// Minimum time between two writes of a growing answer. Long answers are written less often, see [`PACE`].
+const FLUSH: Duration = Duration::from_millis(500);
+/// How many times longer than a write the pause after it is.
+const PACE: u32 = 10;
+/// How long an answer may go on after its asker has left.
+const UNATTENDED: Duration = Duration::from_secs(30 * 60);
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// For the model.
+    Waiting,
+    Thinking,
+    Writing,
+}
+
+impl Status {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Thinking => "thinking",
+            Self::Writing => "writing",
+        }
+    }
+}
+
+/// What everyone may know of a run.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// The id of the question's message, once it is stored.
+    pub(crate) question: Option<String>,
+    /// The id of the answer's message, once it is stored.
+    pub(crate) message: Option<String>,
+    pub(crate) status: Status,
+    /// The answer so far.
+    pub(crate) text: String,
+    pub(crate) ended: Option<Arc<Conclusion>>,
+}
+
+/// The last word about a question.
+#[derive(Debug)]
+pub(crate) enum Conclusion {
+    /// The question was not taken.
+    Refused(Refusal),
+    Ended(Ended),
+    /// The response to a dry run.
+    Dry(Value),
+}
+
+/// Why a run is to end before its answer is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// A person stopped it.
+    Stopped,
+    /// Its conversation is being deleted.
+    Deleted,
+    /// The service is ending.
+    Shutdown,
+    /// Its asker left long ago.
+    Unattended,
+}
+
+/// One answer, of which there is at most one in a conversation at a time.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) conversation: String,
+    /// The id that its message will have.
+    pub(crate) answer: String,
+    /// The socket that asked.
+    pub(crate) socket: u64,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) cancel: watch::Sender<Option<Cancel>>,
+}
+
+impl Run {
+    pub(super) fn new(conversation: String, socket: u64) -> Self {
+        let progress = Progress {
+            question: None,
+            message: None,
+            status: Status::Waiting,
+            text: String::new(),
+            ended: None,
+        };
+        Self {
+            conversation,
+            answer: uuid::Uuid::new_v4().to_string(),
+            socket,
+            progress: watch::Sender::new(progress),
+            cancel: watch::Sender::new(None),
+        }
+    }
+
+    /// Asks the run to end. The first reason counts.
+    pub(super) fn cancel(&self, why: Cancel) {
+        self.cancel.send_if_modified(|cancel| {
+            let first = cancel.is_none();
+            cancel.get_or_insert(why);
+            first
+        });
+    }
+
+    async fn cancelled(&self) -> Cancel {
+        let mut cancel = self.cancel.subscribe();
+        // The sender lives as long as the run.
+        let why = cancel.wait_for(Option::is_some).await.ok();
+        why.and_then(|why| *why).unwrap_or(Cancel::Stopped)
+    }
+}
+
+/// A question that is stored, and everything that is needed to ask it.
+pub(super) struct Asked {
+    pub(super) run: Arc<Run>,
+    pub(super) ids: Ids,
+    pub(super) question: Question,
+    pub(super) peer: Peer,
+    pub(super) material: Material,
+}
+
+/// What an answer is known by, as far as it got.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) choice: Option<Choice>,
+    pub(super) model: Option<String>,
+    pub(super) prompt: Option<Prompt>,
+}
+
+/// How the model's part ended.
+pub(super) enum Over {
+    Whole(End),
+    Failed(model::Error),
+    Cancelled(Cancel),
+    /// What was being written is gone, or is someone else's by now.
+    Lost,
+}
+
+/// Asks the model, stores the answer as it comes, and returns how it ended. Everything is stored when it returns.
+pub(super) async fn drive(answers: &Answers, asked: Asked) -> Ended {
+    let started = Instant::now();
+    let mut facts = Facts::default();
+    let mut writer = Writer::new(answers, &asked);
+    let over = writer.write(&mut facts).await;
+    answers.store.live().remove(&asked.ids.conversation);
+    let note = asked.material.note.clone();
+    let ending = Ending::of(over, &facts, note, &asked);
+    let seconds = started.elapsed().as_secs_f64();
+    writer.finish(ending, &facts, seconds).await
+}
+
+/// Writes one answer into the store.
+struct Writer<'a> {
+    answers: &'a Answers,
+    asked: &'a Asked,
+    /// Whether the answer's message was stored.
+    begun: bool,
+    /// Bytes of the answer that are stored.
+    stored: usize,
+    /// Whether the status changed since the last write.
+    changed: bool,
+    next: Instant,
+}
+
+impl<'a> Writer<'a> {
+    fn new(answers: &'a Answers, asked: &'a Asked) -> Self {
+        Self {
+            answers,
+            asked,
+            begun: false,
+            stored: 0,
+            changed: false,
+            next: Instant::now(),
+        }
+    }
+
+    async fn write(&mut self, facts: &mut Facts) -> Over {
+        let asked = self.asked;
+        let asking = ask(self.answers, asked, facts);
+        let answer = tokio::select! {
+            biased;
+            why = asked.run.cancelled() => return Over::Cancelled(why),
+            answer = asking => answer,
+        };
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Over::Failed(error),
+        };
+        let mut again = true;
+        loop {
+            match self.read(answer).await {
+                Over::Failed(error) if again && error.too_long.is_some() => {
+                    again = false;
+                    let asking = ask_shorter(self.answers, asked, facts, &error);
+                    let asked_again = tokio::select! {
+                        biased;
+                        why = asked.run.cancelled() => return Over::Cancelled(why),
+                        answer = asking => answer,
+                    };
+                    match asked_again {
+                        Ok(shorter) => answer = shorter,
+                        Err(error) => return Over::Failed(error),
+                    }
+                }
+                over => return over,
+            }
+        }
+    }
+
+    /// Reads an answer to its end, storing it as it comes.
+    async fn read(&mut self, mut answer: Answer) -> Over {
+        let run = &self.asked.run;
+        let unattended = async {
+            run.progress.closed().await;
+            tokio::time::sleep(UNATTENDED).await;
+        };
+        let mut unattended = std::pin::pin!(unattended);
+        let mut cancelled = std::pin::pin!(run.cancelled());
+        let mut writing = None;
+        loop {
+            if writing.is_none() && self.is_due() {
+                writing = Some(Box::pin(self.flush()));
+            }
+            let is_pending = writing.is_none() && self.is_dirty();
+            let flushed = async {
+                match &mut writing {
+                    Some(writing) => writing.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                why = &mut cancelled => {
+                    drop(answer);
+                    settle(writing, self).await;
+                    return Over::Cancelled(why);
+                }
+                flushed = flushed => {
+                    writing = None;
+                    if !self.flushed(flushed) {
+                        return Over::Lost;
+                    }
+                }
+                () = tokio::time::sleep_until(self.next), if is_pending => {}
+                () = &mut unattended => {
+                    drop(answer);
+                    settle(writing, self).await;
+                    return Over::Cancelled(Cancel::Unattended);
+                }
+                piece = answer.next() => match piece {
+                    Ok(Piece::Thinking) => self.status(Status::Thinking),
+                    Ok(Piece::Text(text)) => self.text(&text),
+                    Ok(Piece::End(end)) => {
+                        settle(writing, self).await;
+                        return Over::Whole(end);
+                    }
+                    Err(error) => {
+                        settle(writing, self).await;
+                        return Over::Failed(error);
+                    }
+                },
+            }
+        }
+    }
+
+    fn status(&mut self, status: Status) {
+        self.asked.run.progress.send_if_modified(|progress| {
+            // Words are not taken back.
+            let changed = progress.status != status && progress.text.is_empty();
+            if changed {
+                progress.status = status;
+            }
+            self.changed |= changed;
+            changed
+        });
+    }
+
+    fn text(&mut self, text: &str) {
+        self.asked.run.progress.send_modify(|progress| {
+            self.changed |= progress.status != Status::Writing;
+            progress.status = Status::Writing;
+            progress.text.push_str(text);
+        });
+    }
+
+    /// Whether there is something to store or to announce.
+    fn is_dirty(&self) -> bool {
+        self.changed || self.asked.run.progress.borrow().text.len() > self.stored
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_dirty() && Instant::now() >= self.next
+    }
+
+    /// Starts a write of all that there is.
+    fn flush(&mut self) -> impl Future<Output = Flushed> + Send + use<> {
+        let run = &self.asked.run;
+        let (text, status) = {
+            let progress = run.progress.borrow();
+            let text = (!progress.text.is_empty()).then(|| progress.text.clone());
+            (text, progress.status)
+        };
+        self.changed = false;
+        let (ids, begun) = (self.asked.ids.clone(), self.begun);
+        let store = self.answers.store.clone();
+        let message = (begun || text.is_some()).then(|| ids.answer.clone());
+        store.live().set(
+            &ids.conversation,
+            Answering {
+                message,
+                status: status.as_str(),
+            },
+        );
+        async move {
+            let started = Instant::now();
+            let length = text.as_ref().map(String::len);
+            let result = store
+                .write(move |change| record::flush(change, &ids, text.as_deref(), begun))
+                .await;
+            Flushed {
+                result,
+                length,
+                took: started.elapsed(),
+            }
+        }
+    }
+
+    /// Takes note of a write. `false`: there is nothing left to write to.
+    fn flushed(&mut self, flushed: Flushed) -> bool {
+        self.next = Instant::now() + FLUSH.saturating_sub(flushed.took).max(flushed.took * PACE);
+        match flushed.result {
+            Ok(Stored::Yes) => {
+                if let Some(length) = flushed.length {
+                    self.stored = length;
+                    if !self.begun {
+                        self.begun = true;
+                        let id = self.asked.ids.answer.clone();
+                        self.asked
+                            .run
+                            .progress
+                            .send_modify(|progress| progress.message = Some(id));
+                    }
+                }
+            }
+            Ok(Stored::Lost) => return false,
+            // Tried again with the next words: the disk may have room by then.
+            Err(failure) => tracing::warn!(?failure, "words of an answer are not stored yet"),
+        }
+        true
+    }
+
+    /// Stores the end.
+    async fn finish(self, ending: Ending, facts: &Facts, seconds: f64) -> Ended {
+        let Self {
+            answers,
+            asked,
+            begun,
+            ..
+        } = self;
+        let text = asked.run.progress.borrow().text.clone();
+        let has_words = !text.is_empty();
+        let model = match (&facts.choice, &ending.model) {
+            (Some(choice), Some(model)) if has_words => Some(models::object(choice, model)),
+            _ => None,
+        };
+        let finish = Finish {
+            text,
+            own: ending.stored_own(),
+            model,
+        };
+        let mut ending = ending;
+        let mut kept = Ok(Stored::Lost);
+        if !ending.is_lost {
+            // A store that is locked for a moment loses no answer.
+            for pause in [Duration::ZERO, FLUSH / 2, FLUSH * 2] {
+                tokio::time::sleep(pause).await;
+                let (ids, finish) = (asked.ids.clone(), finish.clone());
+                kept = answers
+                    .store
+                    .write(move |change| record::finish(change, &ids, &finish, begun))
+                    .await;
+                if !matches!(kept, Err(Failure::Busy | Failure::Store(_))) {
+                    break;
+                }
+            }
+        }
+        match &kept {
+            Ok(Stored::Yes) => {}
+            Ok(Stored::Lost) => ending.lost(),
+            Err(failure) => ending.not_stored(failure.clone()),
+        }
+        let is_stored = has_words && matches!(kept, Ok(Stored::Yes));
+        ending.into_ended(asked, is_stored, seconds)
+    }
+}
+
+/// Waits for a write that has left.
+async fn settle<F: Future<Output = Flushed>>(writing: Option<F>, writer: &mut Writer<'_>) {
+    if let Some(writing) = writing {
+        let flushed = writing.await;
+        writer.flushed(flushed);
+    }
+}
+
+struct Flushed {
+    result: Result<Stored, Failure>,
+    /// Bytes of the answer that were written; `None` if only the status was announced.
+    length: Option<usize>,
+    took: Duration,
+}
+
+/// Decides on the endpoint and the model, and asks.
+async fn ask(answers: &Answers, asked: &Asked, facts: &mut Facts) -> Result<Answer, model::Error> {
+    if let Some(sentence) = &asked.material.failure {
+        return Err(model::Error::model(sentence));
+    }
+    let ready = answers.prepare(&asked.question, asked.peer).await?;
+    facts.choice = Some(ready.choice.clone());
+    facts.model = Some(ready.model.clone());
+    let prompt = context::build(&asked.material, &ready.choice, ready.context);
+    let request = model::Request {
+        model: ready.model.clone(),
+        messages: prompt.messages.clone(),
+        last: false,
+    };
+    facts.prompt = Some(prompt);
+    answers.may_list(&ready.choice);
+    ready.endpoint.ask(request).await
+}
+
+/// Asks once more, with less, after a refusal of the length.
+async fn ask_shorter(
+    answers: &Answers,
+    asked: &Asked,
+    facts: &mut Facts,
+    refusal: &model::Error,
+) -> Result<Answer, model::Error> {
+    let (Some(choice), Some(model), Some(before)) = (&facts.choice, &facts.model, &facts.prompt)
+    else {
+        return Err(refusal.clone());
+    };
+    let named = refusal.too_long.and_then(|too_long| too_long.context);
+    let context = named.unwrap_or(before.tokens / 2).max(1);
+    let prompt = context::build(&asked.material, choice, context);
+    if prompt.tokens >= before.tokens {
+        return Err(refusal.clone());
+    }
+    let request = model::Request {
+        model: model.clone(),
+        messages: prompt.messages.clone(),
+        last: true,
+    };
+    let endpoint = answers.connect(choice)?;
+    facts.prompt = Some(prompt);
+    endpoint.ask(request).await
+}

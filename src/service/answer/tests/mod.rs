@@ -1,0 +1,11 @@
+//! Answers against a real store and a model that the test plays.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod asking;
+mod stage;
