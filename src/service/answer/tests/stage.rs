@@ -33,14 +33,6 @@ impl Asked {
         let _ = self.to.send(Ok(Piece::Text(text.to_owned()))).await;
     }
 
-    pub(super) async fn think(&self) {
-        let _ = self.to.send(Ok(Piece::Thinking)).await;
-    }
-
-    pub(super) async fn fail(self, error: Error) {
-        let _ = self.to.send(Err(error)).await;
-    }
-
     pub(super) async fn end(self) {
         self.end_as(Stop::End, None, None).await;
     }
@@ -150,12 +142,8 @@ impl Stage {
             panic!("it asks nothing");
         };
         let (run, progress) = self.answers.reserve(Some(conversation), 1)?;
-        let conversation = run.conversation.clone();
         self.answers.ask(run, *question, peer);
-        Ok(Followed {
-            conversation,
-            progress,
-        })
+        Ok(Followed { progress })
     }
 
     /// The next question that reached the model.
@@ -276,7 +264,6 @@ pub(super) fn endpoint(url: &str) -> Value {
 
 /// An answer as its asker follows it.
 pub(super) struct Followed {
-    pub(super) conversation: String,
     pub(super) progress: watch::Receiver<Progress>,
 }
 
