@@ -206,7 +206,7 @@ impl Stage {
 
     /// How many objects a word finds.
     pub(super) async fn found(&self, word: &str) -> usize {
-        let query = store::text_of_query(word).unwrap();
+        let query = crate::words::query(word).unwrap();
         let found = self.store.read(move |db| store::search(db, &query, 10));
         found.await.unwrap().len()
     }
