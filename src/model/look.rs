@@ -1,6 +1,12 @@
 //! Looks for endpoints on this machine.
 
-use super::{EndpointUrl, Model};
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout};
+
+use super::{EndpointUrl, Model, limits, openai};
+
+/// Ollama, llama-server, LM Studio.
+const PORTS: [u16; 3] = [11434, 8080, 1234];
 
 /// An endpoint that answers on a usual port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +18,81 @@ pub struct Found {
 }
 
 /// Looks at the usual loopback ports, in their order: Ollama (11434), llama-server (8080), LM Studio (1234). One
-/// `GET /v1/models` each, nothing private.
+/// `GET /v1/models` each, nothing private. Takes a second at most.
 pub async fn look_for() -> Vec<Found> {
-    Vec::new()
+    look_at(&PORTS).await
+}
+
+async fn look_at(ports: &[u16]) -> Vec<Found> {
+    let looking = ports.iter().map(async |port| {
+        let url = EndpointUrl::loopback(*port)?;
+        let until = Instant::now() + limits::PROBE;
+        let listing = openai::list(url.url(), None, until);
+        // What has no list of models, or asks for a key, is no endpoint that works at once.
+        let models = timeout(limits::PROBE, listing).await.ok()?.ok()?;
+        Some(Found { url, models })
+    });
+    join_all(looking).await.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// Answers one request; the request.
+    fn serve(listener: TcpListener, body: &'static str) -> std::thread::JoinHandle<String> {
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all((head + body).as_bytes()).unwrap();
+            String::from_utf8(request).unwrap()
+        })
+    }
+
+    #[tokio::test]
+    async fn only_servers_of_models_are_found_and_nothing_private_is_sent() {
+        let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners
+            .each_ref()
+            .map(|one| one.local_addr().unwrap().port());
+        let [model, page, silent, closed] = listeners;
+        drop(closed);
+        let model = serve(model, r#"{"object":"list","data":[{"id":"a"}]}"#);
+        let page = serve(page, "<html>");
+        let found = look_at(&ports).await;
+        let expected = Found {
+            url: EndpointUrl::loopback(ports[0]).unwrap(),
+            models: vec![Model {
+                id: "a".to_owned(),
+                context: None,
+                loaded: None,
+            }],
+        };
+        assert_eq!(found, [expected]);
+        drop(silent);
+        for request in [model.join().unwrap(), page.join().unwrap()] {
+            assert!(
+                request.starts_with("GET /v1/models HTTP/1.1\r\n"),
+                "{request}"
+            );
+            let names = request
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split(':').next());
+            let mut names: Vec<String> = names
+                .filter(|name| !name.is_empty())
+                .map(str::to_lowercase)
+                .collect();
+            names.sort();
+            assert_eq!(names, ["accept", "host", "user-agent"]);
+        }
+    }
 }

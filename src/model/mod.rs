@@ -8,12 +8,14 @@
 mod answer;
 mod choice;
 mod error;
+mod http;
 mod limits;
 mod look;
 mod openai;
 mod pick;
 pub mod prompt;
 mod secret;
+pub mod sse;
 mod url;
 
 pub use answer::{Answer, End, Piece, Sender, Stop, Usage};
@@ -30,6 +32,11 @@ use futures_util::future::BoxFuture;
 pub trait Endpoint: Send + Sync {
     /// The models that it lists. Sends nothing private but the key.
     fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>>;
+
+    /// The URL as it was found out, with `/v1`, once the models were listed.
+    fn base(&self) -> Option<EndpointUrl> {
+        None
+    }
 
     /// Asks, once. The future is ready as soon as the request is on its way; what follows, failures
     /// included, comes out of the [`Answer`].

@@ -73,9 +73,13 @@ pub struct Prompt {
     pub tokens: u32,
 }
 
+/// Estimated tokens that a message costs beside its text.
+const FRAME: u32 = 4;
+
 /// Builds the request for `prompt`: the system message, the history, then the texts and the prompt in one message. Joins
 /// neighbouring messages of one role. If it does not fit into three quarters of `context_tokens`, the oldest messages are
-/// left out first, then the longest texts are cut.
+/// left out first, then the longest texts are cut. The system message and the prompt are never cut: an endpoint refuses
+/// what is still too long.
 pub fn build(
     history: &[Turn],
     system: Option<&str>,
@@ -83,13 +87,435 @@ pub fn build(
     prompt: &str,
     context_tokens: u32,
 ) -> Prompt {
-    let _ = (history, system, texts, context_tokens);
+    let system = system.map(str::trim).filter(|system| !system.is_empty());
+    let history: Vec<&Turn> = history
+        .iter()
+        .filter(|turn| turn.role != Role::User || turn.answered)
+        .filter(|turn| !turn.text.trim().is_empty())
+        .collect();
+    let fixed = tokens(prompt) + FRAME + system.map_or(0, |system| tokens(system) + FRAME);
+    let room = (context_tokens / 4 * 3).saturating_sub(fixed);
+
+    let whole: u32 = texts
+        .iter()
+        .map(|text| tokens(&quoted(text, &text.text)))
+        .fold(0, u32::saturating_add);
+    let kept = newest(&history, room.saturating_sub(whole));
+    let parts = fitted(texts, room);
+
+    let mut messages = Messages::default();
+    if let Some(system) = system {
+        messages.add(Role::System, system);
+    }
+    for turn in kept {
+        messages.add(turn.role, &turn.text);
+    }
+    for part in &parts {
+        messages.add(Role::User, part.quoted.as_str());
+    }
+    messages.add(Role::User, prompt);
+
+    let mut sent = Vec::new();
+    if !history.is_empty() {
+        let bytes = |turns: &[&Turn]| turns.iter().map(|turn| turn.text.len() as u64).sum();
+        sent.push(Context {
+            kind: Kind::Messages,
+            name: match history.len() {
+                1 => "1 earlier message".to_owned(),
+                count => format!("{count} earlier messages"),
+            },
+            uri: None,
+            bytes: bytes(&history),
+            sent: bytes(kept),
+        });
+    }
+    sent.extend(texts.iter().zip(&parts).map(|(text, part)| Context {
+        kind: text.kind,
+        name: text.name.clone(),
+        uri: text.uri.clone(),
+        bytes: text.text.len() as u64,
+        sent: part.sent as u64,
+    }));
     Prompt {
-        messages: vec![Message {
+        tokens: messages.tokens(),
+        messages: messages.0,
+        sent,
+    }
+}
+
+/// Estimated tokens of a text: 3.5 bytes each, a character outside ASCII as one.
+pub fn tokens(text: &str) -> u32 {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    let other = text.chars().filter(|c| !c.is_ascii()).count();
+    let tokens = (2 * ascii).div_ceil(7) + other;
+    u32::try_from(tokens).unwrap_or(u32::MAX / 2)
+}
+
+/// The newest messages that fit. They do not begin with an answer whose question does not fit.
+fn newest<'a>(history: &'a [&'a Turn], room: u32) -> &'a [&'a Turn] {
+    let mut left = room;
+    let mut from = history.len();
+    while from > 0 {
+        let cost = tokens(&history[from - 1].text) + FRAME;
+        if cost > left {
+            break;
+        }
+        left -= cost;
+        from -= 1;
+    }
+    let mut kept = &history[from..];
+    while from > 0
+        && kept
+            .first()
+            .is_some_and(|turn| turn.role == Role::Assistant)
+    {
+        kept = &kept[1..];
+    }
+    kept
+}
+
+/// A text as it is sent.
+struct Part {
+    quoted: String,
+    /// Bytes of the text in it.
+    sent: usize,
+}
+
+/// The texts, the longest cut until all fit.
+fn fitted(texts: &[Text], room: u32) -> Vec<Part> {
+    let costs: Vec<u32> = texts.iter().map(|text| tokens(&text.text)).collect();
+    // What surrounds a text, and the remark that it was cut.
+    let around: u32 = texts
+        .iter()
+        .map(|text| tokens(&text.name) + 48)
+        .fold(0, u32::saturating_add);
+    let all: u32 = texts
+        .iter()
+        .map(|text| tokens(&quoted(text, &text.text)))
+        .fold(0, u32::saturating_add);
+    let longest = costs.iter().copied().max().unwrap_or(0);
+    let most = match all <= room {
+        true => longest,
+        false => most_of_each(&costs, room.saturating_sub(around)),
+    };
+    let part = |text: &Text| {
+        let start = start_of(&text.text, most);
+        Part {
+            quoted: match start.len() == text.text.len() {
+                true => quoted(text, start),
+                false => shortened(text, start),
+            },
+            sent: start.len(),
+        }
+    };
+    texts.iter().map(part).collect()
+}
+
+/// The most tokens that each text may have if all together have `room`.
+fn most_of_each(costs: &[u32], room: u32) -> u32 {
+    let (mut enough, mut too_much) = (
+        0,
+        costs.iter().copied().max().unwrap_or(0).saturating_add(1),
+    );
+    while too_much - enough > 1 {
+        let most = enough + (too_much - enough) / 2;
+        let all: u64 = costs.iter().map(|cost| u64::from(*cost.min(&most))).sum();
+        match all <= u64::from(room) {
+            true => enough = most,
+            false => too_much = most,
+        }
+    }
+    enough
+}
+
+/// The start of a text that has at most so many tokens, up to the end of a line if it has one.
+fn start_of(text: &str, most: u32) -> &str {
+    // In sevenths, so that no fraction is lost.
+    let most = u64::from(most) * 7;
+    let mut cost = 0;
+    let mut end = text.len();
+    for (at, c) in text.char_indices() {
+        cost += if c.is_ascii() { 2 } else { 7 };
+        if cost > most {
+            end = at;
+            break;
+        }
+    }
+    let start = &text[..end];
+    match start.rfind('\n') {
+        Some(line) if end < text.len() => &text[..=line],
+        _ => start,
+    }
+}
+
+/// A text in a fence that it does not end, with its name above.
+fn quoted(text: &Text, part: &str) -> String {
+    let fence = fence(part);
+    let newline = if part.ends_with('\n') || part.is_empty() {
+        ""
+    } else {
+        "\n"
+    };
+    format!("{}:\n\n{fence}\n{part}{newline}{fence}", title(text))
+}
+
+fn shortened(text: &Text, start: &str) -> String {
+    let bytes = text.text.len();
+    match start {
+        "" => format!(
+            "{} ({bytes} bytes) is left out: there is no room for it.",
+            title(text)
+        ),
+        start => format!(
+            "{}\n\n(Only the first {} of {bytes} bytes: there is no room for more.)",
+            quoted(text, start),
+            start.len()
+        ),
+    }
+}
+
+fn title(text: &Text) -> String {
+    let name = text.name.replace(['\n', '\r'], " ");
+    match (text.kind, text.lines) {
+        (Kind::Selection, Some((first, last))) if first == last => {
+            format!("Selection: {name}, line {first}")
+        }
+        (Kind::Selection, Some((first, last))) => {
+            format!("Selection: {name}, lines {first}–{last}")
+        }
+        (Kind::Selection, None) => format!("Selection: {name}"),
+        (Kind::Document | Kind::File, _) => format!("File: {name}"),
+        (Kind::Asset | Kind::Messages, _) => format!("Saved text: {name}"),
+    }
+}
+
+/// Backticks that are longer than all in the text.
+fn fence(text: &str) -> String {
+    let runs = text.split(|c| c != '`').map(str::len);
+    "`".repeat(runs.max().unwrap_or(0).max(2) + 1)
+}
+
+/// Messages without neighbours of one role.
+#[derive(Default)]
+struct Messages(Vec<Message>);
+
+impl Messages {
+    fn add(&mut self, role: Role, text: &str) {
+        match self.0.last_mut() {
+            Some(last) if last.role == role => {
+                last.text.push_str("\n\n");
+                last.text.push_str(text);
+            }
+            _ => self.0.push(Message {
+                role,
+                text: text.to_owned(),
+            }),
+        }
+    }
+
+    fn tokens(&self) -> u32 {
+        let costs = self.0.iter().map(|message| tokens(&message.text) + FRAME);
+        costs.fold(0, u32::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn user(text: &str) -> Turn {
+        Turn {
             role: Role::User,
-            text: prompt.to_owned(),
-        }],
-        sent: Vec::new(),
-        tokens: 0,
+            text: text.to_owned(),
+            answered: true,
+        }
+    }
+
+    fn model(text: &str) -> Turn {
+        Turn {
+            role: Role::Assistant,
+            answered: false,
+            ..user(text)
+        }
+    }
+
+    fn text(name: &str, text: &str) -> Text {
+        Text {
+            kind: Kind::File,
+            name: name.to_owned(),
+            uri: Some(format!("file:///{name}")),
+            lines: None,
+            text: text.to_owned(),
+        }
+    }
+
+    fn shown(prompt: &Prompt) -> Vec<(Role, &str)> {
+        let messages = prompt.messages.iter();
+        messages
+            .map(|message| (message.role, message.text.as_str()))
+            .collect()
+    }
+
+    use Role::{Assistant, System, User};
+
+    #[test]
+    fn what_fits_is_sent_whole_and_in_order() {
+        let history = [
+            user("q1"),
+            model("a1"),
+            Turn {
+                answered: false,
+                ..user("lost")
+            },
+            user("q2"),
+            user("q3"),
+            model("a2"),
+            model(" "),
+        ];
+        let selection = Text {
+            kind: Kind::Selection,
+            lines: Some((3, 9)),
+            ..text("retry.rs", "let x = `a`;\n")
+        };
+        let prompt = build(&history, Some(" Be brief.\n"), &[selection], "Why?", 8_192);
+        assert_eq!(
+            shown(&prompt),
+            [
+                (System, "Be brief."),
+                (User, "q1"),
+                (Assistant, "a1"),
+                (User, "q2\n\nq3"),
+                (Assistant, "a2"),
+                (
+                    User,
+                    "Selection: retry.rs, lines 3–9:\n\n```\nlet x = `a`;\n```\n\nWhy?"
+                ),
+            ]
+        );
+        assert_eq!(prompt.sent.len(), 2);
+        assert!(
+            prompt.sent.iter().all(|one| one.bytes == one.sent),
+            "{:?}",
+            prompt.sent
+        );
+        assert_eq!(
+            shown(&build(&[], Some(" "), &[], "Why?", 8_192)),
+            [(User, "Why?")]
+        );
+    }
+
+    #[test]
+    fn the_oldest_messages_go_first() {
+        let long = "x".repeat(700);
+        let history: Vec<Turn> = (0..20)
+            .flat_map(|at| [user(&format!("{at} {long}")), model(&long)])
+            .collect();
+        let file = text("a", &"y".repeat(700));
+        let prompt = build(&history, None, &[file], "Why?", 2_048);
+        let messages = shown(&prompt);
+        assert_eq!(messages.first().map(|(role, _)| *role), Some(User));
+        assert!(
+            messages.len() < 8 && messages[messages.len() - 3].1.starts_with("19 "),
+            "{}",
+            messages.len()
+        );
+        assert!(prompt.tokens <= 2_048 * 3 / 4, "{}", prompt.tokens);
+        let (messages, file) = (&prompt.sent[0], &prompt.sent[1]);
+        assert!(
+            messages.sent < messages.bytes && messages.sent > 0,
+            "{messages:?}"
+        );
+        assert_eq!(
+            (messages.kind, messages.name.as_str()),
+            (Kind::Messages, "40 earlier messages")
+        );
+        assert_eq!(file.sent, file.bytes);
+    }
+
+    #[test]
+    fn then_the_longest_texts_are_cut() {
+        let long = "a line of text\n".repeat(1_000);
+        let texts = [
+            text("short", "all of it"),
+            text("long", &long),
+            text("longer", &long.repeat(3)),
+        ];
+        let prompt = build(&[user("q"), model("a")], None, &texts, "Why?", 4_096);
+        assert!(prompt.tokens <= 4_096 * 3 / 4, "{}", prompt.tokens);
+        assert!(prompt.tokens > 4_096 / 2, "{}", prompt.tokens);
+        let sent: Vec<u64> = prompt.sent.iter().map(|one| one.sent).collect();
+        assert_eq!((sent[0], sent[1]), (0, 9));
+        assert_eq!(sent[2], sent[3]);
+        let (_, last) = shown(&prompt)[0];
+        assert!(
+            last.contains(&format!("(Only the first {} of 15000 bytes", sent[2])),
+            "{last}"
+        );
+        assert!(last.ends_with("Why?"));
+        // Without any room they are named, and the prompt is whole.
+        let question = "Why? ".repeat(1_000);
+        let prompt = build(&[], None, &texts, &question, 100);
+        assert!(
+            shown(&prompt)[0]
+                .1
+                .contains("File: long (15000 bytes) is left out")
+        );
+        assert!(shown(&prompt)[0].1.ends_with(&question));
+    }
+
+    #[test]
+    fn tokens_are_estimated() {
+        for (text, expected) in [
+            ("", 0),
+            ("a", 1),
+            ("abcdefg", 2),
+            ("é", 1),
+            ("日本語", 3),
+            ("aé", 2),
+        ] {
+            assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_ends_its_fence() {
+        for text_ in ["```\n", "a ````` b", "`", ""] {
+            let quoted = quoted(&text("a", text_), text_);
+            let fence = fence(text_);
+            assert!(
+                quoted.ends_with(&format!("\n{fence}")) && !text_.contains(&fence),
+                "{quoted}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_there_is_the_count_is_true_and_it_fits(
+            turns in proptest::collection::vec(("[aé \n]{0,60}", any::<bool>(), any::<bool>()), 0..12),
+            texts in proptest::collection::vec("[a`é \n]{0,300}", 0..5),
+            context in 0u32..600,
+        ) {
+            let turns: Vec<Turn> = turns.into_iter().map(|(text, user, answered)| Turn {
+                role: if user { Role::User } else { Role::Assistant },
+                text,
+                answered,
+            }).collect();
+            let texts: Vec<Text> = texts.iter().map(|one| text("n", one)).collect();
+            let prompt = build(&turns, Some("s"), &texts, "q", context);
+            let roles: Vec<Role> = prompt.messages.iter().map(|one| one.role).collect();
+            prop_assert!(roles.windows(2).all(|pair| pair[0] != pair[1]));
+            prop_assert_eq!(roles.last(), Some(&Role::User));
+            for (one, whole) in prompt.sent.iter().rev().zip(texts.iter().rev()) {
+                prop_assert_eq!(one.bytes, whole.text.len() as u64);
+                let sent = &whole.text[..one.sent as usize];
+                prop_assert!(prompt.messages.iter().any(|message| message.text.contains(sent)));
+            }
+            let omitted = prompt.sent.iter().any(|one| one.sent < one.bytes);
+            let fixed = 2 * (1 + FRAME) + 60 * texts.len() as u32;
+            prop_assert!(prompt.tokens <= (context / 4 * 3).max(fixed), "{} {}", prompt.tokens, context);
+            prop_assert!(omitted || context >= 20 || prompt.sent.is_empty() || prompt.tokens < 60);
+        }
     }
 }

@@ -1,6 +1,17 @@
-//! A key that never shows itself.
+//! A key that never shows itself, also where the endpoint quotes it back.
 
 use std::fmt;
+use std::mem;
+
+use super::limits;
+
+/// What stands in place of a key.
+const CUT: &str = "[key]";
+/// A shorter text is no secret, and cutting it out would damage sentences.
+const SHORTEST: usize = 5;
+/// Keys that people make up, such as `lm-studio` and `sk-no-key-required`, are words of answers. Real ones are longer
+/// than this and have digits.
+const SHORTEST_IN_ANSWERS: usize = 16;
 
 /// A key. `Debug` shows nothing of it; only [`expose`](Self::expose) gives it away.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,10 +28,159 @@ impl Secret {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+
+    fn is_in_no_sentence(&self) -> bool {
+        self.0.len() >= SHORTEST_IN_ANSWERS && self.0.bytes().any(|byte| byte.is_ascii_digit())
+    }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+/// A text of the endpoint for people: on one line, without control characters and without the key.
+pub(super) fn cleaned(text: &str, key: Option<&Secret>) -> String {
+    let mut clean = String::with_capacity(text.len());
+    // Characters are dropped first: the key must not come together afterwards.
+    for c in text.chars() {
+        let blank = c.is_whitespace() || c.is_control();
+        match blank {
+            true if clean.ends_with(' ') || clean.is_empty() => {}
+            true => clean.push(' '),
+            false => clean.push(c),
+        }
+    }
+    let clean = clean.trim_end();
+    match key {
+        Some(key) if key.0.len() >= SHORTEST => clean.replace(&key.0, CUT),
+        _ => clean.to_owned(),
+    }
+}
+
+/// The endpoint's own sentence, [`cleaned`] and cut at 1 KiB. `None` if nothing is left.
+pub(super) fn detail(text: &str, key: Option<&Secret>) -> Option<String> {
+    let mut clean = cleaned(text, key);
+    if clean.len() > limits::DETAIL {
+        let mut end = limits::DETAIL - '…'.len_utf8();
+        while !clean.is_char_boundary(end) {
+            end -= 1;
+        }
+        clean.truncate(end);
+        clean.push('…');
+    }
+    (!clean.is_empty()).then_some(clean)
+}
+
+/// Cuts a key out of an answer while it arrives.
+#[derive(Default)]
+pub(super) struct Cutter {
+    key: Option<Secret>,
+    /// The end of the text so far that may be the beginning of the key.
+    held: String,
+}
+
+impl Cutter {
+    pub(super) fn new(key: Option<&Secret>) -> Cutter {
+        Cutter {
+            key: key.filter(|key| key.is_in_no_sentence()).cloned(),
+            held: String::new(),
+        }
+    }
+
+    /// The next part of the text.
+    pub(super) fn push(&mut self, text: String) -> String {
+        let Some(Secret(key)) = &self.key else {
+            return text;
+        };
+        let mut text = mem::take(&mut self.held) + &text;
+        if text.contains(key.as_str()) {
+            text = text.replace(key.as_str(), CUT);
+        }
+        let mut lengths = (1..key.len().min(text.len() + 1)).rev();
+        let fits = |length: &usize| text.as_bytes().ends_with(&key.as_bytes()[..*length]);
+        if let Some(length) = lengths.find(fits) {
+            self.held = text.split_off(text.len() - length);
+        }
+        text
+    }
+
+    /// The answer is over: what was held back is no key.
+    pub(super) fn finish(&mut self) -> String {
+        mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-canary-0123456789";
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        let secret = Secret::new(&format!(" {KEY}\n")).unwrap();
+        assert_eq!(secret.expose(), KEY);
+        assert_eq!(format!("{secret:?}"), "Secret");
+        assert_eq!(Secret::new(" \n"), None);
+    }
+
+    #[test]
+    fn details_are_short_clean_and_without_the_key() {
+        let key = Secret::new(KEY);
+        let table = [
+            ("plain", Some("plain")),
+            ("a\r\n\tb\u{1b}[31mc", Some("a b [31mc")),
+            (&format!("bad key {KEY}."), Some("bad key [key].")),
+            (&format!("{KEY}{KEY}"), Some("[key][key]")),
+            (" \n", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(detail(text, key.as_ref()).as_deref(), expected, "{text:?}");
+        }
+        // The key is not cut in half at the limit, nor put together by the cleaning.
+        for before in 1000..1030 {
+            let text = format!("{}{KEY}", "é".repeat(before / 2));
+            let shown = detail(&text, key.as_ref()).unwrap();
+            assert!(
+                shown.len() <= limits::DETAIL && !shown.contains("sk-"),
+                "{shown}"
+            );
+        }
+        assert_eq!(
+            detail("a ollama b", Secret::new("x").as_ref()).as_deref(),
+            Some("a ollama b")
+        );
+    }
+
+    #[test]
+    fn answers_are_without_the_key_however_they_are_split() {
+        let text = format!("a {KEY} b sk-canary-0 {KEY}{KEY} sk-sk-canary-01 é sk-");
+        let expected = "a [key] b sk-canary-0 [key][key] sk-sk-canary-01 é sk-";
+        let read = |parts: &mut dyn Iterator<Item = &str>, key: &str| {
+            let mut cutter = Cutter::new(Secret::new(key).as_ref());
+            let mut read: String = parts.map(|part| cutter.push(part.to_owned())).collect();
+            read.push_str(&cutter.finish());
+            read
+        };
+        assert_eq!(read(&mut [&*text].into_iter(), KEY), expected);
+        for size in 1..8 {
+            let chars: Vec<String> = text
+                .chars()
+                .collect::<Vec<_>>()
+                .chunks(size)
+                .map(|part| part.iter().collect())
+                .collect();
+            assert_eq!(
+                read(&mut chars.iter().map(String::as_str), KEY),
+                expected,
+                "{size}"
+            );
+        }
+        // Words that people use where no key is needed stay.
+        for word in ["ollama", "lm-studio", "sk-no-key-required"] {
+            assert_eq!(read(&mut [word].into_iter(), word), word);
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! The owner of the process that listens on a port of 127.0.0.1, where the system reports it.
+//! The owner of the process that listens on a loopback port, where the system reports it.
 
 use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The owner of a listening process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +19,22 @@ const TABLE: u64 = 32 << 20;
 /// The state of a listening socket.
 const LISTENING: &str = "0A";
 
-/// The owner of the process that receives connections to this port.
+/// The owner of the process that receives connections to this port of 127.0.0.1.
 pub(crate) async fn owner(port: u16) -> Owner {
+    of(&users(Ipv4Addr::LOCALHOST.into(), port).await, us())
+}
+
+/// The user of the process that receives connections to this address, if it is another user and no system account
+/// (below 1000).
+pub(crate) async fn foreign_user(address: IpAddr, port: u16) -> Option<u32> {
+    let (users, us) = (users(address, port).await, us());
+    users.into_iter().find(|uid| *uid != us && *uid >= 1000)
+}
+
+/// The users whose sockets accept connections to this address. Empty where the system does not report it.
+async fn users(address: IpAddr, port: u16) -> Vec<u32> {
     if !cfg!(target_os = "linux") {
-        return Owner::Unknown;
+        return Vec::new();
     }
     let looking = tokio::task::spawn_blocking(move || {
         let table = |name: &str| {
@@ -30,10 +43,10 @@ pub(crate) async fn owner(port: u16) -> Owner {
             let read = file.and_then(|file| file.take(TABLE).read_to_string(&mut text));
             read.map(|_| text).unwrap_or_default()
         };
-        let listeners = listeners(&table("/proc/net/tcp"), &table("/proc/net/tcp6"), port);
-        of(&listeners, us())
+        let (tcp, tcp6) = (table("/proc/net/tcp"), table("/proc/net/tcp6"));
+        listeners(&tcp, &tcp6, address, port)
     });
-    looking.await.unwrap_or(Owner::Unknown)
+    looking.await.unwrap_or_default()
 }
 
 fn us() -> u32 {
@@ -52,8 +65,8 @@ fn of(listeners: &[u32], us: u32) -> Owner {
     }
 }
 
-/// The users whose sockets accept connections to 127.0.0.1 on this port.
-fn listeners(tcp: &str, tcp6: &str, port: u16) -> Vec<u32> {
+/// The users in these tables whose sockets accept connections to this address.
+fn listeners(tcp: &str, tcp6: &str, address: IpAddr, port: u16) -> Vec<u32> {
     let of = |table: &str, reachable: &dyn Fn(&str) -> bool| -> Vec<u32> {
         let rows = table.lines().skip(1).filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().take(8).collect();
@@ -65,21 +78,29 @@ fn listeners(tcp: &str, tcp6: &str, port: u16) -> Vec<u32> {
         });
         rows.collect()
     };
-    let found = of(tcp, &|address| {
-        matches!(
-            words(address).as_deref(),
-            Some([[0, 0, 0, 0] | [127, 0, 0, 1]])
-        )
-    });
+    const NONE: [u8; 4] = [0; 4];
+    let reached = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => {
+            let last = |last: &[u8; 4]| [NONE, [0, 0, 0, 1]].contains(last);
+            return of(
+                tcp6,
+                &|address| matches!(words(address).as_deref(), Some([a, b, c, d]) if [*a, *b, *c] == [NONE; 3] && last(d)),
+            );
+        }
+        IpAddr::V6(_) => return Vec::new(),
+    };
+    let found = of(
+        tcp,
+        &|address| matches!(words(address).as_deref(), Some([one]) if [NONE, reached].contains(one)),
+    );
     if !found.is_empty() {
         return found;
     }
     // A socket that listens on all addresses of both families.
-    let none = [0; 4];
     of(tcp6, &|address| match words(address).as_deref() {
-        Some([a, b, c, d]) if [*a, *b] == [none; 2] => {
-            (*c == none && *d == none)
-                || (*c == [0, 0, 255, 255] && [none, [127, 0, 0, 1]].contains(d))
+        Some([a, b, c, d]) if [*a, *b] == [NONE; 2] => {
+            (*c == NONE && *d == NONE) || (*c == [0, 0, 255, 255] && [NONE, reached].contains(d))
         }
         _ => false,
     })
@@ -142,11 +163,20 @@ mod tests {
             (6, &[]),
             (7, &[]),
         ];
+        let reached = IpAddr::from(LOOPBACK);
         for (port, uids) in expected {
-            assert_eq!(listeners(&tcp, &tcp6, port), uids, "{port}");
+            assert_eq!(listeners(&tcp, &tcp6, reached, port), uids, "{port}");
+        }
+        let other = IpAddr::from([127, 0, 0, 2]);
+        for (port, uids) in [(1, &[1004][..]), (2, &[1002]), (3, &[1003]), (5, &[])] {
+            assert_eq!(listeners(&tcp, &tcp6, other, port), uids, "{port}");
+        }
+        let six = IpAddr::from(Ipv6Addr::LOCALHOST);
+        for (port, uids) in [(1, &[1004][..]), (2, &[]), (5, &[]), (6, &[1007])] {
+            assert_eq!(listeners(&tcp, &tcp6, six, port), uids, "{port}");
         }
         for broken in ["", "x", HEAD, "\n: 0A\n\n", &"1 2:3 4 0A 5 6 7\n".repeat(3)] {
-            assert_eq!(listeners(broken, broken, 1), [0; 0], "{broken}");
+            assert_eq!(listeners(broken, broken, reached, 1), [0; 0], "{broken}");
         }
     }
 

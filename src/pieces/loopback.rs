@@ -115,13 +115,18 @@ fn is_localhost(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
 }
 
+/// The loopback address that `localhost` resolves to; `None` if it resolves to another address.
+pub(crate) fn localhost() -> Option<IpAddr> {
+    // A machine without an entry for it still has the loopback interface (RFC 6761, 6.3).
+    match ("localhost", 0).to_socket_addrs() {
+        Ok(addresses) => pick_loopback(addresses.map(|address| address.ip())),
+        Err(_) => Some(Ipv4Addr::LOCALHOST.into()),
+    }
+}
+
 /// `localhost` as an address, so that a later change of the resolver cannot redirect it.
 fn resolve_localhost(text: &str) -> Result<IpAddr, Refusal> {
-    // A machine without an entry for it still has the loopback interface (RFC 6761, 6.3).
-    let Ok(addresses) = ("localhost", 0).to_socket_addrs() else {
-        return Ok(Ipv4Addr::LOCALHOST.into());
-    };
-    pick_loopback(addresses.map(|address| address.ip())).ok_or_else(|| {
+    localhost().ok_or_else(|| {
         refusal(
             text,
             "names `localhost`, which is not a loopback address on this machine",

@@ -1,0 +1,377 @@
+//! Reads an answer from a reply: a stream of events, or one JSON object.
+
+use tokio::time::Instant;
+
+use super::think::Thoughts;
+use super::{Asking, chunk, failed};
+use crate::model::answer::{End, Piece, Sender, Stop};
+use crate::model::http::{Failure, Reply};
+use crate::model::secret::{Cutter, cleaned, detail};
+use crate::model::sse::{Event, Reader};
+use crate::model::url::shown;
+use crate::model::{Error, Usage, limits};
+
+/// An answer as far as it was read.
+struct Reading<'a> {
+    asking: &'a Asking,
+    sender: &'a Sender,
+    cutter: Cutter,
+    thoughts: Thoughts,
+    /// Bytes of text that were handed out.
+    length: usize,
+    /// The last piece was [`Piece::Thinking`].
+    thinking: bool,
+    thought: bool,
+    tools: bool,
+    finish: Option<String>,
+    usage: Option<Usage>,
+    model: Option<String>,
+    /// Parts that could not be read.
+    unreadable: usize,
+}
+
+/// How the body is written.
+enum Format {
+    /// Not enough of it is here.
+    Unknown(Vec<u8>),
+    Stream(Reader),
+    Json(Vec<u8>),
+}
+
+/// Why reading ended before the answer did.
+enum Break {
+    /// The connection or a deadline.
+    Failed(Failure),
+    /// The endpoint reported a failure, in its own words.
+    Reported(String),
+    /// This, which is a sentence for the person.
+    Other(String),
+}
+
+/// Reads the answer to its end; its pieces go to `sender`.
+///
+/// # Errors
+/// A failure before the first word.
+pub(super) async fn read(
+    asking: &Asking,
+    reply: Reply,
+    first_word: Instant,
+    sender: &Sender,
+) -> Result<End, Error> {
+    let mut reading = Reading {
+        asking,
+        sender,
+        cutter: Cutter::new(asking.key.as_ref()),
+        thoughts: Thoughts::default(),
+        length: 0,
+        thinking: false,
+        thought: false,
+        tools: false,
+        finish: None,
+        usage: None,
+        model: None,
+        unreadable: 0,
+    };
+    let outcome = reading.run(reply, first_word).await;
+    // What was held back is part of the answer however it ended.
+    let held = reading.cutter.finish();
+    let sorted = reading.thoughts.push(&held);
+    let rest = sorted.text + &reading.thoughts.finish();
+    reading.hand_out(rest).await;
+    match outcome {
+        Ok(()) => reading.end(),
+        Err(broken) => reading.broken(broken),
+    }
+}
+
+impl Reading<'_> {
+    async fn run(&mut self, mut reply: Reply, first_word: Instant) -> Result<(), Break> {
+        let mut format = Format::Unknown(Vec::new());
+        let mut events = Vec::new();
+        let mut finished: Option<Instant> = None;
+        loop {
+            let until = match (finished, self.length > 0 || self.thought) {
+                (Some(finished), _) => finished + limits::AFTER_FINISH,
+                (None, true) => Instant::now() + limits::SILENCE,
+                (None, false) => first_word,
+            };
+            let bytes = match reply.chunk(until).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => break,
+                // The model has finished: only its count of tokens may be missing.
+                Err(_) if finished.is_some() => break,
+                Err(failure) => return Err(Break::Failed(failure)),
+            };
+            if let Format::Unknown(start) = &mut format {
+                start.extend_from_slice(&bytes);
+                format = self.recognise(std::mem::take(start), &reply.kind, &mut events)?;
+            } else {
+                match &mut format {
+                    Format::Stream(reader) => reader
+                        .push(&bytes, &mut events)
+                        .map_err(|_| too_long_line())?,
+                    Format::Json(body) | Format::Unknown(body) => body.extend_from_slice(&bytes),
+                }
+            }
+            if let Format::Json(body) = &format
+                && body.len() > limits::ANSWER
+            {
+                return Err(too_long_answer());
+            }
+            for event in events.drain(..) {
+                if self.event(&event).await? {
+                    return Ok(());
+                }
+            }
+            if self.finish.is_some() {
+                finished.get_or_insert_with(Instant::now);
+            }
+        }
+        match format {
+            Format::Stream(reader) => {
+                reader.finish(&mut events).map_err(|_| too_long_line())?;
+                for event in events {
+                    if self.event(&event).await? {
+                        return Ok(());
+                    }
+                }
+            }
+            Format::Json(body) => {
+                let chunks = chunk::parse(&body).ok_or_else(|| Break::Failed(Failure::Broken))?;
+                for chunk in chunks {
+                    self.chunk(chunk).await?;
+                }
+                // Whole JSON is a whole answer, whether it says so or not.
+                self.finish.get_or_insert_with(|| "stop".to_owned());
+            }
+            Format::Unknown(_) => {}
+        }
+        match self.finish {
+            Some(_) => Ok(()),
+            None => Err(Break::Failed(Failure::Broken)),
+        }
+    }
+
+    /// Tells the format by the first byte: servers lie about the type.
+    fn recognise(
+        &self,
+        start: Vec<u8>,
+        kind: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<Format, Break> {
+        let body = start.trim_ascii_start();
+        let body = body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(body)
+            .trim_ascii_start();
+        match body.first() {
+            // Blank, or the beginning of a byte order mark.
+            None => Ok(Format::Unknown(start)),
+            Some(0xef) if body.len() < 3 => Ok(Format::Unknown(start)),
+            Some(b'{' | b'[') => Ok(Format::Json(start)),
+            Some(b'<') => {
+                let kind = if kind.is_empty() { "no type" } else { kind };
+                let kind = cleaned(kind, self.asking.key.as_ref());
+                Err(Break::Other(format!(
+                    "{} answered with a web page ({kind}) instead of an answer; check the URL.",
+                    shown(&self.asking.url)
+                )))
+            }
+            Some(_) => {
+                let mut reader = Reader::default();
+                reader.push(&start, events).map_err(|_| too_long_line())?;
+                Ok(Format::Stream(reader))
+            }
+        }
+    }
+
+    /// Takes in one event; whether it was the mark of the end.
+    async fn event(&mut self, event: &Event) -> Result<bool, Break> {
+        let data = event.data.trim_ascii();
+        if event.name == "error" {
+            let chunks = chunk::parse(data).unwrap_or_default();
+            let reported = chunks.into_iter().find_map(|chunk| chunk.error);
+            let value = crate::json::from_slice::<serde_json::Value>(data).ok();
+            let sentence = reported.or_else(|| value.as_ref().map(chunk::sentence));
+            let text = sentence.unwrap_or_else(|| String::from_utf8_lossy(data).into_owned());
+            return Err(Break::Reported(text));
+        }
+        if let Some(chunks) = chunk::parse(data) {
+            for chunk in chunks {
+                self.chunk(chunk).await?;
+            }
+            return Ok(false);
+        }
+        // Several events without a blank line between them, the mark of the end among them.
+        for line in data.split(|byte| *byte == b'\n') {
+            match line.trim_ascii() {
+                b"[DONE]" => return Ok(true),
+                line => match chunk::parse(line) {
+                    Some(chunks) => {
+                        for chunk in chunks {
+                            self.chunk(chunk).await?;
+                        }
+                    }
+                    // After the model has finished no words are lost.
+                    None => self.unreadable += usize::from(self.finish.is_none()),
+                },
+            }
+        }
+        Ok(false)
+    }
+
+    async fn chunk(&mut self, chunk: chunk::Chunk) -> Result<(), Break> {
+        if let Some(error) = chunk.error {
+            return Err(Break::Reported(error));
+        }
+        self.usage = chunk.usage.or(self.usage);
+        if self.model.is_none() {
+            self.model = chunk
+                .model
+                .map(|model| cleaned(&model, self.asking.key.as_ref()));
+        }
+        self.tools |= chunk.tools;
+        let text = self.cutter.push(chunk.text);
+        let sorted = self.thoughts.push(&text);
+        if chunk.thinking || sorted.thinking {
+            self.thought = true;
+            if !std::mem::replace(&mut self.thinking, true) {
+                let _ = self.sender.send(Ok(Piece::Thinking)).await;
+            }
+        }
+        self.hand_out(sorted.text).await;
+        if self.length > limits::ANSWER {
+            return Err(too_long_answer());
+        }
+        self.finish = chunk.finish.or(self.finish.take());
+        Ok(())
+    }
+
+    async fn hand_out(&mut self, text: String) {
+        if !text.is_empty() {
+            self.length += text.len();
+            self.thinking = false;
+            // The reader may be gone: then this task is, too.
+            let _ = self.sender.send(Ok(Piece::Text(text))).await;
+        }
+    }
+
+    /// The end of an answer that came to its end.
+    fn end(self) -> Result<End, Error> {
+        let finish = self.finish.as_deref().unwrap_or("stop");
+        if self.length == 0 {
+            return Err(self.empty(finish));
+        }
+        let (stop, note) = match finish {
+            _ if self.unreadable > 0 => (
+                Stop::Incomplete,
+                Some(format!(
+                    "{} parts of the answer could not be read.",
+                    self.unreadable
+                )),
+            ),
+            "length" | "max_tokens" | "model_length" => (Stop::Length, None),
+            "content_filter" => (
+                Stop::Incomplete,
+                Some("The content filter of the provider ended the answer.".to_owned()),
+            ),
+            "error" | "abort" | "cancelled" => (
+                Stop::Incomplete,
+                Some("The model server broke the answer off.".to_owned()),
+            ),
+            _ => (Stop::End, None),
+        };
+        let tools = "The model also wanted to call tools, which were not run.";
+        Ok(End {
+            stop,
+            usage: self.usage,
+            model: self.model,
+            note: note.or(self.tools.then(|| tools.to_owned())),
+        })
+    }
+
+    /// The model finished without a word.
+    fn empty(&self, finish: &str) -> Error {
+        let model = &self.asking.request.model;
+        let model = cleaned(model, self.asking.key.as_ref());
+        Error::model(match finish {
+            _ if self.tools => format!(
+                "{model} answered with a call of a tool, and none is offered; ask another model."
+            ),
+            "content_filter" => {
+                "The content filter of the provider refused the answer; ask in other words."
+                    .to_owned()
+            }
+            "length" if self.thought => format!(
+                "{model} used up its length for thinking; ask with less, or ask another model."
+            ),
+            _ if self.thought => {
+                format!("{model} only thought and gave no answer; ask again, or ask another model.")
+            }
+            _ => format!(
+                "{model} gave an empty answer, often because the question is too long for it; ask with less, or give its size with `pieces-lsp model use URL --context N`."
+            ),
+        })
+    }
+
+    /// The end of an answer that broke off: an error before the first word, else incomplete.
+    fn broken(self, broken: Break) -> Result<End, Error> {
+        let key = self.asking.key.as_ref();
+        let url = &self.asking.url;
+        let (note, error) = match broken {
+            Break::Failed(Failure::Late) if self.length > 0 || self.thought => {
+                let silence = limits::SILENCE.as_secs();
+                let note = format!("The model server sent nothing for {silence} s.");
+                (
+                    note,
+                    Error::model(format!(
+                        "{} sent nothing for {silence} s; check the model server.",
+                        shown(url)
+                    )),
+                )
+            }
+            Break::Failed(failure) => (
+                "The connection to the model server broke off.".to_owned(),
+                failed(&failure, url),
+            ),
+            Break::Reported(text) => {
+                let text = detail(&text, key);
+                let quoted = text
+                    .as_ref()
+                    .map(|text| format!(": {text}"))
+                    .unwrap_or_default();
+                let error = Error::model(format!(
+                    "{} failed; look into the log of the model server, then ask again.",
+                    shown(url)
+                ));
+                (
+                    format!("The model server failed{quoted}"),
+                    Error {
+                        detail: text,
+                        ..error
+                    },
+                )
+            }
+            Break::Other(sentence) => (sentence.clone(), Error::model(sentence)),
+        };
+        match self.length {
+            0 => Err(error),
+            _ => Ok(End {
+                stop: Stop::Incomplete,
+                usage: self.usage,
+                model: self.model,
+                note: Some(note),
+            }),
+        }
+    }
+}
+
+fn too_long_line() -> Break {
+    Break::Other(
+        "The model server sent a line of more than 1 MiB, which is not read further.".to_owned(),
+    )
+}
+
+fn too_long_answer() -> Break {
+    Break::Other("The answer has more than 16 MiB, which is not read further.".to_owned())
+}
