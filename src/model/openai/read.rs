@@ -137,7 +137,7 @@ impl Reading<'_> {
                 }
             }
             Format::Json(body) => {
-                let chunks = chunk::parse(&body).ok_or_else(|| Break::Failed(Failure::Broken))?;
+                let chunks = chunk::parse(&body).ok_or(Break::Failed(Failure::Broken))?;
                 for chunk in chunks {
                     self.chunk(chunk).await?;
                 }
