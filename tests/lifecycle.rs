@@ -211,7 +211,7 @@ fn a_broken_header_ends_the_process() {
         "Content-Length: 9000000000000000000\r\n\r\n{}",
         "Content-Length: 99999999999999999999999\r\n\r\n{}",
         "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        "\r\n\r\n{}",
+        "\r\n\r\n{}\r\n",
         "no header at all\r\n\r\n",
         "Content-Length: ２\r\n\r\n{}",
         &"x".repeat(100_000),
@@ -222,6 +222,20 @@ fn a_broken_header_ends_the_process() {
         // stdin stays open: the process has to end by itself.
         let ended = assert_ended(server, 1);
         assert_eq!(ended.unread, [] as [Value; 0], "{header:.40}");
+        assert!(
+            ended.log.contains("not what an editor sends"),
+            "{}",
+            ended.log
+        );
+    }
+}
+
+#[test]
+fn line_breaks_and_byte_order_marks_between_messages_are_skipped() {
+    let mut server = ready(Spawn::serve());
+    for junk in ["\r\n", "\n\n", "\u{feff}"] {
+        server.write(junk.as_bytes());
+        assert_alive(&mut server);
     }
 }
 

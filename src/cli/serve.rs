@@ -27,8 +27,12 @@ pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(server::run(launch(common), client_process_id));
+    let ended = runtime.block_on(server::run(launch(common), client_process_id));
     drop(log);
+    let code = ended.unwrap_or_else(|why| {
+        complain(&why);
+        1
+    });
     // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
     std::process::exit(code.into())
 }

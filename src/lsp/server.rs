@@ -28,16 +28,20 @@ struct LanguageService {
     events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
 }
 
-/// Serves on stdin and stdout until the editor leaves; returns the exit code.
-pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
+/// Serves on stdin and stdout until the editor leaves.
+///
+/// # Errors
+/// Why nothing could be read from it any more, one sentence.
+pub async fn run(launch: Launch, parent: Option<i64>) -> std::result::Result<u8, String> {
     let (Ok(output), Ok(input)) = (Output::stdout(), stdin()) else {
-        return 1;
+        return Err("Cannot start a thread; close other programs first.".to_owned());
     };
     let hooks = serve::Hooks {
         parent,
         ..serve::Hooks::default()
     };
     let initialize_params = Arc::clone(&hooks.initialize_params);
+    let unreadable = Arc::clone(&hooks.unreadable);
     let (sender, events) = mpsc::unbounded_channel();
     let mut started = None;
     let (service, socket) = LspService::build(|client| {
@@ -59,7 +63,12 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> u8 {
         server.session.shutdown().await;
     }
     output.flush(Duration::from_millis(500));
-    code
+    match unreadable.get() {
+        None => Ok(code),
+        Some(why) => Err(format!(
+            "The input is not what an editor sends: {why}. The server has ended; check what else writes to its input."
+        )),
+    }
 }
 
 impl LanguageService {

@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Read};
 pub const MAX_HEADER: usize = 16 * 1024;
 /// Longest body accepted, in bytes.
 pub const MAX_BODY: u64 = 64 * 1024 * 1024;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Allocated up front for a body at most; beyond that, memory follows the bytes that arrive.
 const FIRST_ALLOCATION: u64 = 64 * 1024;
 
@@ -75,7 +76,8 @@ impl<R: BufRead> FrameReader<R> {
         Ok(Some(body))
     }
 
-    /// Reads one header block and returns the announced length.
+    /// Reads one header block and returns the announced length. Blank lines and byte order marks before it are
+    /// skipped: some clients write a line break after a body.
     fn header(&mut self) -> Result<Option<u64>, FrameError> {
         let mut left = MAX_HEADER;
         let mut length = None;
@@ -86,15 +88,24 @@ impl<R: BufRead> FrameReader<R> {
                 .by_ref()
                 .take(left as u64)
                 .read_until(b'\n', &mut self.line)?;
+            let mut line = self.line.as_slice();
+            if left == MAX_HEADER {
+                while let Some(rest) = line.strip_prefix(BYTE_ORDER_MARK) {
+                    line = rest;
+                }
+            }
             if self.line.last() != Some(&b'\n') {
-                return match read {
-                    0 if left == MAX_HEADER => Ok(None),
-                    _ if read == left => Err(FrameError::HeaderTooLong),
-                    _ => Err(FrameError::Truncated),
-                };
+                if read == left {
+                    return Err(FrameError::HeaderTooLong);
+                }
+                let between = left == MAX_HEADER && line.trim_ascii().is_empty();
+                return between.then_some(None).ok_or(FrameError::Truncated);
+            }
+            if left == MAX_HEADER && line.trim_ascii().is_empty() {
+                continue;
             }
             left -= read;
-            let line = self.line.strip_suffix(b"\n").unwrap_or_default();
+            let line = line.strip_suffix(b"\n").unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {
                 return length.map(Some).ok_or(FrameError::LengthMissing);
@@ -176,6 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn blank_lines_and_byte_order_marks_between_frames_are_skipped() {
+        for between in [
+            "\n",
+            "\r\n",
+            "\r\n\n \t\r\n",
+            "\u{feff}",
+            "\u{feff}\r\n\u{feff}\u{feff}",
+        ] {
+            let frame = "Content-Length: 2\r\n\r\n{}";
+            let input = format!("{between}{frame}{between}{frame}{between}");
+            check(input.as_bytes(), &["{}", "{}"], None);
+        }
+        check("\n".repeat(3 * MAX_HEADER).as_bytes(), &[], None);
+    }
+
+    #[test]
     fn headers_that_are_refused() {
         let refused: &[(&[u8], &str)] = &[
             (b"Content-Length: -1\r\n\r\n", "LengthInvalid"),
@@ -199,7 +226,11 @@ mod tests {
                 "LengthAmbiguous",
             ),
             (b"Content-Type: x\r\n\r\n{}", "LengthMissing"),
-            (b"\r\nContent-Length: 2\r\n\r\n{}", "LengthMissing"),
+            (b"\xef\xbbContent-Length: 2\r\n\r\n{}", "HeaderMalformed"),
+            (
+                b"X: y\n\xef\xbb\xbfContent-Length: 2\r\n\r\n{}",
+                "HeaderMalformed",
+            ),
             (b"{\"jsonrpc\":\"2.0\"}\n\n", "HeaderMalformed"),
             (b"Content-Length 5\r\n\r\n", "HeaderMalformed"),
             (b"Content-Length : 5\r\n\r\n", "HeaderMalformed"),

@@ -35,6 +35,8 @@ pub struct Hooks {
     pub initialize_params: Arc<OnceLock<Value>>,
     /// The server ends with this process, as it does with the `processId` of `initialize`.
     pub parent: Option<i64>,
+    /// Why the input could not be read any further, if it ended with a header that nobody can read.
+    pub unreadable: Arc<OnceLock<String>>,
 }
 
 /// Serves until the client leaves, and returns the exit code: 0 after a `shutdown`, else 1.
@@ -64,6 +66,7 @@ pub async fn serve<S: LanguageServer>(
         shutdown_seen: false,
         parents: FuturesUnordered::new(),
         initialize_params: hooks.initialize_params,
+        unreadable: hooks.unreadable,
     };
     main_loop.parents.extend(hooks.parent.map(watched));
 
@@ -125,6 +128,7 @@ struct MainLoop<S> {
     /// Yields when a process ends that the server must not outlive.
     parents: FuturesUnordered<BoxFuture<'static, ()>>,
     initialize_params: Arc<OnceLock<Value>>,
+    unreadable: Arc<OnceLock<String>>,
 }
 
 /// A request whose handler is waiting.
@@ -166,6 +170,9 @@ impl<S: LanguageServer> MainLoop<S> {
             Inbound::Broken { length, id, fault } => self.broken(length, &id, fault),
             Inbound::End(end) => {
                 tracing::info!(reason = %end, "no more input");
+                if let End::Protocol(reason) = &end {
+                    let _ = self.unreadable.set(reason.clone());
+                }
                 let orderly = self.shutdown_seen && matches!(end, End::Closed(_));
                 return Some(u8::from(!orderly));
             }

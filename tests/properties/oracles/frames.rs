@@ -43,7 +43,8 @@ fn name(error: &FrameError) -> String {
 /// The same rules over the whole input at once, written to be obviously right.
 fn reference(mut input: &[u8]) -> (Vec<Vec<u8>>, Option<String>) {
     let mut bodies = Vec::new();
-    while !input.is_empty() {
+    while let Some(frame) = without_blank_lines(input) {
+        input = frame;
         match reference_frame(input) {
             Ok((body, rest)) => {
                 bodies.push(body);
@@ -53,6 +54,28 @@ fn reference(mut input: &[u8]) -> (Vec<Vec<u8>>, Option<String>) {
         }
     }
     (bodies, None)
+}
+
+/// What is left after blank lines and byte order marks; `None` if it is nothing.
+fn without_blank_lines(mut input: &[u8]) -> Option<&[u8]> {
+    loop {
+        let line = input.split_inclusive(|&b| b == b'\n').next()?;
+        let blank = without_marks(line).trim_ascii().is_empty();
+        if !blank || line.len() > MAX_HEADER {
+            return Some(input);
+        }
+        if line.last() != Some(&b'\n') {
+            return (line.len() == MAX_HEADER).then_some(input);
+        }
+        input = &input[line.len()..];
+    }
+}
+
+fn without_marks(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix("\u{feff}".as_bytes()) {
+        line = rest;
+    }
+    line
 }
 
 fn reference_frame(input: &[u8]) -> Result<(Vec<u8>, &[u8]), &'static str> {
@@ -68,6 +91,9 @@ fn reference_frame(input: &[u8]) -> Result<(Vec<u8>, &[u8]), &'static str> {
             return Err(if long { "HeaderTooLong" } else { "Truncated" });
         };
         let mut line = input[at..end - 1].to_vec();
+        if at == 0 {
+            line = without_marks(&line).to_vec();
+        }
         if line.last() == Some(&b'\r') {
             line.pop();
         }
