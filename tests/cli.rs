@@ -229,3 +229,24 @@ fn trace_goes_to_stderr_and_stdout_carries_frames_only() {
     let log = editor.finish();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
 }
+
+#[test]
+fn no_escape_sequence_reaches_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = dir.path().join("a\u{1b}[31mb\u{7}");
+    let odd = odd.to_str().unwrap();
+    let missing = format!("{odd}/none");
+    for arguments in [
+        vec!["doctor", "--backend", "local", "--data-dir", odd],
+        vec!["import", "--data-dir", odd, "--from", &missing],
+        vec!["export", &missing, "--data-dir", odd],
+    ] {
+        let finished = run(&arguments);
+        let shown = finished.stdout + &finished.stderr;
+        assert!(shown.contains("[31mb"), "{arguments:?}: {shown}");
+        assert!(
+            !shown.contains(['\u{1b}', '\u{7}']),
+            "{arguments:?}: {shown}"
+        );
+    }
+}

@@ -54,15 +54,51 @@ pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The text with a capital letter and a full stop, which errors of libraries lack.
+/// The text with a capital letter and a full stop, which errors of libraries lack. What begins with a URL, a path or
+/// a name keeps its spelling.
 pub(super) fn sentence(text: &str) -> String {
-    let mut rest = text.trim().trim_end_matches('.').chars();
-    let first = rest.next().map(char::to_uppercase).into_iter().flatten();
-    first.chain(rest).chain(['.']).collect()
+    let text = text.trim().trim_end_matches('.');
+    let word = text.split_whitespace().next().unwrap_or_default();
+    let plain = word
+        .trim_end_matches([',', ';', ':'])
+        .chars()
+        .all(char::is_alphabetic);
+    let mut rest = text.chars();
+    let first = match rest.next() {
+        Some(first) if plain => first.to_uppercase().to_string(),
+        first => first.map(String::from).unwrap_or_default(),
+    };
+    let end = if text.ends_with(['?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", rest.as_str())
 }
 
 /// Untrusted text made safe for a terminal: no control characters, and short.
 pub(super) fn printable(text: &str) -> String {
     let visible = text.chars().filter(|c| !c.is_control());
     visible.take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        for (text, expected) in [
+            ("cannot start", "Cannot start."),
+            ("no, thanks.", "No, thanks."),
+            (
+                "http://127.0.0.1:1 does not answer",
+                "http://127.0.0.1:1 does not answer.",
+            ),
+            ("store.db is damaged.", "store.db is damaged."),
+            ("/tmp/x is gone", "/tmp/x is gone."),
+            ("`--url` is wrong", "`--url` is wrong."),
+            ("pieces-lsp ends", "pieces-lsp ends."),
+            ("really, now?", "Really, now?"),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(text), expected);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::args::ExportOptions;
 use super::common::Target;
 use super::complain;
 use super::meter::Meter;
+use super::terminal::inert;
 use crate::service;
 use crate::transfer::{self, Exported};
 use std::io::{self, Write};
@@ -27,7 +28,7 @@ pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
                 "{} conversations ({} objects in all) are in {}",
                 exported.conversations,
                 exported.objects,
-                options.directory.display()
+                inert(&options.directory.display().to_string())
             );
             ExitCode::SUCCESS
         }

@@ -4,6 +4,7 @@ use super::args::ImportOptions;
 use super::common::{Target, non_empty};
 use super::complain;
 use super::meter::Meter;
+use super::terminal::inert;
 use crate::service;
 use crate::transfer::{self, Error, Import, Origin, Report};
 use std::io::{self, Write};
@@ -73,7 +74,7 @@ fn tell(report: &Report, dry_run: bool) {
     let _ = io::stdout().write_all(lines.as_bytes());
     report.notice.iter().for_each(|notice| complain(notice));
     for one in &report.unreadable {
-        let _ = writeln!(io::stderr(), "{one}");
+        let _ = writeln!(io::stderr(), "{}", inert(&one.to_string()));
     }
 }
 

@@ -84,6 +84,7 @@ fn runtime() -> Result<Runtime, String> {
 fn complain(sentence: &str) {
     // Stderr may be closed.
     // In one write: the thread of the log writes to stderr, too.
-    let line = format!("pieces-lsp: {}\n", common::sentence(sentence));
+    let sentence = common::sentence(&terminal::inert(sentence));
+    let line = format!("pieces-lsp: {sentence}\n");
     let _ = io::stderr().write_all(line.as_bytes());
 }

@@ -4,6 +4,14 @@
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 
+/// Text of any origin without what a terminal would obey: control characters, and marks that force a direction.
+pub(super) fn inert(text: &str) -> String {
+    let shown = |c: &char| {
+        matches!(c, '\n' | '\t') || !c.is_control() && !matches!(c, '\u{202A}'..='\u{202E}')
+    };
+    text.chars().filter(shown).collect()
+}
+
 pub(super) fn good(text: &str) -> String {
     styled(AnsiColor::Green.on_default(), text)
 }
@@ -54,6 +62,12 @@ pub(super) fn count(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminals_obey_no_text() {
+        let hostile = "a\u{1b}]0;x\u{7}\u{9b}31m\r\u{202e}b\n\tc";
+        assert_eq!(inert(hostile), "a]0;x31mb\n\tc");
+    }
 
     #[test]
     fn amounts() {

@@ -98,6 +98,8 @@ pub(crate) const OPENED_FILE_AGE: Duration = Duration::from_secs(86_400);
 pub(crate) const MAX_TRANSCRIPTS: usize = 32;
 /// Names of assets that are remembered, at about 100 bytes each.
 pub(crate) const MAX_ASSET_NAMES: usize = 4096;
+/// Documents whose URI an editor spells in its own way, at about 200 bytes each.
+pub(crate) const MAX_SPELLINGS: usize = 4096;
 
 // Items of an answer.
 

@@ -99,7 +99,7 @@ impl Source {
         Ok(resolved)
     }
 
-    fn chosen(&self) -> Backend {
+    pub(super) fn chosen(&self) -> Backend {
         *self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! The driver's interface to a service, and its implementation for Pieces OS and the local service.
 
-use super::backend::{Resolved, Source};
+use super::backend::{Backend, Resolved, Source};
 use super::machine::Listing;
 use crate::index::{self, Anchor, Conversation};
 use crate::pieces::{Client, Error, Frame, IdentifierStream, Watched, wire};
@@ -10,6 +10,11 @@ use uuid::Uuid;
 pub(super) trait Finder: Send + Sync + 'static {
     /// Speaks to it.
     type Service: Service;
+
+    /// The backend to be found, as far as that is decided.
+    fn wanted(&self) -> Backend {
+        Backend::Auto
+    }
 
     /// Finds the service, anew for every connection.
     fn find(&self) -> impl Future<Output = Result<(Self::Service, Resolved), Error>> + Send;
@@ -65,6 +70,10 @@ pub(super) trait Stream: Send + 'static {
 
 impl Finder for Source {
     type Service = Client;
+
+    fn wanted(&self) -> Backend {
+        self.chosen()
+    }
 
     async fn find(&self) -> Result<(Client, Resolved), Error> {
         let resolved = self.resolve().await?;

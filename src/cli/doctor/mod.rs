@@ -10,7 +10,7 @@ mod store;
 
 use super::args::DoctorOptions;
 use super::common::Target;
-use super::terminal::{bad, dim, good, strong};
+use super::terminal::{bad, dim, good, inert, strong};
 use crate::pieces::Client;
 use crate::sync::{Backend, Source};
 use report::{Check, Report, Used, Verdict};
@@ -138,23 +138,23 @@ fn show(out: &mut impl Write, check: &Check) -> io::Result<()> {
         Verdict::Failed => bad("FAIL"),
         Verdict::Skipped => dim("skip"),
     };
-    writeln!(out, "{mark}  {:<12} {}", check.name, check.summary)?;
+    writeln!(out, "{mark}  {:<12} {}", check.name, inert(&check.summary))?;
     for detail in &check.details {
-        writeln!(out, "{:19}{}", "", dim(detail))?;
+        writeln!(out, "{:19}{}", "", dim(&inert(detail)))?;
     }
     if let Some(next) = check
         .next
         .as_ref()
         .filter(|_| check.result == Verdict::Note)
     {
-        writeln!(out, "{:19}{next}", "")?;
+        writeln!(out, "{:19}{}", "", inert(next))?;
     }
     out.flush()
 }
 
 fn conclusion(report: &Report) -> String {
     match (&report.next, &report.used) {
-        (Some(next), _) => format!("{} {next}", bad("Not healthy.")),
+        (Some(next), _) => format!("{} {}", bad("Not healthy."), inert(next)),
         (None, Some(used)) => format!(
             "{} The language server will use {} at {}.",
             good("Healthy."),

@@ -1,6 +1,7 @@
 //! Reads the JSON argument of a command.
 
 use crate::lsp::rpc::error::invalid;
+use crate::lsp::rpc::lenient::{integer, is_empty_table};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_lsp::jsonrpc::Result;
@@ -37,8 +38,7 @@ pub(super) fn flag(argument: &Value, name: &str) -> Result<Option<bool>> {
 pub(super) fn number(argument: &Value, name: &str, default: usize) -> Result<usize> {
     let wrong = || invalid(format!("`{name}` must be a whole number, 0 or more."));
     field(argument, name).map_or(Ok(default), |value| {
-        value
-            .as_u64()
+        integer(value)
             .and_then(|value| usize::try_from(value).ok())
             .ok_or_else(wrong)
     })
@@ -60,6 +60,7 @@ pub(super) fn structure<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let wrong = |_| invalid(format!("`{name}` must be {what}."));
     field(argument, name)
+        .filter(|value| !is_empty_table(value))
         .map(|value| T::deserialize(value).map_err(wrong))
         .transpose()
 }
@@ -98,6 +99,14 @@ mod tests {
             structure::<Range>(&argument, "range", "a range").map(drop),
             "range",
         );
+    }
+
+    #[test]
+    fn numbers_may_be_floats_and_objects_empty_tables() {
+        let argument = json!({"limit": 3.0, "offset": 1.5, "range": []});
+        assert_eq!(number(&argument, "limit", 1), Ok(3));
+        assert!(number(&argument, "offset", 1).is_err());
+        assert_eq!(structure::<Range>(&argument, "range", "a range"), Ok(None));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::arguments::{field, flag};
 use crate::lsp::rpc::error::{failed, invalid};
+use crate::lsp::rpc::lenient::is_empty_table;
 use crate::lsp::rpc::write::{report_failed_write, send_write};
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;
@@ -15,6 +16,7 @@ use tower_lsp::jsonrpc::Result;
 pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let seed = match field(argument, "seededConversation") {
         None => json!({"type": "COPILOT"}),
+        Some(seed) if is_empty_table(seed) => json!({"type": "COPILOT"}),
         Some(seed) if seed.is_object() => seed.clone(),
         Some(_) => return Err(invalid("`seededConversation` must be an object.")),
     };

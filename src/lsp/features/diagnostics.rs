@@ -4,6 +4,7 @@ use crate::index::Reader;
 use crate::lsp::limits::{
     ACTION_CHARS, MAX_DIAGNOSTICS, MAX_FIXED_LINKS, MAX_NAME_CHARS, MAX_REPLACEMENTS,
 };
+use crate::lsp::rpc::lenient::OUR_SOURCE;
 use crate::lsp::rpc::long_work::{off_the_loop, reading};
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
@@ -19,8 +20,6 @@ use tower_lsp::lsp_types::{
 };
 use uuid::Uuid;
 
-/// The `source` of our diagnostics.
-const SOURCE: &str = "pieces";
 /// The `code` of a link whose conversation is gone.
 const GONE: &str = "gone";
 /// The diagnostics of a document.
@@ -36,7 +35,7 @@ pub(crate) async fn diagnose(server: &Server, document: &Document) -> Vec<Diagno
             range: found.range(&document),
             severity: Some(DiagnosticSeverity::WARNING),
             code: Some(NumberOrString::String(GONE.into())),
-            source: Some(SOURCE.into()),
+            source: Some(OUR_SOURCE.into()),
             message: "The conversation that this links to is gone.".into(),
             ..Diagnostic::default()
         });

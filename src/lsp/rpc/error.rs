@@ -1,7 +1,9 @@
 //! JSON-RPC errors: `data.kind` for programs, one sentence for people.
 
+use crate::lsp::limits::FOREIGN_NAME_CHARS;
+use crate::markdown::label;
 use crate::pieces;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower_lsp::jsonrpc::{Error, ErrorCode};
 
 /// LSP's `RequestFailed`: the request was fine, serving it failed.
@@ -41,5 +43,92 @@ pub(crate) fn failed(error: pieces::Error) -> Error {
         code: REQUEST_FAILED,
         message: error.message.into(),
         data: Some(data),
+    }
+}
+
+/// An error of the protocol itself.
+pub(super) fn of_protocol(code: ErrorCode, message: impl Into<String>) -> Error {
+    let kind = match code {
+        ErrorCode::ParseError | ErrorCode::InvalidRequest | ErrorCode::InvalidParams => {
+            "invalid-argument"
+        }
+        ErrorCode::MethodNotFound => "not-found",
+        // Before `initialize`: nothing was changed, and it may be tried again.
+        ErrorCode::ServerError(-32002) => "busy",
+        ErrorCode::RequestCancelled => "cancelled",
+        _ => "protocol",
+    };
+    Error {
+        code,
+        message: message.into().into(),
+        data: Some(json!({ "kind": kind })),
+    }
+}
+
+/// The error as it is answered: those of tower-lsp get a kind, and a sentence of ours that quotes nothing.
+pub(super) fn answered(error: Error, method: &str) -> Error {
+    let kind = error.data.as_ref().and_then(|data| data.get("kind"));
+    if kind.is_some_and(Value::is_string) {
+        return error;
+    }
+    let method = label(method, FOREIGN_NAME_CHARS);
+    let sentence = match error.code {
+        ErrorCode::MethodNotFound => format!("pieces-lsp has no method `{method}`."),
+        ErrorCode::InvalidRequest => {
+            format!("`{method}` is a notification; send it without an id.")
+        }
+        ErrorCode::InvalidParams => match missing_field(&error.message) {
+            Some(field) => {
+                format!(
+                    "The parameters of `{method}` cannot be used: `{field}` is missing or wrong."
+                )
+            }
+            None => format!("The parameters of `{method}` cannot be used: a field is wrong."),
+        },
+        _ => "pieces-lsp failed on this request; please report it with the log.".to_owned(),
+    };
+    of_protocol(error.code, sentence)
+}
+
+/// The field that serde misses. Its other sentences may quote the parameters.
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_tower_lsp_get_a_kind_and_a_sentence() {
+        let method = "textDocument/hover";
+        let check = |error: Error, kind: &str, sentence: &str| {
+            let code = error.code;
+            let error = answered(error, method);
+            assert_eq!((error.code, error.message.as_ref()), (code, sentence));
+            assert_eq!(error.data, Some(json!({ "kind": kind })));
+        };
+        check(
+            Error::method_not_found(),
+            "not-found",
+            "pieces-lsp has no method `textDocument/hover`.",
+        );
+        check(
+            Error::invalid_params("missing field `position`"),
+            "invalid-argument",
+            "The parameters of `textDocument/hover` cannot be used: `position` is missing or wrong.",
+        );
+        check(
+            Error::invalid_params("invalid type: string \"missing field `secret`\", expected u32"),
+            "invalid-argument",
+            "The parameters of `textDocument/hover` cannot be used: a field is wrong.",
+        );
+        check(
+            Error::internal_error(),
+            "protocol",
+            "pieces-lsp failed on this request; please report it with the log.",
+        );
+        let ours = failure(pieces::Kind::Offline, "No service.");
+        assert_eq!(answered(ours.clone(), method), ours);
     }
 }

@@ -6,7 +6,10 @@
 //! without delaying the others. Every request is answered exactly once.
 
 use super::context::RequestContext;
+use super::error::{answered, of_protocol as error};
 use super::handler::Handler;
+use super::lenient;
+use super::spelling::Spelling;
 use crate::lsp::limits::MAX_UNANSWERED;
 use crate::transport::{End, Fault, Id, Inbound, Output, parent};
 use futures_util::future::BoxFuture;
@@ -14,7 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -67,6 +70,8 @@ pub async fn serve<S: LanguageServer>(
         parents: FuturesUnordered::new(),
         initialize_params: hooks.initialize_params,
         unreadable: hooks.unreadable,
+        spelling: Arc::default(),
+        dropped: HashSet::new(),
     };
     main_loop.parents.extend(hooks.parent.map(watched));
 
@@ -129,6 +134,9 @@ struct MainLoop<S> {
     parents: FuturesUnordered<BoxFuture<'static, ()>>,
     initialize_params: Arc<OnceLock<Value>>,
     unreadable: Arc<OnceLock<String>>,
+    spelling: Arc<Spelling>,
+    /// Fields that could not be used, by method: each is logged once.
+    dropped: HashSet<(String, &'static str)>,
 }
 
 /// A request whose handler is waiting.
@@ -198,16 +206,17 @@ impl<S: LanguageServer> MainLoop<S> {
                 self.phase = Phase::ShutDown;
                 (Stage::Shutdown, None)
             }
-            _ => (Stage::Other, params),
+            _ => (Stage::Other, self.readable(&method, params)),
         };
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
         let context = RequestContext::default();
         let request = Request::build(method.clone()).id(i64::from(ticket));
         let mut handler = self.call(request, &method, params, Some(context.clone()));
+        let spelling = Arc::clone(&self.spelling);
         match handler.poll_once() {
             Poll::Ready(outcome) => {
-                let finished = Finished::new(id, ticket, outcome);
+                let finished = Finished::new(id, ticket, &method, outcome, &spelling);
                 self.advance(stage, finished.succeeded);
                 self.answer(finished.body);
             }
@@ -215,8 +224,9 @@ impl<S: LanguageServer> MainLoop<S> {
                 let (key, sender) = (id.clone(), self.finished.clone());
                 let task = tokio::spawn(async move {
                     let outcome = handler.await;
+                    let finished = Finished::new(id, ticket, &method, outcome, &spelling);
                     // Fails only if the process is about to end.
-                    let _ = sender.send(Finished::new(id, ticket, outcome));
+                    let _ = sender.send(finished);
                 });
                 let running = Running {
                     ticket,
@@ -250,16 +260,30 @@ impl<S: LanguageServer> MainLoop<S> {
         Some(error(code, message))
     }
 
+    /// The parameters as tower-lsp can read them. What they lose is logged once by name.
+    fn readable(&mut self, method: &str, params: Option<Value>) -> Option<Value> {
+        let (mut params, dropped) = lenient::params(method, params);
+        for field in dropped {
+            if self.dropped.insert((method.to_owned(), field)) {
+                tracing::warn!(method, field, "a field that cannot be used was left out");
+            }
+        }
+        if let Some(params) = &mut params {
+            self.spelling.read(method, params);
+        }
+        params
+    }
+
     /// Stores the parameters of `initialize`, and makes them readable for tower-lsp.
     fn initialize(&mut self, params: Value) -> Value {
-        let process = params.get("processId").and_then(Value::as_i64);
+        let process = params.get("processId").and_then(lenient::integer);
         self.parents.extend(process.map(watched));
         let readable = !params.is_object() || InitializeParams::deserialize(&params).is_ok();
         let passed_on = if readable {
             params.clone()
         } else {
-            // One unknown capability must not prevent the start.
-            tracing::warn!("initialize has parts that are not understood; its handler sees none");
+            // One unknown capability must not prevent the start. Our own reader takes them one by one.
+            tracing::debug!("initialize has parts that lsp-types does not know");
             json!({"capabilities": {}})
         };
         // A second attempt after a failed one comes from the same client.
@@ -280,8 +304,8 @@ impl<S: LanguageServer> MainLoop<S> {
         }
         // Some clients leave the empty parameters out, and tower-lsp would drop the message.
         let params = match method.as_str() {
-            "initialized" => params.or_else(|| Some(json!({}))),
-            _ => params,
+            "initialized" => Some(json!({})),
+            _ => self.readable(&method, params),
         };
         let request = Request::build(method.clone());
         let mut handler = self.call(request, &method, params, None);
@@ -339,10 +363,9 @@ impl<S: LanguageServer> MainLoop<S> {
                 "Cancelled; nothing was changed.",
             )
         };
-        cancelled.data = Some(match posted {
-            true => json!({"kind": "cancelled", "outcomeUnknown": true}),
-            false => json!({"kind": "cancelled"}),
-        });
+        if posted && let Some(data) = &mut cancelled.data {
+            data["outcomeUnknown"] = true.into();
+        }
         self.answer(encode(id, Err(cancelled)));
     }
 
@@ -415,20 +438,40 @@ impl<S: LanguageServer> MainLoop<S> {
 
     fn forward(&mut self, request: &Request) {
         self.asked.extend(request.id().cloned());
-        self.output.send(to_bytes(request));
+        self.output.send(self.encoded(request));
         if self.asked.len() > MAX_UNANSWERED
             && let Some(oldest) = self.asked.pop_front()
         {
             self.pass_on(Response::from_error(oldest, Error::request_cancelled()));
         }
     }
+
+    fn encoded(&self, request: &Request) -> Vec<u8> {
+        if !self.spelling.is_empty()
+            && let Ok(mut message) = serde_json::to_value(request)
+        {
+            self.spelling.write(&mut message);
+            return to_bytes(&message);
+        }
+        to_bytes(request)
+    }
 }
 
 impl Finished {
     /// Encodes the answer; runs in the task of the handler if it has one.
-    fn new(id: Id, ticket: i32, outcome: Option<jsonrpc::Result<Value>>) -> Self {
+    fn new(
+        id: Id,
+        ticket: i32,
+        method: &str,
+        outcome: Option<jsonrpc::Result<Value>>,
+        spelling: &Spelling,
+    ) -> Self {
         // The service stays silent on unknown `$/` requests; a request needs an answer.
         let outcome = outcome.unwrap_or_else(|| Err(Error::method_not_found()));
+        let mut outcome = outcome.map_err(|error| answered(error, method));
+        if let Ok(result) = &mut outcome {
+            spelling.write(result);
+        }
         let succeeded = outcome.is_ok();
         let body = encode(&id, outcome);
         Self {
@@ -437,13 +480,6 @@ impl Finished {
             succeeded,
             body,
         }
-    }
-}
-
-fn error(code: ErrorCode, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error {
-        message: message.into(),
-        ..Error::new(code)
     }
 }
 

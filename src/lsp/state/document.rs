@@ -9,11 +9,15 @@ use tower_lsp::lsp_types::{
     DidChangeTextDocumentParams, DidOpenTextDocumentParams, Position, Range as LspRange, Url,
 };
 
+/// In place of a version that the editor did not send.
+pub(crate) const NO_VERSION: i32 = i32::MIN;
+
 /// A document as the editor has it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub text: Rope,
-    pub version: i32,
+    /// `None` if the editor did not send one that can be used.
+    pub version: Option<i32>,
     /// What the editor calls its language; empty if it did not say.
     pub language_id: Arc<str>,
     encoding: Encoding,
@@ -29,7 +33,7 @@ impl Documents {
         let item = params.text_document;
         let document = Document {
             text: Rope::from_str(&item.text),
-            version: item.version,
+            version: usable(item.version),
             language_id: item.language_id.into(),
             encoding,
         };
@@ -41,7 +45,7 @@ impl Documents {
         let Some(mut document) = self.0.get_mut(&params.text_document.uri) else {
             return;
         };
-        document.version = params.text_document.version;
+        document.version = usable(params.text_document.version);
         for change in params.content_changes {
             match change.range {
                 None => document.text = Rope::from_str(&change.text),
@@ -75,12 +79,16 @@ impl Documents {
     }
 }
 
+fn usable(version: i32) -> Option<i32> {
+    (version != NO_VERSION).then_some(version)
+}
+
 impl Document {
     /// A document that is not open in the editor.
     pub fn detached(text: &str, encoding: Encoding) -> Self {
         Document {
             text: Rope::from_str(text),
-            version: 0,
+            version: None,
             language_id: Arc::default(),
             encoding,
         }
@@ -186,7 +194,7 @@ mod tests {
         let document = documents.get(&uri).unwrap();
         assert_eq!(
             (document.text.to_string().as_str(), document.version),
-            (after, 2)
+            (after, Some(2))
         );
     }
 

@@ -240,13 +240,19 @@ impl Session {
             Some(Connection::Refused { status, .. }) => (**status).clone(),
             None => Status {
                 state: State::Connecting,
-                backend: Backend::Auto,
+                backend: self.asked_for(),
                 url: None,
                 version: None,
                 since: SystemTime::now(),
                 error: None,
             },
         }
+    }
+
+    /// The backend of the command line.
+    fn asked_for(&self) -> Backend {
+        let name = self.launch.backend.as_deref();
+        name.and_then(Backend::parse).unwrap_or(Backend::Auto)
     }
 
     /// The connection and its client, waiting for each for [`CONNECT_TIMEOUT`] at most.

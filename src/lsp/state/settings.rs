@@ -155,6 +155,8 @@ impl Layers {
                 }
             }
             Value::Null => {}
+            // How Lua writes an empty object.
+            Value::Array(none) if none.is_empty() => {}
             _ => report(
                 source,
                 format!("`{source}` must be an object of settings; it is ignored."),
@@ -314,6 +316,11 @@ mod tests {
             Settings::default(),
             &["initializationOptions", "pieces"],
         );
+    }
+
+    #[test]
+    fn an_empty_table_of_lua_is_no_setting() {
+        check(json!([]), json!([]), Settings::default(), &[]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Published {
                 continue;
             }
             self.0.insert(uri.clone(), diagnostics.clone());
-            let version = Some(document.version);
+            let version = document.version;
             let client = &server.client;
             client.publish_diagnostics(uri, diagnostics, version).await;
         }

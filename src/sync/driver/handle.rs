@@ -30,7 +30,7 @@ pub enum State {
 pub struct Status {
     /// The state.
     pub state: State,
-    /// The backend; `Auto` until one was chosen.
+    /// The backend that was asked for; of `Auto` the one that was chosen, once it was.
     pub backend: Backend,
     /// Its base URL, once known.
     pub url: Option<String>,

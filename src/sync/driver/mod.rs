@@ -53,7 +53,7 @@ fn spawn<F: Finder>(finder: Arc<F>, events: mpsc::UnboundedSender<Event>, revisi
     let (commands, inbox) = mpsc::channel(64);
     let (status, status_reader) = watch::channel(Status {
         state: State::Connecting,
-        backend: Backend::Auto,
+        backend: finder.wanted(),
         url: None,
         version: None,
         since: std::time::SystemTime::now(),
