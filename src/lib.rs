@@ -2,8 +2,9 @@
 //!
 //! Data flows one way: [`pieces`] speaks the API, [`index`] holds what we know, [`sync`] keeps the
 //! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
-//! embedded local service with the same API; [`transfer`] copies into it and out of it; [`model`] asks language models. `docs/architecture.md` says where to start reading.
+//! embedded local service with the same API; [`transfer`] copies into it and out of it; [`model`] asks language models, [`ask`] puts a person's question together. `docs/architecture.md` says where to start reading.
 
+pub mod ask;
 pub mod cli;
 pub mod index;
 pub mod json;

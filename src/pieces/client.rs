@@ -171,6 +171,16 @@ impl Client {
         &self.0.base
     }
 
+    /// Whether this is our own local service.
+    pub fn is_local(&self) -> bool {
+        self.0.token.is_some()
+    }
+
+    /// Whether only this user can be at the other end: it is a Unix socket of ours.
+    pub fn is_private(&self) -> bool {
+        self.0.socket.is_some()
+    }
+
     /// `GET /.well-known/health`: the response text, trimmed; at most 1 KiB.
     pub async fn health(&self) -> Result<String, Error> {
         self.text("/.well-known/health").await

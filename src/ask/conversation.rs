@@ -1,0 +1,236 @@
+//! The conversation of a question: a known one, a new one, or a branch of one.
+
+use super::gather::Named;
+use super::kept::{self, Keeper, Kept};
+use super::{Asker, Event, Events, Failure, Request, wording};
+use crate::pieces::{Kind, Message, Role};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Where a question goes, and what is known about it from earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// `None`: a new one, which is not made yet.
+    pub conversation: Option<Uuid>,
+    /// The seed of a new conversation.
+    seed: Option<Value>,
+    /// The files that earlier questions named.
+    pub named: Vec<PathBuf>,
+    /// What the conversation was started from.
+    pub assets: Vec<Uuid>,
+    /// The messages that it has already.
+    pub messages: Vec<Uuid>,
+    /// The text of the question that is asked again.
+    pub asked_before: Option<String>,
+}
+
+impl Place {
+    /// Finds out where `request` goes. Changes nothing.
+    ///
+    /// # Errors
+    /// The conversation or the message is not there, or cannot be read.
+    pub async fn of(asker: &Asker, request: &Request) -> Result<Place, Failure> {
+        if let Some(question) = request.question
+            && !asker.client.is_local()
+        {
+            return Place::of_kept(asker, question).await;
+        }
+        let about = request.from.or(request.question);
+        let conversation = match (request.conversation, about) {
+            (Some(conversation), _) => Some(conversation),
+            (None, Some(message)) => Some(conversation_of(asker, message).await?),
+            (None, None) => None,
+        };
+        let Some(conversation) = conversation else {
+            return Ok(Place {
+                seed: Some(seed(request)),
+                ..Place::default()
+            });
+        };
+        let mut place = Place {
+            conversation: Some(conversation),
+            ..Place::default()
+        };
+        let transcript = match asker.client.transcript(conversation).await {
+            Ok(transcript) => transcript,
+            // A service with the documented endpoints only has no messages, but can answer.
+            Err(error)
+                if error.kind == Kind::NotFound && about.is_none() && !asker.client.is_local() =>
+            {
+                return Ok(place);
+            }
+            Err(error) => return Err(Failure::from(error)),
+        };
+        place.assets = crate::json::plural::live_ids(&transcript.conversation["assets"]);
+        let messages = &transcript.messages;
+        let kept = match &asker.data_dir {
+            Some(dir) if !asker.client.is_local() => kept::kept(dir, conversation).await,
+            _ => Vec::new(),
+        };
+        place.messages = messages.iter().map(|message| message.id).collect();
+        let position = |id: Uuid, field: &str| {
+            let at = messages.iter().position(|message| message.id == id);
+            at.ok_or_else(|| {
+                Failure::invalid(format!("`{field}` names no message of this conversation."))
+            })
+        };
+        if let Some(question) = request.question {
+            let at = position(question, "question")?;
+            if messages[at].role != Role::User {
+                return Err(Failure::invalid(
+                    "`question` names a message that is no question.",
+                ));
+            }
+            place.named = named_by(&messages[..=at], &[]);
+            place.asked_before = Some(messages[at].text.clone().unwrap_or_default());
+        } else if let Some(from) = request.from {
+            let before = &messages[..position(from, "from")?];
+            place.named = named_by(before, &kept);
+            place.seed = Some(branch(request, before, &place.assets));
+            place.conversation = None;
+            place.messages.clear();
+        } else {
+            place.named = named_by(messages, &kept);
+        }
+        Ok(place)
+    }
+
+    /// A prompt that Pieces OS has not taken.
+    async fn of_kept(asker: &Asker, question: Uuid) -> Result<Place, Failure> {
+        let keeper = asker.data_dir.as_deref().map(Keeper::new);
+        let found = match keeper {
+            Some(keeper) => keeper.prompt(question).await,
+            None => None,
+        };
+        let Some((conversation, prompt)) = found else {
+            let what = "`question` names a message that Pieces OS has already; ask it again as a new question.";
+            return Err(Failure::invalid(what));
+        };
+        let again = Request {
+            conversation: Some(conversation),
+            ..Request::default()
+        };
+        let place = Box::pin(Place::of(asker, &again)).await?;
+        Ok(Place {
+            asked_before: Some(prompt),
+            ..place
+        })
+    }
+
+    /// Makes the conversation if it is a new one.
+    ///
+    /// # Errors
+    /// Those of the service; the conversation may have been made all the same if the outcome is unknown.
+    pub async fn make(&mut self, asker: &Asker, events: &Events) -> Result<Uuid, Failure> {
+        if let Some(conversation) = self.conversation {
+            return Ok(conversation);
+        }
+        let seed = self
+            .seed
+            .take()
+            .unwrap_or_else(|| json!({"type": "COPILOT"}));
+        let (raw, created) = asker.client.create(&seed, None).await?;
+        self.conversation = Some(created.id);
+        self.messages = crate::json::plural::live_ids(&raw["messages"]);
+        let id = created.id;
+        let _ = events.send(Event::Created(Box::new(created)));
+        Ok(id)
+    }
+}
+
+async fn conversation_of(asker: &Asker, message: Uuid) -> Result<Uuid, Failure> {
+    let message = asker.client.message(message).await?;
+    let id = message.raw["conversation"]["id"].as_str();
+    let id = id.and_then(|id| Uuid::parse_str(id).ok());
+    id.ok_or_else(|| Failure::invalid("The service does not say which conversation this message belongs to; add `conversation`."))
+}
+
+fn seed(request: &Request) -> Value {
+    let prompt = request.prompt.as_deref().unwrap_or_default();
+    let mut seed = json!({ "type": "COPILOT", "name": wording::conversation_name(prompt) });
+    let tied = request.tied.as_deref().and_then(|path| path.to_str());
+    if let Some(path) = tied {
+        seed["anchors"] = json!([{ "type": "FILE", "fullpath": path }]);
+    }
+    seed
+}
+
+/// A new conversation with copies of these messages.
+fn branch(request: &Request, before: &[Message], assets: &[Uuid]) -> Value {
+    let mut seed = seed(request);
+    let copies = before.iter().filter_map(|message| {
+        let text = message.text.as_deref()?;
+        Some(json!({ "role": message.raw["role"], "fragment": { "string": { "raw": text } } }))
+    });
+    seed["messages"] = copies.collect();
+    if !assets.is_empty() {
+        let assets = assets.iter().map(|id| json!({ "id": id }));
+        seed["assets"] = json!({ "iterable": assets.collect::<Vec<_>>() });
+    }
+    seed
+}
+
+/// The files in force after these messages: those of the last question of ours. Each of our questions has all of them.
+fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<PathBuf> {
+    let last = messages.iter().rev().find_map(|message| {
+        let kept = kept.iter().find(|kept| kept.id == message.id);
+        let own = kept.map_or(&message.raw["pieces_lsp"], |kept| &kept.own);
+        let named = own["named"].as_array()?;
+        Some(named.iter().filter_map(|one| Named::deserialize(one).ok()))
+    });
+    last.into_iter().flatten().map(|one| one.path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(named: Value) -> Message {
+        Message {
+            id: Uuid::nil(),
+            role: Role::User,
+            created: None,
+            text: Some("Why?".into()),
+            raw: json!({"role": "USER", "pieces_lsp": {"named": named}}),
+        }
+    }
+
+    #[test]
+    fn the_last_question_says_which_files_are_named() {
+        let file = |path: &str| json!({"path": path, "size": 1, "sha256": "00"});
+        let named = |messages: &[Message]| named_by(messages, &[]);
+        assert!(named(&[]).is_empty());
+        let one = message(json!([file("/a")]));
+        let both = message(json!([file("/a"), {"path": 7}, file("/b")]));
+        let none = message(json!([]));
+        let foreign = message(Value::Null);
+        assert_eq!(
+            named(&[one.clone(), both.clone(), foreign]),
+            [PathBuf::from("/a"), "/b".into()]
+        );
+        assert!(named(&[both, none]).is_empty());
+    }
+
+    #[test]
+    fn seeds() {
+        let request = Request {
+            prompt: Some("Why does it loop?".into()),
+            tied: Some("/a/retry.rs".into()),
+            ..Request::default()
+        };
+        assert_eq!(
+            seed(&request),
+            json!({"type": "COPILOT", "name": "Why does it loop?",
+                "anchors": [{"type": "FILE", "fullpath": "/a/retry.rs"}]})
+        );
+        let asset = Uuid::from_u128(1);
+        let branch = branch(&request, &[message(json!([]))], &[asset]);
+        assert_eq!(
+            branch["messages"],
+            json!([{"role": "USER", "fragment": {"string": {"raw": "Why?"}}}])
+        );
+        assert_eq!(branch["assets"], json!({"iterable": [{"id": asset}]}));
+    }
+}

@@ -1,0 +1,196 @@
+//! One question from beginning to end.
+
+use super::answer::{Answer, Failure, How, Outcome};
+use super::conversation::Place;
+use super::gather::{Gathered, gather};
+use super::limits::{MAX_ANSWER, MAX_PROMPT, STOPPING};
+use super::{Asker, Event, Events, Request, Status, Stop, local, pieces_os};
+use crate::pieces::{Asking, Ended, Error, Progress, Reply};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+/// Asks. Events are sent before this returns. When `stop` is stopped it returns an [`Answer`] soon, with what was
+/// written; a write that was sent is carried out first.
+///
+/// # Errors
+/// Why there is no answer; nothing is asked again. [`Failure::question`] was stored.
+pub async fn ask(
+    asker: Asker,
+    request: Request,
+    events: Events,
+    stop: Stop,
+) -> Result<Outcome, Failure> {
+    check(&request)?;
+    let started = Instant::now();
+    let place = Place::of(&asker, &request).await?;
+    let gathered = gather(&asker, &request, &place.named, &place.assets).await?;
+    let run = Run {
+        asker,
+        request,
+        events,
+        stop,
+        started,
+        place,
+        gathered,
+    };
+    match run.asker.client.is_local() {
+        true => local::ask(run).await,
+        false => pieces_os::ask(run).await,
+    }
+}
+
+fn check(request: &Request) -> Result<(), Failure> {
+    let prompt = request.prompt.as_deref().unwrap_or_default();
+    if prompt.trim().is_empty() && request.question.is_none() {
+        return Err(Failure::invalid("`prompt` must be a question in words."));
+    }
+    if prompt.len() > MAX_PROMPT {
+        let what = "`prompt` is longer than 1 MiB; name long texts with `files` instead.";
+        return Err(Failure::invalid(what));
+    }
+    if request.from.is_some() && request.question.is_some() {
+        return Err(Failure::invalid(
+            "`from` and `question` exclude each other; give one of them.",
+        ));
+    }
+    Ok(())
+}
+
+/// A question on its way.
+pub(super) struct Run {
+    pub asker: Asker,
+    pub request: Request,
+    pub events: Events,
+    pub stop: Stop,
+    pub started: Instant,
+    pub place: Place,
+    pub gathered: Gathered,
+}
+
+impl Run {
+    pub fn prompt(&self) -> &str {
+        self.request.prompt.as_deref().unwrap_or_default()
+    }
+
+    pub fn seconds(&self) -> f64 {
+        (self.started.elapsed() + Duration::from_micros(500)).as_millis() as f64 / 1e3
+    }
+
+    /// It was stopped before it was sent.
+    pub fn cancelled(&self) -> Outcome {
+        Outcome::Answer(Answer {
+            conversation: self.place.conversation,
+            question: None,
+            answer: None,
+            text: String::new(),
+            stop: How::Cancelled,
+            model: None,
+            usage: None,
+            seconds: self.seconds(),
+            context: Vec::new(),
+            note: None,
+        })
+    }
+}
+
+/// What was heard of an answer.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub text: String,
+    pub question: Option<Uuid>,
+    pub answer: Option<Uuid>,
+    pub status: Option<Status>,
+}
+
+/// Why nothing more is heard.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// The last frame.
+    Ended(Box<Ended>),
+    /// It was stopped, and the service did not say so in time.
+    Left,
+    /// The socket ended.
+    Lost(Error),
+    /// The answer is longer than any should be.
+    TooLong,
+}
+
+/// Follows the answer to its end.
+pub(super) async fn follow(asking: &mut Asking, run: &Run) -> (Heard, Over) {
+    let mut heard = Heard::default();
+    let mut leave: Option<Instant> = None;
+    loop {
+        let late = async {
+            match leave {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let reply = tokio::select! {
+            biased;
+            () = run.stop.stopped(), if leave.is_none() => {
+                leave = Some(Instant::now() + STOPPING);
+                // If this fails, so does the next read.
+                let _ = asking.stop().await;
+                continue;
+            }
+            reply = asking.next() => reply,
+            () = late => return (heard, Over::Left),
+        };
+        match reply {
+            Ok(Reply::Progress(progress)) => heard.hear(progress, &run.events),
+            Ok(Reply::Ended(ended)) => {
+                heard.learn(&ended.own);
+                return (heard, Over::Ended(Box::new(ended)));
+            }
+            Err(_) if leave.is_some() => return (heard, Over::Left),
+            Err(error) => return (heard, Over::Lost(error)),
+        }
+        if heard.text.len() > MAX_ANSWER {
+            let _ = asking.stop().await;
+            return (heard, Over::TooLong);
+        }
+    }
+}
+
+impl Heard {
+    fn hear(&mut self, progress: Progress, events: &Events) {
+        self.learn(&progress.own);
+        let said = progress.own["status"].as_str().and_then(Status::parse);
+        let status = match progress.text.is_empty() {
+            true => said,
+            false => Some(Status::Writing),
+        };
+        if let Some(status) = status
+            && self.status != Some(status)
+        {
+            self.status = Some(status);
+            let _ = events.send(Event::Status {
+                status,
+                question: self.question,
+                answer: self.answer,
+            });
+        }
+        if !progress.text.is_empty() {
+            let at = self.text.len();
+            self.text.push_str(&progress.text);
+            let _ = events.send(Event::Delta {
+                text: progress.text,
+                at,
+                answer: self.answer,
+            });
+        }
+    }
+
+    /// Takes over the ids.
+    fn learn(&mut self, own: &Value) {
+        self.question = id(&own["question"]).or(self.question);
+        self.answer = id(&own["answer"]).or(self.answer);
+    }
+}
+
+pub(super) fn id(value: &Value) -> Option<Uuid> {
+    Uuid::parse_str(value.as_str()?).ok()
+}

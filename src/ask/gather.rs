@@ -1,0 +1,289 @@
+//! The texts that go with a question.
+
+use super::file;
+use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS};
+use super::{Asker, Failure, Request};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use url::Url;
+use uuid::Uuid;
+
+/// What a part of the context is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The selected lines of a document.
+    Selection,
+    /// A document.
+    Document,
+    /// A file that was named.
+    File,
+    /// A saved text.
+    Asset,
+    /// Earlier messages of the conversation.
+    Messages,
+}
+
+/// A text that goes with a question.
+#[derive(Clone, PartialEq, Serialize)]
+pub(super) struct Text {
+    pub kind: Kind,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// First and last line of a selection, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<(u32, u32)>,
+    pub text: String,
+    /// Its length before it was cut.
+    pub bytes: u64,
+}
+
+/// How much of a text was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name, such as `retry.rs`.
+    pub name: String,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Bytes of it that were sent.
+    pub sent: u64,
+}
+
+/// A file that a question named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Named {
+    pub path: PathBuf,
+    pub size: u64,
+    pub sha256: String,
+}
+
+/// All that goes with a question.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub texts: Vec<Text>,
+    /// Every file in force for this question.
+    pub named: Vec<Named>,
+    /// Earlier files that cannot be read any more, and assets that are no text.
+    pub left_out: Vec<Context>,
+}
+
+impl Text {
+    pub fn context(&self, sent: usize) -> Context {
+        Context {
+            kind: self.kind,
+            name: self.name.clone(),
+            uri: self.uri.clone(),
+            bytes: self.bytes,
+            sent: sent as u64,
+        }
+    }
+}
+
+/// Reads everything that goes with `request`, as it is now. `earlier` are the files that earlier questions named,
+/// `assets` what the conversation was started from.
+///
+/// # Errors
+/// Something that this request names cannot be read. What an earlier one named may be gone.
+pub(super) async fn gather(
+    asker: &Asker,
+    request: &Request,
+    earlier: &[PathBuf],
+    assets: &[Uuid],
+) -> Result<Gathered, Failure> {
+    let mut all = Gathered::default();
+    let mut room = MAX_TEXTS;
+    if let Some(selection) = &request.selection {
+        if selection.text.len() > MAX_PROMPT {
+            let what = "`range` selects more than 1 MiB; select only the part that matters.";
+            return Err(Failure::invalid(what));
+        }
+        all.texts.push(Text {
+            kind: Kind::Selection,
+            name: selection.name.clone(),
+            uri: selection.uri.as_ref().map(Url::to_string),
+            range: selection.lines,
+            bytes: selection.text.len() as u64,
+            text: selection.text.clone(),
+        });
+    }
+    if let Some(uri) = &request.document {
+        let read = open_or_saved(asker, uri).await;
+        let read = read.map_err(|why| unreadable("uri", uri, why))?;
+        all.add(Kind::Document, uri, read, &mut room);
+    }
+    let (files, forget) = match &request.files {
+        None => (&[][..], false),
+        Some(files) => (&files[..], files.is_empty()),
+    };
+    if files.len() > MAX_FILES {
+        let what = format!("`files` may name {MAX_FILES} files at most.");
+        return Err(Failure::invalid(what));
+    }
+    for uri in files {
+        if all.has(uri) {
+            continue;
+        }
+        if uri.to_file_path().is_err() {
+            return Err(unreadable("files", uri, "is no file on this machine"));
+        }
+        let read = open_or_saved(asker, uri).await;
+        let read = read.map_err(|why| unreadable("files", uri, why))?;
+        all.add(Kind::File, uri, read, &mut room);
+    }
+    let earlier = if forget { &[][..] } else { earlier };
+    for path in earlier {
+        let Ok(uri) = Url::from_file_path(path) else {
+            continue;
+        };
+        if all.has(&uri) || all.named.len() >= MAX_FILES {
+            continue;
+        }
+        match open_or_saved(asker, &uri).await {
+            Ok(read) => all.add(Kind::File, &uri, read, &mut room),
+            Err(_) => all.left_out.push(Context {
+                kind: Kind::File,
+                name: name_of(&uri),
+                uri: Some(uri.into()),
+                bytes: 0,
+                sent: 0,
+            }),
+        }
+    }
+    let wanted = request.assets.iter().chain(assets);
+    let mut seen = Vec::new();
+    for id in wanted {
+        if !seen.contains(id) {
+            seen.push(*id);
+            all.add_asset(asker, *id, request.assets.contains(id), &mut room)
+                .await?;
+        }
+    }
+    Ok(all)
+}
+
+impl Gathered {
+    fn has(&self, uri: &Url) -> bool {
+        self.texts
+            .iter()
+            .any(|one| one.kind != Kind::Selection && one.uri.as_deref() == Some(uri.as_str()))
+    }
+
+    fn add(&mut self, kind: Kind, uri: &Url, read: file::Start, room: &mut usize) {
+        if let Ok(path) = uri.to_file_path() {
+            self.named.push(Named {
+                path,
+                size: read.bytes,
+                sha256: sha256(&read.text),
+            });
+        }
+        let text = cut(read.text, *room);
+        *room -= text.len();
+        self.texts.push(Text {
+            kind,
+            name: name_of(uri),
+            uri: Some(uri.to_string()),
+            range: None,
+            text,
+            bytes: read.bytes,
+        });
+    }
+
+    /// Adds the text of an asset, unless the same text goes with the question already.
+    async fn add_asset(
+        &mut self,
+        asker: &Asker,
+        id: Uuid,
+        asked_for: bool,
+        room: &mut usize,
+    ) -> Result<(), Failure> {
+        let asset = match asker.client.asset_text(id).await {
+            Ok(asset) => asset,
+            Err(error) if asked_for => return Err(Failure::from(error)),
+            Err(_) => return Ok(()),
+        };
+        let name = asset.name.unwrap_or_else(|| format!("asset {id}"));
+        let Some(text) = asset.text else {
+            self.left_out.push(Context {
+                kind: Kind::Asset,
+                name,
+                uri: None,
+                bytes: 0,
+                sent: 0,
+            });
+            return Ok(());
+        };
+        if self.texts.iter().any(|one| one.text == text) {
+            return Ok(());
+        }
+        let bytes = text.len() as u64;
+        let text = cut(text, (*room).min(MAX_FILE));
+        *room -= text.len();
+        self.texts.push(Text {
+            kind: Kind::Asset,
+            name,
+            uri: Some(format!("pieces-asset:/{id}")),
+            range: None,
+            text,
+            bytes,
+        });
+        Ok(())
+    }
+}
+
+/// The text of an open document as it is there, else of the file on disk.
+async fn open_or_saved(asker: &Asker, uri: &Url) -> Result<file::Start, &'static str> {
+    if let Some(text) = asker.surroundings.open_text(uri) {
+        let bytes = text.len() as u64;
+        let text = cut(text, MAX_FILE);
+        return Ok(file::Start { text, bytes });
+    }
+    match uri.to_file_path() {
+        Ok(path) => file::read(path).await,
+        Err(()) => Err("is not open in this editor"),
+    }
+}
+
+/// The start of `text`, cut at a character boundary.
+pub(super) fn cut(mut text: String, most: usize) -> String {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn name_of(uri: &Url) -> String {
+    let path = uri.to_file_path().ok();
+    let name = path.as_deref().and_then(|path| path.file_name()?.to_str());
+    match name {
+        Some(name) => name.to_owned(),
+        None => uri.path().to_owned(),
+    }
+}
+
+fn unreadable(field: &str, uri: &Url, why: &str) -> Failure {
+    let path = uri.to_file_path().ok();
+    let shown = path.as_deref().and_then(|path| path.to_str());
+    let shown: String = shown
+        .unwrap_or(uri.as_str())
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    Failure::invalid(format!(
+        "`{field}` names {shown}, which {why}; name a text file, or leave it out."
+    ))
+}

@@ -1,0 +1,283 @@
+//! Asking on the local service, which asks the endpoint and stores everything.
+
+use super::answer::{Answer, Failure, How, Outcome};
+use super::flow::{Heard, Over, Run, follow};
+use super::gather::{Context, Text};
+use super::limits::{RECOVER, RECOVER_PAUSE};
+use super::{Event, endpoint, listing, wording};
+use crate::model::Choice;
+use crate::pieces::{Client, Ended, Error, Kind, Question, Role};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
+    if run.stop.is_stopped() {
+        return Ok(run.cancelled());
+    }
+    let decided = endpoint::decide(&run.asker).await;
+    if run.request.dry_run {
+        let choice = decided?;
+        return dry_run(&run, &choice).await;
+    }
+    let conversation = run.place.make(&run.asker, &run.events).await?;
+    if run.stop.is_stopped() {
+        return Ok(run.cancelled());
+    }
+    let here = |error: Error| Failure::from(error).about(Some(conversation), None);
+    let question = question(&run, decided.as_ref().ok());
+    let mut asking = run.asker.client.ask(&question).await.map_err(here)?;
+    if let Ok(choice) = &decided {
+        listing::asked(choice);
+    }
+    let sent = Some(conversation);
+    let _ = run.events.send(Event::Sent { conversation: sent });
+    let (heard, over) = follow(&mut asking, &run).await;
+    drop(asking);
+    match over {
+        Over::Ended(ended) => finish(&run, conversation, heard, *ended, decided.err()),
+        Over::Left => Ok(partial(&run, conversation, heard, How::Cancelled, None)),
+        Over::TooLong => {
+            let note = "The answer was stopped at 16 MiB.".to_owned();
+            Ok(partial(
+                &run,
+                conversation,
+                heard,
+                How::Incomplete,
+                Some(note),
+            ))
+        }
+        Over::Lost(error) => recover(&run, conversation, heard, error).await,
+    }
+}
+
+/// What goes over the socket. The endpoint, which may have a key, goes only to where this user alone can listen;
+/// elsewhere the service decides on one in the same way.
+fn question(run: &Run, choice: Option<&Choice>) -> Question {
+    let request = &run.request;
+    let again = run.place.asked_before.as_deref();
+    let mut own = json!({
+        "texts": run.gathered.texts,
+        "named": run.gathered.named,
+    });
+    if run.asker.client.is_private() {
+        own["endpoint"] = json!(choice);
+    }
+    if let Some(model) = &request.model {
+        own["model"] = json!(model);
+    }
+    match request.question {
+        Some(question) => own["question"] = json!(question),
+        None => own["stored"] = json!(wording::stored(run.prompt(), request.selection.as_ref())),
+    }
+    if request.dry_run {
+        own["dryRun"] = json!(true);
+    }
+    Question {
+        conversation: run.place.conversation,
+        query: again.unwrap_or(run.prompt()).to_owned(),
+        own: Some(own),
+        ..Question::default()
+    }
+}
+
+async fn dry_run(run: &Run, choice: &Choice) -> Result<Outcome, Failure> {
+    let question = question(run, Some(choice));
+    let mut asking = run.asker.client.ask(&question).await?;
+    let (_, over) = follow(&mut asking, run).await;
+    match over {
+        Over::Ended(ended) => match ended.failure {
+            Some(error) => Err(error.into()),
+            None if ended.own.is_null() => {
+                let what = "The local service did not say what it would send; it is of an older version, so reload all editor windows.";
+                Err(Error::protocol(what).into())
+            }
+            None => {
+                let mut said = ended.own;
+                said["context"] = json!(contexts(run, &said["context"]));
+                Ok(Outcome::DryRun(said))
+            }
+        },
+        Over::Left | Over::TooLong => Ok(run.cancelled()),
+        // Nothing was to be carried out.
+        Over::Lost(error) => Err(error.repeatable().into()),
+    }
+}
+
+fn finish(
+    run: &Run,
+    conversation: Uuid,
+    heard: Heard,
+    ended: Ended,
+    undecided: Option<Error>,
+) -> Result<Outcome, Failure> {
+    let own = ended.own;
+    if let Some(error) = ended.failure {
+        // What was found here says more than that there is no endpoint.
+        let error = match undecided {
+            Some(undecided) if error.kind == Kind::NoModel => undecided,
+            _ => error,
+        };
+        return match heard.text.is_empty() {
+            true => Err(Failure::from(error).about(Some(conversation), heard.question)),
+            false => Ok(partial(
+                run,
+                conversation,
+                heard,
+                How::Incomplete,
+                Some(error.message),
+            )),
+        };
+    }
+    let stop = own["stop"].as_str().and_then(How::parse);
+    let stop = stop.unwrap_or(match ended.stopped {
+        true => How::Cancelled,
+        false => How::End,
+    });
+    if heard.text.is_empty() && stop != How::Cancelled {
+        let what = own["note"].as_str().map(str::to_owned);
+        let what = what.unwrap_or_else(|| {
+            "The model ended without a word; ask again, or use another model.".into()
+        });
+        let error = Error::new(Kind::Model, what);
+        return Err(Failure::from(error).about(Some(conversation), heard.question));
+    }
+    let text = |field: &str| own[field].as_str().map(str::to_owned);
+    Ok(Outcome::Answer(Answer {
+        conversation: Some(conversation),
+        question: heard.question,
+        answer: heard.answer.filter(|_| !heard.text.is_empty()),
+        text: heard.text,
+        stop,
+        model: text("model"),
+        usage: Some(&own["usage"])
+            .filter(|usage| usage.is_object())
+            .cloned(),
+        seconds: own["seconds"].as_f64().unwrap_or_else(|| run.seconds()),
+        context: contexts(run, &own["context"]),
+        note: text("note"),
+    }))
+}
+
+/// An answer without its last frame.
+fn partial(
+    run: &Run,
+    conversation: Uuid,
+    heard: Heard,
+    stop: How,
+    note: Option<String>,
+) -> Outcome {
+    Outcome::Answer(Answer {
+        conversation: Some(conversation),
+        question: heard.question,
+        answer: heard.answer.filter(|_| !heard.text.is_empty()),
+        text: heard.text,
+        stop,
+        model: run.request.model.clone(),
+        usage: None,
+        seconds: run.seconds(),
+        context: Vec::new(),
+        note,
+    })
+}
+
+/// What the model got to see: as the service says, with the true length of what was cut or left out here.
+fn contexts(run: &Run, said: &Value) -> Vec<Context> {
+    let said = said.as_array().into_iter().flatten();
+    let mut all: Vec<Context> = said
+        .filter_map(|one| Context::deserialize(one).ok())
+        .collect();
+    let same = |one: &Context, text: &Text| {
+        one.kind == text.kind && one.name == text.name && one.uri == text.uri
+    };
+    for one in &mut all {
+        let text = run.gathered.texts.iter().find(|text| same(one, text));
+        one.bytes = one.bytes.max(text.map_or(0, |text| text.bytes));
+    }
+    all.extend(run.gathered.left_out.iter().cloned());
+    all
+}
+
+/// The service is gone, or the connection to it. Nothing is asked again; what was stored is the result.
+async fn recover(
+    run: &Run,
+    conversation: Uuid,
+    heard: Heard,
+    lost: Error,
+) -> Result<Outcome, Failure> {
+    let until = Instant::now() + RECOVER;
+    let stored = loop {
+        if let Some(client) = run.asker.surroundings.reconnect().await
+            && let Some(stored) = stored(&client, conversation, run, &heard).await
+        {
+            break Some(stored);
+        }
+        if Instant::now() >= until || run.stop.is_stopped() {
+            break None;
+        }
+        sleep(RECOVER_PAUSE).await;
+    };
+    let question = stored.as_ref().and_then(|stored| stored.question);
+    let question = heard.question.or(question);
+    let (answer, text) = match stored {
+        // The flush may be behind what was heard already.
+        Some(stored) if stored.text.len() >= heard.text.len() => (stored.answer, stored.text),
+        _ => (heard.answer, heard.text),
+    };
+    if text.is_empty() {
+        let error = lost.with_message(
+            "The local service ended before the answer began; the question is kept, so ask for its answer again.",
+        );
+        return Err(Failure::from(error).about(Some(conversation), question));
+    }
+    let heard = Heard {
+        text,
+        question,
+        answer,
+        ..Heard::default()
+    };
+    let note =
+        "The local service ended while the answer was written; this is what was kept.".to_owned();
+    Ok(partial(
+        run,
+        conversation,
+        heard,
+        How::Incomplete,
+        Some(note),
+    ))
+}
+
+/// What the store has of a question and its answer.
+struct Stored {
+    question: Option<Uuid>,
+    answer: Option<Uuid>,
+    text: String,
+}
+
+async fn stored(client: &Client, conversation: Uuid, run: &Run, heard: &Heard) -> Option<Stored> {
+    let transcript = client.transcript(conversation).await.ok()?;
+    let messages = &transcript.messages;
+    let known = heard.question.or(run.request.question);
+    let at = messages.iter().rposition(|message| match known {
+        Some(id) => message.id == id,
+        None => message.role == Role::User && !run.place.messages.contains(&message.id),
+    });
+    let Some(at) = at else {
+        return Some(Stored {
+            question: None,
+            answer: None,
+            text: String::new(),
+        });
+    };
+    let answer = messages[at + 1..]
+        .iter()
+        .find(|one| one.role == Role::Assistant);
+    Some(Stored {
+        question: Some(messages[at].id),
+        answer: answer.map(|answer| answer.id),
+        text: answer
+            .and_then(|answer| answer.text.clone())
+            .unwrap_or_default(),
+    })
+}

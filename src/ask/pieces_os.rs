@@ -1,0 +1,299 @@
+//! Asking Pieces OS: everything goes inside the message, and what it does not store is kept here.
+
+use super::answer::{Answer, Failure, How, Outcome};
+use super::flow::{Heard, Over, Run, follow};
+use super::gather::{Context, Kind as Part};
+use super::kept::{Keeper, Kept};
+use super::limits::{MAX_FENCES, SETTLE, SETTLE_PAUSES, STOPPING};
+use super::{Event, listing, wording};
+use crate::pieces::{Client, Error, Kind, Question, Role};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
+    if run.stop.is_stopped() {
+        return Ok(run.cancelled());
+    }
+    let model = match &run.request.model {
+        Some(name) => Some(listing::of_pieces_os(&run.asker, name).await?),
+        None => None,
+    };
+    let (model_id, model) = model.unzip();
+    let (query, context) = query(&run);
+    if run.request.dry_run {
+        return Ok(Outcome::DryRun(json!({
+            "endpoint": run.asker.client.base().as_str(),
+            "model": model,
+            // It has models of both kinds, and does not say which one will answer.
+            "remote": null,
+            "context": context,
+            "tokens": tokens(&query),
+        })));
+    }
+    let conversation = run.place.make(&run.asker, &run.events).await?;
+    let application = run.asker.client.connect().await.ok();
+    let application = application.and_then(|it| it["id"].as_str().map(str::to_owned));
+    if run.stop.is_stopped() {
+        return Ok(run.cancelled());
+    }
+    let books = Books {
+        client: run.asker.client.clone(),
+        keeper: run.asker.data_dir.as_deref().map(Keeper::new),
+        conversation,
+        pending: run.request.question.unwrap_or_else(Uuid::new_v4),
+        before: run.place.messages.clone(),
+        named: json!(run.gathered.named),
+    };
+    books.keep_prompt(&query).await;
+    let question = Question {
+        conversation: Some(conversation),
+        query,
+        model: model_id,
+        application,
+        ..Question::default()
+    };
+    let asking = run.asker.client.ask(&question).await;
+    let mut asking = match asking {
+        Ok(asking) => asking,
+        Err(error) => {
+            return Err(Failure::from(error).about(Some(conversation), Some(books.pending)));
+        }
+    };
+    let sent = Some(conversation);
+    let _ = run.events.send(Event::Sent { conversation: sent });
+    let (heard, over) = follow(&mut asking, &run).await;
+    drop(asking);
+    let answer = Answer {
+        conversation: Some(conversation),
+        question: None,
+        answer: None,
+        text: heard.text.clone(),
+        stop: How::End,
+        model,
+        usage: None,
+        seconds: run.seconds(),
+        context,
+        note: None,
+    };
+    finish(&run, books, answer, heard, over).await
+}
+
+async fn finish(
+    run: &Run,
+    books: Books,
+    mut answer: Answer,
+    heard: Heard,
+    over: Over,
+) -> Result<Outcome, Failure> {
+    let (stop, failure) = match over {
+        Over::Ended(ended) => match (ended.stopped, ended.failure) {
+            (true, _) => (How::Cancelled, None),
+            (false, None) => (How::End, None),
+            (false, Some(error)) => (How::Incomplete, Some(error)),
+        },
+        Over::Left => (How::Cancelled, None),
+        Over::TooLong => (How::Incomplete, None),
+        Over::Lost(error) => (How::Incomplete, Some(error)),
+    };
+    answer.stop = stop;
+    answer.note = match (&failure, stop) {
+        (Some(error), _) if !heard.text.is_empty() => Some(error.message.clone()),
+        (None, How::Incomplete) => Some("The answer was stopped at 16 MiB.".to_owned()),
+        _ => None,
+    };
+    let own = json!({
+        "model": answer.model,
+        "stop": answer.stop,
+        "context": answer.context,
+        "note": answer.note,
+    });
+    let settled = match stop {
+        // The result must not wait for what Pieces OS still writes.
+        How::Cancelled => match timeout(STOPPING / 2, books.settle(&own, &[])).await {
+            Ok(settled) if settled.question.is_some() => settled,
+            _ => {
+                let known = Settled::default();
+                tokio::spawn(async move { books.settle(&own, &SETTLE_PAUSES).await });
+                known
+            }
+        },
+        _ => {
+            let pauses = match failure {
+                None => &SETTLE_PAUSES[..],
+                Some(_) => &[],
+            };
+            let settling = timeout(SETTLE, books.settle(&own, pauses)).await;
+            let settled = settling.unwrap_or_default();
+            Settled {
+                question: settled.question.or(Some(books.pending)),
+                ..settled
+            }
+        }
+    };
+    answer.question = settled.question;
+    answer.answer = settled.answer;
+    if let Some(stored) = settled.text.filter(|_| stop == How::End) {
+        answer.text = stored;
+    }
+    if answer.text.is_empty() && stop != How::Cancelled {
+        let error = failure.unwrap_or_else(|| {
+            Error::new(
+                Kind::Model,
+                "Pieces OS ended its answer without a word; choose another model there, or answer with a model of your own: \
+                 set `pieces.backend` to `local` and run `pieces-lsp model`.",
+            )
+        });
+        return Err(Failure::from(error).about(run.place.conversation, settled.question));
+    }
+    Ok(Outcome::Answer(answer))
+}
+
+/// The message to send, and how much of each text is in it.
+fn query(run: &Run) -> (String, Vec<Context>) {
+    let mut query = match &run.place.asked_before {
+        Some(text) => text.clone(),
+        None => wording::stored(run.prompt(), run.request.selection.as_ref()),
+    };
+    let mut room = MAX_FENCES;
+    let mut context = Vec::new();
+    for text in &run.gathered.texts {
+        if text.kind == Part::Selection {
+            context.push(text.context(text.text.len()));
+            continue;
+        }
+        let mut end = text.text.len().min(room);
+        while !text.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        room -= end;
+        if end > 0 {
+            query.push_str("\n\n");
+            query.push_str(&wording::text_in_query(text, &text.text[..end]));
+        }
+        context.push(text.context(end));
+    }
+    context.extend(run.gathered.left_out.iter().cloned());
+    (query, context)
+}
+
+/// A rough count: 3.5 bytes a token, a character outside ASCII is one.
+fn tokens(text: &str) -> usize {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    let others = text.chars().filter(|c| !c.is_ascii()).count();
+    (2 * ascii).div_ceil(7) + others
+}
+
+/// Finds out which messages a question has become, and keeps what Pieces OS does not store.
+#[derive(Clone)]
+struct Books {
+    client: Client,
+    keeper: Option<Keeper>,
+    conversation: Uuid,
+    /// The id of the kept prompt.
+    pending: Uuid,
+    /// The messages from before the question.
+    before: Vec<Uuid>,
+    named: Value,
+}
+
+/// The messages of a question.
+#[derive(Debug, Default)]
+struct Settled {
+    question: Option<Uuid>,
+    answer: Option<Uuid>,
+    /// The text of the answer, as stored.
+    text: Option<String>,
+}
+
+impl Books {
+    async fn keep_prompt(&self, query: &str) {
+        if let Some(keeper) = &self.keeper {
+            let kept = Kept {
+                id: self.pending,
+                prompt: Some(query.to_owned()),
+                time: now(),
+                own: json!({ "named": self.named }),
+            };
+            keeper.keep(self.conversation, kept).await;
+        }
+    }
+
+    /// Looks for the messages, again after each of `pauses` in milliseconds while the answer is missing.
+    async fn settle(&self, own: &Value, pauses: &[u64]) -> Settled {
+        let mut pauses = pauses.iter();
+        loop {
+            let found = self.look().await;
+            if found.answer.is_none()
+                && let Some(pause) = pauses.next()
+            {
+                sleep(std::time::Duration::from_millis(*pause)).await;
+                continue;
+            }
+            self.enter(&found, own).await;
+            return found;
+        }
+    }
+
+    async fn look(&self) -> Settled {
+        let Ok(transcript) = self.client.transcript(self.conversation).await else {
+            return Settled::default();
+        };
+        let mut new = transcript.messages.into_iter();
+        let mut new: Vec<_> = new
+            .by_ref()
+            .filter(|one| !self.before.contains(&one.id))
+            .collect();
+        let Some(at) = new.iter().rposition(|one| one.role == Role::User) else {
+            return Settled::default();
+        };
+        let question = new[at].id;
+        let answer = new.drain(at + 1..).rfind(|one| one.role == Role::Assistant);
+        Settled {
+            question: Some(question),
+            answer: answer.as_ref().map(|answer| answer.id),
+            text: answer
+                .and_then(|answer| answer.text)
+                .filter(|text| !text.is_empty()),
+        }
+    }
+
+    async fn enter(&self, found: &Settled, own: &Value) {
+        let Some(keeper) = &self.keeper else { return };
+        if let Some(question) = found.question {
+            let own = json!({ "named": self.named });
+            self.note(keeper, question, own).await;
+            keeper.forget(self.conversation, self.pending).await;
+        }
+        if let Some(answer) = found.answer {
+            self.note(keeper, answer, own.clone()).await;
+        }
+    }
+
+    async fn note(&self, keeper: &Keeper, id: Uuid, own: Value) {
+        let kept = Kept {
+            id,
+            prompt: None,
+            time: now(),
+            own,
+        };
+        keeper.keep(self.conversation, kept).await;
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_estimates() {
+        assert_eq!(tokens(""), 0);
+        assert_eq!(tokens("abcdefg"), 2);
+        assert_eq!(tokens("日本"), 2);
+    }
+}
