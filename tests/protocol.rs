@@ -97,7 +97,7 @@ fn settings() {
             .collect();
         options.insert(cells[1].to_owned(), serde_json::from_str(cells[2]).unwrap());
     }
-    assert_eq!(options.len(), 9);
+    assert_eq!(options.len(), 10);
     let (mut client, _) = Client::connect(offline(), json!({}), options.into());
     client.command("pieces.status", Value::Null).unwrap();
     drop(client); // fails if a setting was reported

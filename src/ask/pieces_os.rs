@@ -132,11 +132,11 @@ async fn finish(
             }
         }
     };
-    answer.question = settled.question;
-    answer.answer = settled.answer;
     if let Some(stored) = settled.text.filter(|_| stop == How::End) {
         answer.text = stored;
     }
+    answer.question = settled.question;
+    answer.answer = settled.answer.filter(|_| !answer.text.is_empty());
     if answer.text.is_empty() && stop != How::Cancelled {
         let error = failure.unwrap_or_else(|| {
             Error::new(

@@ -51,6 +51,15 @@ pub(crate) const REPEATED_FAILURE: Duration = Duration::from_secs(600);
 /// Requests that the editor may leave unanswered. Each holds a task; the oldest is dropped.
 pub(crate) const MAX_UNANSWERED: usize = 1_024;
 
+// Answers.
+
+/// From a cancel to the result of an ask. The service is given a moment to say how the answer ended; 200 ms are promised.
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(150);
+/// Words of an answer that follow within this time are sent together: a model may write a thousand pieces a second.
+pub(crate) const ANSWER_WINDOW: Duration = Duration::from_millis(30);
+/// Between two looks at how long a model has been waited for, which is shown in seconds.
+pub(crate) const ANSWER_TICK: Duration = Duration::from_secs(1);
+
 // Pauses and promptness.
 
 /// A text of as many bytes is searched on the loop, in well under a millisecond; a longer one is not.

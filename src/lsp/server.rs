@@ -21,6 +21,9 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::*;
 use tower_lsp::{LanguageServer, LspService};
 
+/// A notification that tower-lsp 0.20 does not know.
+const PROGRESS_CANCEL: &str = "window/workDoneProgress/cancel";
+
 /// What tower-lsp calls.
 struct LanguageService {
     server: Arc<Server>,
@@ -51,6 +54,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> std::result::Result<u8,
         LanguageService { server, events }
     })
     .custom_method(content::METHOD, LanguageService::text_document_content)
+    .custom_method(PROGRESS_CANCEL, LanguageService::work_done_progress_cancel)
     .finish();
     let code = serve::serve(service, socket, input, output.clone(), hooks).await;
     // Should not depend on the length of the session: otherwise tasks leak.
@@ -78,6 +82,10 @@ impl LanguageService {
 
     fn index(&self) -> Reader {
         self.server.session.reader()
+    }
+
+    async fn work_done_progress_cancel(&self, params: WorkDoneProgressCancelParams) {
+        self.server.asks.cancel(&params.token);
     }
 
     async fn text_document_content(&self, params: content::Params) -> Result<content::Content> {

@@ -3,6 +3,7 @@
 
 mod body;
 mod clock;
+mod code;
 mod gist;
 mod inline;
 mod outline;
@@ -13,6 +14,7 @@ mod transcript;
 
 pub use body::body;
 pub use clock::Clock;
+pub use code::{CodeBlock, code_blocks};
 pub use gist::gist;
 pub use inline::{
     UNNAMED, inline, inline_isolated, isolated, label, shows_nothing, visible, within_code,

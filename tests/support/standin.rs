@@ -4,10 +4,12 @@
 //! opinions, so that tests can put anything into it.
 
 mod door;
+mod qgpt;
 mod routes;
 
 use super::DEADLINE;
 use door::{Connection, Door, Entrance};
+pub use qgpt::Answer;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -90,6 +92,14 @@ pub struct State {
     pub frames_without_updated: bool,
     /// Changes made here or through the API are not announced.
     pub silent: bool,
+    /// The objects of `GET /models`.
+    pub models: Vec<Value>,
+    /// How questions are answered.
+    pub answer: Answer,
+    /// What came in over `/qgpt/stream`.
+    pub asked: Vec<Value>,
+    /// Sockets of `/qgpt/stream` that are open.
+    pub ask_sockets: usize,
     /// Changed objects keep their old `updated`.
     pub clock_stopped: bool,
     /// Frames held back by [`StandIn::hold_frames`].

@@ -1,16 +1,20 @@
 //! `workspace/executeCommand`.
 
 mod arguments;
+mod ask;
 mod create;
 mod delete;
 mod import;
 mod list;
+mod messages;
+mod models;
 mod open;
 mod raw;
 mod rename;
 mod restore;
 mod search;
 mod start;
+mod stop;
 mod trash;
 
 use crate::lsp::rpc::error::invalid;
@@ -23,7 +27,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// The advertised commands.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 19] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -37,6 +41,10 @@ pub(crate) const NAMES: [&str; 15] = [
     "pieces.conversations.search",
     "pieces.conversations.trash",
     "pieces.conversations.restore",
+    "pieces.conversations.messages",
+    "pieces.conversations.ask",
+    "pieces.conversations.stop",
+    "pieces.models",
     "pieces.import",
     "pieces.status",
 ];
@@ -78,6 +86,10 @@ pub(crate) async fn execute(
         "pieces.conversations.search" => search::search(server, &argument).await,
         "pieces.conversations.trash" => trash::trash(server).await,
         "pieces.conversations.restore" => restore::restore(server, &argument).await,
+        "pieces.conversations.messages" => messages::messages(server, &argument).await,
+        "pieces.conversations.ask" => ask::ask(server, &argument, token).await,
+        "pieces.conversations.stop" => stop::stop(server, &argument).await,
+        "pieces.models" => models::models(server).await,
         "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(status_object(&server.session)),
         _ => Err(invalid("pieces-lsp has no such command.")),

@@ -262,7 +262,7 @@ async fn save(server: &Arc<Server>, handle: &Handle, client: &Client, text: &Tex
 }
 
 /// Reads a file or an asset that is not open in the editor.
-async fn read(uri: &Url, server: &Server) -> Result<Document> {
+pub(super) async fn read(uri: &Url, server: &Server) -> Result<Document> {
     let missing = |what: &str| {
         failure(
             Kind::NotFound,

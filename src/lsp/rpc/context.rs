@@ -1,7 +1,9 @@
 //! The request that a handler is answering: whether it was cancelled, and whether a POST was sent.
 
-use std::sync::Arc;
+use crate::ask::Stop;
+use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 tokio::task_local! {
     static CURRENT: RequestContext;
@@ -13,7 +15,16 @@ const CANCELLED: u8 = 2;
 
 /// The request being answered. Clone it into spawned tasks: they do not inherit task-locals.
 #[derive(Debug, Clone, Default)]
-pub struct RequestContext(Arc<AtomicU8>);
+pub struct RequestContext(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: AtomicU8,
+    /// What a cancel does instead of ending the handler.
+    stop: OnceLock<Stop>,
+    /// Of the raw parameters.
+    partial_result_token: OnceLock<Value>,
+}
 
 impl RequestContext {
     /// The context of the running handler; `None` outside of requests.
@@ -33,10 +44,31 @@ impl RequestContext {
         self.turn(CANCELLED) == POSTED
     }
 
+    /// From now on a cancel of this request only stops this switch: the handler answers with what it has, soon. To be
+    /// called before the first await.
+    pub fn stop_instead_of_cancel(&self) -> Stop {
+        self.0.stop.get_or_init(Stop::default).clone()
+    }
+
+    /// The switch that a cancel stops, if the handler wants that.
+    pub(crate) fn stop(&self) -> Option<&Stop> {
+        self.0.stop.get()
+    }
+
+    /// The `partialResultToken` of the request, which lsp-types 0.94 drops from a command.
+    pub fn partial_result_token(&self) -> Option<&Value> {
+        self.0.partial_result_token.get()
+    }
+
+    pub(crate) fn set_partial_result_token(&self, token: Value) {
+        let _ = self.0.partial_result_token.set(token);
+    }
+
     /// Moves from `OPEN` to `to` unless another call was first; returns the resulting state.
     fn turn(&self, to: u8) -> u8 {
         let turned = self
             .0
+            .state
             .compare_exchange(OPEN, to, Ordering::AcqRel, Ordering::Acquire);
         turned.map_or_else(|stands| stands, |_| to)
     }

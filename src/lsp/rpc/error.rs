@@ -1,5 +1,6 @@
 //! JSON-RPC errors: `data.kind` for programs, one sentence for people.
 
+use crate::ask::{Cause, Failure};
 use crate::lsp::limits::FOREIGN_NAME_CHARS;
 use crate::markdown::label;
 use crate::pieces;
@@ -25,6 +26,23 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
         message: message.into().into(),
         data: Some(json!({ "kind": "invalid-argument" })),
     }
+}
+
+/// A failed question: it may have been kept, and then the error names it.
+pub(crate) fn asked(failure: Failure) -> Error {
+    let mut error = match failure.cause {
+        Cause::Invalid(message) => invalid(message),
+        Cause::Service(error) => failed(error),
+    };
+    if let Some(data) = &mut error.data {
+        if let Some(conversation) = failure.conversation {
+            data["conversation"] = json!(conversation);
+        }
+        if let Some(question) = failure.question {
+            data["question"] = json!(question);
+        }
+    }
+    error
 }
 
 /// A failed call of the service.

@@ -1,5 +1,6 @@
 //! JSON-RPC between the pipes and the handlers.
 
+pub(crate) mod answering;
 pub(crate) mod ask;
 pub(crate) mod context;
 pub(crate) mod error;

@@ -211,6 +211,12 @@ impl<S: LanguageServer> MainLoop<S> {
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
         let context = RequestContext::default();
+        let partial = params
+            .as_ref()
+            .and_then(|params| params.get("partialResultToken"));
+        if let Some(token) = partial.filter(|token| token.is_string() || token.is_number()) {
+            context.set_partial_result_token(token.clone());
+        }
         let request = Request::build(method.clone()).id(i64::from(ticket));
         let mut handler = self.call(request, &method, params, Some(context.clone()));
         let spelling = Arc::clone(&self.spelling);
@@ -338,8 +344,13 @@ impl<S: LanguageServer> MainLoop<S> {
         match self.running.get(id) {
             Some(Running {
                 stage: Stage::Other,
+                context,
                 ..
-            }) => {}
+            }) => {
+                if let Some(stop) = context.stop() {
+                    return stop.stop();
+                }
+            }
             _ => return,
         }
         let Some(running) = self.running.remove(id) else {

@@ -1,5 +1,6 @@
 //! The state of a session with one editor. The floors above read and change it.
 
+pub(crate) mod asks;
 pub(crate) mod asset_names;
 pub(crate) mod capabilities;
 pub(crate) mod document;
@@ -12,6 +13,7 @@ pub(crate) mod stale;
 pub(crate) mod transcripts;
 pub(crate) mod trash;
 
+use asks::Asks;
 use asset_names::AssetNames;
 use capabilities::Flags;
 use dashmap::DashMap;
@@ -42,6 +44,9 @@ pub(crate) struct Server {
     /// Restored conversations: the old id, and the new one.
     pub restored: DashMap<Uuid, Uuid>,
     pub saved: SavedAssets,
+    pub asks: Arc<Asks>,
+    /// The person was asked whether to use a model on this machine, and did not say yes.
+    pub asked_for_model: AtomicBool,
     pub configuration: Configuration,
     pub stale: Stale,
     /// Whether `liveUpdates` was on when the settings were last put in force.
@@ -70,6 +75,8 @@ impl Server {
             asset_names: Arc::default(),
             restored: DashMap::new(),
             saved: SavedAssets::default(),
+            asks: Arc::default(),
+            asked_for_model: AtomicBool::new(false),
             configuration: Configuration::default(),
             stale: Stale::default(),
             live: AtomicBool::new(false),

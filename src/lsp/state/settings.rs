@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     /// The IANA zone in which times are shown; `None` for that of the machine.
     pub time_zone: Option<String>,
     pub answer_in_document: AnswerInDocument,
+    /// The model that answers; `None` for that of the endpoint.
+    pub model: Option<String>,
 }
 
 /// How an answer is written into a talk file.
@@ -47,6 +49,7 @@ impl Default for Settings {
             diagnostics: true,
             time_zone: None,
             answer_in_document: AnswerInDocument::default(),
+            model: None,
         }
     }
 }
@@ -215,6 +218,17 @@ fn set(settings: &mut Settings, key: &str, value: &Value) -> Verdict {
         "codeLens" => flag(&mut settings.code_lens, default.code_lens),
         "inlayHints" => flag(&mut settings.inlay_hints, default.inlay_hints),
         "diagnostics" => flag(&mut settings.diagnostics, default.diagnostics),
+        "model" => match value {
+            Value::String(model) => {
+                settings.model = Some(model.trim().to_owned()).filter(|model| !model.is_empty());
+                Verdict::Taken
+            }
+            Value::Null => {
+                settings.model = None;
+                Verdict::Taken
+            }
+            _ => Verdict::Expected("the name of a model, or null"),
+        },
         "timeZone" => match value {
             Value::String(zone) if Clock::knows(zone) => {
                 settings.time_zone = Some(zone.clone());
@@ -280,10 +294,11 @@ mod tests {
         );
         check(
             json!({"url": " http://127.0.0.1:1 ", "codeLens": false, "timeZone": "Asia/Tokyo"}),
-            json!({"answerInDocument": "end"}),
+            json!({"answerInDocument": "end", "model": " m "}),
             with(|s| {
                 s.time_zone = Some("Asia/Tokyo".into());
                 s.answer_in_document = AnswerInDocument::End;
+                s.model = Some("m".into());
                 s.url = Some("http://127.0.0.1:1".into());
                 s.code_lens = false;
             }),
@@ -295,7 +310,7 @@ mod tests {
     fn invalid_settings_are_reported_once_and_ignored() {
         check(
             json!({"backend": "cloud", "liveUpdates": 1, "colour": "red", "url": 5,
-                "timeZone": "Mars/Olympus", "answerInDocument": "later"}),
+                "timeZone": "Mars/Olympus", "answerInDocument": "later", "model": 7}),
             json!({"backend": 7, "colour": "blue", "confirmDelete": false}),
             Settings {
                 confirm_delete: false,
@@ -306,6 +321,7 @@ mod tests {
                 "pieces.backend",
                 "pieces.colour",
                 "pieces.liveUpdates",
+                "pieces.model",
                 "pieces.timeZone",
                 "pieces.url",
             ],

@@ -191,6 +191,11 @@ impl Subject {
         }
     }
 
+    /// The selected text of a document; `None` if that is at most the character under a cursor.
+    pub fn selection(document: &Document, range: LspRange) -> Option<Selection> {
+        Selection::of(document, range)
+    }
+
     /// The name of what is started in the document of this URI: `retry.rs`, or `retry.rs, lines 23–29`.
     pub fn name(&self, uri: &Url) -> String {
         let document = display_name(uri);

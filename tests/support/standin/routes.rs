@@ -2,7 +2,7 @@
 
 use super::{
     ANCHOR, ASSET, CONVERSATION, END_OF_TIES, Fault, FirstFrame, Request as Logged, Shared, State,
-    add_reference, id_of, references,
+    add_reference, id_of, qgpt, references,
 };
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -108,6 +108,12 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
     }
     let reply = if off {
         Reply::Failure(404, "Route not found")
+    } else if route == "GET /qgpt/stream" {
+        drop(in_flight);
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+            Ok(upgrade) => upgrade.on_upgrade(move |socket| qgpt::answer(shared, socket)),
+            Err(refusal) => refusal.into_response(),
+        };
     } else if let Some(about) = about {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
             Ok(upgrade) => upgrade.on_upgrade(move |socket| stream(shared, about, socket)),
@@ -241,6 +247,7 @@ fn carry_out(shared: &Shared, route: &str, id: &str, body: &Bytes) -> Reply {
             let os = json!({"id": "os", "version": state.version});
             Reply::Json(json!({"application": application, "health": {"os": os}}))
         }
+        "GET /models" => Reply::Json(json!({"iterable": state.models})),
         "GET /user" => Reply::Json(json!({"user": {"id": "user"}})),
         "GET /conversations" => Reply::Json(collection(&state.conversations, Value::clone)),
         "GET /conversations/identifiers" => Reply::Json(collection(&state.conversations, only_id)),
@@ -360,7 +367,7 @@ fn create(shared: &Shared, state: &mut State, seed: &Value) -> Value {
 }
 
 /// Stores a message and puts it into its conversation, which changes by that.
-fn add_message(shared: &Shared, state: &mut State, message: Value) {
+pub(super) fn add_message(shared: &Shared, state: &mut State, message: Value) {
     let owner = message["conversation"]["id"].as_str().unwrap_or_default();
     if let Some(mut conversation) = state.conversations.get(owner).cloned() {
         add_reference(&mut conversation["messages"], &id_of(&message));

@@ -1,0 +1,352 @@
+//! `pieces.conversations.ask {prompt, …}`.
+
+use super::arguments::{field, flag, optional_id, structure, text, uri};
+use super::start;
+use crate::ask::{self, Asker, Consent, Event, Outcome, Request, Stop, Surroundings};
+use crate::lsp::limits::{
+    ACTION_CHARS, ANSWER_TICK, ANSWER_WINDOW, CANCEL_GRACE, CONFIRM_TIMEOUT, INDEX_TIMEOUT,
+    MAX_CHOICES,
+};
+use crate::lsp::rpc::answering::Answering;
+use crate::lsp::rpc::ask_user;
+use crate::lsp::rpc::context::RequestContext;
+use crate::lsp::rpc::error::{asked, failed, invalid};
+use crate::lsp::state::Server;
+use crate::lsp::state::asks::Ask;
+use crate::lsp::text::item::quoted;
+use crate::lsp::text::real_path::real_path;
+use crate::lsp::text::reference::{Form, id_of_uri};
+use crate::lsp::text::subject::{Subject, display_name, file_path};
+use crate::model::Found;
+use crate::pieces::Client;
+use crate::sync::Write;
+use crate::sync::driver::from_wire;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::lsp_types::{MessageType, ProgressToken, Range, Url};
+use uuid::Uuid;
+
+/// Asks, and answers with the whole answer.
+pub(super) async fn ask(
+    server: &Arc<Server>,
+    argument: &Value,
+    token: Option<ProgressToken>,
+) -> Result<Value> {
+    let argument = Argument::read(argument)?;
+    let title = argument.title();
+    let inside = Arc::clone(server);
+    let request = async move { argument.request(&inside).await };
+    run(server, title, token, None, request).await
+}
+
+/// Runs a question to its end and shows it to the editor meanwhile. `$/cancelRequest` of the running request and the
+/// other ways to stop it end it with a result. `tap` hears every event.
+pub(super) async fn run(
+    server: &Arc<Server>,
+    title: String,
+    token: Option<ProgressToken>,
+    tap: Option<mpsc::UnboundedSender<Event>>,
+    request: impl Future<Output = Result<Request>> + Send + 'static,
+) -> Result<Value> {
+    let context = RequestContext::current().unwrap_or_default();
+    let stop = context.stop_instead_of_cancel();
+    let partial = context.partial_result_token().cloned();
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut asking = spawn(server, request, sender, stop.clone());
+    let ask = Ask::new(&server.asks, stop.clone());
+    let mut answering = Answering::new(server, ask, token, partial, title);
+    answering.show().await;
+    let mut created: Option<JoinHandle<()>> = None;
+    let mut ticks = interval(ANSWER_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut window = None;
+    let late = async {
+        stop.stopped().await;
+        tokio::time::sleep(CANCEL_GRACE).await;
+    };
+    tokio::pin!(late);
+    let done = loop {
+        let closes = async {
+            match window {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = &mut asking => break Some(done),
+            () = &mut late => break None,
+            Some(event) = events.recv(), if window.is_none() => {
+                let mut batch = vec![event];
+                while let Ok(event) = events.try_recv() {
+                    batch.push(event);
+                }
+                created = written(server, &batch).or(created);
+                pass_on(tap.as_ref(), &batch);
+                answering.tell(batch).await;
+                window = Some(tokio::time::Instant::now() + ANSWER_WINDOW);
+            }
+            () = closes => window = None,
+            _ = ticks.tick() => answering.show().await,
+        }
+    };
+    let mut rest = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        rest.push(event);
+    }
+    created = written(server, &rest).or(created);
+    pass_on(tap.as_ref(), &rest);
+    answering.tell(rest).await;
+    let outcome = match done {
+        Some(done) => done.unwrap_or_else(|_| Err(Error::internal_error())),
+        // It goes on to its end by itself: a write that was sent is not cut off.
+        None => Ok(Outcome::Answer(left(&answering))),
+    };
+    if let Some(conversation) = answering.conversation {
+        // Read again by whoever looks next, even if the event about it comes later.
+        server.transcripts.forget(conversation);
+    }
+    let status = match &outcome {
+        Ok(Outcome::Answer(answer)) => match answer.stop {
+            ask::How::End | ask::How::Length => "done",
+            ask::How::Cancelled => "cancelled",
+            ask::How::Incomplete => "incomplete",
+        },
+        Ok(Outcome::DryRun(_)) => "done",
+        Err(_) => "incomplete",
+    };
+    if let Some(created) = created.filter(|_| status != "cancelled") {
+        let _ = timeout(INDEX_TIMEOUT, created).await;
+    }
+    answering.end(status).await;
+    match outcome? {
+        Outcome::Answer(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
+        Outcome::DryRun(said) => Ok(said),
+    }
+}
+
+fn pass_on(tap: Option<&mpsc::UnboundedSender<Event>>, batch: &[Event]) {
+    if let Some(tap) = tap {
+        // Who listened may have lost interest.
+        batch
+            .iter()
+            .cloned()
+            .for_each(|event| drop(tap.send(event)));
+    }
+}
+
+/// A task of its own, which is not cut off with the request.
+fn spawn(
+    server: &Arc<Server>,
+    request: impl Future<Output = Result<Request>> + Send + 'static,
+    events: ask::Events,
+    stop: Stop,
+) -> JoinHandle<Result<Outcome>> {
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let mut request = request.await?;
+        if request.model.is_none() {
+            request.model.clone_from(&server.settings().model);
+        }
+        let asker = asker(&server).await.map_err(failed)?;
+        let outcome = ask::ask(asker, request, events, stop).await;
+        outcome.map_err(asked)
+    })
+}
+
+/// Who asks from this window.
+pub(super) async fn asker(
+    server: &Arc<Server>,
+) -> std::result::Result<Asker, crate::pieces::Error> {
+    let (_, client) = server.session.client().await?;
+    Ok(Asker {
+        client,
+        data_dir: server.session.data_dir(),
+        allow_remote: server.session.allow_remote(),
+        surroundings: Arc::new(Editor(Arc::clone(server))),
+    })
+}
+
+/// Tells the index about a conversation that was made.
+fn written(server: &Arc<Server>, batch: &[Event]) -> Option<JoinHandle<()>> {
+    let created = batch.iter().find_map(|event| match event {
+        Event::Created(one) => Some(from_wire(one)),
+        _ => None,
+    });
+    let created = created?;
+    let server = Arc::clone(server);
+    Some(tokio::spawn(async move {
+        if let Ok((handle, _)) = server.session.client().await {
+            handle.wrote(Write::Conversation(created)).await;
+        }
+    }))
+}
+
+/// The result of a question that was stopped and has not ended yet.
+fn left(answering: &Answering) -> ask::Answer {
+    ask::Answer {
+        conversation: answering.conversation,
+        question: answering.question,
+        answer: answering.answer.filter(|_| !answering.text.is_empty()),
+        text: answering.text.clone(),
+        stop: ask::How::Cancelled,
+        model: None,
+        usage: None,
+        seconds: answering.seconds(),
+        context: Vec::new(),
+        note: None,
+    }
+}
+
+/// The argument of the command, as it was when the command came.
+struct Argument {
+    request: Request,
+    uri: Option<Url>,
+    range: Option<Range>,
+}
+
+impl Argument {
+    fn read(argument: &Value) -> Result<Self> {
+        let ids = |name: &str| -> Result<Vec<Uuid>> {
+            let what = "a list of ids (UUIDs)";
+            Ok(structure(argument, name, what)?.unwrap_or_default())
+        };
+        let owned = |name: &str| Ok(text(argument, name)?.map(str::to_owned));
+        if field(argument, "prompt").is_none() && field(argument, "question").is_none() {
+            return Err(invalid("`prompt` must be a question in words."));
+        }
+        Ok(Argument {
+            request: Request {
+                prompt: owned("prompt")?,
+                conversation: optional_id(argument, "conversation")?,
+                assets: ids("assets")?,
+                files: structure(argument, "files", "a list of file URIs")?,
+                model: owned("model")?,
+                from: optional_id(argument, "from")?,
+                question: optional_id(argument, "question")?,
+                dry_run: flag(argument, "dryRun")?.unwrap_or(false),
+                ..Request::default()
+            },
+            uri: uri(argument, "uri")?,
+            range: structure(argument, "range", "a range with start and end")?,
+        })
+    }
+
+    fn title(&self) -> String {
+        let prompt = self.request.prompt.as_deref().unwrap_or_default();
+        format!(
+            "Asking {}",
+            quoted(&ask::conversation_name(prompt), ACTION_CHARS)
+        )
+    }
+
+    async fn request(self, server: &Arc<Server>) -> Result<Request> {
+        let mut request = self.request;
+        let Some(uri) = self.uri else {
+            return Ok(request);
+        };
+        match id_of_uri(&uri) {
+            Some((Form::ConversationUri, id)) => {
+                request.conversation = request.conversation.or(Some(id));
+                return Ok(request);
+            }
+            Some((_, asset)) if self.range.is_none() => {
+                request.assets.push(asset);
+                return Ok(request);
+            }
+            _ => {}
+        }
+        if let Some(path) = file_path(&uri) {
+            request.tied = real_path(path.clone()).await.or(Some(path));
+        }
+        about(server, &mut request, uri, self.range).await?;
+        Ok(request)
+    }
+}
+
+/// Adds the selected lines of a document, or all of it.
+pub(super) async fn about(
+    server: &Arc<Server>,
+    request: &mut Request,
+    uri: Url,
+    range: Option<Range>,
+) -> Result<()> {
+    if let Some(range) = range.filter(|range| range.start != range.end) {
+        let document = match server.documents.get(&uri) {
+            Some(document) => document,
+            None => start::read(&uri, server).await?,
+        };
+        if let Some(selection) = Subject::selection(&document, range) {
+            let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+            request.selection = Some(ask::Selection {
+                name: display_name(&uri),
+                lines: Some((line(*selection.lines.start()), line(*selection.lines.end()))),
+                text: document.text.slice(selection.chars).to_string(),
+                uri: Some(uri),
+            });
+            return Ok(());
+        }
+    }
+    request.document = Some(uri);
+    Ok(())
+}
+
+/// The editor, as a question sees it.
+struct Editor(Arc<Server>);
+
+impl Surroundings for Editor {
+    fn open_text(&self, uri: &Url) -> Option<String> {
+        let documents = &self.0.documents;
+        if let Some(document) = documents.get(uri) {
+            return Some(document.text.to_string());
+        }
+        // Editors write the same path in different ways.
+        let path = file_path(uri)?;
+        let mut all = documents.all().into_iter();
+        let found = all.find(|(open, _)| file_path(open).as_ref() == Some(&path));
+        found.map(|(_, document)| document.text.to_string())
+    }
+
+    fn choose<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Consent> {
+        Box::pin(async move {
+            // A person who said no is not asked again in this session.
+            if self.0.asked_for_model.swap(true, Ordering::Relaxed) {
+                return Consent::No;
+            }
+            let newest = &found[..found.len().min(MAX_CHOICES)];
+            let mut titles: Vec<String> = newest
+                .iter()
+                .map(|one| format!("Use {}", one.url))
+                .collect();
+            titles.push("Not now".to_owned());
+            let message = match found {
+                [one] => format!("No model was chosen to answer questions, but one answers on this machine, at {}. Use it?", one.url),
+                _ => "No model was chosen to answer questions, but these answer on this machine. Use one of them?".to_owned(),
+            };
+            let client = &self.0.client;
+            let chosen = ask_user(client, MessageType::INFO, message, &titles, CONFIRM_TIMEOUT);
+            let chosen = chosen.await;
+            match chosen.and_then(|title| titles.iter().position(|one| *one == title)) {
+                Some(at) if at < newest.len() => {
+                    self.0.asked_for_model.store(false, Ordering::Relaxed);
+                    Consent::Use(at)
+                }
+                Some(_) => Consent::No,
+                None => Consent::Nobody,
+            }
+        })
+    }
+
+    fn reconnect(&self) -> BoxFuture<'_, Option<Client>> {
+        Box::pin(async {
+            let (_, client) = self.0.session.client().await.ok()?;
+            Some(client)
+        })
+    }
+}
