@@ -113,10 +113,10 @@ fn the_selection_is_stored_and_the_document_is_sent() {
         json!([{"kind": "selection", "name": "retry.rs", "uri": uri, "bytes": 10, "sent": 10}])
     );
     // The conversation is tied to the file.
-    let item = world
-        .item(answer["conversation"].as_str().unwrap())
-        .unwrap();
-    assert_eq!(item["files"], json!([uri]));
+    let files = json!([uri]);
+    world.until_item(answer["conversation"].as_str().unwrap(), |item| {
+        item.is_some_and(|item| item["files"] == files)
+    });
     // Without a selection: the text in the editor, not that on disk.
     let again = json!({"prompt": "And all?", "uri": uri});
     let answer = world.run("ask", again).unwrap();

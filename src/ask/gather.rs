@@ -156,6 +156,13 @@ pub(super) async fn gather(
             }),
         }
     }
+    if asker.client.is_local() {
+        // The local service has the texts of assets, and adds those of the conversation itself.
+        for id in &request.assets {
+            asker.client.asset_name(*id).await?;
+        }
+        return Ok(all);
+    }
     let wanted = request.assets.iter().chain(assets);
     let mut seen = Vec::new();
     for id in wanted {

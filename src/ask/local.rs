@@ -77,6 +77,7 @@ fn question(run: &Run, choice: Option<&Choice>) -> Question {
     Question {
         conversation: run.place.conversation,
         query: again.unwrap_or(run.prompt()).to_owned(),
+        assets: request.assets.clone(),
         own: Some(own),
         ..Question::default()
     }

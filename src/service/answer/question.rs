@@ -190,9 +190,8 @@ impl Own {
             question: text_of(&own, "question"),
             texts: texts.collect::<Result<_, _>>()?,
             stored: text_of(&own, "stored"),
-            named: own
-                .remove("named")
-                .filter(|named| named.as_array().is_some_and(|n| !n.is_empty())),
+            // An empty list says that the files of earlier questions are not meant any more.
+            named: own.remove("named").filter(Value::is_array),
             dry_run: own.get("dryRun") == Some(&Value::Bool(true)),
         })
     }
