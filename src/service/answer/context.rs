@@ -36,6 +36,17 @@ pub(super) struct Material {
 }
 
 impl Material {
+    /// A prompt about one text.
+    pub(super) fn of_text(prompt: &str, text: Text) -> Self {
+        let mut material = Self {
+            prompt: prompt.to_owned(),
+            ..Self::default()
+        };
+        let bytes = text.text.len() as u64;
+        material.add(text, bytes);
+        material
+    }
+
     /// A question that cannot be asked.
     pub(super) fn unreadable(failure: Failure) -> Self {
         Self {

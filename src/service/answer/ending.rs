@@ -55,11 +55,16 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// A failure before the first word.
     fn of(error: &model::Error) -> Self {
-        Self::Failed(match (error.kind, error.status) {
-            (model::Kind::NoModel, _) => 501,
-            (_, Some(status @ (401 | 429 | 503))) => status,
-            _ => 500,
-        })
+        Self::Failed(status_of(error))
+    }
+}
+
+/// The status code of a failure.
+pub(crate) fn status_of(error: &model::Error) -> u16 {
+    match (error.kind, error.status) {
+        (model::Kind::NoModel, _) => 501,
+        (_, Some(status @ (401 | 429 | 503))) => status,
+        _ => 500,
     }
 }
 

@@ -3,15 +3,18 @@
 //! [`Answers`] knows the answers that are being written, at most one in a conversation. An answer belongs to the
 //! service: the client that asked may leave. `docs/service.md` describes the wire.
 
+mod anchors;
 mod context;
 mod decide;
 mod ending;
 mod files;
 mod frame;
 mod models;
+mod once;
 mod question;
 mod record;
 mod run;
+mod summary;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,7 +35,9 @@ use self::{
 };
 pub(crate) use self::{
     decide::Peer,
+    ending::status_of,
     frame::{Asker, Refusal},
+    once::{Refused, Whole},
     question::{Frame, Input, Question},
     run::{Conclusion, Progress, Run},
 };
@@ -56,6 +61,8 @@ pub(crate) struct Answers {
     count: watch::Sender<usize>,
     /// Endpoints on other machines that were asked before, and so may be asked for their models.
     asked: Mutex<HashSet<String>>,
+    associated: anchors::Associated,
+    summaries: summary::Summaries,
 }
 
 impl Answers {
@@ -75,6 +82,8 @@ impl Answers {
             running: Mutex::default(),
             count: watch::Sender::new(0),
             asked: Mutex::default(),
+            associated: anchors::Associated::default(),
+            summaries: summary::Summaries::new(),
         })
     }
 
@@ -95,6 +104,7 @@ impl Answers {
         }
         let run = Arc::new(Run::new(conversation.clone(), socket));
         running.insert(conversation, run.clone());
+        self.summaries.end();
         self.count.send_modify(|count| *count += 1);
         let progress = run.progress.subscribe();
         Ok((run, progress))
@@ -113,7 +123,9 @@ impl Answers {
     }
 
     async fn conclude(&self, run: &Arc<Run>, mut question: Question, peer: Peer) -> Conclusion {
-        let read = self.read_files(&mut question, peer).await;
+        let read = self
+            .read_files(&run.conversation, &mut question, peer)
+            .await;
         let begin = begin(run, &mut question, &read);
         self.store.live().set(
             &run.conversation,
@@ -162,15 +174,27 @@ impl Answers {
     }
 
     /// Reads the files that a question names. Our own windows read them themselves.
-    async fn read_files(&self, question: &mut Question, peer: Peer) -> Read {
-        let paths = std::mem::take(&mut question.paths);
+    async fn read_files(&self, conversation: &str, question: &mut Question, peer: Peer) -> Read {
+        let mut paths = std::mem::take(&mut question.paths);
         if question.own.is_some() {
             return Read::default();
         }
+        let own = std::mem::take(&mut question.anchors);
+        let anchors = anchors::referred(own, &self.associated, conversation);
+        let conversation = conversation.to_owned();
+        let named = self
+            .store
+            .read(move |db| anchors::paths(db, &anchors, &conversation));
+        paths.extend(named.await.unwrap_or_default());
         if !peer.is_trusted() {
             return files::none(&paths, "this service runs without a token");
         }
         files::read(paths, self.store.dir().to_owned()).await
+    }
+
+    /// A client associated an anchor with a conversation, or ended that.
+    pub(crate) fn note_anchor(&self, conversation: &str, anchor: &str, is_associated: bool) {
+        self.associated.note(conversation, anchor, is_associated);
     }
 
     /// What would be asked. Nothing is sent to a machine that was not asked before, and nothing is stored.
@@ -257,6 +281,7 @@ impl Answers {
                 run.cancel(Cancel::Shutdown);
             }
         };
+        self.summaries.end();
         let mut count = self.count.subscribe();
         loop {
             // A question may have arrived meanwhile.

@@ -116,6 +116,14 @@ impl Input {
 }
 
 impl Question {
+    /// A question of our own.
+    pub(crate) fn plain(prompt: &str) -> Self {
+        Self {
+            prompt: prompt.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Reads a `QGPTRelevanceInput`.
     pub(crate) fn of_relevance(relevance: Value, own: Option<Value>) -> Result<Self, String> {
         let mut question = Self::base(&relevance, "relevance", own)?;

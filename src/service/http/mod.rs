@@ -1,5 +1,6 @@
 //! HTTP and WebSocket: access, routes, lists and streams.
 
+mod asking;
 mod batch;
 mod connections;
 mod guard;
@@ -49,6 +50,8 @@ const BODY: usize = 32 << 20;
 pub(crate) const MAX_IMPORT: usize = 256 << 20;
 /// Deadline for a request with its body. It includes opening a stream, not keeping it open.
 const REQUEST: Duration = Duration::from_secs(60);
+/// The same for a request that waits for the answer of a model, which may have to be loaded first.
+const ANSWER: Duration = Duration::from_secs(30 * 60);
 
 /// All routes behind the guard. Also starts trash maintenance, which runs until the service stops.
 pub(super) fn router(
@@ -80,7 +83,11 @@ pub(super) fn router(
 }
 
 async fn deadline(request: axum::extract::Request, next: middleware::Next) -> Response {
-    match tokio::time::timeout(REQUEST, next.run(request)).await {
+    let limit = match asking::is_slow(request.uri().path()) {
+        true => ANSWER,
+        false => REQUEST,
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "The request timed out.").into_response(),
     }

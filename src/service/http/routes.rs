@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{State, WebSocketUpgrade},
+    extract::{Extension, State, WebSocketUpgrade},
     http::StatusCode,
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -11,7 +11,9 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use super::{
-    App, batch, json as json_text, list, model,
+    App, asking, batch,
+    connections::OverSocket,
+    json as json_text, list, model,
     request::{Asking, Body, Id, Ids, Params, ourselves},
     search, stream, transfer, trash, wellknown,
 };
@@ -61,6 +63,7 @@ pub(super) fn all() -> Router<App> {
         .merge(search::routes())
         .merge(transfer::routes())
         .merge(trash::routes())
+        .merge(asking::routes())
         .merge(model::routes());
     for kind in Kind::ROUTED {
         router = of_kind(router, kind).merge(batch::route(kind));
@@ -155,22 +158,47 @@ fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
     router
         .route(
             &path("associate"),
-            post(move |State(app): State<App>, Ids(x, y): Ids| async move {
-                let job =
-                    move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
-                app.store.write(job).await?;
-                Ok::<_, Failure>(StatusCode::NO_CONTENT)
-            }),
+            post(
+                move |State(app): State<App>,
+                      over_socket: Extension<OverSocket>,
+                      Ids(x, y): Ids| async move {
+                    let ends = named_file((a, &x), (b, &y));
+                    let job =
+                        move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
+                    app.store.write(job).await?;
+                    // Our own windows tie files; other clients name them.
+                    if let Some((conversation, anchor)) = ends
+                        && !over_socket.0.0
+                    {
+                        app.answers.note_anchor(&conversation, &anchor, true);
+                    }
+                    Ok::<_, Failure>(StatusCode::NO_CONTENT)
+                },
+            ),
         )
         .route(
             &path("disassociate"),
             post(move |State(app): State<App>, Ids(x, y): Ids| async move {
+                if let Some((conversation, anchor)) = named_file((a, &x), (b, &y)) {
+                    app.answers.note_anchor(&conversation, &anchor, false);
+                }
                 let job =
                     move |change: &mut Change<'_>| objects::disassociate(change, (a, &x), (b, &y));
                 app.store.write(job).await?;
                 Ok::<_, Failure>(StatusCode::NO_CONTENT)
             }),
         )
+}
+
+/// The conversation and the anchor, if these are the ends of an association.
+fn named_file(a: (Kind, &str), b: (Kind, &str)) -> Option<(String, String)> {
+    match (a, b) {
+        ((Kind::Conversation, conversation), (Kind::Anchor, anchor))
+        | ((Kind::Anchor, anchor), (Kind::Conversation, conversation)) => {
+            Some((conversation.to_owned(), anchor.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 async fn fetch(app: App, kind: Kind, id: String, params: Params) -> Answer {
@@ -219,7 +247,12 @@ async fn create_conversation(
     .await
 }
 
-async fn create_from_asset(State(app): State<App>, Id(asset): Id, asking: Asking) -> Answer {
+async fn create_from_asset(
+    State(app): State<App>,
+    Extension(over_socket): Extension<OverSocket>,
+    Id(asset): Id,
+    asking: Asking,
+) -> Answer {
     let made = app
         .store
         .write(move |change| {
@@ -227,6 +260,8 @@ async fn create_from_asset(State(app): State<App>, Id(asset): Id, asking: Asking
             conversation::create_from_asset(change, &asset, application)
         })
         .await?;
+    app.answers
+        .summarise(made.id.clone(), app.peer(over_socket));
     Ok(json_text(
         json!({"conversation": {"id": made.id}}).to_string(),
     ))
