@@ -54,6 +54,11 @@ impl Local {
         }
     }
 
+    /// What requests have to carry.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The service of this directory, whoever serves it, as `service.json` tells of it.
     pub fn of(dir: &Path) -> Option<Self> {
         let info = std::fs::read(dir.join("service.json")).ok()?;

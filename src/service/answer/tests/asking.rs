@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::stage::{Stage, endpoint};
-use crate::model::Stop;
+use crate::model::{Error, Stop};
 use crate::service::{answer::Peer, store::Kind};
 
 fn pair(role: &str, text: &str) -> (String, String) {
@@ -89,6 +89,34 @@ async fn a_question_without_a_conversation_starts_one_named_after_its_first_word
         "How does the retry loop decide when it is time to give up on"
     );
     assert_eq!(doc["type"], "COPILOT");
+}
+
+#[tokio::test]
+async fn history_and_instructions_reach_the_model_and_unanswered_questions_do_not() {
+    let mut stage = Stage::new();
+    let id = stage.conversation().await;
+    stage.message(&id, "USER", "One?").await;
+    stage.message(&id, "ASSISTANT", "Two.").await;
+    let mut failed = stage.ask(&id, "Lost?");
+    stage.asked().await.fail(Error::model("It is off.")).await;
+    let (outcome, own) = failed.ended().await;
+    assert_eq!(outcome, "Failed(500)");
+    assert_eq!(
+        own["error"],
+        json!({"kind": "model", "message": "It is off.", "detail": null})
+    );
+    assert_eq!(stage.messages(&id).await[2].2["state"], "unanswered");
+    let mut answer = stage.ask(&id, "Three?");
+    let asked = stage.asked().await;
+    let texts: Vec<_> = asked
+        .request
+        .messages
+        .iter()
+        .map(|message| message.text.clone())
+        .collect();
+    asked.end().await;
+    answer.ended().await;
+    assert_eq!(texts, ["Be brief.", "One?", "Two.", "Three?"]);
 }
 
 #[tokio::test]

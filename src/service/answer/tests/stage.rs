@@ -33,6 +33,10 @@ impl Asked {
         let _ = self.to.send(Ok(Piece::Text(text.to_owned()))).await;
     }
 
+    pub(super) async fn fail(self, error: Error) {
+        let _ = self.to.send(Err(error)).await;
+    }
+
     pub(super) async fn end(self) {
         self.end_as(Stop::End, None, None).await;
     }

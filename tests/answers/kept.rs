@@ -1,0 +1,204 @@
+//! What is kept of an answer, whatever happens to it.
+
+use super::asker::{Socket, Stage, choose, messages};
+use super::support::{
+    endpoint::{Endpoint, Question},
+    local::{Local, check_integrity, options},
+    process::{Process, Spawn},
+};
+use pieces_lsp::service::attach;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// An answer of which some words are stored.
+async fn half_written(stage: &Stage, id: &str) -> (Socket, Question) {
+    let mut socket = stage.socket().await;
+    socket.ask(Some(id), "Why?").await;
+    let mut asked = stage.endpoint.question();
+    asked.begin().say("Half");
+    stage.until_state(id, &json!("writing")).await;
+    (socket, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_shows_that_it_is_being_answered() {
+    let stage = Stage::new().await;
+    let id = stage.conversation().await;
+    let (mut socket, mut asked) = half_written(&stage, &id).await;
+    let path = format!("/conversation/{id}");
+    let conversation = stage.local.get(&path).await;
+    let answering = conversation["pieces_lsp"]["answering"].clone();
+    assert_eq!(answering["status"], "writing");
+    let message = answering["message"].as_str().unwrap();
+    assert_eq!(conversation["messages"]["indices"][message], 1);
+    let listed = stage.local.get("/conversations").await;
+    assert_eq!(listed["iterable"][0]["pieces_lsp"]["answering"], answering);
+    // A client that writes back what it read does not make that permanent, nor does it end the answer.
+    stage.local.post("/conversation/update", conversation).await;
+    let mut stale = stage.local.get(&format!("/message/{message}")).await;
+    asked.say(" of it.");
+    asked.end("stop", None);
+    socket.ended().await;
+    stage
+        .local
+        .post("/message/update", std::mem::take(&mut stale))
+        .await;
+    assert!(stage.messages(&id).await[1].2.get("state").is_none());
+    assert!(stage.local.get(&path).await.get("pieces_lsp").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_ends_the_answer_and_keeps_its_words_in_the_trash() {
+    let stage = Stage::new().await;
+    let id = stage.conversation().await;
+    let (mut socket, mut asked) = half_written(&stage, &id).await;
+    asked.say(", and more");
+    socket.until_text("Half, and more").await;
+    stage
+        .local
+        .post(&format!("/conversations/{id}/delete"), Value::Null)
+        .await;
+    asked.closed();
+    assert_eq!(socket.ended().await.1["status"], "STOPPED");
+    stage
+        .local
+        .post(&format!("/pieces-lsp/restore/{id}"), Value::Null)
+        .await;
+    let messages = stage.messages(&id).await;
+    assert_eq!(
+        (messages[1].1.as_str(), &messages[1].2["state"]),
+        ("Half, and more", &json!("stopped"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_message_is_deleted_ends() {
+    let stage = Stage::new().await;
+    let id = stage.conversation().await;
+    let (mut socket, mut asked) = half_written(&stage, &id).await;
+    let conversation = stage.local.get(&format!("/conversation/{id}")).await;
+    let message = conversation["pieces_lsp"]["answering"]["message"]
+        .as_str()
+        .unwrap();
+    stage
+        .local
+        .post(&format!("/messages/{message}/delete"), Value::Null)
+        .await;
+    asked.say(" of it.");
+    asked.closed();
+    assert_eq!(socket.ended().await.1["status"], "STOPPED");
+    assert_eq!(stage.messages(&id).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_does_not_touch_an_answer_that_is_being_written() {
+    let stage = Stage::new().await;
+    let id = stage.conversation().await;
+    let (mut socket, mut asked) = half_written(&stage, &id).await;
+    let export = stage.local.text("/pieces-lsp/export").await;
+    let mut objects: Vec<Value> = export
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    objects.retain(|object| object.get("message").is_some());
+    for object in &mut objects {
+        object["message"]["updated"] = json!({"value": "2100-01-01T00:00:00Z"});
+        object["message"]["fragment"]["string"]["raw"] = "Imported".into();
+    }
+    let outcomes = stage.local.plant(objects).await;
+    assert_eq!(outcomes, ["updated", "unchanged"]);
+    asked.say(" of it.");
+    asked.end("stop", None);
+    socket.ended().await;
+    let texts: Vec<_> = stage
+        .messages(&id)
+        .await
+        .into_iter()
+        .map(|(_, text, _)| text)
+        .collect();
+    assert_eq!(texts, ["Imported", "Half of it."]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_service_stores_all_words_and_tells_the_asker() {
+    let stage = Stage::new().await;
+    let id = stage.conversation().await;
+    let (mut socket, mut asked) = half_written(&stage, &id).await;
+    asked.say(", and more");
+    socket.until_text("Half, and more").await;
+    let Stage { dir, attached, .. } = stage;
+    let (ended, ()) = tokio::join!(socket.ended(), attached.shutdown());
+    assert_eq!(ended.1["status"], "FAILED");
+    asked.closed();
+    let attached = attach(&options(dir.path(), true)).await.unwrap();
+    let local = Local::new(&attached.url, attached.token.clone());
+    let messages = messages(&local, &id).await;
+    assert_eq!(
+        (messages[1].1.as_str(), &messages[1].2["state"]),
+        ("Half, and more", &json!("interrupted"))
+    );
+}
+
+/// `pieces-lsp service` on the store in `dir`, once it serves.
+fn service(dir: &Path) -> (Process, Local) {
+    let spawn = Spawn::with_arguments(["service", "--data-dir"]).arg(dir);
+    let (process, stdout) = spawn.start_unread();
+    let mut url = String::new();
+    BufReader::new(stdout).read_line(&mut url).unwrap();
+    (process, Local::of(dir).expect("service.json is there"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_service_keeps_every_question_and_what_was_stored_of_the_answers() {
+    let dir = TempDir::new().unwrap();
+    let endpoint = Endpoint::start();
+    choose(dir.path(), &endpoint.url, false);
+    for round in 0..6_u64 {
+        let (mut process, local) = service(dir.path());
+        let made = local
+            .post("/conversations/create", json!({"name": "C"}))
+            .await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let mut socket = Socket::connect(&local, "/qgpt/stream").await;
+        socket.ask(Some(&id), "Why?").await;
+        let mut asked = endpoint.question();
+        // Killed before, during and after the first words.
+        let mut stored = String::new();
+        if round > 0 {
+            asked.begin();
+            for word in 0..round * 8 {
+                asked.say(&format!("{word} "));
+            }
+            socket.until_words(round * 8).await;
+        }
+        if round > 2 {
+            while stored.is_empty() {
+                let messages = messages(&local, &id).await;
+                stored = messages
+                    .get(1)
+                    .map(|(_, text, _)| text.clone())
+                    .unwrap_or_default();
+            }
+        }
+        process.kill();
+        process.wait();
+        let (mut process, local) = service(dir.path());
+        let messages = messages(&local, &id).await;
+        assert_eq!(messages[0].1, "Why?");
+        match messages.get(1) {
+            Some((_, text, own)) => {
+                assert!(text.starts_with(&stored), "{text:?} lost {stored:?}");
+                assert_eq!(own["state"], "interrupted");
+            }
+            None => {
+                assert!(stored.is_empty(), "{stored:?} was stored");
+                assert_eq!(messages[0].2["state"], "unanswered");
+            }
+        }
+        process.kill();
+        process.wait();
+        check_integrity(dir.path());
+    }
+}
