@@ -48,7 +48,7 @@ async fn relevance(
     if options != Some(&Value::Bool(true)) {
         return Ok(json_text(json!({ "relevant": nothing }).to_string()));
     }
-    let question = read(Question::of_relevance(body, None))?;
+    let question = Question::of_relevance(body, None).map_err(unreadable)?;
     let answer = answer(&app, over_socket, question, None).await?;
     Ok(json_text(
         json!({"relevant": nothing, "answer": output(&answer)}).to_string(),
@@ -68,7 +68,7 @@ async fn question(
             .unwrap_or_default();
         body["query"] = format!("{query}\n\n{task}").trim_start().into();
     }
-    let question = read(Question::of_question(body, None))?;
+    let question = Question::of_question(body, None).map_err(unreadable)?;
     let answer = answer(&app, over_socket, question, None).await?;
     Ok(json_text(output(&answer).to_string()))
 }
@@ -103,8 +103,8 @@ async fn summarize(
     ))
 }
 
-fn read(question: Result<Question, String>) -> Result<Question, Response> {
-    question.map_err(|sentence| Failure::invalid(sentence).into_response())
+fn unreadable(sentence: String) -> Response {
+    Failure::invalid(sentence).into_response()
 }
 
 async fn answer(
