@@ -7,6 +7,8 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use super::model::ModelOptions;
+
 const FIRST_STEPS: &str = "\
 First steps:
   pieces-lsp demo         see what it does, on temporary data
@@ -14,7 +16,7 @@ First steps:
   Then point your editor's LSP client at the command `pieces-lsp`.
 
 It uses Pieces OS if that is running, and otherwise a local service of its own that keeps \
-conversations on this machine. Nothing is sent to any other machine.";
+conversations on this machine. Nothing is sent to any other machine, unless you choose a model there.";
 
 const TEMPLATE: &str = "\
 {about-with-newline}
@@ -79,6 +81,7 @@ fn used(command: &str) -> Option<&'static [&'static str]> {
         "service" | "export" => Some(&["data_dir", "log_level", "log_file"]),
         "import" => Some(&["url", "data_dir", "allow_remote", "log_level", "log_file"]),
         "demo" => Some(&["log_level", "log_file"]),
+        "model" => Some(&["data_dir", "allow_remote", "log_level", "log_file"]),
         "completions" => Some(&[]),
         _ => None,
     }
@@ -109,7 +112,8 @@ pub(super) struct Common {
         value_hint = clap::ValueHint::DirPath
     )]
     pub(super) data_dir: Option<PathBuf>,
-    /// Accept a `--url` that is not on this machine. Your conversations then travel unencrypted.
+    /// Accept a `--url` that is not on this machine, and a model at a private address without https. Your
+    /// conversations then travel unencrypted.
     #[arg(
         long,
         global = true,
@@ -186,6 +190,17 @@ Examples:
   pieces-lsp doctor --backend local
   pieces-lsp doctor --json | jq .checks.snapshot")]
     Doctor(DoctorOptions),
+    /// Shows or chooses the language model that answers questions
+    #[command(after_help = "\
+Without a command it says what is in force and whether it answers; the exit code is 1 if nothing does. \
+PIECES_LSP_MODEL_URL, PIECES_LSP_MODEL and PIECES_LSP_MODEL_KEY in the environment win over the choice.
+
+Examples:
+  pieces-lsp model                                  what is in force
+  pieces-lsp model use http://127.0.0.1:11434/v1    Ollama on this machine
+  pieces-lsp model list
+  pieces-lsp model off")]
+    Model(ModelOptions),
     /// Shows what the program does, step by step, on temporary data; needs no setup
     #[command(after_help = "\
 It starts the local service on a temporary store, starts this program as a language server, and talks \
@@ -242,6 +257,9 @@ pub(super) struct DoctorOptions {
     /// Print one JSON object, for scripts
     #[arg(long)]
     pub(super) json: bool,
+    /// Ask the model one word, if it is on this machine, and take the time
+    #[arg(long)]
+    pub(super) ask: bool,
 }
 
 /// Text that is validated later. Invalid UTF-8 becomes U+FFFD and is refused then.
@@ -344,6 +362,10 @@ mod tests {
         check("export", &["data_dir", "log_level", "log_file"]);
         check("import", &all[1..]);
         check("demo", &log);
+        check(
+            "model",
+            &["data_dir", "allow_remote", "log_level", "log_file"],
+        );
         check("completions", &[]);
     }
 

@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod log;
 mod meter;
+mod model;
 mod private_memory;
 mod serve;
 mod service;
@@ -37,9 +38,12 @@ pub fn main() -> ExitCode {
     }
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
+        Command::Model(options) => run(&cli.common, async |target| {
+            model::run(target, options, cli.common.allow_remote).await
+        }),
         Command::Completions { shell } => completions::run(shell),
         Command::Doctor(options) => run(&cli.common, async |target| {
-            doctor::run(target, options).await
+            doctor::run(target, options, cli.common.allow_remote).await
         }),
         Command::Import(options) => run(&cli.common, async |target| {
             import::run(target, options, cli.common.allow_remote).await

@@ -19,7 +19,7 @@ pub mod sse;
 mod url;
 
 pub use answer::{Answer, End, Piece, Sender, Stop, Usage};
-pub use choice::{Choice, Key, New, Source, choose, clear, forget_key, save};
+pub use choice::{Choice, Key, New, Source, choose, clear, forget_key, resolve, save};
 pub use error::{Error, Kind, TooLong};
 pub use look::{Found, look_for};
 pub use pick::{Ready, context_size, pick_model, prepare, was_cut};

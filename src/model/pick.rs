@@ -55,7 +55,7 @@ pub fn pick_model(
     if let Some(name) = wanted.or(choice.model.as_deref()) {
         return named(name, listed).ok_or_else(|| {
             Error::no_model(format!(
-                "{url} has no model `{}`{}; `pieces-lsp model list` shows all of them.",
+                "The endpoint {url} has no model `{}`{}; `pieces-lsp model list` shows all of them.",
                 shortened(name),
                 nearest(name, listed)
             ))
@@ -70,10 +70,10 @@ pub fn pick_model(
     let picked = loaded.or(only).map(|model| model.id.clone());
     picked.ok_or_else(|| match usable.is_empty() {
         true => Error::no_model(format!(
-            "{url} has no model; load one there, then ask again."
+            "The endpoint {url} has no model; load one there, then ask again."
         )),
         false => Error::no_model(format!(
-            "{url} has {} models; choose one with `pieces-lsp model use URL --model NAME` (`pieces-lsp model list` shows them).",
+            "The endpoint {url} has {} models; choose one with `pieces-lsp model use URL --model NAME` (`pieces-lsp model list` shows them).",
             usable.len()
         )),
     })

@@ -11,12 +11,15 @@
 mod support;
 
 mod canaries;
+mod commands;
 mod deadlines;
 mod framing;
 mod models;
 mod refusals;
 mod requests;
 mod script;
+#[cfg(feature = "tls")]
+mod tls;
 
 use pieces_lsp::model::{Answer, Choice, End, Error, Message, Piece, Request, Role, endpoint};
 use script::{Script, ScriptedEndpoint};

@@ -9,7 +9,7 @@
 
 mod oracles;
 
-use oracles::{frames, json, list, markdown};
+use oracles::{events, frames, json, list, markdown};
 use proptest::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 type Target = fn(&[u8]);
 
 /// The targets of `fuzz/` by name.
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 5] = [
     ("frames", frames::fuzz),
     ("list", list::fuzz),
     ("json", json::fuzz),
     ("markdown", markdown::fuzz),
+    ("events", events::fuzz),
 ];
 
 /// Streams that are mostly frames, sometimes damaged in one byte, sometimes pure noise.
@@ -60,7 +61,19 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 /// What Markdown is made of.
 const MARKDOWN: &str = "([\\[\\]()!<>#=*`~|&_\\\\: \\n\\t-]|a|\\n\\n|command:|https://x|www\\.a|a@b\\.c|<b>|</b>|<!--|```|~~~|\\]: |\\]\\(|    |> |- |1\\. |\\[ \\] |\\[a\\]|\\[\\^1\\]|`<b>`|\\|-\\|-\\|\\n|&lt;|\\u{200d}|\\$\\$){0,40}";
 
+/// What streams of events are made of.
+const EVENTS: &str = "(\u{feff}|data|event|error|id|[:\r\n ]|: |\n\n|\r\n|data: |[a{}\"é😀]){0,40}";
+
 proptest! {
+    #[test]
+    fn events_agree_with_the_reference_on_every_split(
+        text in EVENTS,
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+        events::agree_with_the_reference(text.as_bytes(), &cuts);
+    }
+
     #[test]
     fn no_message_does_anything(text in MARKDOWN) {
         markdown::a_body_does_nothing(&text);

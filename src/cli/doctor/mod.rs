@@ -5,6 +5,7 @@
 
 mod calls;
 mod discovery;
+mod model;
 mod report;
 mod store;
 
@@ -27,10 +28,10 @@ const CALLS: [&str; 6] = [
     "roundTrip",
 ];
 
-pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
+pub(super) async fn run(target: Target, options: DoctorOptions, allow_remote: bool) -> ExitCode {
     // Stdout may be closed, as by `| head`: the exit code still counts.
     let report = if options.json {
-        let report = examine(&target, &mut |_| ()).await;
+        let report = examine(&target, &options, allow_remote, &mut |_| ()).await;
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
         let _ = writeln!(io::stdout(), "{json}");
         report
@@ -38,7 +39,7 @@ pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
         let mut stdout = anstream::stdout();
         let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(stdout, "{}\n", strong(title));
-        let report = examine(&target, &mut |check| {
+        let report = examine(&target, &options, allow_remote, &mut |check| {
             let _ = show(&mut stdout, check);
         })
         .await;
@@ -52,7 +53,12 @@ pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
 }
 
 /// Runs all checks; passes each result to `seen` as soon as it is known.
-async fn examine(target: &Target, seen: &mut dyn FnMut(&Check)) -> Report {
+async fn examine(
+    target: &Target,
+    options: &DoctorOptions,
+    allow_remote: bool,
+    seen: &mut dyn FnMut(&Check),
+) -> Report {
     let mut report = Report::new(target);
     let mut add = |report: &mut Report, check: Check| {
         seen(&check);
@@ -116,6 +122,8 @@ async fn examine(target: &Target, seen: &mut dyn FnMut(&Check)) -> Report {
     if let Some(source) = serving {
         source.shutdown().await;
     }
+    let check = model::check(target, local, options.ask, allow_remote).await;
+    add(&mut report, check);
     report.conclude();
     report
 }

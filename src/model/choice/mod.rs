@@ -176,6 +176,23 @@ pub async fn choose(data_dir: &Path, allow_remote: bool) -> Result<Option<Choice
     Ok(Some(choice))
 }
 
+/// A choice that is not saved yet, as [`choose`] would find it.
+///
+/// # Errors
+/// As [`choose`].
+pub async fn resolve(new: New, allow_remote: bool) -> Result<Choice, Error> {
+    let variable = |name: &str| {
+        let own = [URL, MODEL, KEY].contains(&name);
+        if own { None } else { std::env::var(name).ok() }
+    };
+    let decided = decide(&variable, Some(new), allow_remote)?;
+    let (mut choice, command) = decided.ok_or_else(Error::none_chosen)?;
+    if let Some(command) = command {
+        choice.key = Some(key::of(&choice.url, &command).await?);
+    }
+    Ok(choice)
+}
+
 /// Where the URL of an endpoint, its model and its key may be in the environment.
 const URL: &str = "PIECES_LSP_MODEL_URL";
 const MODEL: &str = "PIECES_LSP_MODEL";

@@ -186,7 +186,7 @@ impl Failure {
                 "Nothing answers at {url} ({why}); start the model server, or choose another with `pieces-lsp model use URL`."
             ),
             Failure::Foreign(uid) => format!(
-                "{url} belongs to another user of this machine (user id {uid}), so nothing was sent; choose another with `pieces-lsp model use URL`."
+                "The endpoint {url} belongs to another user of this machine (user id {uid}), so nothing was sent; choose another with `pieces-lsp model use URL`."
             ),
             Failure::Unsendable(why) => {
                 format!(
@@ -194,9 +194,11 @@ impl Failure {
                 )
             }
             Failure::Broken => format!(
-                "{url} closed the connection without an answer; look into the log of the model server, and check the URL."
+                "The endpoint {url} closed the connection without an answer; look into the log of the model server, and check the URL."
             ),
-            Failure::Late => format!("{url} did not answer in time; check the model server."),
+            Failure::Late => {
+                format!("The endpoint {url} did not answer in time; check the model server.")
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ pub(in crate::model) async fn list(
     let no_list = |what: &str| Error {
         status: Some(200),
         ..Error::model(format!(
-            "{} answered with {what} instead of a list of models; check the URL.",
+            "The endpoint {} answered with {what} instead of a list of models; check the URL.",
             crate::model::url::shown(&url)
         ))
     };

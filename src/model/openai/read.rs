@@ -173,7 +173,7 @@ impl Reading<'_> {
                 let kind = if kind.is_empty() { "no type" } else { kind };
                 let kind = cleaned(kind, self.asking.key.as_ref());
                 Err(Break::Other(format!(
-                    "{} answered with a web page ({kind}) instead of an answer; check the URL.",
+                    "The endpoint {} answered with a web page ({kind}) instead of an answer; check the URL.",
                     shown(&self.asking.url)
                 )))
             }
@@ -325,7 +325,7 @@ impl Reading<'_> {
                 (
                     note,
                     Error::model(format!(
-                        "{} sent nothing for {silence} s; check the model server.",
+                        "The endpoint {} sent nothing for {silence} s; check the model server.",
                         shown(url)
                     )),
                 )
@@ -341,7 +341,7 @@ impl Reading<'_> {
                     .map(|text| format!(": {text}"))
                     .unwrap_or_default();
                 let error = Error::model(format!(
-                    "{} failed; look into the log of the model server, then ask again.",
+                    "The endpoint {} failed; look into the log of the model server, then ask again.",
                     shown(url)
                 ));
                 (

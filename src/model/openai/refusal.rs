@@ -119,32 +119,37 @@ impl Refusal {
                 )
             }
             300..=399 => format!(
-                "{url} redirects to another address, which is not followed; choose that one with `pieces-lsp model use URL`."
+                "The endpoint {url} redirects to another address, which is not followed; choose that one with `pieces-lsp model use URL`."
             ),
             401 | 403 if key.is_none() => format!(
-                "{url} wants a key; choose it again with `--key-env VAR` or `--key-command CMD`."
+                "The endpoint {url} wants a key; choose it again with `--key-env VAR` or `--key-command CMD`."
             ),
             401 | 403 => format!(
-                "{url} refused the key (HTTP {}); check the key that it was chosen with.",
+                "The endpoint {url} refused the key (HTTP {}); check the key that it was chosen with.",
                 self.status
             ),
-            402 => format!("{url} wants to be paid first (HTTP 402); check your account there."),
+            402 => format!(
+                "The endpoint {url} wants to be paid first (HTTP 402); check your account there."
+            ),
             404 | 405 => format!(
-                "{url} does not exist there (HTTP {}); check the URL and the name of the model with `pieces-lsp model list`.",
+                "There is nothing to ask at {url} (HTTP {}); check the URL and the name of the model with `pieces-lsp model list`.",
                 self.status
             ),
             413 => format!("The question is too long for {url} (HTTP 413); ask with less."),
             429 => format!(
-                "{url} limits how much may be asked (HTTP 429); wait a while, then ask again."
+                "The endpoint {url} limits how much may be asked (HTTP 429); wait a while, then ask again."
             ),
             503 => format!(
-                "{url} is not ready (HTTP 503), perhaps because the model is being loaded; ask again in a moment."
+                "The endpoint {url} is not ready (HTTP 503), perhaps because the model is being loaded; ask again in a moment."
             ),
             500.. => format!(
-                "{url} failed (HTTP {}); look into the log of the model server, then ask again.",
+                "The endpoint {url} failed (HTTP {}); look into the log of the model server, then ask again.",
                 self.status
             ),
-            _ => format!("{url} refused the question (HTTP {}).", self.status),
+            _ => format!(
+                "The endpoint {url} refused the question (HTTP {}).",
+                self.status
+            ),
         };
         Error {
             status: Some(self.status),

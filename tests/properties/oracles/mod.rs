@@ -1,5 +1,6 @@
 //! What any input must come to. Shared with the targets of `fuzz/`: each module has one, `fuzz`.
 
+pub mod events;
 pub mod frames;
 pub mod json;
 pub mod list;
