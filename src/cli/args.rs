@@ -193,7 +193,8 @@ Examples:
     /// Shows or chooses the language model that answers questions
     #[command(after_help = "\
 Without a command it says what is in force and whether it answers; the exit code is 1 if nothing does. \
-PIECES_LSP_MODEL_URL, PIECES_LSP_MODEL and PIECES_LSP_MODEL_KEY in the environment win over the choice.
+PIECES_LSP_MODEL_URL in the environment wins over the choice, with PIECES_LSP_MODEL and \
+PIECES_LSP_MODEL_KEY beside it.
 
 Examples:
   pieces-lsp model                                  what is in force
