@@ -53,9 +53,12 @@ const SOUTHEAST_ASIAN: &[RangeInclusive<char>] = &[
     '\u{AA60}'..='\u{AADF}', // Myanmar, Tai Viet
 ];
 
+/// Nothing before it is in the tables: most texts are told apart quickly.
+const FIRST: char = '\u{0E01}';
+
 /// Whether a letter belongs to a script without spaces.
 fn is_unspaced(c: char) -> bool {
-    within(EAST_ASIAN, c) || within(SOUTHEAST_ASIAN, c)
+    c >= FIRST && (within(EAST_ASIAN, c) || within(SOUTHEAST_ASIAN, c))
 }
 
 fn within(blocks: &[RangeInclusive<char>], c: char) -> bool {
@@ -66,7 +69,7 @@ fn within(blocks: &[RangeInclusive<char>], c: char) -> bool {
 /// A letter as the index has it. To the tokenizer the vowel signs of Southeast Asia are no letters and would be
 /// lost, but everything in the private planes is one.
 fn indexed(c: char) -> char {
-    if within(SOUTHEAST_ASIAN, c) {
+    if c >= FIRST && within(SOUTHEAST_ASIAN, c) {
         return char::from_u32(0xF_0000 + u32::from(c)).unwrap_or(c);
     }
     c
@@ -74,7 +77,7 @@ fn indexed(c: char) -> char {
 
 /// Whether a text has letters of scripts without spaces, and so is not indexed as it is.
 pub(crate) fn has_unspaced(text: &str) -> bool {
-    text.chars().any(is_unspaced)
+    !text.is_ascii() && text.chars().any(is_unspaced)
 }
 
 /// A text as it is written into the index: with spaces around each letter of a script without them.
@@ -247,6 +250,7 @@ mod tests {
         for blocks in [EAST_ASIAN, SOUTHEAST_ASIAN] {
             assert!(blocks.windows(2).all(|two| two[0].end() < two[1].start()));
             assert!(blocks.iter().all(|block| block.start() <= block.end()));
+            assert!(blocks.iter().all(|block| *block.start() >= FIRST));
         }
     }
 

@@ -12,7 +12,7 @@ mod support;
 use serde_json::{Value, json};
 use std::path::Path;
 use support::client::eventually;
-use support::standin::StandIn;
+use support::standin::{Fault, StandIn};
 use support::world::{ABSENT, ALL, Service, WHOLE, World, capabilities};
 
 const DOCUMENT: &str = "untitled:Untitled-1";
@@ -652,4 +652,29 @@ fn no_data_yet_is_not_an_error() {
     let answer = client.request("textDocument/codeAction", params).unwrap();
     assert_eq!(answer.as_array().unwrap().len(), 1);
     client.finish();
+}
+
+#[test]
+fn the_name_of_an_asset_is_asked_for_once_at_a_time() {
+    let mut world = World::start(Service::Full);
+    let asset = world.create_known_asset("known.rs");
+    let uri = "file:///notes.txt";
+    world.open(uri, &format!("{asset}\n"));
+    let before = world.standin().requests("GET /asset/{id}");
+    world
+        .standin()
+        .fault_times("GET /asset/{id}", Fault::HoldReply, 1);
+    let check = |world: &mut World, about: &str| {
+        let actions = ask(world, uri, &cursor(0, 5), Automatic, &json!([START]));
+        let title = format!("Start a conversation about {about}");
+        assert_eq!(actions[0]["title"], title);
+    };
+    check(&mut world, "this snippet");
+    check(&mut world, "this snippet");
+    world.standin().release_replies();
+    eventually("the name", || {
+        let actions = ask(&mut world, uri, &cursor(0, 5), Automatic, &json!([START]));
+        actions[0]["title"] == "Start a conversation about known.rs"
+    });
+    assert_eq!(world.standin().requests("GET /asset/{id}"), before + 1);
 }

@@ -24,9 +24,9 @@ pub struct Anchor {
 #[derive(Debug, Default)]
 pub struct Ties {
     anchors: DashMap<Uuid, Arc<Anchor>>,
-    by_path: DashMap<Box<str>, Vec<Uuid>>,
+    by_path: Members,
     /// By the last part of the path.
-    by_name: DashMap<Box<str>, Vec<Uuid>>,
+    by_name: Members,
     assets: DashSet<Uuid>,
 }
 
@@ -117,22 +117,21 @@ impl Ties {
     }
 }
 
-type Members = DashMap<Box<str>, Vec<Uuid>>;
+/// Sets, because everybody has a `mod.rs`.
+type Members = DashMap<Box<str>, HashSet<Uuid>>;
 
 fn members(map: &Members, key: &str) -> Vec<Uuid> {
-    map.get(key).map(|ids| ids.clone()).unwrap_or_default()
+    let ids = map.get(key);
+    ids.map_or_else(Vec::new, |ids| ids.iter().copied().collect())
 }
 
 fn join(map: &Members, key: &str, id: Uuid) {
-    let mut ids = map.entry(key.into()).or_default();
-    if !ids.contains(&id) {
-        ids.push(id);
-    }
+    map.entry(key.into()).or_default().insert(id);
 }
 
 fn leave(map: &Members, key: &str, id: Uuid) {
     map.remove_if_mut(key, |_, ids| {
-        ids.retain(|other| *other != id);
+        ids.remove(&id);
         ids.is_empty()
     });
 }

@@ -79,6 +79,8 @@ pub(crate) const LIVE_WINDOW: Duration = Duration::from_millis(50);
 pub(crate) const HOVER_TIMEOUT: Duration = Duration::from_millis(250);
 /// A conversation's document waits this long for the names of its assets.
 pub(crate) const ASSET_NAMES_TIMEOUT: Duration = Duration::from_millis(500);
+/// Waiting while others are asked for: whoever waited this long asks the next time.
+pub(crate) const ASSET_NAMES_TURN: Duration = Duration::from_secs(5);
 /// A menu waits this long for the name of an asset and says "this snippet" otherwise.
 pub(crate) const MENU_NAMES_TIMEOUT: Duration = Duration::from_millis(250);
 

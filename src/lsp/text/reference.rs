@@ -2,6 +2,8 @@
 
 use crate::lsp::limits::{MAX_MENU_LINES, MAX_URI_NAME_BYTES};
 use crate::lsp::state::document::Document;
+use ropey::RopeSlice;
+use std::borrow::Cow;
 use std::ops::Range;
 use tower_lsp::lsp_types::Range as LspRange;
 use uuid::Uuid;
@@ -13,6 +15,8 @@ pub(crate) const ASSET: &str = "pieces-asset";
 
 /// The length of an id in a text.
 const ID_BYTES: usize = 36;
+/// More bytes than a reference has: a scheme, slashes, an id, a name, and the byte that ends it.
+const LONGEST: usize = 64 + ID_BYTES + MAX_URI_NAME_BYTES;
 
 /// How a reference is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +153,30 @@ pub(crate) fn is_in_uri(document: &Document, found: &Located) -> bool {
 /// The references that `range` touches, in its first [`MAX_MENU_LINES`] lines; a cursor directly behind
 /// one touches it. Looks at a line when it is asked for the next one.
 pub(crate) fn touched(document: &Document, range: LspRange) -> impl Iterator<Item = Located> {
+    let selected = document.lines(range);
     let lines = touched_lines(document, range);
-    in_lines(document, lines).filter(move |found| {
-        let (span, selected) = (
-            &found.reference.span,
-            document.bytes_in_line(found.line, range),
-        );
-        span.start <= selected.end && selected.start <= span.end
+    let texts = document.text.lines_at(lines.start);
+    lines.zip(texts).flat_map(move |(line, text)| {
+        let within = line > selected.start && line + 1 < selected.end;
+        let found = match text.len_bytes() {
+            0..ID_BYTES => Vec::new(),
+            all if within => touching(document.line(line), 0..all),
+            _ => touching(document.line(line), document.bytes_in_line(line, range)),
+        };
+        found
+            .into_iter()
+            .map(move |reference| Located { reference, line })
     })
+}
+
+/// The references in a line that touch these bytes of it. What is far behind them is not read.
+pub(crate) fn touching(line: RopeSlice<'_>, bytes: Range<usize>) -> Vec<Reference> {
+    let end = bytes.end.saturating_add(LONGEST).min(line.len_bytes());
+    let text = Cow::from(line.slice(..line.byte_to_char(end)));
+    scan(&text)
+        .skip_while(|found| found.span.end < bytes.start)
+        .take_while(|found| found.span.start <= bytes.end)
+        .collect()
 }
 
 /// The lines that [`touched`] looks at.
@@ -172,7 +192,7 @@ pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> impl Iterato
     lines.zip(texts).flat_map(move |(line, text)| {
         let found: Vec<Reference> = match text.len_bytes() < ID_BYTES {
             true => Vec::new(),
-            false => scan(&std::borrow::Cow::from(document.line(line))).collect(),
+            false => scan(&Cow::from(document.line(line))).collect(),
         };
         found
             .into_iter()
@@ -228,6 +248,23 @@ mod tests {
         check("«pieces-asset:/ID/pieces-asset:/ID/a.rs»", &[AssetUri]);
         check("------------------------------------", &[]);
         check("0b9f6f0e-7d0b-4d4e-9d5e2f7f3c1f4a10-1", &[]);
+    }
+
+    #[test]
+    fn in_a_long_line_only_what_is_near_is_read_and_nothing_is_cut() {
+        let link = format!("pieces-asset:/{ID}/{}", "é".repeat(127));
+        let line = format!(
+            "{}{link} {}",
+            "x ".repeat(500),
+            format!("{ID} ").repeat(1000)
+        );
+        let document = Document::detached(&line, Encoding::Utf16);
+        for column in [1000, 1010, 1000 + 14 + 36 + 1 + 127] {
+            let cursor = Position::new(0, column);
+            let found: Vec<Located> = touched(&document, LspRange::new(cursor, cursor)).collect();
+            assert_eq!(found.len(), 1, "{column}");
+            assert_eq!(&line[found[0].reference.span.clone()], link);
+        }
     }
 
     #[test]
@@ -339,9 +376,21 @@ mod tests {
             }
         }
         let [start, end] = [start, end].map(|(line, column)| Position::new(line, column));
-        for located in touched(&document, LspRange::new(start, end)) {
-            assert!(all.contains(&located), "{located:?} in {text:?}");
-        }
+        let range = LspRange::new(start, end);
+        let selected = document.lines(range);
+        let expected = all.into_iter().filter(|found| {
+            let (span, bytes) = (
+                &found.reference.span,
+                document.bytes_in_line(found.line, range),
+            );
+            selected.contains(&found.line) && span.start <= bytes.end && bytes.start <= span.end
+        });
+        let touched: Vec<Located> = touched(&document, range).collect();
+        assert_eq!(
+            touched,
+            expected.collect::<Vec<_>>(),
+            "{range:?} in {text:?}"
+        );
     }
 
     /// Text with at most one reference, which is in guillemets, and its form. Nothing of it joins what is beside it.

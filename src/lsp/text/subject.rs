@@ -5,7 +5,7 @@ use super::reference::{self, Form, Reference};
 use crate::index::{Anchor, Conversation, Reader};
 use crate::lsp::limits::{MAX_NAMESAKES, MAX_REFERENCE_CHARS};
 use crate::lsp::state::document::Document;
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -48,15 +48,10 @@ impl FileTies {
 
     /// The assets saved from the file, newest first.
     pub fn assets(&self) -> Vec<Uuid> {
-        let mut assets: Vec<Uuid> = Vec::new();
+        let mut seen = HashSet::new();
         // An anchor lists its assets in the order they were saved.
         let saved = self.anchors.iter().flat_map(|one| one.assets.iter().rev());
-        for asset in saved {
-            if !assets.contains(asset) {
-                assets.push(*asset);
-            }
-        }
-        assets
+        saved.copied().filter(|asset| seen.insert(*asset)).collect()
     }
 
     /// The conversations about the file or an asset saved from it, newest first.
@@ -67,11 +62,13 @@ impl FileTies {
         let mut links: Vec<Uuid> = self.anchors.iter().map(|anchor| anchor.id).collect();
         links.extend(self.assets());
         let mut found = tied_to(&links, index);
-        for id in self.anchors.iter().flat_map(|anchor| &anchor.conversations) {
-            if !found.iter().any(|one| one.id == *id) {
-                found.extend(index.get(*id));
-            }
-        }
+        let mut seen: HashSet<Uuid> = found.iter().map(|one| one.id).collect();
+        let named = self.anchors.iter().flat_map(|anchor| &anchor.conversations);
+        found.extend(
+            named
+                .filter(|id| seen.insert(**id))
+                .filter_map(|id| index.get(*id)),
+        );
         found.sort_by_key(|one| (std::cmp::Reverse(one.updated), one.id));
         found
     }
@@ -276,8 +273,8 @@ fn asset_at(document: &Document, range: LspRange, index: &Reader) -> Option<Uuid
     let first = document.text.line_to_char(number);
     let byte = |char: usize| line.char_to_byte((char - first).min(line.len_chars()));
     let (start, end) = (byte(start), byte(end));
-    let text = Cow::from(line);
-    let asset = reference::scan(&text).find(|found| {
+    let touched = reference::touching(line, start..end);
+    let asset = touched.into_iter().find(|found| {
         found.form != Form::ConversationUri
             && found.span.start <= start
             && end <= found.span.end
