@@ -1,4 +1,4 @@
-// Texts of other people, made fit to be shown.
+// Texts of other people, made fit to be shown as one line. No VS Code in here.
 
 /** A link to a conversation in Markdown. */
 export function link(one: { readonly name: string; readonly uri: string }): string {
@@ -6,33 +6,37 @@ export function link(one: { readonly name: string; readonly uri: string }): stri
   return `[${name}](${one.uri})`;
 }
 
-/** One line of plain text, with nothing that reorders it and no icons. */
-export function line(text: string): string {
-  const clean = text.replace(/[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, "").replace(/\s+/g, " ");
-  return clean.replace(/\p{Cc}/gu, "").replace(/\$\(/g, "$ (").trim().slice(0, 200);
+/**
+ * One line of plain text. What could reorder its neighbours or leave an isolate goes, and `$(` becomes no icon. Joiners
+ * and direction marks stay: emoji, Persian and Hindi are spelled with them.
+ */
+export function line(text: string, most = 200): string {
+  const clean = text.replace(/[\u200b\u2060-\u206f\u202a-\u202e\ufeff]/gu, "").replace(/[\s\u2028\u2029]+/gu, " ");
+  const whole = clean.replace(/\p{Cc}/gu, "").replace(/\$\(/g, "$ (").trim();
+  return whole.length <= most ? whole : cut(whole, most);
 }
 
-/** `1 message`, `3 messages`. */
-export function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
+const segmenter = new Intl.Segmenter();
+
+/** The first characters as people count them: an emoji of several code points is one. */
+function cut(text: string, most: number): string {
+  const characters: string[] = [];
+  for (const { segment } of segmenter.segment(text.slice(0, most * 16))) {
+    characters.push(segment);
+    if (characters.length > most) {
+      return `${characters.slice(0, most - 1).join("")}…`;
+    }
+  }
+  return characters.join("");
 }
 
-/** How long ago that was, for people: `now`, `5 min`, `2 d`. */
-export function ago(time: string): string {
-  const seconds = (Date.now() - Date.parse(time)) / 1000;
-  const units: [number, string][] = [
-    [31_536_000, "y"],
-    [2_592_000, "mo"],
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-  ];
-  const unit = units.find(([length]) => seconds >= length);
-  return unit === undefined ? "now" : `${Math.floor(seconds / unit[0])} ${unit[1]}`;
+/** The same where it stands beside other words: its direction stays its own. */
+export function isolated(text: string, most?: number): string {
+  return `\u2068${line(text, most)}\u2069`;
 }
 
-/** The same in a sentence: `just now`, `5 min ago`. */
-export function past(time: string): string {
-  const age = ago(time);
-  return age === "now" ? "just now" : `${age} ago`;
+/** The plain text of what is left of a name in a path: one part of it, and no dots that mean something. */
+export function fileName(name: string): string {
+  const clean = line(name, 60).replace(/[/\\?#]/g, " ").trim();
+  return /^\.*$/.test(clean) ? "" : clean;
 }

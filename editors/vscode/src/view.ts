@@ -1,26 +1,30 @@
-// The Conversations view: paged, live, grouped by this file and recent.
+// The Conversations view: paged, live, grouped by this file and by day.
 
 import * as vscode from "vscode";
-import { learn } from "./documents";
+import { activeUri, conversationOf, learn } from "./documents";
+import { drag, DRAGGED } from "./drag";
+import { sections } from "./groups";
+import { done } from "./progress";
 import type { ConversationItem, Page } from "./protocol";
 import type { Server, Shown } from "./server";
-import { ago, count, line, link } from "./text";
+import { treeItem, titleOf } from "./rows";
+import { line } from "./text";
+import { zone } from "./words";
 
 const PAGE = 100;
-/** What is dragged out of the view, as the drop into an editor reads it: JSON of `{name, uri}`s. */
-const DRAGGED = "application/vnd.pieces-lsp.conversations";
+/** Rows of the active file. */
+const OF_FILE = 20;
+const MINUTE = 60_000;
 
-type GroupId = "file" | "recent";
-type Node = Group | Leaf | More;
-
-interface Group {
+export interface Group {
   readonly kind: "group";
-  readonly id: GroupId;
+  readonly id: string;
+  leaves: readonly Leaf[];
 }
 
-interface Leaf {
+export interface Leaf {
   readonly kind: "leaf";
-  readonly group: GroupId;
+  readonly group: string;
   item: ConversationItem;
 }
 
@@ -28,10 +32,8 @@ interface More {
   readonly kind: "more";
 }
 
-const GROUPS: Readonly<Record<GroupId, Group>> = {
-  file: { kind: "group", id: "file" },
-  recent: { kind: "group", id: "recent" },
-};
+export type Node = Group | Leaf | More;
+
 const MORE: More = { kind: "more" };
 
 export class Conversations
@@ -44,12 +46,15 @@ export class Conversations
   readonly onDidChangeTreeData = this.changed.event;
   private limit = PAGE;
   private total = 0;
-  private lists: Readonly<Record<GroupId, readonly Leaf[]>> = { file: [], recent: [] };
+  private loaded = 0;
+  private groups: readonly Group[] = [];
   /** The file that "This File" is about: the last one that was active, as long as it has a tab. */
   private file: vscode.Uri | undefined = fileOf(vscode.window.activeTextEditor);
   private reading: Promise<void> | undefined;
   /** Whether what was read is out of date. */
   private stale = true;
+  /** Until when opening a row is only a part of choosing it. */
+  private quietUntil = 0;
   private readonly view: vscode.TreeView<Node>;
   private readonly subscriptions: { dispose(): unknown }[] = [];
 
@@ -59,28 +64,44 @@ export class Conversations
       dragAndDropController: this,
       showCollapseAll: false,
     });
+    const ticking = setInterval(() => {
+      this.tick();
+    }, MINUTE);
     this.subscriptions.push(
       this.view,
       this.changed,
-      server.onChanges(({ total, reset }) => {
-        if (reset !== true) {
-          this.badge(total);
-        }
+      {
+        dispose: () => {
+          clearInterval(ticking);
+        },
+      },
+      server.onChanges(() => {
         this.refresh();
       }),
       server.onStatus((shown) => {
         this.onStatus(shown);
       }),
-      this.view.onDidChangeVisibility(() => {
+      this.view.onDidChangeVisibility(({ visible }) => {
+        if (visible) {
+          server.wake();
+          done("seen");
+        }
         this.refreshIfStale();
+        this.follow();
       }),
       vscode.window.onDidChangeActiveTextEditor((editor) => {
         this.look(fileOf(editor) ?? this.file);
       }),
       vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
         if (closed.length > 0 && this.file !== undefined && !hasTab(this.file)) {
-          this.look(fileOf(vscode.window.activeTextEditor));
+          // The editor of a closed tab may still be the active one.
+          const file = fileOf(vscode.window.activeTextEditor);
+          this.look(file && hasTab(file) ? file : undefined);
         }
+        this.follow();
+      }),
+      vscode.window.tabGroups.onDidChangeTabGroups(() => {
+        this.follow();
       }),
     );
   }
@@ -89,9 +110,18 @@ export class Conversations
     vscode.Disposable.from(...this.subscriptions).dispose();
   }
 
-  selected(): ConversationItem | undefined {
+  /** The row that has the focus: VS Code tells of the selection only, so it is selected first. */
+  async focused(): Promise<ConversationItem | undefined> {
+    this.quietUntil = Number.POSITIVE_INFINITY;
+    await vscode.commands.executeCommand("list.selectAndPreserveFocus");
+    this.quietUntil = Date.now() + 300;
     const node = this.view.selection[0];
     return node?.kind === "leaf" ? node.item : undefined;
+  }
+
+  /** Whether a row that VS Code opens now is to be opened. */
+  get opens(): boolean {
+    return Date.now() > this.quietUntil;
   }
 
   more(): void {
@@ -107,56 +137,82 @@ export class Conversations
 
   getTreeItem(node: Node): vscode.TreeItem {
     switch (node.kind) {
-      case "group": {
-        const expanded = vscode.TreeItemCollapsibleState.Expanded;
-        const item = new vscode.TreeItem(node.id === "file" ? "This File" : "Recent", expanded);
-        item.id = node.id;
-        return item;
-      }
+      case "group":
+        return this.groupItem(node);
       case "more": {
-        const item = new vscode.TreeItem(`Load more (${this.total - this.lists.recent.length} left)`);
+        const item = new vscode.TreeItem(vscode.l10n.t("Load more ({0} left)", this.total - this.loaded));
         item.id = "more";
-        item.command = { command: "piecesLsp.more", title: "Load More" };
+        item.command = { command: "piecesLsp.more", title: vscode.l10n.t("Load More") };
         return item;
       }
       case "leaf":
-        return treeItem(node);
+        return treeItem(node.item, node.group);
     }
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
-    if (node === undefined) {
-      if (this.stale || this.reading) {
-        await this.read();
-      }
-      return this.lists.file.length > 0 ? [GROUPS.file, GROUPS.recent] : this.children("recent");
+    if (node !== undefined) {
+      return node.kind === "group" ? [...node.leaves] : [];
     }
-    return node.kind === "group" ? this.children(node.id) : [];
+    if (this.stale || this.reading) {
+      await this.read();
+    }
+    return this.loaded < this.total ? [...this.groups, MORE] : [...this.groups];
+  }
+
+  getParent(node: Node): Node | undefined {
+    return node.kind === "leaf" ? this.groups.find(({ id }) => id === node.group) : undefined;
   }
 
   handleDrag(source: readonly Node[], data: vscode.DataTransfer): void {
-    const items = source.flatMap((node) => (node.kind === "leaf" ? [node.item] : []));
-    if (items.length > 0) {
-      const dragged = items.map(({ name, uri }) => ({ name, uri }));
-      data.set(DRAGGED, new vscode.DataTransferItem(JSON.stringify(dragged)));
-    }
+    drag(source.flatMap((node) => (node.kind === "leaf" ? [node.item] : [])), data);
+  }
+
+  private groupItem(group: Group): vscode.TreeItem {
+    const title = titleOf(group.id);
+    const item = new vscode.TreeItem(title, vscode.TreeItemCollapsibleState.Expanded);
+    item.id = group.id;
+    const partial = group === this.groups.at(-1) && this.loaded < this.total;
+    const count = `${group.leaves.length}${partial ? "+" : ""}`;
+    item.accessibilityInformation = { label: `${title}, ${count}` };
+    return item;
   }
 
   private onStatus(shown: Shown): void {
     const offline = typeof shown !== "string" && shown.state === "offline" && shown.conversations > 0;
-    this.view.message = offline ? "Nothing answers at the moment. This is what was last read." : "";
+    this.view.message = offline
+      ? vscode.l10n.t("Pieces OS is not responding. Showing the last known conversations.")
+      : "";
     if (shown === "stopped" || shown === "missing") {
       // An empty view says what to do.
-      this.lists = { file: [], recent: [] };
-      this.total = 0;
-      this.badge(0);
+      this.groups = [];
+      this.count(0, 0);
       this.changed.fire(undefined);
     }
   }
 
-  private children(group: GroupId): Node[] {
-    const rest = group === "recent" && this.lists.recent.length < this.total;
-    return rest ? [...this.lists.recent, MORE] : [...this.lists[group]];
+  /** The row of the conversation that is open, if the view shows it. */
+  private follow(): void {
+    const uri = activeUri();
+    const id = uri && conversationOf(uri);
+    const selected = this.view.selection[0];
+    if (id === undefined || !this.view.visible || (selected?.kind === "leaf" && selected.item.id === id)) {
+      return;
+    }
+    const leaf = this.groups.flatMap(({ leaves }) => leaves).find(({ item }) => item.id === id);
+    if (leaf) {
+      this.view.reveal(leaf, { select: true, focus: false }).then(undefined, () => undefined);
+    }
+  }
+
+  /** Ages move, and days end. */
+  private tick(): void {
+    if (this.view.visible && this.loaded > 0) {
+      this.refresh();
+      this.groups.forEach((group) => {
+        this.changed.fire(group);
+      });
+    }
   }
 
   private look(file: vscode.Uri | undefined): void {
@@ -170,36 +226,41 @@ export class Conversations
     if (!this.stale || !this.view.visible || this.reading) {
       return;
     }
-    const before = { file: this.lists.file, recent: this.lists.recent, total: this.total };
-    const items = new Map([...before.file, ...before.recent].map((leaf) => [leaf, JSON.stringify(leaf.item)]));
+    const before = this.groups;
+    const [total, loaded] = [this.total, this.loaded];
+    const drawn = new Map(before.map((group) => [group.id, group.leaves.map(({ item }) => JSON.stringify(item))]));
     void this.read().then(() => {
-      const grouped = this.lists.file.length > 0;
-      if (grouped !== before.file.length > 0) {
+      const same = before.length === this.groups.length && before.every(({ id }, at) => id === this.groups[at]?.id);
+      if (!same || total !== this.total || loaded !== this.loaded) {
         this.changed.fire(undefined);
-        return;
+      } else {
+        this.groups.forEach((group) => {
+          this.redraw(group, drawn.get(group.id) ?? []);
+        });
       }
-      // The smallest parts of the tree that have to be asked for again.
-      const groups: GroupId[] = grouped ? ["file", "recent"] : ["recent"];
-      for (const group of groups) {
-        const now = this.lists[group];
-        const moved = now.length !== before[group].length || now.some((leaf, at) => leaf !== before[group][at]);
-        if (moved || (group === "recent" && this.total !== before.total)) {
-          this.changed.fire(grouped ? GROUPS[group] : undefined);
-        } else {
-          now.filter((leaf) => items.get(leaf) !== JSON.stringify(leaf.item)).forEach((leaf) => {
-            this.changed.fire(leaf);
-          });
-        }
-      }
+      this.follow();
     });
+  }
+
+  /** The smallest part of the tree that has to be asked for again. */
+  private redraw(group: Group, before: readonly string[]): void {
+    const now = group.leaves.map(({ item }) => JSON.stringify(item));
+    const ids = (all: readonly string[]) => all.map((one) => (JSON.parse(one) as ConversationItem).id).join();
+    if (ids(now) !== ids(before)) {
+      this.changed.fire(group);
+    } else {
+      group.leaves.filter((_, at) => now[at] !== before[at]).forEach((leaf) => {
+        this.changed.fire(leaf);
+      });
+    }
   }
 
   /** One reading at a time; who comes meanwhile waits for it. A failure leaves an empty view, which says why. */
   private read(): Promise<void> {
     this.reading ??= this.readAll()
       .catch((error: unknown) => {
-        this.lists = { file: [], recent: [] };
-        this.total = 0;
+        this.groups = [];
+        this.count(0, 0);
         this.server.log.warn(line(String(error)));
       })
       .finally(() => {
@@ -215,35 +276,24 @@ export class Conversations
     const uri = this.file?.toString();
     const [recent, ofFile] = await Promise.all([
       list({ limit: this.limit }),
-      uri === undefined ? undefined : list({ uri, limit: 20 }),
+      uri === undefined ? undefined : list({ uri, limit: OF_FILE }),
     ]);
     learn(recent.items);
-    this.total = recent.total;
-    this.lists = {
-      file: leaves("file", ofFile?.items ?? [], this.lists.file),
-      recent: leaves("recent", recent.items, this.lists.recent),
-    };
-    this.badge(recent.total);
+    const groups = new Map(this.groups.map((group) => [group.id, group]));
+    // VS Code knows a node by its object, so one that was there before stays the same.
+    this.groups = sections(ofFile?.items ?? [], recent.items, Date.now(), zone()).map(({ id, items }) => {
+      const group = groups.get(id) ?? { kind: "group", id, leaves: [] };
+      group.leaves = leaves(id, items, group.leaves);
+      return group;
+    });
+    this.count(recent.total, recent.items.length);
   }
 
-  private badge(total: number): void {
-    this.view.badge = total > 0 ? { value: total, tooltip: count(total, "conversation") } : undefined;
+  private count(total: number, loaded: number): void {
+    this.total = total;
+    this.loaded = loaded;
+    this.view.description = total > 0 ? total.toLocaleString(vscode.env.language) : "";
   }
-}
-
-/** Dropping conversations into a text inserts links to them: in Markdown with their names, elsewhere as they are. */
-export function drops(): vscode.Disposable {
-  return vscode.languages.registerDocumentDropEditProvider("*", {
-    async provideDocumentDropEdits(document, _position, data) {
-      const dragged = await data.get(DRAGGED)?.asString();
-      if (dragged === undefined) {
-        return undefined;
-      }
-      const items = JSON.parse(dragged) as Pick<ConversationItem, "name" | "uri">[];
-      const markdown = document.languageId === "markdown";
-      return new vscode.DocumentDropEdit(items.map((one) => (markdown ? link(one) : one.uri)).join("\n"));
-    },
-  });
 }
 
 function fileOf(editor: vscode.TextEditor | undefined): vscode.Uri | undefined {
@@ -255,8 +305,7 @@ function hasTab(uri: vscode.Uri): boolean {
   return tabs.some(({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === uri.toString());
 }
 
-/** Leaves for the items. VS Code knows a leaf by its object, so one that was there before stays the same. */
-function leaves(group: GroupId, items: readonly ConversationItem[], before: readonly Leaf[]): Leaf[] {
+function leaves(group: string, items: readonly ConversationItem[], before: readonly Leaf[]): Leaf[] {
   const known = new Map(before.map((leaf) => [leaf.item.id, leaf]));
   return items.map((item) => {
     const leaf = known.get(item.id);
@@ -266,20 +315,4 @@ function leaves(group: GroupId, items: readonly ConversationItem[], before: read
     leaf.item = item;
     return leaf;
   });
-}
-
-function treeItem({ item: one, group }: Leaf): vscode.TreeItem {
-  const name = line(one.name);
-  const messages = count(one.messages, "message");
-  const item = new vscode.TreeItem(name);
-  item.id = `${group}/${one.id}`;
-  item.contextValue = "conversation";
-  item.description = `${one.messages} · ${ago(one.updated)}`;
-  item.iconPath = new vscode.ThemeIcon(one.favorited ? "star-full" : "comment-discussion");
-  // Plain text: names are other people's.
-  const files = one.files.map((file) => line(vscode.Uri.parse(file).fsPath));
-  item.tooltip = [name, messages, ...files].join("\n");
-  item.accessibilityInformation = { label: `${name}, ${messages}` };
-  item.command = { command: "piecesLsp.open", title: "Open", arguments: [{ item: one }] };
-  return item;
 }

@@ -86,6 +86,16 @@ if (cd "$extension" && npm run --silent lint) >"$scratch/lint.log" 2>&1; then
 else
     fail vscode-eslint "$(tr '\n' ' ' <"$scratch/lint.log" | cut -c 1-1500)"
 fi
+if (cd "$extension" && npm test --silent) >"$scratch/unit.log" 2>&1; then
+    ok vscode-unit-tests
+else
+    fail vscode-unit-tests "$(grep -E 'not ok|error:|expected:|actual:' "$scratch/unit.log" | tr '\n' ' ' | cut -c 1-1500)"
+fi
+if (cd "$extension" && node scripts/l10n.mjs --check) >"$scratch/l10n.log" 2>&1; then
+    ok vscode-strings
+else
+    fail vscode-strings "$(tr '\n' ' ' <"$scratch/l10n.log" | cut -c 1-1500)"
+fi
 export BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch"
 export CODE_SERVER="$place/node_modules/code-server/out/node/entry.js" CODE_SERVER_NODE="$root/node${runs_on%%.*}/bin/node"
 guarded node "$here/e2e.mjs" || failed=1

@@ -1,0 +1,127 @@
+// Questions on their way, and the answers to them.
+
+import * as vscode from "vscode";
+import { sentence } from "../errors";
+import { done } from "../progress";
+import { type Answering, type Asked, type Failure, failure, type Messages, type Phase } from "../protocol";
+import type { Server } from "../server";
+import type { Chosen } from "./chips";
+
+export interface Question extends Chosen {
+  readonly prompt: string;
+  readonly conversation?: string;
+  readonly model?: string;
+  /** Asked in a new conversation, with what came before this message. */
+  readonly from?: string;
+  /** A question that is stored and has no answer. */
+  readonly question?: string;
+}
+
+/** How an ask ended. */
+export type Outcome = { readonly asked: Asked } | { readonly error: unknown; readonly why: string; readonly failure: Failure | undefined };
+
+export interface Asking {
+  /** The conversation, as soon as it is known. */
+  readonly conversation: Promise<string | undefined>;
+  readonly outcome: Promise<Outcome>;
+}
+
+interface Unnamed {
+  readonly prompt: string;
+  readonly seen: Set<string>;
+  readonly resolve: (conversation: string | undefined) => void;
+}
+
+const LIVE: readonly Phase[] = ["waiting", "thinking", "writing"];
+
+export class Asks implements vscode.Disposable {
+  private readonly unnamed = new Set<Unnamed>();
+  /** Conversations where an answer is being written, by whatever window. */
+  private readonly busy = new Set<string>();
+  private readonly changed = new vscode.EventEmitter<number>();
+  private readonly listening: vscode.Disposable;
+  /** How many answers are being written. */
+  readonly onBusy = this.changed.event;
+
+  constructor(private readonly server: Server) {
+    this.listening = vscode.Disposable.from(
+      this.changed,
+      server.onAnswer((answering) => {
+        this.onAnswer(answering);
+      }),
+    );
+  }
+
+  dispose(): void {
+    this.listening.dispose();
+  }
+
+  ask(question: Question): Asking {
+    const { prompt, conversation, from } = question;
+    const known = from === undefined ? conversation : undefined;
+    let named: (conversation: string | undefined) => void = () => undefined;
+    const name = new Promise<string | undefined>((resolve) => {
+      named = resolve;
+    });
+    const unnamed: Unnamed = { prompt, seen: new Set(conversation === undefined ? [] : [conversation]), resolve: named };
+    if (known === undefined) {
+      this.unnamed.add(unnamed);
+    } else {
+      named(known);
+    }
+    const outcome = this.run(question).finally(() => this.unnamed.delete(unnamed));
+    void outcome.then((one) => {
+      named("asked" in one ? one.asked.conversation : one.failure?.conversation);
+    });
+    return { conversation: name, outcome };
+  }
+
+  async stop(conversation: string): Promise<void> {
+    await this.server.run("pieces.conversations.stop", { conversation });
+  }
+
+  private async run(question: Question): Promise<Outcome> {
+    try {
+      // What is reported meanwhile is shown in the conversation, not beside the status bar.
+      const running = { progress: () => undefined };
+      const asked = await this.server.run<Asked>("pieces.conversations.ask", question, running);
+      if (asked.stop === "end") {
+        done("asked");
+      }
+      return { asked };
+    } catch (error) {
+      return { error, why: sentence(error), failure: failure(error) };
+    }
+  }
+
+  private onAnswer({ conversation, status }: Answering): void {
+    const before = this.busy.size;
+    if (LIVE.includes(status)) {
+      this.busy.add(conversation);
+    } else {
+      this.busy.delete(conversation);
+    }
+    if (this.busy.size !== before) {
+      this.changed.fire(this.busy.size);
+    }
+    for (const one of this.unnamed) {
+      if (!one.seen.has(conversation)) {
+        one.seen.add(conversation);
+        void this.claim(one, conversation);
+      }
+    }
+  }
+
+  /** Whether a conversation that is answered now is the one that a question has just made: it holds that question. */
+  private async claim(one: Unnamed, conversation: string): Promise<void> {
+    try {
+      const { items } = await this.server.run<Messages>("pieces.conversations.messages", { conversation });
+      const last = items.findLast(({ role }) => role.toUpperCase() === "USER");
+      if (last?.text.startsWith(one.prompt) === true) {
+        one.resolve(conversation);
+      }
+    } catch (error) {
+      this.server.log.warn(String(error));
+    }
+  }
+}

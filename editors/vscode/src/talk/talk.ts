@@ -1,0 +1,189 @@
+// One conversation as it is shown: its messages, and the answer that is being written.
+
+import * as vscode from "vscode";
+import type { Answering, ConversationItem, Message, Page, Phase } from "../protocol";
+import type { Server } from "../server";
+import { Growing } from "./growing";
+import type { Shown } from "./wire";
+
+/** Messages without text have null. */
+interface Stored { readonly items: readonly (Omit<Message, "text"> & { readonly text: string | null })[] }
+
+/** Messages are read again at most this often while an answer is written elsewhere. */
+const PAUSE = 300;
+const ENDED: readonly Phase[] = ["done", "cancelled", "incomplete"];
+
+export class Talk implements vscode.Disposable {
+  private messages: readonly Message[] = [];
+  private item: ConversationItem | undefined;
+  private deleted = false;
+  private growing: { answer: string | null; phase: Phase; readonly text: Growing } | undefined;
+  private readonly failures: Record<string, string> = {};
+  private waiting: string | null = null;
+  private reading: Promise<void> | undefined;
+  private stale = false;
+  private readonly changed = new vscode.EventEmitter<void>();
+  private readonly grown = new vscode.EventEmitter<void>();
+  private readonly subscriptions: { dispose(): unknown }[];
+  /** Everything may be different. */
+  readonly onChange = this.changed.event;
+  /** Only the answer has become longer. */
+  readonly onGrow = this.grown.event;
+
+  /** Without an id, a conversation that is made when the first question is sent. */
+  constructor(
+    private readonly server: Server,
+    readonly id: string | undefined,
+  ) {
+    this.subscriptions = [
+      this.changed,
+      this.grown,
+      server.onAnswer((answering) => {
+        if (answering.conversation === id) {
+          this.onAnswer(answering);
+        }
+      }),
+      server.onChanges(({ upserted, removed, reset }) => {
+        const item = upserted.find((one) => one.id === id);
+        if (id !== undefined && removed.includes(id)) {
+          this.deleted = true;
+          this.changed.fire();
+        } else if (item || reset === true) {
+          this.item = item ?? this.item;
+          void this.refresh();
+        }
+      }),
+    ];
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.subscriptions).dispose();
+  }
+
+  get name(): string {
+    return this.item?.name ?? "";
+  }
+
+  get files(): readonly string[] {
+    return this.item?.files ?? [];
+  }
+
+  get count(): number {
+    return this.messages.length;
+  }
+
+  get answering(): boolean {
+    return this.growing !== undefined || this.waiting !== null;
+  }
+
+  message(id: string): Message | undefined {
+    return this.messages.find((one) => one.id === id);
+  }
+
+  /** The message that stands at a line of the document. */
+  at(line: number): string | undefined {
+    return this.messages.findLast((one) => one.line !== undefined && one.line <= line)?.id;
+  }
+
+  shown(name: string): Shown {
+    const files = this.files.map((uri) => ({ uri, name: vscode.Uri.parse(uri).path.split("/").at(-1) ?? uri }));
+    return {
+      name,
+      favorited: this.item?.favorited === true,
+      files,
+      deleted: this.deleted,
+      messages: this.messages,
+      pending: this.waiting,
+      answering: this.growing ? this.growth(this.growing) : null,
+      failures: this.failures,
+    };
+  }
+
+  /** What has grown; null if nothing grows. */
+  growth(growing = this.growing): { answer: string | null; phase: Phase; text: string } | null {
+    return growing ? { answer: growing.answer, phase: growing.phase, text: growing.text.text } : null;
+  }
+
+  /** A question that was sent: it is shown until it is stored. */
+  sent(question: string | null): void {
+    this.waiting = question;
+    this.changed.fire();
+  }
+
+  /** Why a question was not answered. */
+  failed(question: string, why: string): void {
+    this.failures[question] = why;
+    this.changed.fire();
+  }
+
+  /** Reads it again. However often it is called meanwhile, it is read once more at most. */
+  refresh(): Promise<void> {
+    this.stale = true;
+    this.reading ??= this.readUntilFresh().finally(() => {
+      this.reading = undefined;
+    });
+    return this.reading;
+  }
+
+  private async readUntilFresh(): Promise<void> {
+    while (this.stale) {
+      this.stale = false;
+      try {
+        await this.read();
+      } catch (error) {
+        this.server.log.warn(String(error));
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, this.growing ? PAUSE : 0));
+    }
+  }
+
+  private async read(): Promise<void> {
+    const { id } = this;
+    if (id === undefined) {
+      return;
+    }
+    const uri = `pieces-conversation:/${id}.md`;
+    const [{ items }, page] = await Promise.all([
+      this.server.run<Stored>("pieces.conversations.messages", { conversation: id }),
+      this.server.run<Page>("pieces.conversations.list", { uri }),
+    ]);
+    this.item = page.items.find((one) => one.id === id) ?? this.item;
+    this.deleted = false;
+    this.messages = items.map((one) => ({ ...one, text: one.text ?? "" }));
+    const writing = items.findLast(({ state }) => state === "writing");
+    if (writing) {
+      this.growing ??= { answer: writing.id, phase: "writing", text: new Growing() };
+      this.growing.answer ??= writing.id;
+      this.growing.text.stored(writing.text ?? "");
+    }
+    if (this.waiting !== null && this.stored(this.waiting)) {
+      this.waiting = null;
+    }
+    this.changed.fire();
+  }
+
+  private stored(question: string): boolean {
+    const last = this.messages.findLast(({ role }) => role.toUpperCase() === "USER");
+    return last?.text.startsWith(question) === true;
+  }
+
+  private onAnswer({ answer, status, delta, at }: Answering): void {
+    if (ENDED.includes(status)) {
+      this.growing = undefined;
+      void this.refresh();
+      return;
+    }
+    if (this.growing === undefined || (answer !== null && this.growing.answer !== null && this.growing.answer !== answer)) {
+      this.growing = { answer, phase: status, text: new Growing() };
+      void this.refresh();
+    }
+    this.growing.answer ??= answer;
+    this.growing.phase = status;
+    const took = delta === undefined ? "gap" : this.growing.text.add(at ?? 0, delta);
+    if (took === "gap" && status === "writing") {
+      void this.refresh();
+    }
+    this.grown.fire();
+  }
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Context } from "../src/protocol";
+import { chips, withFile, without } from "../src/talk/chips";
+import { Drafts } from "../src/talk/drafts";
+import { Growing } from "../src/talk/growing";
+import { html } from "../src/talk/html";
+import { read } from "../src/talk/wire";
+
+test("an answer grows by its pieces", () => {
+  const one = new Growing();
+  assert.equal(one.add(0, "Grün"), "grown");
+  assert.equal(one.add(5, " 👩🏽‍💻"), "grown");
+  assert.equal(one.text, "Grün 👩🏽‍💻");
+});
+
+test("a piece that was heard before changes nothing, half of one adds the other half", () => {
+  const one = new Growing();
+  one.add(0, "abcd");
+  assert.equal(one.add(0, "abcd"), "known");
+  assert.equal(one.add(2, "cdef"), "grown");
+  assert.equal(one.text, "abcdef");
+});
+
+test("a gap is filled by what is stored, and the pieces behind it follow", () => {
+  const one = new Growing();
+  one.add(0, "ab");
+  assert.equal(one.add(4, "ef"), "gap");
+  assert.equal(one.add(6, "gh"), "gap");
+  assert.equal(one.text, "ab");
+  assert.ok(one.stored("abcd"));
+  assert.equal(one.text, "abcdefgh");
+});
+
+test("what is stored may be behind what was heard", () => {
+  const one = new Growing();
+  one.add(0, "abcdef");
+  assert.ok(!one.stored("abc"));
+  assert.equal(one.text, "abcdef");
+});
+
+test("what is stored is right when the two differ", () => {
+  const one = new Growing();
+  one.add(0, "abX");
+  assert.ok(one.stored("abcd"));
+  assert.equal(one.text, "abcd");
+});
+
+const WORDS = { messages: String, all: (bytes: number) => `${bytes}`, part: (sent: number, bytes: number) => `${sent}/${bytes}` };
+const context = (kind: Context["kind"], name: string, bytes: number, sent = bytes): Context => ({ kind, name, uri: `file:///${name}`, bytes, sent });
+
+test("chips say what is sent, how much of it, and what can be removed", () => {
+  const planned = { context: [context("messages", "4 messages", 900, 500), context("file", "retry.rs", 80), context("asset", "pool.rs", 0)] };
+  assert.deepEqual(chips(planned, WORDS), [
+    { key: "messages file:///4 messages", label: "4 messages", title: "500/900", removable: false, cut: true },
+    { key: "file file:///retry.rs", label: "retry.rs", title: "80", removable: true, cut: false },
+  ]);
+});
+
+test("a removed chip is not sent, and the files of earlier questions are named without it", () => {
+  const planned = { context: [context("file", "a.rs", 1), context("file", "b.rs", 1), context("document", "c.rs", 1)] };
+  const chosen = { uri: "file:///c.rs" };
+  assert.deepEqual(without(chosen, planned, "file file:///a.rs"), { uri: "file:///c.rs", files: ["file:///b.rs"] });
+  assert.deepEqual(without({ ...chosen, files: ["file:///a.rs"] }, planned, "document file:///c.rs"), { files: ["file:///a.rs"] });
+  assert.deepEqual(without({ files: ["file:///a.rs"] }, { context: [context("file", "a.rs", 1)] }, "file file:///a.rs"), { files: [] });
+});
+
+test("a file that is added comes once, after the others", () => {
+  const planned = { context: [context("file", "a.rs", 1)] };
+  assert.deepEqual(withFile({}, planned, "file:///b.rs"), { files: ["file:///a.rs", "file:///b.rs"] });
+  assert.deepEqual(withFile({ files: [] }, planned, "file:///b.rs"), { files: ["file:///b.rs"] });
+  assert.deepEqual(withFile({}, planned, "file:///a.rs"), { files: ["file:///a.rs"] });
+});
+
+test("drafts are kept by conversation, the last hundred of them", () => {
+  const store = new Map<string, unknown>();
+  const memory = {
+    get: <T>(key: string, other?: T) => (store.get(key) ?? other) as T,
+    update: (key: string, value: unknown) => Promise.resolve(void store.set(key, value)),
+  };
+  const drafts = new Drafts(memory);
+  drafts.change("a", { text: "half a quest" });
+  drafts.change("a", { model: "small" });
+  assert.deepEqual(new Drafts(memory).of("a"), { text: "half a quest", model: "small" });
+  drafts.change("a", { text: "", model: undefined });
+  assert.deepEqual(new Drafts(memory).of("a"), { text: "" });
+  for (let n = 0; n < 150; n++) drafts.change(`${n}`, { text: "x" });
+  assert.equal(new Drafts(memory).of("0").text, "");
+  assert.equal(new Drafts(memory).of("149").text, "x");
+});
+
+test("a page may say only what pages say", () => {
+  assert.deepEqual(read({ type: "ask", text: "Why?", from: null }), { type: "ask", text: "Why?", from: null });
+  for (const bad of [null, "ready", {}, { type: "ask" }, { type: "constructor" }, { type: "command", command: "delete" }, { type: "code", action: "run", message: "", language: "", text: "", block: 0 }]) {
+    assert.equal(read(bad), undefined, JSON.stringify(bad));
+  }
+});
+
+test("the page allows no scripts, images or connections but its own", () => {
+  const page = html({ script: "s.js", style: "s.css", source: "https://x", nonce: "n1" }, { locale: "en", zone: null, strings: { a: "</script><b>" } });
+  assert.match(page, /default-src 'none'; script-src 'nonce-n1'; style-src https:\/\/x; img-src 'none'; connect-src 'none'/);
+  assert.ok(!page.includes("</script><b>"));
+});

@@ -1,0 +1,73 @@
+// Pieces OS: not there, there, gone and back; and importing from it and from a file.
+import fs from "node:fs";
+import path from "node:path";
+import { distant, SCRATCH, standIn, takeAway } from "../machine.mjs";
+import { day } from "./day.mjs";
+
+export default async (session) => {
+  const { page, step, shot, row, says, notification, input, palette, option, titled, closeAll } = session;
+  await step("nothing-answers-and-says-so", async () => {
+    await closeAll();
+    await page.locator(".statusbar-item", { hasText: "Pieces local" }).click();
+    await page.locator(".quick-input-title", { hasText: /conversations, kept on this machine/ }).first().waitFor();
+    await option(/Switch Backend/).click();
+    await titled("Where are your conversations?");
+    await option(/^Pieces OS/).click();
+    await page.getByText("Pieces OS is not running").first().waitFor();
+    await says("Pieces offline");
+    await shot("offline");
+  });
+  await step("importing-from-nothing-away-from-pieces-os-offers-a-file", async () => {
+    await palette("Import Conversations");
+    await option(/^Pieces OS/).click();
+    const error = notification("There is no running Pieces OS to import from.");
+    await error.locator(".monaco-button", { hasText: "Import a File…" }).waitFor();
+    await palette("Clear All Notifications", "Notifications");
+  });
+  await step("pieces-os-is-there-after-nothing-answers", async () => {
+    await standIn();
+    await distant.create("From far away");
+    await row("From far away").waitFor();
+    await page.locator(".statusbar-item", { hasText: "Pieces offline" }).waitFor({ state: "detached" });
+  });
+  await day(session, "pieces-os", distant, "pool.rs", "plan.md");
+  await step("pieces-os-goes-away-and-comes-back", async () => {
+    await palette("Clear All Notifications", "Notifications");
+    await takeAway();
+    await says("Pieces offline");
+    await page.getByText("Showing the last known conversations.").waitFor();
+    await shot("away");
+    await palette("New Conversation");
+    await titled("New Conversation");
+    await input.fill("Into the void");
+    await page.keyboard.press("Enter");
+    await page.locator(".notification-list-item .codicon-error").first().waitFor();
+    await standIn();
+    await distant.create("Back again");
+    await row("Back again").waitFor();
+    await page.getByText("Showing the last known conversations.").waitFor({ state: "detached" });
+    const { iterable } = await distant.rest("GET", "/conversations");
+    if (iterable.some(({ name }) => name === "Into the void")) throw new Error("a refused conversation was made later");
+  });
+  await step("import-brings-it-home", async () => {
+    await palette("Import Conversations");
+    await titled("Import Conversations");
+    await option(/^Pieces OS/).click();
+    await notification(/Imported: [1-9]\d* new/).waitFor();
+    await palette("Switch Backend");
+    await titled("Where are your conversations?");
+    await option(/^Local Service/).click();
+    await says("Pieces local");
+    await row("From far away").waitFor();
+    await row("After the restart").waitFor();
+    await shot("imported");
+  });
+  await step("import-of-a-file", async () => {
+    const file = path.join(SCRATCH, "chats.jsonl");
+    fs.writeFileSync(file, "");
+    await palette("Import Conversations");
+    await option(/^A File…/).click();
+    await titled("Import Conversations");
+    await page.keyboard.press("Escape");
+  });
+};

@@ -1,0 +1,69 @@
+// What a person does with a window: rows, tabs, the palette, menus.
+import path from "node:path";
+import { shots, until } from "./machine.mjs";
+
+let taken = 0;
+
+/** Hands on a window. */
+export function handsOn(page) {
+  const shot = (name) => page.screenshot({ path: path.join(shots, `${String(++taken).padStart(2, "0")}-${name}.png`) });
+  const view = page.locator(".pane", { hasText: "Conversations" });
+  const row = (name) => view.getByRole("treeitem", { name: new RegExp(`^${name}`) }).first();
+  const gone = (name) => row(name).waitFor({ state: "detached" });
+  const tab = (name) => page.locator(".tabs-container .tab", { hasText: name });
+  const text = (what) => page.locator(".view-line", { hasText: what }).first();
+  const notification = (what) => page.locator(".notification-list-item", { hasText: what }).first();
+  const input = page.locator(".quick-input-widget .quick-input-box input");
+  const palette = async (command, category = "Pieces Conversations") => {
+    // A key press is sometimes lost while the workbench is busy: again until the input is there.
+    for (let tries = 0; ; tries++) {
+      await page.keyboard.press("F1");
+      try {
+        await input.waitFor({ timeout: 4_000 });
+        break;
+      } catch (error) {
+        if (tries === 5) throw error;
+      }
+    }
+    await input.fill(`>${category}: ${command}`);
+    // Enter would take the focused one, which is another while the list is still being filtered.
+    const row = page.locator(".quick-input-list .monaco-list-row", { hasText: `${category}: ${command}` }).first();
+    await row.hover();
+    await row.click();
+    // The next one must not find this one's input, which is about to go.
+    await row.waitFor({ state: "hidden" });
+  };
+  const option = (name) => page.getByRole("option", { name }).first();
+  const says = (what) => page.locator(".statusbar-item", { hasText: what }).first().waitFor();
+  const closeAll = async () => {
+    await palette("Close All Editors", "View");
+    await page.locator(".tabs-container .tab").first().waitFor({ state: "detached" });
+  };
+  const menu = async (where, name) => {
+    await where.click({ button: "right" });
+    const entry = page.getByRole("menuitem", { name }).first();
+    await entry.waitFor();
+    // The menu takes no click that comes right after the one that opened it.
+    await until("the menu to close", async () => {
+      if (await entry.isVisible()) await entry.click({ timeout: 1_000 }).catch(() => {});
+      return !(await entry.isVisible());
+    });
+  };
+  const titled = (title) => page.locator(".quick-input-title", { hasText: title }).first().waitFor();
+  const files = async () => {
+    // A click on what is already shown would hide it.
+    if (!(await page.locator(".explorer-folders-view").isVisible())) await page.getByRole("tab", { name: /^Explorer/ }).first().click();
+  };
+  const explorer = async (file) => {
+    await files();
+    await page.getByRole("treeitem", { name: file }).first().dblclick();
+    await tab(file).waitFor();
+    await page.locator(`.editor-instance .view-line`).first().waitFor();
+  };
+  const conversations = async () => {
+    if (!(await view.first().isVisible())) await page.getByRole("tab", { name: "Pieces" }).first().click();
+    await view.first().waitFor();
+  };
+
+  return { page, shot, view, row, gone, tab, text, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations };
+}
