@@ -6,7 +6,7 @@ import { handsOn } from "./hands.mjs";
 import { leave, open, shots, user } from "./machine.mjs";
 
 /** In this order: later ones find what earlier ones left. */
-const cases = ["first", "local", "view", "links", "faults", "elsewhere", "long"];
+const cases = ["first", "local", "view", "links", "talk", "pictures", "faults", "elsewhere", "long"];
 
 let failed = 0;
 /** When servers were killed: what the client says about it then is as it should be. */

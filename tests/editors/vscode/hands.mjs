@@ -12,6 +12,10 @@ export function handsOn(page) {
   const gone = (name) => row(name).waitFor({ state: "detached" });
   const tab = (name) => page.locator(".tabs-container .tab", { hasText: name });
   const text = (what) => page.locator(".view-line", { hasText: what }).first();
+  /** The conversation that is shown: its page, what was said in it, and the place to type. */
+  const talk = page.frameLocator("iframe.webview.ready:visible").last().frameLocator("iframe#active-frame");
+  const said = (what) => talk.locator("article", { hasText: what }).first();
+  const box = talk.getByRole("textbox", { name: "Ask a question" });
   const notification = (what) => page.locator(".notification-list-item", { hasText: what }).first();
   const input = page.locator(".quick-input-widget .quick-input-box input");
   const palette = async (command, category = "Pieces Conversations") => {
@@ -65,5 +69,5 @@ export function handsOn(page) {
     await view.first().waitFor();
   };
 
-  return { page, shot, view, row, gone, tab, text, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations };
+  return { page, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations };
 }

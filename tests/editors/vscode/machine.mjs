@@ -5,14 +5,14 @@ import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
 
-const { BINARY, VSIX, CODE_SERVER, CODE_SERVER_NODE, PLAYWRIGHT, SHOTS } = process.env;
-export const { SCRATCH } = process.env;
+const { VSIX, CODE_SERVER, CODE_SERVER_NODE, PLAYWRIGHT, SHOTS } = process.env;
+export const { BINARY, SCRATCH } = process.env;
 export const shots = SHOTS === undefined || SHOTS === "" ? path.join(SCRATCH, "shots") : SHOTS;
 fs.mkdirSync(shots, { recursive: true });
 export const { chromium } = createRequire(`${PLAYWRIGHT}/`)("playwright-core");
 const home = path.join(SCRATCH, "home");
 export const work = path.join(SCRATCH, "project");
-const store = path.join(SCRATCH, "store");
+export const store = path.join(SCRATCH, "store");
 const far = path.join(SCRATCH, "far");
 export const user = path.join(SCRATCH, "user");
 for (const dir of [home, work, path.join(user, "User")]) fs.mkdirSync(dir, { recursive: true });
@@ -39,7 +39,7 @@ fs.writeFileSync(
   }),
 );
 
-const freePort = () =>
+export const freePort = () =>
   new Promise((resolve) => {
     const probe = net.createServer().listen(0, "127.0.0.1", () => {
       const { port } = probe.address();
@@ -81,6 +81,12 @@ fs.writeFileSync(
     "piecesLsp.url": `http://127.0.0.1:${farPort}`,
   }),
 );
+
+const preferences = path.join(user, "User", "settings.json");
+/** Another theme; undefined is the usual one. */
+export function theme(name) {
+  fs.writeFileSync(preferences, JSON.stringify({ ...JSON.parse(fs.readFileSync(preferences, "utf8")), "workbench.colorTheme": name }));
+}
 
 /** Until it is so, or the deadline has passed. */
 export async function until(what, condition, deadline = Number(process.env.PATIENCE ?? 120_000)) {

@@ -96,7 +96,7 @@ if (cd "$extension" && node scripts/l10n.mjs --check) >"$scratch/l10n.log" 2>&1;
 else
     fail vscode-strings "$(tr '\n' ' ' <"$scratch/l10n.log" | cut -c 1-1500)"
 fi
-export BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch"
+export EXTENSION="$extension" BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch"
 export CODE_SERVER="$place/node_modules/code-server/out/node/entry.js" CODE_SERVER_NODE="$root/node${runs_on%%.*}/bin/node"
 guarded node "$here/e2e.mjs" || failed=1
 nothing_left vscode-nothing-is-left-running

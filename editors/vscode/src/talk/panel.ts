@@ -48,6 +48,9 @@ export class Panel implements vscode.Disposable {
       vscode.window.onDidChangeActiveTextEditor(() => {
         this.plan();
       }),
+      view.onDidChangeViewState(() => {
+        this.plan();
+      }),
     ];
   }
 
@@ -284,7 +287,7 @@ export class Panel implements vscode.Disposable {
 
   /** What would be sent, and by what it would be answered. */
   private async planNow(): Promise<void> {
-    if (!this.ready) {
+    if (!this.ready || !this.view.visible) {
       return;
     }
     const mine = ++this.planning;

@@ -40,7 +40,7 @@ export function strings(): Record<string, string> {
     again: t("Ask Again"),
     usage: t("{0} tokens"),
     length: t("cut off at the longest answer that the model gives"),
-    cut: t("{0} was sent in part"),
-    leftOut: t("{0} was left out"),
+    cut: t("sent in part: {0}"),
+    leftOut: t("left out: {0}"),
   };
 }

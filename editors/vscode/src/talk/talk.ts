@@ -1,6 +1,7 @@
 // One conversation as it is shown: its messages, and the answer that is being written.
 
 import * as vscode from "vscode";
+import { sentence } from "../errors";
 import type { Answering, ConversationItem, Message, Page, Phase } from "../protocol";
 import type { Server } from "../server";
 import { Growing } from "./growing";
@@ -17,6 +18,7 @@ export class Talk implements vscode.Disposable {
   private messages: readonly Message[] = [];
   private item: ConversationItem | undefined;
   private deleted = false;
+  private trouble: string | null = null;
   private growing: { answer: string | null; phase: Phase; readonly text: Growing } | undefined;
   private readonly failures: Record<string, string> = {};
   private waiting: string | null = null;
@@ -92,6 +94,7 @@ export class Talk implements vscode.Disposable {
       favorited: this.item?.favorited === true,
       files,
       deleted: this.deleted,
+      trouble: this.trouble,
       messages: this.messages,
       pending: this.waiting,
       answering: this.growing ? this.growth(this.growing) : null,
@@ -131,7 +134,10 @@ export class Talk implements vscode.Disposable {
       try {
         await this.read();
       } catch (error) {
+        // What was read before stays.
+        this.trouble = this.deleted ? null : sentence(error);
         this.server.log.warn(String(error));
+        this.changed.fire();
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, this.growing ? PAUSE : 0));
@@ -150,6 +156,7 @@ export class Talk implements vscode.Disposable {
     ]);
     this.item = page.items.find((one) => one.id === id) ?? this.item;
     this.deleted = false;
+    this.trouble = null;
     this.messages = items.map((one) => ({ ...one, text: one.text ?? "" }));
     const writing = items.findLast(({ state }) => state === "writing");
     if (writing) {

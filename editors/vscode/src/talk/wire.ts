@@ -9,6 +9,8 @@ export interface Shown {
   readonly favorited: boolean;
   readonly files: readonly { readonly uri: string; readonly name: string }[];
   readonly deleted: boolean;
+  /** Why the messages could not be read. */
+  readonly trouble: string | null;
   readonly messages: readonly Message[];
   /** A question that was sent and is not stored yet. */
   readonly pending: string | null;

@@ -69,8 +69,7 @@ export class Composer {
         button(phrase("checkAgain"), run("checkModel")),
       );
     }
-    this.model.textContent = state.model;
-    this.model.setAttribute("aria-label", phrase("modelIs", state.model));
+    this.model.textContent = phrase("modelIs", state.model);
     this.model.hidden = state.obstacle !== null;
     const { offer } = state;
     this.chips.replaceChildren(...state.chips.map(chip));

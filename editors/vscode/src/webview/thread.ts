@@ -11,6 +11,7 @@ const NEAR = 40;
 export class Thread {
   readonly element = make("main", { tabindex: "-1" });
   private readonly list = make("div", { class: "messages" });
+  private readonly trouble = make("p", { class: "remark", role: "alert" });
   private readonly status = make("p", { class: "status", role: "status" });
   private readonly live = make("div", { class: "sr", "aria-live": "polite" });
   private readonly pill = button(phrase("below"), () => {
@@ -26,7 +27,7 @@ export class Thread {
 
   constructor() {
     this.pill.hidden = true;
-    this.element.append(this.list, this.status, this.pill, this.live);
+    this.element.append(this.trouble, this.list, this.status, this.pill, this.live);
     this.element.addEventListener("scroll", () => {
       keep({ scroll: this.element.scrollTop });
       this.look();
@@ -51,6 +52,8 @@ export class Thread {
       this.list.replaceChildren(...elements);
     }
     this.list.classList.toggle("empty", elements.length === 0);
+    this.trouble.textContent = shown.trouble;
+    this.trouble.hidden = shown.trouble === null;
     this.speak(shown);
     this.say(shown);
   }

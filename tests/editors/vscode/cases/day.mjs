@@ -4,7 +4,7 @@ import { until } from "../machine.mjs";
 const message = (role, raw) => ({ role, fragment: { string: { raw } } });
 
 export const day = async (session, place, { rest, create }, code, notes) => {
-  const { page, step, shot, view, row, gone, tab, text, notification, input, palette, option, titled, explorer, conversations } = session;
+  const { page, step, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, titled, explorer, conversations } = session;
   const leak = `Why does ${place} leak?`;
   await step(`${place}-the-view-follows-other-clients`, async () => {
     await create(leak, message("USER", "Why?"), message("ASSISTANT", "Because it does."));
@@ -17,7 +17,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
   await step(`${place}-a-conversation-from-a-file-by-palette`, async () => {
     await explorer(code);
     await palette("Start Conversation from File or Selection");
-    await text("This summary is extractive").waitFor();
+    await said("This summary is extractive").waitFor();
     await conversations();
     await row("This File").waitFor();
     await row("Today").waitFor();
@@ -27,15 +27,17 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     const all = await rest("GET", "/conversations");
     const one = all.iterable.find(({ name }) => name === code);
     await rest("POST", "/messages/create", { ...message("USER", "How long is the longest pause?"), conversation: { id: one.id } });
-    await text("How long is the longest pause").waitFor();
+    await said("How long is the longest pause").waitFor();
     // With its age and its messages, and only in the group of this file.
     await row(`${code}, now, 2 messages`).waitFor();
     if ((await view.getByRole("treeitem", { name: `${code}, ` }).count()) !== 1) throw new Error("it is in two groups");
     await shot(`${place}-conversation`);
-    // Nobody can type into it.
-    await text("This summary is extractive").click();
+    // As text it is a document that nobody can type into.
+    await palette("Open Conversation as Text");
+    await text("How long is the longest pause").click();
     await page.keyboard.type("x");
     await page.getByText("Cannot edit in read-only editor").first().waitFor();
+    await page.locator(".tabs-container .tab.active .tab-actions .action-label").first().click();
   });
   await step(`${place}-a-conversation-from-a-file-by-code-action`, async () => {
     await explorer(notes);
@@ -57,7 +59,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await menu.getByText(`Start a conversation about ${notes}`).click({ force: true });
     await conversations();
     await row(`${notes}, `).waitFor();
-    await text("This summary is extractive").waitFor();
+    await said("This summary is extractive").waitFor();
   });
   await step(`${place}-search-as-one-types`, async () => {
     await palette("Search Conversations");
@@ -67,7 +69,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await option(new RegExp(notes)).waitFor({ state: "detached" });
     await shot(`${place}-search`);
     await option(new RegExp(`Why does ${place} leak`)).click();
-    await text("Because it does.").waitFor();
+    await said("Because it does.").waitFor();
   });
   await step(`${place}-search-in-messages-leads-to-the-message`, async () => {
     await palette("Search Conversations");
@@ -76,7 +78,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await option(new RegExp(`${code}.*You`)).waitFor();
     await shot(`${place}-search-in-messages`);
     await option(new RegExp(code)).click();
-    await text("How long is the longest pause").waitFor();
+    await said("How long is the longest pause").waitFor();
   });
   await step(`${place}-nothing-found-says-so`, async () => {
     await palette("Search Conversations");
@@ -84,14 +86,19 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await option(/Nothing is called or says “zzz nothing”/).waitFor();
     await page.keyboard.press("Escape");
   });
-  await step(`${place}-new-and-rename`, async () => {
+  await step(`${place}-new-is-a-place-to-type`, async () => {
+    const before = (await rest("GET", "/conversations")).iterable.length;
     await palette("New Conversation");
-    await titled("New Conversation");
-    await input.fill(`Plans in ${place}`);
-    await page.keyboard.press("Enter");
-    await row(`Plans in ${place}`).waitFor();
+    await box.waitFor();
+    await tab("New Conversation").waitFor();
+    // Nothing is made before something is asked.
+    if ((await rest("GET", "/conversations")).iterable.length !== before) throw new Error("an empty conversation was made");
+  });
+  await step(`${place}-rename`, async () => {
+    await create(`Plans in ${place}`, message("USER", "What next?"));
+    await row(`Plans in ${place}`).dblclick();
+    await talk.getByRole("heading", { name: `Plans in ${place}` }).waitFor();
     await tab(`Plans in ${place}`).waitFor();
-    await text(`# Plans in ${place}`).waitFor();
     await palette("Rename Conversation");
     await titled("Rename Conversation");
     await until("the old name", async () => (await input.inputValue()) === `Plans in ${place}`);
@@ -99,6 +106,9 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await page.keyboard.press("Enter");
     await row(`Deeds in ${place}`).waitFor();
     await gone(`Plans in ${place}`);
+    // The tab too has the new name.
+    await tab(`Deeds in ${place}`).waitFor();
+    await talk.getByRole("heading", { name: `Deeds in ${place}` }).waitFor();
   });
   await step(`${place}-a-delete-can-be-undone`, async () => {
     await conversations();
@@ -122,7 +132,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await option(new RegExp(`Why does ${place} leak`)).click();
     await conversations();
     await row(`Why does ${place} leak`).waitFor();
-    await text("Because it does.").waitFor();
+    await said("Because it does.").waitFor();
     await shot(`${place}-restored`);
   });
 };

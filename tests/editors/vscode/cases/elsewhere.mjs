@@ -1,11 +1,11 @@
 // Pieces OS: not there, there, gone and back; and importing from it and from a file.
 import fs from "node:fs";
 import path from "node:path";
-import { distant, SCRATCH, standIn, takeAway } from "../machine.mjs";
+import { distant, SCRATCH, standIn, takeAway, until } from "../machine.mjs";
 import { day } from "./day.mjs";
 
 export default async (session) => {
-  const { page, step, shot, row, says, notification, input, palette, option, titled, closeAll } = session;
+  const { page, step, shot, row, says, talk, box, notification, palette, option, titled, closeAll } = session;
   await step("nothing-answers-and-says-so", async () => {
     await closeAll();
     await page.locator(".statusbar-item", { hasText: "Pieces local" }).click();
@@ -38,10 +38,11 @@ export default async (session) => {
     await page.getByText("Showing the last known conversations.").waitFor();
     await shot("away");
     await palette("New Conversation");
-    await titled("New Conversation");
-    await input.fill("Into the void");
-    await page.keyboard.press("Enter");
-    await page.locator(".notification-list-item .codicon-error").first().waitFor();
+    await box.fill("Into the void");
+    await box.press("Enter");
+    await talk.getByRole("alert").filter({ hasText: /./ }).waitFor();
+    // Nothing that was typed is lost.
+    await until("the question is back", async () => (await box.inputValue()) === "Into the void");
     await standIn();
     await distant.create("Back again");
     await row("Back again").waitFor();

@@ -1,7 +1,7 @@
 // Links to conversations in texts.
 import { until } from "../machine.mjs";
 
-export default async ({ page, step, row, tab, text, palette, menu, conversations, explorer }) => {
+export default async ({ page, step, row, tab, text, talk, palette, menu, conversations, explorer }) => {
   await step("a-copied-link", async () => {
     await menu(row("Deeds in local"), "Copy Link to Conversation");
     const link = /^\[Deeds in local\]\(pieces-conversation:\/[0-9a-f-]{36}\.md\)$/;
@@ -35,8 +35,8 @@ export default async ({ page, step, row, tab, text, palette, menu, conversations
     // The link leads to the document, under its name.
     await dropped.click();
     await page.keyboard.press("F12");
-    await text("# Deeds in local").waitFor();
-    await tab(/(Plans|Deeds) in local/).waitFor();
+    await talk.getByRole("heading", { name: "Deeds in local" }).waitFor();
+    await tab("Deeds in local").waitFor();
     await explorer("plan.md");
     await palette("Revert File", "File");
     await text("[Deeds in local](pieces-conversation:/").waitFor({ state: "detached" });

@@ -3,7 +3,7 @@ import { local, message, until } from "../machine.mjs";
 import { day } from "./day.mjs";
 
 export default async (session) => {
-  const { page, step, shot, row, gone, tab, text, notification, input, palette, option, closeAll, menu, titled, files, explorer, conversations } = session;
+  const { page, step, shot, row, gone, tab, text, said, input, palette, option, closeAll, menu, titled, files, explorer, conversations } = session;
   await day(session, "local", local, "retry.rs", "notes.md");
   await step("start-from-a-selection-and-from-the-menus", async () => {
     const title = "Start Conversation from File or Selection";
@@ -38,13 +38,13 @@ export default async (session) => {
     await conversations();
     await row("Opened in place").hover();
     await row("Opened in place").getByRole("button", { name: /Open Conversation/ }).click();
-    await text("Words of the one opened in place.").waitFor();
+    await said("Words of the one opened in place.").waitFor();
     await closeAll();
     await palette("Open Conversation");
     await titled("Open Conversation");
     await input.pressSequentially("in place");
     await option(/Opened in place/).click();
-    await text("Words of the one opened in place.").waitFor();
+    await said("Words of the one opened in place.").waitFor();
     // It is the open one, and its tab goes with it.
     await palette("Delete Conversation");
     await gone("Opened in place");
@@ -75,7 +75,7 @@ export default async (session) => {
     await palette("Open Walkthrough...", "Welcome");
     await option(/Conversations in your editor/).click();
     const steps = page.locator(".getting-started-step, .step-list-container");
-    for (const name of ["See your conversations", "Start one from a file", "Bring what you have"]) await steps.getByText(name).first().waitFor();
+    for (const name of ["See your conversations", "Start one from a file", "Ask about these lines", "Bring what you have"]) await steps.getByText(name).first().waitFor();
     // The view was seen and a conversation was started; nothing was imported.
     const done = (name) => page.locator(".getting-started-step", { hasText: name }).locator(".codicon-getting-started-step-checked.complete");
     await done("See your conversations").first().waitFor();

@@ -1,7 +1,7 @@
 // The view by keyboard, and what it does while one reads.
 import { local, message, until } from "../machine.mjs";
 
-export default async ({ page, step, shot, view, row, gone, tab, text, input, palette, titled, conversations, closeAll, explorer }) => {
+export default async ({ page, step, shot, view, row, gone, tab, said, input, palette, titled, conversations, closeAll, explorer }) => {
   const clip = () => page.evaluate(() => navigator.clipboard.readText());
   const focused = (name) => until(`the focus on ${name}`, async () => (await view.locator(".monaco-list-row.focused").getAttribute("aria-label"))?.startsWith(name));
   await step("the-view-is-walked-by-keyboard", async () => {
@@ -9,12 +9,12 @@ export default async ({ page, step, shot, view, row, gone, tab, text, input, pal
     await closeAll();
     await conversations();
     await row("First of three").click();
-    await text("Words of the first.").waitFor();
+    await said("Words of the first.").waitFor();
     // The focus stays in the list.
     await page.keyboard.press("ArrowDown");
     await focused("Second of three");
     await page.keyboard.press("Enter");
-    await text("Words of the second.").waitFor();
+    await said("Words of the second.").waitFor();
     await page.keyboard.press("ArrowDown");
     await focused("Third of three");
     await page.keyboard.press("Control+c");
