@@ -553,6 +553,15 @@ fn lenses_on_files_with_conversations() {
         );
         let other = url::Url::from_file_path(world.dir().join("other.rs")).unwrap();
         assert_eq!(of(&mut world, "codeLens", other.as_str()), json!([]));
+        // With a second one it is asked which.
+        world
+            .run("startFromDocument", json!({ "uri": uri }))
+            .unwrap();
+        eventually("the choice", || {
+            let lenses = of(&mut world, "codeLens", &uri);
+            lenses[0]["command"]["arguments"][0] == json!({ "uri": uri })
+                && lenses[0]["command"]["title"] == "2 conversations…"
+        });
     }
 }
 

@@ -20,8 +20,8 @@ let server: Server | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const ticks = progress(context.globalState);
   server = new Server(context);
-  const view = new Conversations(server);
   const asks = new Asks(server);
+  const view = new Conversations(server, asks);
   const code = new CodeActions(server);
   const lines = new LinesBox(server, asks);
   const drafts = new Drafts(context.workspaceState);

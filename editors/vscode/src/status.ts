@@ -48,8 +48,8 @@ export function statusItem(server: Server, asks: Asks): vscode.Disposable {
   };
   show();
   item.show();
-  const writing = asks.onBusy((count) => {
-    answers = count;
+  const writing = asks.onBusy(({ size }) => {
+    answers = size;
     show();
   });
   return vscode.Disposable.from(item, server.onStatus(show), writing);

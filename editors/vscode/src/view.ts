@@ -9,6 +9,7 @@ import type { ConversationItem, Page } from "./protocol";
 import type { Server, Shown } from "./server";
 import { treeItem, titleOf } from "./rows";
 import { line } from "./text";
+import type { Asks } from "./talk/asks";
 import { zone } from "./words";
 
 const PAGE = 100;
@@ -53,12 +54,17 @@ export class Conversations
   private reading: Promise<void> | undefined;
   /** Whether what was read is out of date. */
   private stale = true;
+  /** Where an answer is being written, as far as this window has heard: sooner than the list says so. */
+  private busy: ReadonlySet<string> = new Set();
   /** Until when opening a row is only a part of choosing it. */
   private quietUntil = 0;
   private readonly view: vscode.TreeView<Node>;
   private readonly subscriptions: { dispose(): unknown }[] = [];
 
-  constructor(private readonly server: Server) {
+  constructor(
+    private readonly server: Server,
+    asks: Asks,
+  ) {
     this.view = vscode.window.createTreeView<Node>("piecesLsp.conversations", {
       treeDataProvider: this,
       dragAndDropController: this,
@@ -77,6 +83,15 @@ export class Conversations
       },
       server.onChanges(() => {
         this.refresh();
+      }),
+      asks.onBusy((busy) => {
+        const before = this.busy;
+        this.busy = new Set(busy);
+        for (const leaf of this.groups.flatMap(({ leaves }) => leaves)) {
+          if (before.has(leaf.item.id) !== busy.has(leaf.item.id)) {
+            this.changed.fire(leaf);
+          }
+        }
       }),
       server.onStatus((shown) => {
         this.onStatus(shown);
@@ -146,7 +161,7 @@ export class Conversations
         return item;
       }
       case "leaf":
-        return treeItem(node.item, node.group);
+        return treeItem({ ...node.item, answering: node.item.answering === true || this.busy.has(node.item.id) }, node.group);
     }
   }
 

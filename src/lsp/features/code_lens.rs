@@ -1,7 +1,8 @@
 //! `textDocument/codeLens`: the conversations of a file, at its top.
 
+use crate::lsp::limits::ACTION_CHARS;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::counted;
+use crate::lsp::text::item::{counted, quoted};
 use crate::lsp::text::reference::CONVERSATION;
 use crate::lsp::text::subject::FileTies;
 use serde_json::{Value, json};
@@ -19,13 +20,22 @@ pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
         return Vec::new();
     }
     let mut lenses = Vec::new();
-    if let Some(newest) = conversations.first() {
-        let title = format!(
-            "{} · open the newest",
-            counted(conversations.len(), "conversation")
-        );
-        let argument = json!({ "conversation": newest.id });
-        lenses.push(lens(title, "pieces.conversations.open", argument));
+    match conversations.as_slice() {
+        [] => {}
+        [one] => {
+            let title = format!("Open {}", quoted(one.as_ref().title(), ACTION_CHARS));
+            let argument = json!({ "conversation": one.id });
+            lenses.push(lens(title, "pieces.conversations.open", argument));
+        }
+        // Which one is asked when it is run.
+        several => {
+            let title = format!("{}…", counted(several.len(), "conversation"));
+            lenses.push(lens(
+                title,
+                "pieces.conversations.open",
+                json!({ "uri": uri }),
+            ));
+        }
     }
     let title = match conversations.is_empty() {
         true => "Start a conversation",

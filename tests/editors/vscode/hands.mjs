@@ -31,7 +31,7 @@ export function handsOn(page) {
     }
     await input.fill(`>${category}: ${command}`);
     // Enter would take the focused one, which is another while the list is still being filtered.
-    const row = page.locator(".quick-input-list .monaco-list-row", { hasText: `${category}: ${command}` }).first();
+    const row = page.locator(".quick-input-list .monaco-list-row").filter({ has: page.getByText(`${category}: ${command}`, { exact: true }) }).first();
     await row.hover();
     await row.click();
     // The next one must not find this one's input, which is about to go.
@@ -53,6 +53,14 @@ export function handsOn(page) {
       return !(await entry.isVisible());
     });
   };
+  /** Light Modern, Dark Modern, Light High Contrast, Dark High Contrast */
+  const theme = async (name) => {
+    await palette("Color Theme", "Preferences");
+    await titled("Select Color Theme").catch(() => {});
+    await input.fill(name);
+    await option(new RegExp(`^${name}`)).click();
+    await input.waitFor({ state: "hidden" });
+  };
   const titled = (title) => page.locator(".quick-input-title", { hasText: title }).first().waitFor();
   const files = async () => {
     // A click on what is already shown would hide it.
@@ -69,5 +77,5 @@ export function handsOn(page) {
     await view.first().waitFor();
   };
 
-  return { page, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations };
+  return { page, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations, theme };
 }

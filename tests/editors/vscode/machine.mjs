@@ -82,12 +82,6 @@ fs.writeFileSync(
   }),
 );
 
-const preferences = path.join(user, "User", "settings.json");
-/** Another theme; undefined is the usual one. */
-export function theme(name) {
-  fs.writeFileSync(preferences, JSON.stringify({ ...JSON.parse(fs.readFileSync(preferences, "utf8")), "workbench.colorTheme": name }));
-}
-
 /** Until it is so, or the deadline has passed. */
 export async function until(what, condition, deadline = Number(process.env.PATIENCE ?? 120_000)) {
   const end = Date.now() + deadline;

@@ -38,9 +38,9 @@ export class Asks implements vscode.Disposable {
   private readonly unnamed = new Set<Unnamed>();
   /** Conversations where an answer is being written, by whatever window. */
   private readonly busy = new Set<string>();
-  private readonly changed = new vscode.EventEmitter<number>();
+  private readonly changed = new vscode.EventEmitter<ReadonlySet<string>>();
   private readonly listening: vscode.Disposable;
-  /** How many answers are being written. */
+  /** The conversations where an answer is being written. */
   readonly onBusy = this.changed.event;
 
   constructor(private readonly server: Server) {
@@ -102,7 +102,7 @@ export class Asks implements vscode.Disposable {
       this.busy.delete(conversation);
     }
     if (this.busy.size !== before) {
-      this.changed.fire(this.busy.size);
+      this.changed.fire(this.busy);
     }
     for (const one of this.unnamed) {
       if (!one.seen.has(conversation)) {

@@ -2,9 +2,11 @@
 
 import * as vscode from "vscode";
 import { plain } from "../commands/start";
-import { SCHEME } from "../documents";
+import { failure } from "../protocol";
 import type { Server } from "../server";
 
+/** Editors that are remembered, should later ones be closed. */
+const MOST_RECENT = 10;
 const BLOCK_SCHEME = "pieces-code";
 const NAMES: Readonly<Record<string, string>> = {
   "bash": "shellscript",
@@ -34,14 +36,17 @@ export interface Code {
 
 /** Code actions need an editor: the last one that was active, as a page takes the focus away. */
 export class CodeActions implements vscode.Disposable {
-  private last: vscode.TextEditor | undefined = code(vscode.window.activeTextEditor);
+  private recent: readonly vscode.TextEditor[] = [vscode.window.activeTextEditor].filter(isCode);
   private readonly compared = new Map<string, string>();
   private readonly subscriptions: vscode.Disposable;
 
   constructor(private readonly server: Server) {
     this.subscriptions = vscode.Disposable.from(
       vscode.window.onDidChangeActiveTextEditor((editor) => {
-        this.last = code(editor) ?? this.last;
+        if (isCode(editor)) {
+          const others = this.recent.filter(({ document }) => document !== editor.document);
+          this.recent = [editor, ...others].slice(0, MOST_RECENT);
+        }
       }),
       vscode.workspace.registerTextDocumentContentProvider(BLOCK_SCHEME, {
         provideTextDocumentContent: ({ path }) => this.compared.get(path) ?? "",
@@ -75,11 +80,18 @@ export class CodeActions implements vscode.Disposable {
       const { conversation, message, block } = one;
       const where = { uri: document.uri.toString(), range: plain(selection), expect: document.getText(selection) };
       const argument = { conversation, message, block, ...where };
-      const { applied } = await this.server.run<{ applied: boolean }>("pieces.conversations.insertCode", argument);
-      if (!applied) {
-        void vscode.window.showWarningMessage(vscode.l10n.t("The text there has changed; nothing was inserted."));
+      try {
+        const { applied } = await this.server.run<{ applied: boolean }>("pieces.conversations.insertCode", argument);
+        if (!applied) {
+          void vscode.window.showWarningMessage(vscode.l10n.t("The text there has changed. Nothing was inserted."));
+        }
+        return;
+      } catch (error) {
+        // A server that does not know the message, as when it was read before a reload, has inserted nothing.
+        if (!["invalid-argument", "not-found"].includes(failure(error)?.kind ?? "")) {
+          throw error;
+        }
       }
-      return;
     }
     await shown.edit((edit) => {
       edit.replace(selection, one.text);
@@ -121,14 +133,13 @@ export class CodeActions implements vscode.Disposable {
 
   private editor(): vscode.TextEditor | undefined {
     const visible = vscode.window.visibleTextEditors;
-    const open = this.last && visible.find(({ document }) => document === this.last?.document);
     // A tab that is behind another keeps its document and its last selection.
-    return open ?? (this.last && !this.last.document.isClosed ? this.last : visible.find((one) => code(one)));
+    const last = this.recent.find(({ document }) => !document.isClosed);
+    return visible.find(({ document }) => document === last?.document) ?? last ?? visible.find(isCode);
   }
 }
 
-/** An editor of something that can be written. */
-function code(editor: vscode.TextEditor | undefined): vscode.TextEditor | undefined {
-  const schemes = ["file", "untitled", "vscode-remote"];
-  return editor && editor.document.uri.scheme !== SCHEME && schemes.includes(editor.document.uri.scheme) ? editor : undefined;
+/** Whether it is of something that can be written. */
+function isCode(editor: vscode.TextEditor | undefined): editor is vscode.TextEditor {
+  return editor !== undefined && ["file", "untitled", "vscode-remote"].includes(editor.document.uri.scheme);
 }

@@ -9,6 +9,8 @@ import { line } from "../text";
 import { lines } from "../words";
 import type { Asks } from "./asks";
 
+const DRAWN = 400;
+
 interface Box {
   readonly thread: vscode.CommentThread;
   readonly range: vscode.Range | undefined;
@@ -52,7 +54,8 @@ export class LinesBox implements vscode.Disposable {
     thread.contextValue = "ask";
     this.boxes.add({ thread, range: about });
     this.server.wake();
-    // The box takes no focus by itself.
+    // The box takes no focus by itself, and cannot before VS Code has drawn it; it does not say when.
+    await new Promise((resolve) => setTimeout(resolve, DRAWN));
     editor.selection = new vscode.Selection(place.end, place.end);
     await vscode.commands.executeCommand("workbench.action.focusCommentOnCurrentLine").then(undefined, () => undefined);
     editor.selection = selection;

@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { conversationOf, type Goal, nameOf, show } from "../documents";
 import type { Planned } from "../protocol";
-import { line } from "../text";
+import { isolated, line } from "../text";
 import type { Outcome, Question } from "./asks";
 import { chips, type Chosen, withFile, without } from "./chips";
 import type { Tools } from "./editor";
@@ -23,6 +23,7 @@ export class Panel implements vscode.Disposable {
   private fresh = true;
   private goal: Goal | undefined;
   private ready = false;
+  private disposed = false;
 
   constructor(
     private readonly tools: Tools,
@@ -55,6 +56,9 @@ export class Panel implements vscode.Disposable {
   }
 
   dispose(): void {
+    // An answer may come after its page.
+    this.ready = false;
+    this.disposed = true;
     vscode.Disposable.from(...this.subscriptions).dispose();
   }
 
@@ -133,9 +137,14 @@ export class Panel implements vscode.Disposable {
   }
 
   private show(): void {
+    if (this.disposed) {
+      return;
+    }
     const { name } = this;
-    if (this.view.title !== name) {
-      this.view.title = name;
+    // Isolated, and so never equal to the name of a file in another tab: VS Code would write our path behind it.
+    const title = isolated(name);
+    if (this.view.title !== title) {
+      this.view.title = title;
     }
     this.post({ type: "shown", shown: this.talk.shown(name), fresh: this.fresh });
     this.fresh = false;
@@ -216,7 +225,7 @@ export class Panel implements vscode.Disposable {
 
   private async tell(conversation: string): Promise<void> {
     const open = vscode.l10n.t("Open");
-    const text = vscode.l10n.t("“{0}” has an answer.", `\u2068${this.name}\u2069`);
+    const text = vscode.l10n.t("“{0}” has an answer.", isolated(this.name));
     if ((await vscode.window.showInformationMessage(text, open)) === open) {
       await show(conversation);
     }

@@ -53,7 +53,7 @@ export default async (session) => {
     await palette("Show Log");
     await page.locator(".panel option:checked", { hasText: "Pieces Conversations" }).first().waitFor({ state: "attached" });
     // The log takes the focus when it is ready, and with it closes a palette that was opened before.
-    await until("the log's focus", () => page.evaluate(() => document.activeElement?.closest(".panel") !== null));
+    await until("the log's focus", () => page.evaluate(() => document.activeElement?.closest(".panel") != null));
     await palette("Toggle Panel Visibility", "View");
   });
   await step("names-are-shown-as-text", async () => {

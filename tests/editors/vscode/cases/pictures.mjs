@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { BINARY, freePort, SCRATCH, shots, store, theme, until, work } from "../machine.mjs";
+import { BINARY, freePort, SCRATCH, shots, store, until, work } from "../machine.mjs";
 import { Model } from "../model.mjs";
 
 const HOUR = 3_600_000;
@@ -64,7 +64,7 @@ function remember() {
   return file;
 }
 
-export default async ({ page, step, row, text, talk, said, explorer, conversations, closeAll }) => {
+export default async ({ page, step, row, text, talk, said, theme, explorer, conversations, closeAll }) => {
   if (!process.env.PICTURES) return;
   const picture = (name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
   const model = new Model();
@@ -87,10 +87,10 @@ export default async ({ page, step, row, text, talk, said, explorer, conversatio
     await row("Exponential backoff").dblclick();
     await said("Full jitter").waitFor();
     await picture("vscode-light");
-    theme("Default Dark Modern");
+    await theme("Dark Modern");
     await until("dark", () => talk.locator("body.vscode-dark").isVisible());
     await picture("vscode-dark");
-    theme(undefined);
+    await theme("Light Modern");
     await until("light", () => talk.locator("body.vscode-light").isVisible());
     await closeAll();
     await explorer("retry.rs");
@@ -100,7 +100,7 @@ export default async ({ page, step, row, text, talk, said, explorer, conversatio
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Control+y");
     await page.locator(".review-widget .monaco-editor").first().waitFor();
-    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".review-widget") !== null));
+    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".review-widget") != null));
     await page.keyboard.type("Why hold back with jitter, and what would it look like?");
     await picture("vscode-ask");
     await page.keyboard.press("Control+Enter");
