@@ -65,6 +65,7 @@ fn results(report: &Value) -> Vec<(&str, &str)> {
         "identifiers",
         "stream",
         "roundTrip",
+        "model",
     ];
     let checks = report["checks"].as_object().unwrap();
     assert!(

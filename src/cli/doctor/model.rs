@@ -13,11 +13,8 @@ const NAME: &str = "model";
 /// The time to the first word that is waited for: a large model is loaded first.
 const FIRST_WORD: Duration = Duration::from_secs(120);
 
-/// Checks the endpoint in force. `used`: questions go there, not to Pieces OS.
-pub(super) async fn check(target: &Target, used: bool, ask: bool, allow_remote: bool) -> Check {
-    if !used {
-        return Check::skipped(NAME, "Pieces OS answers with its own models");
-    }
+/// Checks the endpoint in force; `ask`: asks it for one word.
+pub(super) async fn check(target: &Target, ask: bool, allow_remote: bool) -> Check {
     let data_dir = match &target.data_dir {
         Some(dir) => Ok(dir.clone()),
         None => service::default_data_dir(),
