@@ -6,7 +6,7 @@ use super::complain;
 use super::meter::Meter;
 use super::terminal::inert;
 use crate::service;
-use crate::transfer::{self, Error, Import, Origin, Report};
+use crate::transfer::{self, Error, Import, Origin, Report, Step};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -55,7 +55,10 @@ async fn copy(
         data_dir,
         dry_run: options.dry_run,
     };
-    let copying = transfer::import(&import, |progress| meter.show(progress));
+    let copying = transfer::import(&import, |step| match step {
+        Step::Found(what) => complain(&format!("Importing {what}.")),
+        Step::Progress(progress) => meter.show(progress),
+    });
     copying.await.map_err(|error| broken_off(&error))
 }
 
@@ -72,6 +75,7 @@ fn tell(report: &Report, dry_run: bool) {
     lines += &format!("{:<14}{}{remark}\n", "total", report.counts);
     // Stdout may be closed.
     let _ = io::stdout().write_all(lines.as_bytes());
+    report.remarks().iter().for_each(|remark| complain(remark));
     report.notice.iter().for_each(|notice| complain(notice));
     for one in &report.unreadable {
         let _ = writeln!(io::stderr(), "{}", inert(&one.to_string()));

@@ -141,6 +141,12 @@ pub(crate) trait FromText: Sized {
     fn from_text(text: &str) -> Option<Self>;
 }
 
+impl FromText for String {
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
 /// A string that `T` can be read from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parsed<T>(pub(crate) Option<T>);

@@ -36,7 +36,7 @@ pub struct Conversation<'a> {
     pub anchors: Ids,
     /// `(anchor, fullpath)` of anchors that include their points.
     pub anchor_paths: Vec<(Uuid, Cow<'a, str>)>,
-    /// `application.name`.
+    /// `application.label` if it has one, else `application.name`.
     pub application: Option<Cow<'a, str>>,
 }
 
@@ -113,7 +113,11 @@ lenient_object! {
 }
 
 lenient_object! {
-    struct Application<'de> { "name" => name: Text<'de>, }
+    struct Application<'de> {
+        "name" => name: Text<'de>,
+        // Of conversations imported from tools that have no name in the API.
+        "label" => label: Text<'de>,
+    }
 }
 
 lenient_object! {
@@ -188,7 +192,7 @@ impl<'a> ConversationObject<'a> {
             assets: self.assets.ids().into(),
             anchors,
             anchor_paths,
-            application: self.application.name.0,
+            application: self.application.label.0.or(self.application.name.0),
         })
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::archive::{self, MAX_LINE};
+use super::exported::{self, MAX_LINE};
 use super::filename::candidates;
 use super::local::Local;
 use super::report::{Progress, kind_named};
@@ -357,7 +357,7 @@ struct Written {
 impl Written {
     /// Reads every line back as an import would, then renames the directory.
     async fn verify(self) -> Result<Exported, Error> {
-        let verified = archive::verify(&self.draft.dir.join(EXPORTED_FILE)).await;
+        let verified = exported::verify(&self.draft.dir.join(EXPORTED_FILE)).await;
         match verified {
             Ok(objects) if objects == self.exported.objects => {}
             Ok(_) => return Err(cut_short()),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::local::Local;
-use super::report::{Progress, Report};
+use super::report::{Report, Step};
 use super::sink::Sink;
-use super::{archive, source};
+use super::{archives, exported, source};
 use crate::pieces::{BaseUrl, Client, Discovery, Kind};
 
 /// The source of an import.
@@ -16,7 +16,7 @@ pub enum Origin {
     PiecesOs,
     /// A Pieces OS, or another service with its API.
     Url(BaseUrl),
-    /// `conversations.jsonl` of an export, or the directory that holds it.
+    /// An export, an archive or log of another tool, or the directory that holds it.
     File(PathBuf),
 }
 
@@ -78,17 +78,14 @@ pub struct Import {
 /// serves for the time being if no other does.
 ///
 /// Reads a service with GET requests only, at most two in flight, each with a deadline. A failed request is
-/// retried once; unreadable objects are counted and skipped. `progress` is called often, from the task that
-/// runs this. Dropping the future stops the import between two objects; what was written stays, and the next
+/// retried once; unreadable objects are counted and skipped. `step` hears first what the source is, then how far
+/// the import is, often, from the task that runs this. Dropping the future stops the import between two objects; what was written stays, and the next
 /// import continues.
 ///
 /// # Errors
 /// Reading or writing failed as a whole; [`Error::so_far`] has the counts up to then. Single unreadable
 /// objects are no error: [`Report::counts`] has them.
-pub async fn import(
-    import: &Import,
-    progress: impl Fn(Progress) + Send + Sync,
-) -> Result<Report, Error> {
+pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Result<Report, Error> {
     let client = match &import.from {
         Origin::PiecesOs => {
             let found = Discovery::standard().find().await?;
@@ -106,10 +103,15 @@ pub async fn import(
     sink.report.notice = local.notice.take();
     let outcome = match (&client, &import.from) {
         (Some(client), _) => match check(client, &local).await {
-            Ok(()) => source::read(client, &mut sink, &progress).await,
+            Ok(()) => {
+                sink.report.source = format!("Pieces OS at {}", client.base());
+                step(Step::Found(sink.report.source.clone()));
+                let progress = |progress| step(Step::Progress(progress));
+                source::read(client, &mut sink, &progress).await
+            }
             Err(error) => Err(error),
         },
-        (None, Origin::File(path)) => archive::read(path, &mut sink, &progress).await,
+        (None, Origin::File(path)) => read_file(path, &mut sink, &step).await,
         (None, _) => Ok(()),
     };
     // Objects read before the error count, too.
@@ -131,6 +133,17 @@ pub async fn import(
             Err(Error { message, ..error })
         }
         (Err(error), _) => Err(Error { so_far, ..error }),
+    }
+}
+
+async fn read_file(
+    path: &Path,
+    sink: &mut Sink,
+    step: &(dyn Fn(Step) + Send + Sync),
+) -> Result<(), Error> {
+    match archives::read(path, sink, step).await? {
+        true => Ok(()),
+        false => exported::read(path, sink, step).await,
     }
 }
 

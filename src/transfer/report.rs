@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::archives::counted;
 use crate::service::Kind;
 
 /// The kind that `{"NOUN": {…}}` names.
@@ -53,6 +54,35 @@ pub struct Report {
     pub unreadable: Vec<Unreadable>,
     /// A sentence for the user: a corrupt store was set aside, and where it is.
     pub notice: Option<String>,
+    /// What was recognised: `a Pieces archive of 2026-10-09, 312 conversations`.
+    pub source: String,
+    /// What the source has and a conversation here has not, such as tool calls; in the singular.
+    pub left_out: BTreeMap<&'static str, u64>,
+    /// Conversations made for messages without one.
+    pub recovered: u64,
+    /// Sentences about the source.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// What a person should know beside the counts, in sentences.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.notes.clone();
+        match self.recovered {
+            0 => {}
+            1 => remarks
+                .push("Recovered: 1 conversation of which only messages were there.".to_owned()),
+            many => remarks.push(format!(
+                "Recovered: {many} conversations of which only messages were there."
+            )),
+        }
+        if !self.left_out.is_empty() {
+            let counts = self.left_out.iter();
+            let counts: Vec<_> = counts.map(|(what, count)| counted(*count, what)).collect();
+            remarks.push(format!("Left out: {}.", counts.join(", ")));
+        }
+        remarks
+    }
 }
 
 /// One object that could not be read or stored.
@@ -88,6 +118,12 @@ impl Report {
         self.list(what, why.into());
     }
 
+    /// An object that is known by its place in an archive.
+    pub(super) fn unreadable_at(&mut self, kind: Kind, place: String, why: String) {
+        self.count(kind, |counts| counts.unreadable += 1);
+        self.list(place, why);
+    }
+
     /// An object of unknown kind.
     pub(super) fn unreadable_line(&mut self, line: u64, why: &str) {
         self.counts.unreadable += 1;
@@ -99,6 +135,15 @@ impl Report {
             self.unreadable.push(Unreadable { what, why });
         }
     }
+}
+
+/// What an import tells while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// What the source was recognised as, before anything else: kind, age and counts.
+    Found(String),
+    /// How far it is.
+    Progress(Progress),
 }
 
 /// Progress of a copy.

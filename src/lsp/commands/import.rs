@@ -1,4 +1,4 @@
-//! `pieces.import {from?, dryRun?}`: copies a Pieces OS, or an export, into the local service.
+//! `pieces.import {from?, dryRun?}`: copies a Pieces OS, an export or an archive into the local service.
 
 use super::arguments::{flag, text};
 use crate::lsp::state::Server;
@@ -16,8 +16,10 @@ pub(super) async fn run(
 ) -> Result<Value> {
     let from = text(argument, "from")?;
     let dry_run = flag(argument, "dryRun")?.unwrap_or(false);
-    let counts = import(server, from.map(str::to_owned), dry_run, token).await?;
+    let report = import(server, from.map(str::to_owned), dry_run, token).await?;
+    let counts = report.counts;
     Ok(json!({
+        "source": report.source,
         "new": counts.new,
         "updated": counts.updated,
         "unchanged": counts.unchanged,

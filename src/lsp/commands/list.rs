@@ -9,7 +9,8 @@ use crate::lsp::text::item::conversation_item;
 use crate::lsp::text::reference::{Form, id_of_uri};
 use crate::lsp::text::subject::FileTies;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use tower_lsp::jsonrpc::Result;
 use url::Url;
 use uuid::Uuid;
@@ -18,10 +19,7 @@ use uuid::Uuid;
 pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
     let limit = number(argument, "limit", DEFAULT_LISTED)?;
     let offset = number(argument, "offset", 0)?;
-    let query = text(argument, "query")?
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let (origins, query) = split(text(argument, "query")?.unwrap_or_default());
     let asset = optional_id(argument, "asset")?;
     let uri = uri(argument, "uri")?;
 
@@ -34,6 +32,7 @@ pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
         limit,
         offset,
         query,
+        origins,
         asset,
         tied,
     };
@@ -49,6 +48,8 @@ struct Asked {
     offset: usize,
     /// Empty for all names.
     query: String,
+    /// Applications, one of which it has to come from; empty for all.
+    origins: Vec<String>,
     asset: Option<Uuid>,
     /// The conversations linked to a URI.
     tied: Option<HashSet<Uuid>>,
@@ -57,7 +58,11 @@ struct Asked {
 impl Asked {
     /// Nothing is searched or left out.
     fn is_everything(&self) -> bool {
-        self.query.is_empty() && self.asset.is_none() && self.tied.is_none()
+        self.query.is_empty() && self.is_only_a_query()
+    }
+
+    fn is_only_a_query(&self) -> bool {
+        self.origins.is_empty() && self.asset.is_none() && self.tied.is_none()
     }
 
     fn answer(&self, index: &Reader) -> Value {
@@ -65,13 +70,26 @@ impl Asked {
             limit,
             offset,
             query,
+            origins,
             asset,
             tied,
         } = self;
         let (limit, offset, query) = (*limit, *offset, query.as_str());
         let snapshot = index.snapshot();
+        // There are few applications, and many conversations of each.
+        let known = RefCell::new(HashMap::<String, bool>::new());
+        let is_from = |application: &str| {
+            let mut known = known.borrow_mut();
+            if let Some(known) = known.get(application) {
+                return *known;
+            }
+            let is_from = comes_from(application, origins);
+            known.insert(application.to_owned(), is_from);
+            is_from
+        };
         let wanted = |one: &ConversationRef<'_>| {
-            asset.is_none_or(|asset| one.assets.contains(&asset))
+            (origins.is_empty() || is_from(one.application))
+                && asset.is_none_or(|asset| one.assets.contains(&asset))
                 && tied.as_ref().is_none_or(|tied| tied.contains(&one.id))
         };
         let page = |found: &mut dyn Iterator<Item = ConversationRef<'_>>| {
@@ -91,7 +109,7 @@ impl Asked {
                 .map(|one| conversation_item(&one, index.ties()))
                 .collect();
             (snapshot.len(), items)
-        } else if asset.is_none() && tied.is_none() {
+        } else if self.is_only_a_query() {
             let hits = snapshot.search(query);
             let total = hits.len();
             let items = hits
@@ -107,6 +125,41 @@ impl Asked {
         };
         json!({"total": total, "revision": snapshot.revision(), "items": items})
     }
+}
+
+/// The names after `from:` in a query, and the rest of it.
+fn split(query: &str) -> (Vec<String>, String) {
+    let mut origins = Vec::new();
+    let words = query.split_whitespace().filter(|word| {
+        let name = word
+            .get(..5)
+            .filter(|start| start.eq_ignore_ascii_case("from:"));
+        let name = name
+            .map(|start| letters(&word[start.len()..]))
+            .filter(|name| !name.is_empty());
+        let is_word = name.is_none();
+        origins.extend(name);
+        is_word
+    });
+    let rest = words.collect::<Vec<_>>().join(" ");
+    match origins.is_empty() {
+        true => (origins, query.trim().to_owned()),
+        false => (origins, rest),
+    }
+}
+
+/// Whether the name of an application begins with one of these: `from:chatgpt` finds `ChatGPT` and `CHAT_GPT`.
+fn comes_from(application: &str, origins: &[String]) -> bool {
+    let application = letters(application);
+    origins.iter().any(|origin| application.starts_with(origin))
+}
+
+/// A name without case and punctuation.
+fn letters(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn newest(
@@ -128,6 +181,43 @@ async fn tied_to_uri(uri: &Url, index: &Reader) -> HashSet<Uuid> {
         None => {
             let ties = FileTies::of(uri, index).await;
             ties.conversations(index).iter().map(|one| one.id).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_names_applications_by_their_letters() {
+        let check = |query: &str, origins: &[&str], rest: &str| {
+            let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+            assert_eq!(split(query), (origins, rest.to_owned()), "{query}");
+        };
+        check("  retry  loop ", &[], "retry  loop");
+        check("from:chatgpt", &["chatgpt"], "");
+        check(
+            "retry FROM:Claude-Code  loop",
+            &["claudecode"],
+            "retry loop",
+        );
+        check("from:a from:b", &["a", "b"], "");
+        check("from: x", &[], "from: x");
+        check("fromé: é", &[], "fromé: é");
+        for (application, origin, expected) in [
+            ("ChatGPT", "chatgpt", true),
+            ("CHAT_GPT", "chatgpt", true),
+            ("Claude Code", "claude", true),
+            ("Claude.ai", "claudecode", false),
+            ("", "chatgpt", false),
+            ("VS_CODE", "vscode", true),
+        ] {
+            assert_eq!(
+                comes_from(application, &[origin.to_owned()]),
+                expected,
+                "{application}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::lsp::rpc::progress::Progress;
 use crate::lsp::state::Server;
 use crate::pieces::Kind;
 use crate::sync::Backend;
-use crate::transfer::{self, Counts, Import, Origin};
+use crate::transfer::{self, Import, Origin, Report, Step};
 use std::sync::Arc;
 use tokio::time::timeout;
 use tower_lsp::jsonrpc::Result;
@@ -22,7 +22,7 @@ pub(crate) async fn import(
     from: Option<String>,
     dry_run: bool,
     token: Option<ProgressToken>,
-) -> Result<Counts> {
+) -> Result<Report> {
     let from = match from {
         // By default the Pieces OS in use.
         None => server
@@ -42,7 +42,11 @@ pub(crate) async fn import(
         dry_run,
     };
     let progress = Progress::begin(server, token, "Importing conversations");
-    let shown = |step: transfer::Progress| {
+    let shown = |step: Step| {
+        let step = match step {
+            Step::Found(what) => return progress.report(what, None),
+            Step::Progress(step) => step,
+        };
         let percentage = (step.total > 0).then(|| (step.done * 100 / step.total).min(100) as u32);
         progress.report(
             format!("{} of {} {}", step.done, step.total, step.what),
@@ -56,7 +60,7 @@ pub(crate) async fn import(
             Some(cause) => failed(cause.with_message(error.message).repeatable()),
             None => failure(Kind::Refused, error.message),
         })?;
-    if let Some(notice) = report.notice {
+    if let Some(notice) = &report.notice {
         server
             .client
             .show_message(MessageType::WARNING, notice)
@@ -69,5 +73,5 @@ pub(crate) async fn import(
     {
         let _ = timeout(IMPORT_INDEX_TIMEOUT, handle.refresh()).await;
     }
-    Ok(report.counts)
+    Ok(report)
 }

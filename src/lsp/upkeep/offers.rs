@@ -80,7 +80,8 @@ async fn offer_import(server: Arc<Server>) {
         return;
     }
     match importing::import(&server, None, false, None).await {
-        Ok(counts) => {
+        Ok(report) => {
+            let counts = report.counts;
             configuration::switch_to(&server, Backend::Local).await;
             let total = counts.new + counts.updated + counts.unchanged;
             let message = format!(

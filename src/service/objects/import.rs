@@ -3,6 +3,7 @@
 //! An import only adds: an object that is newer here is kept, and nothing is deleted because the source lacks
 //! it.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
@@ -242,6 +243,10 @@ impl Wire {
         })
     }
 
+    fn is_redacted(&self) -> bool {
+        self.doc.values().any(has_marker)
+    }
+
     /// Adds fields that the API requires and this object lacks, so that one odd object does not make whole
     /// lists unreadable for strict clients.
     fn complete(&mut self) -> Result<(), &'static str> {
@@ -476,11 +481,37 @@ fn judge(
             Outcome::Unreadable("its id belongs to something else here"),
             None,
         ),
-        Some(row) if wire.updated > row.updated && !writing::is_writing(db, row.seq)? => {
-            (Outcome::Updated, Some(row))
+        // An answer that is being written is newer than anything.
+        Some(row) if writing::is_writing(db, row.seq)? => (Outcome::Unchanged, Some(row)),
+        Some(row) => {
+            let outcome = match wire.updated.cmp(&row.updated) {
+                Ordering::Less => Outcome::Unchanged,
+                // A redacted copy never replaces a whole one, however new it is.
+                Ordering::Greater => {
+                    match wire.is_redacted() && !store::is_redacted(db, row.seq)? {
+                        true => Outcome::Unchanged,
+                        false => Outcome::Updated,
+                    }
+                }
+                // A whole copy replaces a redacted one of the same age.
+                Ordering::Equal => match store::is_redacted(db, row.seq)? && !wire.is_redacted() {
+                    true => Outcome::Updated,
+                    false => Outcome::Unchanged,
+                },
+            };
+            (outcome, Some(row))
         }
-        Some(row) => (Outcome::Unchanged, Some(row)),
     })
+}
+
+/// Whether a text is in there in which an exporter replaced something by one of [`store::MARKERS`].
+fn has_marker(value: &Value) -> bool {
+    match value {
+        Value::String(text) => store::MARKERS.iter().any(|marker| text.contains(marker)),
+        Value::Array(items) => items.iter().any(has_marker),
+        Value::Object(fields) => fields.values().any(has_marker),
+        _ => false,
+    }
 }
 
 /// Makes `wanted` the parts of an object, in this order.

@@ -41,8 +41,8 @@ pub(crate) use kind::Link;
 pub(crate) use live::{Answering, Live};
 pub(crate) use open::has_any;
 pub(crate) use query::{
-    Found, Row, by_seq, count, find, find_by_key, find_head, get, identifiers, link, linked, list,
-    neighbours, owned, owned_rows, search,
+    Found, MARKERS, Row, by_seq, count, find, find_by_key, find_head, get, identifiers,
+    is_redacted, link, linked, list, neighbours, owned, owned_rows, search,
 };
 pub use trash::restored_ids;
 

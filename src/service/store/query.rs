@@ -93,6 +93,20 @@ pub(crate) fn find_head(db: &Connection, id: &str) -> Result<Option<Row>, Failur
         .optional()?)
 }
 
+/// What exporters of Pieces archives put in place of secrets begins with one of these.
+pub(crate) const MARKERS: [&str; 2] = ["[REDACTED:", "[WITHHELD:"];
+
+/// Whether an object, or one of its formats, is a copy in which an exporter replaced something.
+pub(crate) fn is_redacted(db: &Connection, seq: i64) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM (
+                   SELECT doc FROM entity WHERE seq = ?1
+                   UNION ALL SELECT doc FROM entity WHERE owner = ?1 AND kind = ?2)
+               WHERE instr(doc, ?3) > 0 OR instr(doc, ?4) > 0)";
+    let [redacted, withheld] = MARKERS;
+    let known = params![seq, Kind::Format as i64, redacted, withheld];
+    Ok(db.prepare_cached(sql)?.query_row(known, |row| row.get(0))?)
+}
+
 /// One end of an association, or a 410 if it does not exist.
 pub(crate) fn link(db: &Connection, kind: Kind, id: &str) -> Result<Link, Failure> {
     let head = find_head(db, id)?.filter(|row| row.kind == kind);

@@ -253,7 +253,7 @@ impl Reader<'_> {
 }
 
 /// Annotations of persons and of workstream objects refer to nothing that is imported.
-fn ours(kind: Kind, object: &Value) -> bool {
+pub(super) fn ours(kind: Kind, object: &Value) -> bool {
     let has = |keys: &[&str]| {
         keys.iter()
             .any(|key| object.get(key).is_some_and(|value| !value.is_null()))

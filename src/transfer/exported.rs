@@ -1,18 +1,21 @@
-//! Reads the files of an export.
+//! Reads exports: files in the exchange format of `docs/exchange.md`, which other programs write, too.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::fs::File;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader,
+};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::Error;
+use super::archives::{self, TAKEN, complete_application, counted, ids};
 use super::export::EXPORTED_FILE;
-use super::report::{Progress, kind_named};
+use super::report::{Progress, Step, kind_named};
 use super::sink::Sink;
 use crate::json;
 use crate::private;
@@ -33,13 +36,18 @@ const NOT_AN_EXPORT: &str = "was not written by `pieces-lsp export`";
 pub(super) async fn read(
     path: &Path,
     sink: &mut Sink,
-    progress: &(dyn Fn(Progress) + Send + Sync),
+    step: &(dyn Fn(Step) + Send + Sync),
 ) -> Result<(), Error> {
-    let (path, file, size) = open(path).await?;
+    let (path, mut file, size) = open(path).await?;
+    let found = found(&mut file, size).await;
+    let progress = &|progress| step(Step::Progress(progress));
     let mut lines = Lines::new(BufReader::with_capacity(1 << 20, file));
     let cannot = |error| cannot_read(&path, &error);
-    match lines.next().await.map_err(cannot)? {
-        Some(Line::Header(format)) => check_format(&path, format)?,
+    let source = match lines.next().await.map_err(cannot)? {
+        Some(Line::Header(header)) => {
+            check_format(&path, header.format)?;
+            header.source
+        }
         Some(_) => return Err(refused(&path, NOT_AN_EXPORT)),
         None => {
             return Err(refused(
@@ -47,14 +55,24 @@ pub(super) async fn read(
                 "is empty, so it was not written by `pieces-lsp export`",
             ));
         }
-    }
+    };
+    let found = match &*source {
+        OURS => format!("an export of pieces-lsp{found}"),
+        other => format!("an export of {}{found}", shown(other)),
+    };
+    sink.report.source.clone_from(&found);
+    step(Step::Found(found));
     // The objects count the unreadable ones.
     let (mut objects, mut announced) = (0_u64, None);
     while let Some(line) = lines.next().await.map_err(cannot)? {
         match line {
             Line::End(count) => announced = Some(count),
-            Line::Object(kind, object) => {
+            Line::Object(kind, mut object) => {
                 objects += 1;
+                ids::adopt(&source, kind, &mut object);
+                if kind == Kind::Conversation {
+                    complete_application(&mut object);
+                }
                 sink.put(kind, object).await?;
             }
             Line::Unreadable(why) => {
@@ -102,13 +120,24 @@ pub(super) async fn verify(path: &Path) -> Result<u64, String> {
 
 /// One line of an export.
 enum Line {
-    /// The first line, with the format if it has one.
-    Header(Option<u64>),
+    /// The first line.
+    Header(Header),
     Object(Kind, Value),
     /// The last line, with the number of objects.
     End(u64),
     Unreadable(&'static str),
 }
+
+/// What the first line says.
+#[derive(Debug)]
+struct Header {
+    format: Option<u64>,
+    /// The program that wrote it: ids that are no UUIDs are its own.
+    source: String,
+}
+
+/// The source of exports that name none.
+const OURS: &str = "pieces-lsp";
 
 struct Lines<R> {
     reader: R,
@@ -193,7 +222,11 @@ fn parse(line: &[u8]) -> Line {
     };
     match entry {
         Some((name, head)) if name == "export" => {
-            Line::Header(head.get("format").and_then(Value::as_u64))
+            let source = head.get("source").and_then(Value::as_str);
+            Line::Header(Header {
+                format: head.get("format").and_then(Value::as_u64),
+                source: source.unwrap_or(OURS).to_owned(),
+            })
         }
         Some((name, end)) if name == "end" => match end.get("objects").and_then(Value::as_u64) {
             Some(count) => Line::End(count),
@@ -229,6 +262,37 @@ async fn open(path: &Path) -> Result<(PathBuf, File, u64), Error> {
     Ok((path, file, size))
 }
 
+/// The end of an export: `, 12 objects`, with its date before.
+async fn found(file: &mut File, size: u64) -> String {
+    const END: u64 = 512;
+    let date = file.metadata().await.ok();
+    let date = date
+        .and_then(|meta| archives::date(&meta))
+        .map_or(String::new(), |date| format!(" of {date}"));
+    let mut end = Vec::new();
+    let read = async {
+        file.seek(SeekFrom::Start(size.saturating_sub(END))).await?;
+        (&mut *file).take(END).read_to_end(&mut end).await?;
+        file.rewind().await.map(drop)
+    };
+    let read = timeout(LINE_TIMEOUT, read).await;
+    let last = end
+        .trim_ascii_end()
+        .rsplit(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    match (read, parse(last)) {
+        (Ok(Ok(())), Line::End(objects)) => format!("{date}, {}", counted(objects, "object")),
+        _ => date,
+    }
+}
+
+/// A name that reaches a terminal.
+fn shown(name: &str) -> String {
+    let visible = name.chars().filter(|c| !c.is_control());
+    visible.take(60).collect()
+}
+
 fn check_format(path: &Path, format: Option<u64>) -> Result<(), Error> {
     match format {
         Some(format) if format <= service::EXPORT_FORMAT => Ok(()),
@@ -249,10 +313,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
 }
 
 fn refused(path: &Path, why: &str) -> Error {
-    Error::new(format!(
-        "{} {why}; name the {EXPORTED_FILE} of an export, or its directory.",
-        path.display()
-    ))
+    Error::new(format!("{} {why}; {TAKEN}.", path.display()))
 }
 
 fn tell(progress: &(dyn Fn(Progress) + Send + Sync), position: u64, size: u64) {
@@ -274,7 +335,7 @@ mod tests {
         let mut found = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             let line = match line {
-                Line::Header(format) => format!("header {format:?}"),
+                Line::Header(header) => format!("header {:?} {}", header.format, header.source),
                 Line::Object(kind, object) => format!("{} {object}", kind.noun()),
                 Line::End(count) => format!("end {count}"),
                 Line::Unreadable(why) => why.to_owned(),
@@ -298,7 +359,7 @@ mod tests {
         ]
         .concat();
         let expected = [
-            (1, "header Some(1)"),
+            (1, "header Some(1) pieces-lsp"),
             (4, "asset 7"),
             (5, "it is not JSON"),
             (6, "it is not a JSON object"),

@@ -1,0 +1,183 @@
+//! What a message of a ChatGPT export says, of the many kinds of content there are.
+
+use serde_json::Value;
+
+use super::super::out::Out;
+use crate::json::lenient::{Flag, List, Parsed, lenient_object};
+
+lenient_object! {
+    /// A message, or nothing.
+    struct Message {
+        "id" => id: Parsed<String>,
+        "author" => author: Author,
+        "create_time" => created: Value,
+        "recipient" => recipient: Parsed<String>,
+        "content" => content: Content,
+        "metadata" => metadata: Metadata,
+    }
+}
+
+lenient_object! {
+    struct Author { "role" => role: Parsed<String>, }
+}
+
+lenient_object! {
+    struct Content {
+        "content_type" => kind: Parsed<String>,
+        "parts" => parts: List<Value>,
+        "text" => text: Parsed<String>,
+        "language" => language: Parsed<String>,
+    }
+}
+
+lenient_object! {
+    struct Metadata {
+        "is_visually_hidden_from_conversation" => hidden: Flag,
+        "attachments" => attachments: List<Attachment>,
+    }
+}
+
+lenient_object! {
+    struct Attachment {
+        "id" => id: Parsed<String>,
+        "name" => name: Parsed<String>,
+    }
+}
+
+/// What a message says, and who.
+pub(super) struct Said {
+    pub(super) role: &'static str,
+    pub(super) text: String,
+}
+
+impl Message {
+    /// What the user saw; anything else is counted.
+    pub(super) fn said(&self, out: &mut Out) -> Option<Said> {
+        let role = match self.author.role.0.as_deref() {
+            Some("user") => "USER",
+            Some("assistant") => "ASSISTANT",
+            None => return None,
+            Some(other) => {
+                // Hidden ones without a word belong to every conversation.
+                if self.content.says_something() {
+                    let is_tool = other == "tool";
+                    out.left_out(
+                        if is_tool {
+                            "tool result"
+                        } else {
+                            "system message"
+                        },
+                        1,
+                    );
+                }
+                return None;
+            }
+        };
+        let kind = self.content.kind.0.as_deref().unwrap_or("text");
+        let to_tool = self.recipient.0.as_deref().is_some_and(|to| to != "all");
+        let left_out = match kind {
+            "thoughts" | "reasoning_recap" => Some("thought"),
+            "user_editable_context" | "model_editable_context" => Some("custom instruction"),
+            "execution_output" | "system_error" | "tether_quote" | "tether_browsing_display" => {
+                Some("tool result")
+            }
+            _ if to_tool => Some("tool call"),
+            _ if self.metadata.hidden.0 => Some("hidden message"),
+            _ => None,
+        };
+        if let Some(what) = left_out {
+            out.left_out(what, 1);
+            return None;
+        }
+        let text = match kind {
+            "code" => self.content.code(),
+            _ => self.text(out),
+        };
+        (!text.trim().is_empty()).then_some(Said { role, text })
+    }
+
+    /// The text, with a line for each image and file.
+    fn text(&self, out: &mut Out) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        let mut named = Vec::new();
+        for part in self.content.parts.0.iter().flatten() {
+            match part {
+                Value::String(text) => parts.push(text.clone()),
+                Value::Object(part) => {
+                    let pointer = part.get("asset_pointer").and_then(Value::as_str);
+                    let kind = part.get("content_type").and_then(Value::as_str);
+                    match (pointer, part.get("text").and_then(Value::as_str)) {
+                        (_, Some(text)) => parts.push(text.to_owned()),
+                        (Some(pointer), None) if kind.is_none_or(|kind| kind.contains("image")) => {
+                            let id = pointer.rsplit_once("://").map_or(pointer, |(_, id)| id);
+                            named.push(id.to_owned());
+                            parts.push(format!("[Image: {}]", self.file_name(id)));
+                        }
+                        _ => out.left_out("part of an unknown kind", 1),
+                    }
+                }
+                _ => {}
+            }
+        }
+        if parts.is_empty() {
+            parts.extend(self.content.text.0.clone());
+        }
+        for attachment in self.metadata.attachments.0.iter().flatten() {
+            let shown = attachment
+                .id
+                .0
+                .as_ref()
+                .is_some_and(|id| named.contains(id));
+            if let Some(name) = attachment.name.0.as_ref().filter(|_| !shown) {
+                parts.push(format!("[File: {name}]"));
+            }
+        }
+        parts.retain(|part| !part.trim().is_empty());
+        parts.join("\n")
+    }
+
+    fn file_name<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut attachments = self.metadata.attachments.0.iter().flatten();
+        let one = attachments.find(|one| one.id.0.as_deref() == Some(id));
+        one.and_then(|one| one.name.0.as_deref()).unwrap_or(id)
+    }
+}
+
+impl Content {
+    fn says_something(&self) -> bool {
+        let is_text = |part: &Value| part.as_str().is_none_or(|text| !text.is_empty());
+        self.parts.0.iter().flatten().any(is_text)
+            || self.text.0.as_ref().is_some_and(|text| !text.is_empty())
+    }
+
+    /// The code in a fence that nothing in it closes.
+    fn code(&self) -> String {
+        let parts = self.parts.0.iter().flatten().filter_map(Value::as_str);
+        let code = self
+            .text
+            .0
+            .clone()
+            .unwrap_or_else(|| parts.collect::<Vec<_>>().join("\n"));
+        if code.trim().is_empty() {
+            return String::new();
+        }
+        let language = self.language.0.as_deref().unwrap_or_default();
+        let language = match language {
+            "unknown" => "",
+            known
+                if known
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"+-#_.".contains(&b)) =>
+            {
+                known
+            }
+            _ => "",
+        };
+        let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+        let fence = "`".repeat(longest.max(2) + 1);
+        format!(
+            "{fence}{language}\n{}\n{fence}",
+            code.trim_end_matches('\n')
+        )
+    }
+}

@@ -1,0 +1,76 @@
+//! What was recognised, for a person.
+
+use std::fmt;
+
+/// Kind, age and counts of an archive: `a Pieces archive of 2026-10-09, 312 conversations`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// `a Pieces archive`.
+    pub(super) what: String,
+    /// `2026-10-09`: when it was made, as far as known.
+    pub(super) date: Option<String>,
+    /// How many of what, without those of which there are none.
+    pub(super) counts: Vec<(u64, &'static str)>,
+    /// Sentences with more about it.
+    pub(super) notes: Vec<String>,
+}
+
+impl Found {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn of(mut self, date: Option<String>) -> Self {
+        self.date = date;
+        self
+    }
+
+    /// Adds a count; `what` in the singular.
+    pub(super) fn with(mut self, count: u64, what: &'static str) -> Self {
+        self.counts.push((count, what));
+        self
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(date) = &self.date {
+            write!(f, " of {date}")?;
+        }
+        for (count, what) in &self.counts {
+            write!(f, ", {}", counted(*count, what))?;
+        }
+        Ok(())
+    }
+}
+
+/// `1 thought`, `2 thoughts`, `3 entries`.
+pub(in crate::transfer) fn counted(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_age_and_counts_are_one_phrase() {
+        let found = Found::new("a Pieces archive").of(Some("2026-10-09".to_owned()));
+        let found = found
+            .with(312, "conversation")
+            .with(1, "message")
+            .with(0, "entry");
+        assert_eq!(
+            found.to_string(),
+            "a Pieces archive of 2026-10-09, 312 conversations, 1 message, 0 entries"
+        );
+    }
+}

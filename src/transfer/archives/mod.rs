@@ -1,0 +1,145 @@
+//! Conversations from elsewhere: archives and logs of other tools, each read by one small reader.
+//!
+//! [`Place`] is what stands at the path that the user named. [`READERS`] are asked in turn whether it is
+//! theirs; the first one that knows it yields conversations, messages, assets and anchors into [`Out`], in the
+//! order that the sink wants them: websites, assets and anchors before the conversations that refer to them,
+//! each conversation directly before its messages, annotations last. A reader knows nothing of the store. It
+//! runs on a thread of its own, because files, zips and SQLite block; the other end of its `Out` is
+//! [`read`], which feeds the sink.
+//!
+//! A new source is one file here with a function like [`chatgpt::look`], and one line in [`READERS`].
+
+mod application;
+mod chatgpt;
+mod claude_ai;
+mod claude_code;
+mod elements;
+mod found;
+pub(super) mod ids;
+mod inkvault;
+pub(super) mod lines;
+mod listed;
+mod objects;
+mod out;
+mod pieces;
+mod place;
+mod receive;
+mod tree;
+
+pub(super) use application::complete as complete_application;
+pub(super) use found::counted;
+pub(super) use receive::read;
+pub(super) use tree::date;
+
+use found::Found;
+use out::{Out, Yield};
+use place::{Place, sentence};
+use tree::Entry;
+
+use crate::transfer::EXPORTED_FILE;
+
+/// What the readers take, for a person whose path was not recognised.
+pub(super) const TAKEN: &str = "name a Pieces archive, InkVault's vault.db, Claude Code's projects \
+     directory or one of its logs, the data export of ChatGPT or Claude.ai (its zip, its directory or its \
+     conversations.json), or the conversations.jsonl of an export of pieces-lsp";
+
+/// One kind of archive, opened.
+trait Reader {
+    /// What was recognised.
+    fn found(&self) -> Found;
+
+    /// Yields everything.
+    ///
+    /// # Errors
+    /// The archive cannot be read any further, with a sentence for the user; or nobody listens any more.
+    fn read(&mut self, out: &mut Out) -> Yield;
+}
+
+/// The answer of a reader: `None`, it is not mine; an error, it is mine but has nothing to import, and why.
+type Look = Result<Option<Box<dyn Reader>>, String>;
+
+/// Every source, in the order in which they are asked.
+const READERS: [fn(&mut Place) -> Look; 5] = [
+    pieces::look,
+    inkvault::look,
+    chatgpt::look,
+    claude_ai::look,
+    claude_code::look,
+];
+
+/// The reader of what is at `place`, or in the one directory there that any reader knows.
+fn recognise(place: &mut Place) -> Look {
+    if let Some(tree) = place.tree()
+        && tree
+            .entries("")
+            .iter()
+            .any(|(name, _)| name == EXPORTED_FILE)
+    {
+        return match tree.is_zip() {
+            // The reader of our own exports takes it.
+            false => Ok(None),
+            true => Err(sentence(
+                &place.path,
+                "is an export of pieces-lsp in a zip; unpack it and name the directory",
+            )),
+        };
+    }
+    match known(place)? {
+        Some(reader) => Ok(Some(reader)),
+        None => known_inside(place),
+    }
+}
+
+fn known(place: &mut Place) -> Look {
+    for look in READERS {
+        if let Some(reader) = look(place)? {
+            return Ok(Some(reader));
+        }
+    }
+    Ok(None)
+}
+
+fn known_inside(place: &mut Place) -> Look {
+    let path = place.path.clone();
+    let Some(tree) = place.tree().filter(|tree| !tree.is_zip()) else {
+        return Ok(None);
+    };
+    let folders = tree
+        .entries("")
+        .into_iter()
+        .filter(|(_, entry)| *entry == Entry::Folder);
+    let mut found = Vec::new();
+    for (name, _) in folders {
+        let Ok(Some(mut inner)) = Place::open(&path.join(&name)) else {
+            continue;
+        };
+        // One that cannot be imported may stand beside one that can.
+        match known(&mut inner) {
+            Ok(None) => {}
+            Ok(Some(reader)) => found.push((name, Ok(Some(reader)))),
+            Err(why) => found.push((name, Err(why))),
+        }
+    }
+    if found.len() > 1 && found.iter().any(|(_, look)| look.is_ok()) {
+        found.retain(|(_, look)| look.is_ok());
+    }
+    match found.len() {
+        0 | 1 => found.pop().map_or(Ok(None), |(_, look)| look),
+        _ => {
+            let names: Vec<_> = found.iter().map(|(name, _)| shown(name)).collect();
+            Err(sentence(
+                &path,
+                &format!(
+                    "holds several archives: {}; name one of them",
+                    names.join(", ")
+                ),
+            ))
+        }
+    }
+}
+
+/// A file name that reaches a terminal.
+fn shown(name: &str) -> String {
+    let visible = name.chars().filter(|c| !c.is_control());
+    visible.take(100).collect()
+}

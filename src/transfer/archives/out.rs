@@ -1,0 +1,102 @@
+//! The way from a reader, which blocks, to the sink, which does not.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tokio::sync::mpsc::Sender;
+
+use super::Found;
+use crate::service::Kind;
+use crate::transfer::report::Progress;
+
+/// Why a reader stops early.
+pub(super) enum Stop {
+    /// The import was cancelled, or failed elsewhere.
+    NobodyListens,
+    /// A sentence for the user.
+    Because(String),
+}
+
+pub(super) type Yield<T = ()> = Result<T, Stop>;
+
+impl Stop {
+    pub(super) fn because(sentence: impl Into<String>) -> Self {
+        Self::Because(sentence.into())
+    }
+}
+
+/// What a reader says.
+pub(super) enum Item {
+    Found(Found),
+    Object(Kind, Value),
+    /// A conversation of which only messages are left. One that is known here is better.
+    Recovered(Value),
+    Unreadable(Kind, String, String),
+    LeftOut(BTreeMap<&'static str, u64>),
+    Note(String),
+    Progress(Progress),
+    /// The reader is done; the sentence says why it stopped early.
+    Done(Option<String>),
+    /// No reader knows what is there.
+    Unknown,
+}
+
+/// Takes what a reader yields. Every method waits until there is room, and fails if nobody listens any more.
+pub(super) struct Out {
+    items: Sender<Item>,
+    left_out: BTreeMap<&'static str, u64>,
+}
+
+impl Out {
+    pub(super) fn new(items: Sender<Item>) -> Self {
+        Self {
+            items,
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn send(&self, item: Item) -> Yield {
+        self.items
+            .blocking_send(item)
+            .map_err(|_| Stop::NobodyListens)
+    }
+
+    /// An object in wire format.
+    pub(super) fn put(&self, kind: Kind, object: Value) -> Yield {
+        self.send(Item::Object(kind, object))
+    }
+
+    /// What could not be read, and why; `place` names the file or id, neither has content.
+    pub(super) fn unreadable(&self, kind: Kind, place: impl Into<String>, why: &str) -> Yield {
+        self.send(Item::Unreadable(kind, place.into(), why.to_owned()))
+    }
+
+    /// Counts what is no part of a conversation here; `what` in the singular.
+    pub(super) fn left_out(&mut self, what: &'static str, count: u64) {
+        if count > 0 {
+            *self.left_out.entry(what).or_default() += count;
+        }
+    }
+
+    /// A sentence for the report.
+    pub(super) fn note(&self, sentence: impl Into<String>) -> Yield {
+        self.send(Item::Note(sentence.into()))
+    }
+
+    pub(super) fn progress(&self, what: &'static str, done: u64, total: u64) -> Yield {
+        self.send(Item::Progress(Progress { what, done, total }))
+    }
+
+    /// The last of it.
+    pub(super) fn finish(mut self, outcome: Yield) {
+        let why = match outcome {
+            Ok(()) => None,
+            Err(Stop::Because(sentence)) => Some(sentence),
+            Err(Stop::NobodyListens) => return,
+        };
+        let left_out = std::mem::take(&mut self.left_out);
+        // If nobody listens there is nobody to tell.
+        let _ = self.send(Item::LeftOut(left_out));
+        let _ = self.send(Item::Done(why));
+    }
+}

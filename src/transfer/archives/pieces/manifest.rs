@@ -1,0 +1,142 @@
+//! `manifest.json`: what an archive says about itself.
+
+use serde_json::Value;
+
+use super::super::tree::Tree;
+use crate::json;
+
+/// Largest manifest that the exporter itself reads, in bytes.
+const MAX_MANIFEST: usize = 16 << 20;
+/// The newest format that is known.
+const KNOWN_FORMAT: u64 = 6;
+
+pub(super) struct Manifest(Value);
+
+impl Manifest {
+    /// The manifest of an archive: other tools have a file of that name, too, but not these three fields.
+    pub(super) fn read(tree: &mut Tree) -> Option<Self> {
+        let text = tree.read("manifest.json", MAX_MANIFEST).ok()?;
+        let manifest: Value = json::from_slice(&text).ok()?;
+        let is_one = manifest.get("format_version")?.is_u64()
+            && manifest.get("tool_version")?.is_string()
+            && manifest.get("coverage")?.is_array();
+        is_one.then_some(Self(manifest))
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// The folder with the records.
+    pub(super) fn base(&self, tree: &mut Tree) -> String {
+        base(
+            tree,
+            if self.text("mode") == Some("preserve") {
+                "raw"
+            } else {
+                "data"
+            },
+        )
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        matches!(self.text("status"), Some("running" | "failed"))
+    }
+
+    /// The day on which it was finished, or begun.
+    pub(super) fn date(&self) -> Option<String> {
+        let times = ["Finished", "Started"]
+            .into_iter()
+            .filter_map(|key| self.text(key));
+        let mut known =
+            times.filter(|time| !time.starts_with("0001") && json::time::parse(time).is_some());
+        known.next()?.get(..10).map(str::to_owned)
+    }
+
+    /// Who made it, and from what.
+    pub(super) fn origin(&self) -> Option<String> {
+        let mut origin = format!(
+            "Made by Pieces Export {}",
+            plain(self.text("tool_version")?)
+        );
+        if let Some(mode) = self.text("mode") {
+            origin += &format!(", {}", plain(mode));
+        }
+        if let Some(scope) = self.scope() {
+            origin += &format!(", scope {}", plain(scope));
+        }
+        if let Some(version) = self.text("os_version") {
+            origin += &format!(", from Pieces OS {}", plain(version));
+        }
+        Some(origin + ".")
+    }
+
+    pub(super) fn unknown_format(&self) -> Option<String> {
+        let format = self.0.get("format_version")?.as_u64()?;
+        (format > KNOWN_FORMAT).then(|| {
+            format!("Its format, {format}, is newer than what is known here; what was understood was imported.")
+        })
+    }
+
+    fn scope(&self) -> Option<&str> {
+        self.0.get("scope")?.get("name")?.as_str()
+    }
+
+    fn leaves_out_conversations(&self) -> bool {
+        let lists = |key: &str| {
+            let listed = self
+                .0
+                .get("scope")
+                .and_then(|scope| scope.get(key))
+                .and_then(Value::as_array);
+            listed.is_some_and(|listed| listed.iter().any(|one| one == "CONVERSATIONS"))
+        };
+        lists("omitted_materials")
+            || (self.scope() != Some("all") && !lists("inventoried_materials"))
+    }
+}
+
+/// The preferred folder of records, or the other one if only that is there.
+pub(super) fn base(tree: &mut Tree, preferred: &str) -> String {
+    let other = if preferred == "data" { "raw" } else { "data" };
+    match !tree.has_folder(preferred) && tree.has_folder(other) {
+        true => other.to_owned(),
+        false => preferred.to_owned(),
+    }
+}
+
+/// What to say of an archive without conversations. `assets`: it had those, and they were imported.
+pub(super) fn no_conversations(manifest: Option<&Manifest>, assets: bool) -> String {
+    let left_out = manifest.filter(|manifest| manifest.leaves_out_conversations());
+    let why = match (
+        manifest,
+        left_out.map(|manifest| manifest.scope().unwrap_or("summaries")),
+    ) {
+        (None, _) => "it is unfinished, and the exporter had not come to them".to_owned(),
+        (_, None) => "the exporter found none".to_owned(),
+        (_, Some("summaries")) => {
+            "it was made with the scope \"summaries\", the default, which leaves them out; \
+             `pieces-export --scope all` includes them"
+                .to_owned()
+        }
+        (_, Some(scope)) => format!(
+            "it was made with the scope \"{}\", which leaves them out; `pieces-export --scope all` includes them",
+            plain(scope)
+        ),
+    };
+    let also = if assets {
+        " Its assets were imported."
+    } else {
+        ""
+    };
+    format!(
+        "This archive has no conversations: {why}.{also} \
+         If Pieces OS is still installed, start it and run `pieces-lsp import`."
+    )
+}
+
+/// Words of the archive that reach a terminal.
+fn plain(text: &str) -> String {
+    let visible = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
+    visible.take(60).collect()
+}

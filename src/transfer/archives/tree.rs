@@ -1,0 +1,138 @@
+//! Files below a directory, or in a zip, by their paths with `/`. Nothing is followed out of it: no link, no
+//! `..`; only regular files are opened, and nothing is ever written.
+
+mod dir;
+mod zipped;
+
+use std::io::{self, Read};
+
+use dir::Dir;
+pub(super) use zipped::Zipped;
+
+/// Where files are.
+pub(super) enum Tree {
+    Dir(Dir),
+    Zip(Zipped),
+}
+
+/// What an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Entry {
+    File,
+    Folder,
+    /// A link, pipe or device, or an encrypted file of a zip.
+    Other,
+}
+
+impl Tree {
+    /// The files below a directory.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn dir(path: &std::path::Path) -> io::Result<Self> {
+        Dir::open(path).map(Self::Dir)
+    }
+
+    pub(super) fn is_zip(&self) -> bool {
+        matches!(self, Self::Zip(_))
+    }
+
+    /// Calls `each` for every entry of a folder, in no order. `false` if there is no such folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn each(
+        &mut self,
+        folder: &str,
+        each: &mut dyn FnMut(&str, Entry),
+    ) -> io::Result<bool> {
+        match self {
+            Self::Dir(dir) => dir.each(folder, each),
+            Self::Zip(zip) => Ok(zip.each(folder, each)),
+        }
+    }
+
+    /// The entries of a folder, sorted by name, at most a thousand; none if there is no such folder.
+    pub(super) fn entries(&mut self, folder: &str) -> Vec<(String, Entry)> {
+        const MOST: usize = 1_000;
+        let mut entries = Vec::new();
+        let mut add = |name: &str, entry| {
+            if entries.len() < MOST {
+                entries.push((name.to_owned(), entry));
+            }
+        };
+        if self.each(folder, &mut add).is_err() {
+            return Vec::new();
+        }
+        entries.sort_unstable();
+        entries
+    }
+
+    /// Whether there is a folder of that path, not a link to one.
+    pub(super) fn has_folder(&mut self, path: &str) -> bool {
+        match self {
+            Self::Dir(dir) => dir.has_folder(path),
+            Self::Zip(zip) => zip.has_folder(path),
+        }
+    }
+
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// Those of the file system; `InvalidInput` for anything but a regular file, with the reason.
+    pub(super) fn open(&mut self, path: &str) -> io::Result<Box<dyn Read + '_>> {
+        match self {
+            Self::Dir(dir) => Ok(Box::new(dir.file(path)?)),
+            Self::Zip(zip) => zip.file(path),
+        }
+    }
+
+    /// Opens a file whose parts are read in any order; a zip has none.
+    ///
+    /// # Errors
+    /// Those of [`Tree::open`]; `Unsupported` in a zip.
+    pub(super) fn seekable(&mut self, path: &str) -> io::Result<std::fs::File> {
+        match self {
+            Self::Dir(dir) => dir.file(path),
+            Self::Zip(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it cannot be read in a zip; unpack it and name the directory",
+            )),
+        }
+    }
+
+    /// Reads a file whole, if it has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Those of [`Tree::open`]; `FileTooLarge`.
+    pub(super) fn read(&mut self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.open(path)?;
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
+
+    /// The length of a file in bytes, unpacked, and its date, `2026-10-09`.
+    pub(super) fn about(&mut self, path: &str) -> Option<(u64, Option<String>)> {
+        match self {
+            Self::Dir(dir) => {
+                let meta = dir.file(path).ok()?.metadata().ok()?;
+                Some((meta.len(), date(&meta)))
+            }
+            Self::Zip(zip) => zip.about(path),
+        }
+    }
+}
+
+/// When a file last changed, as a date in UTC.
+pub(in crate::transfer) fn date(meta: &std::fs::Metadata) -> Option<String> {
+    let time = jiff::Timestamp::try_from(meta.modified().ok()?).ok()?;
+    Some(time.strftime("%Y-%m-%d").to_string())
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+}
