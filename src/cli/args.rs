@@ -156,7 +156,7 @@ Examples:
   pieces-lsp service                            until Ctrl-C; the token is in service.json
   pieces-lsp service --port 39300 --no-token    where other Pieces clients look for Pieces OS")]
     Service(ServiceOptions),
-    /// Copies conversations from a running Pieces OS, or from an export, into the local service
+    /// Copies conversations from Pieces OS, an export or an archive into the local service
     #[command(after_help = "\
 It only reads from Pieces OS, so it also works with one that is read-only. An import can be \
 interrupted and run again: objects that are already here are not copied again, newer ones here are \
@@ -166,7 +166,11 @@ Examples:
   pieces-lsp import --dry-run                   what would be copied
   pieces-lsp import                             from the Pieces OS that runs on this machine
   pieces-lsp import --from http://127.0.0.1:39300
-  pieces-lsp import --from ~/backup             what `pieces-lsp export ~/backup` wrote")]
+  pieces-lsp import --from ~/backup             what `pieces-lsp export ~/backup` wrote
+  pieces-lsp import --from ~/.claude/projects   the sessions of Claude Code
+  pieces-lsp import --from chatgpt-export.zip   a data export of ChatGPT or Claude.ai
+  pieces-lsp import --from ~/Documents/Pieces-Exports/2026-10-09_11-00-00
+  pieces-lsp import --from vault.db             what InkVault keeps")]
     Import(ImportOptions),
     /// Writes all conversations to a directory: Markdown to read, and one file to import again
     #[command(after_help = "\
@@ -237,8 +241,8 @@ pub(super) struct ServiceOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct ImportOptions {
-    /// Base URL of a Pieces OS, or an export (its directory or its conversations.jsonl); by default
-    /// `--url`, or else the Pieces OS on this machine
+    /// Base URL of a Pieces OS, or the path of an export, an archive or a log; by default `--url`, or
+    /// else the Pieces OS on this machine
     #[arg(long, value_name = "URL|FILE", value_hint = clap::ValueHint::AnyPath)]
     pub(super) from: Option<String>,
     /// Count what would be copied, and write nothing

@@ -22,6 +22,8 @@ pub fn heading(name: &str) -> String {
 pub struct Transcript<'a> {
     /// The name of the conversation.
     pub title: &'a str,
+    /// The tool that it was imported from; empty if it is from here.
+    pub origin: &'a str,
     /// When it was created, for people.
     pub created: String,
     /// When it last changed, for people.
@@ -116,11 +118,15 @@ impl Transcript<'_> {
             1 => "1 message".to_owned(),
             many => format!("{many} messages"),
         };
-        let _ = writeln!(
+        let _ = write!(
             text,
             "\nCreated {} · updated {} · {count}",
             self.created, self.updated
         );
+        if !self.origin.is_empty() {
+            let _ = write!(text, " · from {}", inline_isolated(self.origin, ROLE));
+        }
+        text.push('\n');
         for (what, ties) in [("Assets", &self.assets), ("Files", &self.files)] {
             if !ties.is_empty() {
                 let _ = write!(text, "\n{what}: {}\n", links(ties));
@@ -172,6 +178,7 @@ mod tests {
     fn a_transcript() {
         let transcript = Transcript {
             title: "Retry *with* jitter",
+            origin: "Chat*GPT*",
             created: "Mon 09:14".into(),
             updated: "09:20".into(),
             assets: vec![tie("retry.rs", "pieces-asset:/7e/retry.rs")],
@@ -201,7 +208,7 @@ mod tests {
         };
         let expected = "# Retry \\*with\\* jitter
 
-Created Mon 09:14 · updated 09:20 · 3 messages
+Created Mon 09:14 · updated 09:20 · 3 messages · from Chat\\*GPT\\*
 
 Assets: [retry.rs](pieces-asset:/7e/retry.rs)
 

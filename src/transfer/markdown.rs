@@ -28,6 +28,10 @@ pub(super) fn head(conversation: &Value, assets: &HashMap<Uuid, String>) -> Stri
     field("name", name(conversation));
     field("created", text_of_time(conversation, "created"));
     field("updated", text_of_time(conversation, "updated"));
+    let label = conversation.pointer("/application/label");
+    if let Some(label) = label.and_then(Value::as_str) {
+        field("from", label);
+    }
     let ids = conversation.get(Kind::Asset.plural()).map(live_ids);
     let ids = ids.unwrap_or_default();
     list(&mut out, "assets", ids.iter(), |id| {

@@ -230,6 +230,9 @@ impl Sink {
 
     fn body(&self, batch: &[Sent]) -> Vec<u8> {
         let mut body = format!("{{\"dryRun\":{},\"objects\":[", self.dry_run).into_bytes();
+        let length = batch.iter().map(|sent| sent.text.len() + 1).sum::<usize>();
+        // Growing would copy it, and it may be large.
+        body.reserve_exact(length + 2);
         for (at, sent) in batch.iter().enumerate() {
             if at > 0 {
                 body.push(b',');

@@ -202,7 +202,7 @@ async fn a_session_that_continues_another_repeats_nothing() {
         line(NEXT, 41, "assistant", "Done.".into()),
     ];
     // Older versions wrote the repeated lines under the new session.
-    let renamed: Vec<_> = first.iter().map(|line| match line.get("sessionId") {
+    let renamed = first.iter().map(|line| match line.get("sessionId") {
         Some(_) => with(line.clone(), "sessionId", NEXT),
         None => line.clone(),
     });

@@ -57,8 +57,8 @@ async fn bad_records_cost_only_themselves() {
     assert_eq!(report.counts, counts(9, 0, 0, 9), "{report:?}");
     let expected = [
         "it has no role",
-        "it is larger than 16 MiB",
-        "it is larger than 16 MiB",
+        "it is larger than 10 MiB",
+        "it is larger than 10 MiB",
         "it is nested too deeply",
         "it is not JSON",
         "it is not UTF-8",
@@ -328,16 +328,32 @@ fn bombs_and_endless_lines_need_little_memory() {
     assert_eq!(finished.code, Some(1));
     finished.stays_small();
 
-    // As much as is read at all, in the form that needs most memory.
+    // As much as is read at all, in the forms that need most memory.
+    let conversation = |id: &str, parts: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"mapping\":{{\"a\":{{\"message\":{{\"author\":{{\"role\":\"user\"}},\"content\":{{\"parts\":{parts}}}}}}}}}}}"
+        )
+    };
     let many = format!("[{}0]", "0,".repeat(590_000));
-    let whole = format!(
-        "[{{\"id\":\"a\",\"mapping\":{{\"a\":{{\"message\":{{\"author\":{{\"role\":\"user\"}},\"content\":{{\"parts\":{many}}}}}}}}}}},\
-         {{\"id\":\"b\",\"mapping\":{{\"a\":{{\"message\":{{\"author\":{{\"role\":\"user\"}},\"content\":{{\"parts\":[\"{}\"]}}}}}}}}}}]",
-        "y".repeat(20 << 20)
-    );
+    let text = |mib: usize| format!("[\"{}\"]", "y".repeat(mib << 20));
+    let whole = [
+        conversation("a", &many),
+        conversation("b", &text(31)),
+        conversation("c", &text(9)),
+    ];
     let path = here.path().join("conversations.json");
-    fs::write(&path, whole).unwrap();
-    run(&path, &here.path().join("c")).stays_small();
+    fs::write(&path, format!("[{}]", whole.join(","))).unwrap();
+    let finished = run(&path, &here.path().join("c"));
+    assert!(
+        finished.stderr.contains("it is larger than 10 MiB"),
+        "{}",
+        finished.stderr
+    );
+    finished.stays_small();
+
+    let archive = Archive::filled();
+    archive.put("messages", &message(FIRST, "USER", 2, &"y".repeat(9 << 20)));
+    run(archive.path(), &here.path().join("d")).stays_small();
 }
 
 /// What an archive says of itself reaches a terminal.

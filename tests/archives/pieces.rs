@@ -65,7 +65,9 @@ async fn an_archive_arrives_whole() {
     assert_eq!(original["fragment"]["string"]["raw"], "fn retry() {}\n");
     assert_eq!(original["classification"]["specific"], "rs");
     assert_eq!(original["bytes"]["value"], 14);
-    assert_eq!(asset["conversations"]["iterable"][0]["id"], CONVERSATION);
+    let path = format!("/asset/{ASSET}/conversations");
+    let tied = look(data.path(), async |local: &Local| local.get(&path).await).await;
+    assert_eq!(tied["iterable"][0]["id"], CONVERSATION);
     let anchor = object(data.path(), "anchor", ANCHOR).await;
     assert_eq!(
         anchor["points"]["iterable"][0]["reference"]["fullpath"],
@@ -161,7 +163,7 @@ async fn an_archive_without_conversations_says_why() {
 async fn a_preserved_archive_is_the_same() {
     let (archive, data) = (Archive::filled(), dir());
     fs::rename(archive.path().join("data"), archive.path().join("raw")).unwrap();
-    let preserved = Archive { ..archive };
+    let preserved = archive;
     preserved.manifest(json!({"mode": "preserve"}));
     let raw = |folder: &str, record: Value| {
         let name = format!("{}.json", reference(folder, record["id"].as_str().unwrap()));

@@ -115,6 +115,7 @@ async fn render(
         let awaited = transcript.and_then(|all| awaited(&all.conversation));
         Transcript {
             title: one.as_ref().title(),
+            origin: origin(&one.application),
             created: clock.short(one.created),
             updated: clock.short(one.updated),
             assets: ties.assets,
@@ -130,6 +131,14 @@ async fn render(
             "The conversation could not be rendered; please report it with the log.",
         )
     })
+}
+
+/// The application, if people know it by this name: those of the API are in capitals.
+fn origin(application: &str) -> &str {
+    match application.contains(char::is_lowercase) {
+        true => application,
+        false => "",
+    }
 }
 
 /// A conversation that is not in the index yet.

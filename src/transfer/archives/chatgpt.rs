@@ -14,7 +14,7 @@ use super::application::application;
 use super::found::Found;
 use super::ids::{id_of, message_id};
 use super::listed::Listed;
-use super::objects::{self, Conversation, name_from};
+use super::objects::{self, Conversation, name_from, put_message};
 use super::out::{Out, Yield};
 use super::place::Place;
 use super::{Look, Reader};
@@ -51,12 +51,15 @@ impl Reader for ChatGpt {
     fn read(&mut self, out: &mut Out) -> Yield {
         let Self { listed, seen } = self;
         listed.each(out, |out, place, text| {
-            match json::from_slice::<Exported>(text) {
+            let exported = json::from_slice::<Exported>(&text);
+            drop(text);
+            match exported {
                 Ok(exported) => exported.put(out, place, seen),
-                Err(_) => {
-                    let why = "it is not JSON, or has more than 100,000 messages";
-                    out.unreadable(Kind::Conversation, place, why)
-                }
+                Err(_) => out.unreadable(
+                    Kind::Conversation,
+                    place,
+                    "it is not JSON, or has more than 100,000 messages",
+                ),
             }
         })
     }
@@ -119,7 +122,7 @@ impl Exported {
         let created = micros(&self.created);
         let mut last = created.unwrap_or_default();
         let mut turns = Vec::new();
-        for (node, message) in self.path() {
+        for (node, mut message) in self.path() {
             let said = message.said(out);
             last = micros(&message.created).unwrap_or(last);
             if let Some(Said { role, text }) = said {
@@ -159,9 +162,10 @@ impl Exported {
         };
         out.put(Kind::Conversation, conversation.object())?;
         for (message, role, time, text) in turns {
-            out.put(
-                Kind::Message,
-                objects::message(message, id, role, time, &text),
+            put_message(
+                out,
+                message,
+                objects::message(message, id, role, time, text),
             )?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::application::application;
 use super::found::Found;
 use super::ids::{id_of, made, message_id};
 use super::listed::Listed;
-use super::objects::{self, Conversation, name_from};
+use super::objects::{self, Conversation, name_from, put_message};
 use super::out::{Out, Yield};
 use super::place::Place;
 use super::{Look, Reader};
@@ -42,7 +42,9 @@ impl Reader for ClaudeAi {
     fn read(&mut self, out: &mut Out) -> Yield {
         let Self { listed, seen } = self;
         listed.each(out, |out, place, text| {
-            match json::from_slice::<Exported>(text) {
+            let exported = json::from_slice::<Exported>(&text);
+            drop(text);
+            match exported {
                 Ok(exported) => exported.put(out, place, seen),
                 Err(_) => out.unreadable(Kind::Conversation, place, "it is not JSON"),
             }
@@ -107,7 +109,7 @@ impl Exported {
         let mut last = created.unwrap_or_default();
         let mut turns = Vec::new();
         let mut assets = Vec::new();
-        for (at, message) in self.path().into_iter().enumerate() {
+        for (at, mut message) in self.path().into_iter().enumerate() {
             last = time(&message.created).unwrap_or(last);
             let own = message
                 .id
@@ -168,8 +170,8 @@ impl Exported {
         };
         out.put(Kind::Conversation, conversation.object())?;
         for turn in turns {
-            let message = objects::message(turn.id, id, turn.role, turn.time, &turn.text);
-            out.put(Kind::Message, message)?;
+            let message = objects::message(turn.id, id, turn.role, turn.time, turn.text);
+            put_message(out, turn.id, message)?;
         }
         Ok(())
     }
@@ -209,11 +211,11 @@ impl Exported {
 
 impl Message {
     /// What it says, with a line for each file; anything else is counted.
-    fn text(&self, out: &mut Out) -> String {
+    fn text(&mut self, out: &mut Out) -> String {
         let mut parts = Vec::new();
-        for block in self.content.0.iter().flatten() {
-            match (block.kind.0.as_deref(), &block.text.0) {
-                (Some("text") | None, Some(text)) => parts.push(text.clone()),
+        for block in self.content.0.iter_mut().flatten() {
+            match (block.kind.0.as_deref(), block.text.0.take()) {
+                (Some("text") | None, Some(text)) => parts.push(text),
                 (Some("thinking" | "redacted_thinking"), _) => out.left_out("thought", 1),
                 (Some("tool_use"), _) => out.left_out("tool call", 1),
                 (Some("tool_result"), _) => out.left_out("tool result", 1),
@@ -224,14 +226,14 @@ impl Message {
         parts.retain(|part| !part.trim().is_empty());
         // Older exports have only this; newer ones repeat the content in it.
         if parts.is_empty() && self.content.0.as_ref().is_none_or(Vec::is_empty) {
-            parts.extend(self.text.0.clone().filter(|text| !text.trim().is_empty()));
+            parts.extend(self.text.0.take().filter(|text| !text.trim().is_empty()));
         }
         let is_empty = parts.is_empty();
         let attached = self.attachments.0.iter().flatten().filter(|_| is_empty);
         for file in attached.chain(self.files.0.iter().flatten()) {
             parts.extend(file.name().map(|name| format!("[File: {name}]")));
         }
-        parts.join("\n")
+        objects::joined(parts, "\n")
     }
 }
 

@@ -43,9 +43,9 @@ enum State {
 
 /// One element.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Element<'a> {
-    /// Its text.
-    Whole(&'a [u8]),
+pub(super) enum Element {
+    /// Its text, for good: it may be large, and what is made of it is, too.
+    Whole(Vec<u8>),
     /// It was larger than the limit and was skipped.
     TooLong,
     /// It had more than [`MAX_PARTS`] values and was skipped.
@@ -67,7 +67,7 @@ impl<R: BufRead> Elements<R> {
         }
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<Element<'_>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Element>> {
         if self.state == State::Start {
             match self.first()? {
                 Some(b'[') => self.state = State::Inside,
@@ -80,7 +80,9 @@ impl<R: BufRead> Elements<R> {
         while self.state == State::Inside {
             match self.read_one()? {
                 One::Nothing => {}
-                One::Whole => return Ok(Some(Element::Whole(&self.element))),
+                One::Whole => {
+                    return Ok(Some(Element::Whole(std::mem::take(&mut self.element))));
+                }
                 One::TooLong => return Ok(Some(Element::TooLong)),
                 One::TooManyParts => return Ok(Some(Element::TooManyParts)),
                 One::Torn => return Ok(Some(Element::Torn)),
@@ -209,7 +211,7 @@ mod tests {
         let mut found = Vec::new();
         while let Some(element) = elements.next().unwrap() {
             found.push(match element {
-                Element::Whole(text) => String::from_utf8_lossy(text).trim().to_owned(),
+                Element::Whole(text) => String::from_utf8_lossy(&text).trim().to_owned(),
                 other => format!("{other:?}"),
             });
         }

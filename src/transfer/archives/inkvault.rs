@@ -56,7 +56,7 @@ struct Vault {
     version: Option<String>,
     /// Objects that InkVault could not read.
     failures: u64,
-    /// A copy, removed with the vault.
+    /// A copy that is still there, removed with the vault.
     _copy: Option<tempfile::TempDir>,
 }
 
@@ -216,10 +216,14 @@ fn connect(path: &Path) -> io::Result<(Connection, Option<tempfile::TempDir>)> {
     };
     let db = db.map_err(io::Error::other)?;
     // Nothing that the file brings along runs with any right.
-    let set = db.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA query_only = ON;",
-    );
-    set.map_err(io::Error::other)?;
+    let mut set = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;".to_owned();
+    if copy.is_some() {
+        set += "PRAGMA journal_mode = DELETE;";
+    }
+    set += "PRAGMA query_only = ON; SELECT count(*) FROM sqlite_schema;";
+    db.execute_batch(&set).map_err(io::Error::other)?;
+    // What is open needs no name, and without one it is gone with the process, however that ends.
+    let copy = copy.filter(|_| cfg!(not(unix)));
     Ok((db, copy))
 }
 

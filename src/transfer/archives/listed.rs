@@ -131,7 +131,7 @@ impl Listed {
     pub(super) fn each(
         &mut self,
         out: &mut Out,
-        mut each: impl FnMut(&mut Out, &str, &[u8]) -> Yield,
+        mut each: impl FnMut(&mut Out, &str, Vec<u8>) -> Yield,
     ) -> Yield {
         let mut done = 0;
         let mut broken = None;
@@ -214,7 +214,7 @@ fn is_marked(source: &mut Source, file: &str, mark: &str) -> io::Result<Option<b
     for seen in 0..LOOKED_AT {
         match elements.next()? {
             Some(Element::Whole(text)) => {
-                let keys = json::from_slice::<BTreeMap<String, IgnoredAny>>(text);
+                let keys = json::from_slice::<BTreeMap<String, IgnoredAny>>(&text);
                 if keys.is_ok_and(|keys| keys.contains_key(mark)) {
                     return Ok(Some(true));
                 }

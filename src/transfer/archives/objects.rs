@@ -3,8 +3,12 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::out::{Out, Yield};
 use crate::json::time::iso;
+use crate::service::Kind;
 
+/// Largest text of a message, in bytes: on its way into the store there are several copies of it.
+const MAX_TEXT: usize = 10 << 20;
 /// Longest name made from a message, in characters.
 const NAME: usize = 80;
 
@@ -47,7 +51,7 @@ impl Conversation<'_> {
 }
 
 /// One message.
-pub(super) fn message(id: Uuid, conversation: Uuid, role: &str, time: i64, text: &str) -> Value {
+pub(super) fn message(id: Uuid, conversation: Uuid, role: &str, time: i64, text: String) -> Value {
     json!({
         "id": id,
         "conversation": {"id": conversation},
@@ -56,6 +60,21 @@ pub(super) fn message(id: Uuid, conversation: Uuid, role: &str, time: i64, text:
         "updated": self::time(time),
         "fragment": {"string": {"raw": text}},
     })
+}
+
+/// Yields a message, unless its text is too large.
+pub(super) fn put_message(out: &Out, id: Uuid, message: Value) -> Yield {
+    let text = message
+        .pointer("/fragment/string/raw")
+        .and_then(Value::as_str);
+    match text.is_some_and(|text| text.len() > MAX_TEXT) {
+        true => out.unreadable(
+            Kind::Message,
+            format!("message {id}"),
+            "it is larger than 10 MiB",
+        ),
+        false => out.put(Kind::Message, message),
+    }
 }
 
 /// A text with a name, such as an attachment.
@@ -86,8 +105,8 @@ pub(super) fn asset(id: Uuid, name: &str, time: i64, text: &str) -> Value {
     })
 }
 
-/// A directory, on whatever machine it was.
-pub(super) fn directory(id: Uuid, path: &str, time: i64) -> Value {
+/// A directory, on whatever machine it was. It has no time of its own: the same in every import.
+pub(super) fn directory(id: Uuid, path: &str) -> Value {
     let name = path.rsplit(['/', '\\']).find(|part| !part.is_empty());
     let platform = match path.as_bytes() {
         [b'A'..=b'Z' | b'a'..=b'z', b':', ..] | [b'\\', ..] => "WINDOWS",
@@ -101,8 +120,8 @@ pub(super) fn directory(id: Uuid, path: &str, time: i64) -> Value {
         "type": "DIRECTORY",
         "name": name.unwrap_or(path),
         "watch": false,
-        "created": self::time(time),
-        "updated": self::time(time),
+        "created": time(0),
+        "updated": time(0),
         "points": {"iterable": [{
             "id": point,
             "fullpath": path,
@@ -110,6 +129,14 @@ pub(super) fn directory(id: Uuid, path: &str, time: i64) -> Value {
             "verified": false,
         }]},
     })
+}
+
+/// The parts as one text; a single one, which may be large, is not copied.
+pub(super) fn joined(mut parts: Vec<String>, between: &str) -> String {
+    match parts.len() {
+        1 => parts.pop().unwrap_or_default(),
+        _ => parts.join(between),
+    }
 }
 
 /// A name for a conversation without one: the first line of what was asked first.
@@ -152,7 +179,7 @@ mod tests {
             ("\\\\host\\share", "share", "WINDOWS"),
             ("/", "/", "LINUX"),
         ] {
-            let anchor = directory(Uuid::nil(), path, 0);
+            let anchor = directory(Uuid::nil(), path);
             assert_eq!(anchor["name"], name);
             let point = &anchor["points"]["iterable"][0];
             assert_eq!(

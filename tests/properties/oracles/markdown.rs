@@ -111,6 +111,7 @@ pub fn a_transcript_keeps_its_shape(title: &str, said: &str) {
         ..Part::default()
     };
     let transcript = Transcript {
+        origin: title,
         title,
         note: Some(title.to_owned()),
         messages: vec![

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::objects;
 use super::super::out::Out;
 use crate::json::lenient::{Flag, List, Parsed, lenient_object};
 
@@ -52,7 +53,7 @@ pub(super) struct Said {
 
 impl Message {
     /// What the user saw; anything else is counted.
-    pub(super) fn said(&self, out: &mut Out) -> Option<Said> {
+    pub(super) fn said(&mut self, out: &mut Out) -> Option<Said> {
         let role = match self.author.role.0.as_deref() {
             Some("user") => "USER",
             Some("assistant") => "ASSISTANT",
@@ -97,12 +98,12 @@ impl Message {
     }
 
     /// The text, with a line for each image and file.
-    fn text(&self, out: &mut Out) -> String {
+    fn text(&mut self, out: &mut Out) -> String {
         let mut parts: Vec<String> = Vec::new();
         let mut named = Vec::new();
-        for part in self.content.parts.0.iter().flatten() {
+        for part in self.content.parts.0.take().into_iter().flatten() {
             match part {
-                Value::String(text) => parts.push(text.clone()),
+                Value::String(text) => parts.push(text),
                 Value::Object(part) => {
                     let pointer = part.get("asset_pointer").and_then(Value::as_str);
                     let kind = part.get("content_type").and_then(Value::as_str);
@@ -120,7 +121,7 @@ impl Message {
             }
         }
         if parts.is_empty() {
-            parts.extend(self.content.text.0.clone());
+            parts.extend(self.content.text.0.take());
         }
         for attachment in self.metadata.attachments.0.iter().flatten() {
             let shown = attachment
@@ -133,7 +134,7 @@ impl Message {
             }
         }
         parts.retain(|part| !part.trim().is_empty());
-        parts.join("\n")
+        objects::joined(parts, "\n")
     }
 
     fn file_name<'a>(&'a self, id: &'a str) -> &'a str {

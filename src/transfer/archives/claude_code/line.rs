@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::objects;
 use super::super::out::Out;
 use crate::json;
 use crate::json::lenient::{Flag, Parsed, lenient_object};
@@ -137,7 +138,7 @@ impl Logged {
             }
             _ => {}
         }
-        let text = texts.join("\n\n");
+        let text = objects::joined(texts, "\n\n");
         (!text.trim().is_empty()).then_some(Said { role, text })
     }
 }

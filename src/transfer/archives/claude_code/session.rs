@@ -145,7 +145,7 @@ impl Session {
         if let Some((id, path)) = anchor
             && anchors.insert(id)
         {
-            out.put(Kind::Anchor, objects::directory(id, path, created))?;
+            out.put(Kind::Anchor, objects::directory(id, path))?;
         }
         let name = self.name.as_ref().map(|(_, name)| name);
         let conversation = Conversation {
@@ -184,9 +184,10 @@ impl Session {
             .map(|(_, time)| *time)
             .or(line.time())
             .unwrap_or_default();
-        out.put(
-            Kind::Message,
-            objects::message(id, self.id(), said.role, time, &said.text),
+        objects::put_message(
+            out,
+            id,
+            objects::message(id, self.id(), said.role, time, said.text),
         )
     }
 }

@@ -92,7 +92,7 @@ impl Files {
                 Ok(Some(Line::TooLong)) => {
                     places.push(Place::Unreadable(
                         group,
-                        "one of its lines is larger than 16 MiB",
+                        "one of its lines is larger than 10 MiB",
                     ));
                 }
                 Ok(None) => return,

@@ -10,7 +10,7 @@ use crate::json;
 use crate::service::Kind;
 
 /// Largest record that is read, in bytes.
-pub(in crate::transfer::archives) const MAX_RECORD: usize = 16 << 20;
+pub(in crate::transfer::archives) const MAX_RECORD: usize = 10 << 20;
 /// The source of ids that are no UUIDs.
 const SOURCE: &str = "pieces";
 
@@ -151,9 +151,9 @@ impl Record {
         if std::str::from_utf8(text).is_err() {
             return Err("it is not UTF-8");
         }
-        const { assert!(MAX_PARTS == 600_000 && MAX_RECORD == 16 << 20) };
+        const { assert!(MAX_PARTS == 600_000 && MAX_RECORD == 10 << 20) };
         if text.len() > MAX_RECORD {
-            return Err("it is larger than 16 MiB");
+            return Err("it is larger than 10 MiB");
         }
         if has_too_many_parts(text) {
             return Err("it has more than 600,000 parts");
@@ -272,7 +272,7 @@ mod tests {
             (b"{\"id\":\"\xff\"}", "it is not UTF-8"),
             (deep.as_bytes(), "it is nested too deeply"),
             (many.as_bytes(), "it has more than 600,000 parts"),
-            (large.as_bytes(), "it is larger than 16 MiB"),
+            (large.as_bytes(), "it is larger than 10 MiB"),
         ];
         for (text, why) in table {
             assert_eq!(Record::parse(Type::Asset, text).unwrap_err(), *why);

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::{Entry, not_regular};
 
@@ -72,6 +72,8 @@ impl Zipped {
         for name in self.names() {
             let first = match name.split_once('/') {
                 Some((first, _)) if first.starts_with("__MACOSX") => continue,
+                // These are inside of what is looked for.
+                Some(("data" | "raw" | "projects", _)) => return String::new(),
                 Some((first, _)) => first,
                 None if is_noise(&name) => continue,
                 None => return String::new(),
@@ -137,6 +139,13 @@ impl Zipped {
         if !file.is_file() {
             return Err(not_regular());
         }
+        if !matches!(
+            file.compression(),
+            CompressionMethod::Stored | CompressionMethod::Deflated
+        ) {
+            let why = format!("the zip {PACKED_OTHERWISE}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         Ok(Box::new(Unpacking {
             left: UNPACKED,
             file,
@@ -163,13 +172,16 @@ fn is_noise(name: &str) -> bool {
     name.starts_with('.') || matches!(name, "Thumbs.db" | "desktop.ini")
 }
 
+const PACKED_OTHERWISE: &str =
+    "is packed in a way that is not supported; unpack it and name the directory";
+
 fn reason(error: &ZipError) -> String {
     match error {
         ZipError::UnsupportedArchive(why) if why.to_lowercase().contains("password") => {
             "is encrypted; unpack it and name the directory".to_owned()
         }
         ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-            "is packed in a way that is not supported; unpack it and name the directory".to_owned()
+            PACKED_OTHERWISE.to_owned()
         }
         ZipError::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             "has too many files to read them packed; unpack it and name the directory".to_owned()
