@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::elements::has_too_many_parts;
 use super::super::tree::Tree;
 use crate::json;
 
@@ -16,6 +17,9 @@ impl Manifest {
     /// The manifest of an archive: other tools have a file of that name, too, but not these three fields.
     pub(super) fn read(tree: &mut Tree) -> Option<Self> {
         let text = tree.read("manifest.json", MAX_MANIFEST).ok()?;
+        if has_too_many_parts(&text) {
+            return None;
+        }
         let manifest: Value = json::from_slice(&text).ok()?;
         let is_one = manifest.get("format_version")?.is_u64()
             && manifest.get("tool_version")?.is_string()
