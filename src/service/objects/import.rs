@@ -481,8 +481,6 @@ fn judge(
             Outcome::Unreadable("its id belongs to something else here"),
             None,
         ),
-        // An answer that is being written is newer than anything.
-        Some(row) if writing::is_writing(db, row.seq)? => (Outcome::Unchanged, Some(row)),
         Some(row) => {
             let outcome = match wire.updated.cmp(&row.updated) {
                 Ordering::Less => Outcome::Unchanged,
@@ -499,7 +497,11 @@ fn judge(
                     false => Outcome::Unchanged,
                 },
             };
-            (outcome, Some(row))
+            // An answer that is being written is newer than anything.
+            match outcome == Outcome::Updated && writing::is_writing(db, row.seq)? {
+                true => (Outcome::Unchanged, Some(row)),
+                false => (outcome, Some(row)),
+            }
         }
     })
 }
