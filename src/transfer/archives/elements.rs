@@ -253,7 +253,7 @@ mod tests {
     fn values_are_counted_outside_of_strings() {
         let many = "0,".repeat(MAX_PARTS);
         assert!(has_too_many_parts(format!("[{many}0]").as_bytes()));
-        assert!(has_too_many_parts("]]".repeat(5).as_bytes()) == false);
+        assert!(!has_too_many_parts("]]".repeat(5).as_bytes()));
         assert!(!has_too_many_parts(format!("[\"{many}\"]").as_bytes()));
         assert_eq!(
             split(format!("[[{many}0],1]").as_bytes(), 8 << 20, 4096),
