@@ -58,7 +58,7 @@ async fn import(from: &Path, data: &Path) -> Report {
     let report = outcome.unwrap();
     assert_eq!(
         said,
-        [report.source.clone()],
+        std::slice::from_ref(&report.source),
         "it is said first what was found"
     );
     report

@@ -58,7 +58,11 @@ fn conversation(n: u128, messages: &[String]) -> Value {
 }
 
 fn message(n: u128, at: usize, own: &str) -> Value {
-    let role = if at % 2 == 0 { "USER" } else { "ASSISTANT" };
+    let role = if at.is_multiple_of(2) {
+        "USER"
+    } else {
+        "ASSISTANT"
+    };
     json!({
         "id": own, "conversation": {"id": id(1, n)}, "role": role, "created": time(at as u32), "updated": time(at as u32),
         "fragment": {"string": {"raw": format!("Message {at} of {n}")}},
