@@ -7,6 +7,7 @@ pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// The answer of a proxy, which connects for us.
 pub(super) const PROXY: Duration = Duration::from_secs(10);
 /// The TLS handshake: a few round trips.
+#[cfg(feature = "tls")]
 pub(super) const TLS: Duration = Duration::from_secs(10);
 /// Until the first word or thought: a large model is read from a disk, and a long prompt is read at 85 tokens a
 /// second on a small machine. Pings do not extend it, and the person can stop.

@@ -213,15 +213,24 @@ fn the_key_is_in_no_output_and_in_no_log() {
         }
     }
     assert!(server.received().iter().any(|one| one.key() == Some(KEY)));
-    // Nor from a command, whose key is in no file.
+}
+
+/// Nor from a command, and no file has it.
+#[cfg(unix)]
+#[test]
+fn the_key_of_a_command_is_in_no_output_and_in_no_file() {
+    let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
     std::fs::write(&key, KEY).unwrap();
+    let server = ScriptedEndpoint::start();
+    let quoted = json!({"error": {"message": format!("Incorrect API key provided: {KEY}")}});
     server.page("/v1/models", Script::json(401, &quoted));
     let command = format!("cat '{}'", key.display());
     let data = dir.path().join("data");
     let chosen = model(&data, &["use", &server.url(), "--key-command", &command]).run();
     check(&chosen, 0, &["refused the key", "[key]"]);
-    let file = std::fs::read_to_string(dir.path().join("data/model.json")).unwrap_or_default();
+    assert_eq!(server.received()[0].key(), Some(KEY));
+    let file = std::fs::read_to_string(data.join("model.json")).unwrap();
     assert!(!file.contains(KEY));
 }
 

@@ -93,3 +93,36 @@ async fn several_questions_at_once() {
         assert_eq!(answer.text, words.concat());
     }
 }
+
+/// Linux tells whose listener it is, and lets root give one away.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_listener_of_another_user_gets_nothing() {
+    for (user, expected) in [(65_534, false), (1_000, false), (999, true), (0, true)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        if std::os::unix::fs::fchown(&listener, Some(user), None).is_err() {
+            // Only root can: then it is one of this user.
+            continue;
+        }
+        let server = ScriptedEndpoint::on(listener);
+        server.answer(Script::words(&["a"]));
+        let answer = whole(ask(&server).await).await;
+        let listed = endpoint(Some(&choice(&server.url())))
+            .unwrap()
+            .models()
+            .await;
+        assert_eq!(
+            (answer.end.is_ok(), listed.is_ok()),
+            (expected, expected),
+            "{user}"
+        );
+        if !expected {
+            let error = answer.end.unwrap_err();
+            assert!(
+                error.message.contains(&format!("user id {user}")),
+                "{error}"
+            );
+            assert!(server.received().is_empty(), "{user}");
+        }
+    }
+}
