@@ -18,6 +18,7 @@ mod models;
 mod refusals;
 mod requests;
 mod script;
+mod session;
 #[cfg(feature = "tls")]
 mod tls;
 
