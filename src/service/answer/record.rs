@@ -185,7 +185,8 @@ fn open_answer(
     begun: bool,
 ) -> Result<Option<Row>, Failure> {
     let found = writing::find(change.db, &ids.answer, WRITING)?;
-    if found.is_some() || begun {
+    // One that is there and not being written was ended meanwhile.
+    if found.is_some() || begun || store::find_head(change.db, &ids.answer)?.is_some() {
         return Ok(found);
     }
     if let Some(row) = writing::find(change.db, &ids.question, ASKED)? {

@@ -354,6 +354,39 @@ impl Store {
     }
 }
 
+/// A store in memory, for tests of transactions in any order.
+#[cfg(test)]
+pub(crate) struct InMemory(Connection);
+
+#[cfg(test)]
+impl InMemory {
+    pub(crate) fn new() -> Self {
+        let mut db = Connection::open_in_memory().unwrap();
+        open::set_up(&mut db).unwrap();
+        Self(db)
+    }
+
+    pub(crate) fn db(&self) -> &Connection {
+        &self.0
+    }
+
+    /// Runs a write as the writer does: all of it or nothing.
+    pub(crate) fn write<T>(
+        &self,
+        job: impl FnOnce(&mut Change<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let transaction = self.0.unchecked_transaction()?;
+        let done = job(&mut Change::new(&transaction))?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// What a start does after a kill.
+    pub(crate) fn reopen(&self) {
+        writing::interrupt_all(&self.0).unwrap();
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends by itself; this may be an async thread, so do not wait.

@@ -1,11 +1,16 @@
 //! A question and its answer.
 
+use std::time::Duration;
+
 use serde_json::json;
 use uuid::Uuid;
 
-use super::stage::{Stage, endpoint};
-use crate::model::{Error, Stop};
-use crate::service::{answer::Peer, store::Kind};
+use super::stage::{Stage, endpoint, within};
+use crate::model::{EndpointUrl, Error, New, Request, Stop, TooLong};
+use crate::service::{
+    answer::{Asking, Peer, run::Status},
+    store::Kind,
+};
 
 fn pair(role: &str, text: &str) -> (String, String) {
     (role.to_owned(), text.to_owned())
@@ -331,4 +336,136 @@ async fn a_delete_takes_what_was_written_into_the_trash() {
         (messages[1].1.as_str(), &messages[1].2["state"]),
         ("Stored, not stored", &json!("stopped"))
     );
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_length_is_followed_by_one_shorter_question() {
+    let mut stage = Stage::new();
+    let id = stage.conversation().await;
+    for turn in ["USER", "ASSISTANT", "USER", "ASSISTANT"] {
+        stage.message(&id, turn, &"words ".repeat(200)).await;
+    }
+    let mut answer = stage.ask(&id, "Why?");
+    let long = stage.asked().await;
+    let before = long.request.clone();
+    let refusal = |context| Error {
+        too_long: Some(TooLong { context }),
+        ..Error::model("It is too long.")
+    };
+    long.fail(refusal(Some(700))).await;
+    let short = stage.asked().await;
+    let length = |request: &Request| request.messages.iter().map(|m| m.text.len()).sum::<usize>();
+    assert!(length(&short.request) < length(&before) && short.request.last && !before.last);
+    short.fail(refusal(None)).await;
+    assert_eq!(answer.ended().await.0, "Failed(500)");
+    assert!(!stage.was_asked());
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_silently_cut_is_told() {
+    let mut stage = Stage::new();
+    let id = stage.conversation().await;
+    stage.message(&id, "USER", &"words ".repeat(1000)).await;
+    stage.message(&id, "ASSISTANT", "So.").await;
+    let mut answer = stage.ask(&id, "Why?");
+    let asked = stage.asked().await;
+    asked.say("Because.").await;
+    asked.end_as(Stop::End, Some(12), None).await;
+    let (_, own) = answer.ended().await;
+    let note = own["note"].as_str().unwrap();
+    assert!(
+        note.contains("did not see all") && note.contains("12 tokens"),
+        "{note}"
+    );
+    assert_eq!(stage.messages(&id).await[3].2["note"], note);
+}
+
+#[tokio::test]
+async fn thinking_is_a_status_that_is_announced_and_not_stored() {
+    let mut stage = Stage::new();
+    let id = stage.conversation().await;
+    let mut answer = stage.ask(&id, "Why?");
+    let asked = stage.asked().await;
+    let mut events = stage.events().await;
+    asked.think().await;
+    answer
+        .until(|progress| progress.status == Status::Thinking)
+        .await;
+    assert!(within(events.recv()).await.unwrap().contains(&id));
+    let live = stage.store.live().add(&id, "{}").unwrap().unwrap();
+    let live: serde_json::Value = serde_json::from_str(&live).unwrap();
+    assert_eq!(
+        live,
+        json!({"pieces_lsp": {"answering": {"message": null, "status": "thinking"}}})
+    );
+    assert_eq!(stage.messages(&id).await.len(), 1);
+    asked.say("So.").await;
+    asked.end().await;
+    answer.ended().await;
+    assert_eq!(stage.store.live().add(&id, "{}").unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waits_for_ends_at_last() {
+    let mut stage = Stage::new();
+    let id = stage.conversation().await;
+    let mut answer = stage.ask(&id, "Why?");
+    let asked = stage.asked().await;
+    asked.say("Half").await;
+    answer.until_stored().await;
+    drop(answer);
+    // The run notices that.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(29 * 60)).await;
+    assert!(!asked.is_closed());
+    tokio::time::advance(Duration::from_secs(2 * 60)).await;
+    tokio::time::resume();
+    asked.closed().await;
+    stage.answers.end().await;
+    assert_eq!(stage.messages(&id).await[1].2["state"], "interrupted");
+}
+
+#[tokio::test]
+async fn without_a_token_a_remote_endpoint_is_asked_only_if_that_was_allowed() {
+    for (peer, remote, asks) in [
+        (Peer::Open, false, false),
+        (Peer::Open, true, true),
+        (Peer::Token, false, true),
+    ] {
+        let dir = tempfile::TempDir::new().unwrap();
+        let new = New {
+            model: Some("played".to_owned()),
+            ..New::plain(EndpointUrl::parse("https://models.example/v1", false).unwrap())
+        };
+        crate::model::save(dir.path(), &new).unwrap();
+        let asking = Asking {
+            remote,
+            private_addresses: false,
+        };
+        let mut stage = Stage::at(dir, asking);
+        let frame = json!({"question": {"query": "Why?"}});
+        let id = Uuid::new_v4().to_string();
+        let mut answer = stage.send(&id, frame, peer).unwrap();
+        if asks {
+            stage.asked().await.end().await;
+            answer.ended().await;
+        } else {
+            let (outcome, own) = answer.ended().await;
+            assert_eq!(
+                (outcome.as_str(), &own["error"]["kind"]),
+                ("Failed(501)", &json!("no-model"))
+            );
+            assert!(
+                own["error"]["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("--ask-remote")
+            );
+            assert_eq!(stage.messages(&id).await[0].2["state"], "unanswered");
+        }
+        assert!(!stage.was_asked());
+    }
 }

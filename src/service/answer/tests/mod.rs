@@ -8,4 +8,5 @@
 )]
 
 mod asking;
+mod races;
 mod stage;

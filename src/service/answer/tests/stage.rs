@@ -33,6 +33,10 @@ impl Asked {
         let _ = self.to.send(Ok(Piece::Text(text.to_owned()))).await;
     }
 
+    pub(super) async fn think(&self) {
+        let _ = self.to.send(Ok(Piece::Thinking)).await;
+    }
+
     pub(super) async fn fail(self, error: Error) {
         let _ = self.to.send(Err(error)).await;
     }
@@ -55,6 +59,11 @@ impl Asked {
         let _ = self.to.send(Ok(Piece::End(end))).await;
     }
 
+    /// Whether the answer was given up.
+    pub(super) fn is_closed(&self) -> bool {
+        self.to.is_closed()
+    }
+
     /// Waits until the answer is given up.
     pub(super) async fn closed(&self) {
         within(self.to.closed()).await;
@@ -74,7 +83,7 @@ impl Endpoint for Played {
     }
 
     fn ask(&self, request: Request) -> BoxFuture<'_, Result<Answer, Error>> {
-        let answer = Answer::written_by(move |to| {
+        let answer = Answer::written_by(|to| {
             let sent = self.0.send(Asked {
                 request,
                 to: to.clone(),
@@ -98,16 +107,16 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self::at(TempDir::new().unwrap())
+        Self::at(TempDir::new().unwrap(), Asking::default())
     }
 
-    pub(super) fn at(dir: TempDir) -> Self {
+    pub(super) fn at(dir: TempDir, asking: Asking) -> Self {
         let store = open(dir.path());
         let (sender, questions) = mpsc::unbounded_channel();
         let connect = move |_: &Choice| -> Result<Box<dyn Endpoint>, Error> {
             Ok(Box::new(Played(sender.clone())))
         };
-        let answers = Answers::with_connector(store.clone(), Asking::default(), Box::new(connect));
+        let answers = Answers::with_connector(store.clone(), asking, Box::new(connect));
         Self {
             dir,
             store,
@@ -243,7 +252,7 @@ impl Stage {
             questions,
         } = self;
         drop((store, answers, questions));
-        Self::at(dir)
+        Self::at(dir, Asking::default())
     }
 }
 
