@@ -9,8 +9,6 @@ import { line } from "../text";
 import { lines } from "../words";
 import type { Asks } from "./asks";
 
-const DRAWN = 400;
-
 interface Box {
   readonly thread: vscode.CommentThread;
   readonly range: vscode.Range | undefined;
@@ -45,7 +43,7 @@ export class LinesBox implements vscode.Disposable {
     const selected = selection.isEmpty ? undefined : new vscode.Range(selection.start, selection.end);
     const about = range === undefined ? selected : (range ?? undefined);
     const place = about ?? new vscode.Range(selection.active, selection.active);
-    // One box at a time; what was typed in another stays there while it is open.
+    // VS Code gives an empty box the focus when it is drawn.
     const thread = this.controller.createCommentThread(target, place, []);
     thread.collapsibleState = vscode.CommentThreadCollapsibleState.Expanded;
     thread.canReply = true;
@@ -54,11 +52,6 @@ export class LinesBox implements vscode.Disposable {
     thread.contextValue = "ask";
     this.boxes.add({ thread, range: about });
     this.server.wake();
-    // The box takes no focus by itself, and cannot before VS Code has drawn it; it does not say when.
-    await new Promise((resolve) => setTimeout(resolve, DRAWN));
-    editor.selection = new vscode.Selection(place.end, place.end);
-    await vscode.commands.executeCommand("workbench.action.focusCommentOnCurrentLine").then(undefined, () => undefined);
-    editor.selection = selection;
   }
 
   /** What was typed is a question now. The conversation opens beside as soon as it is there. */

@@ -11,8 +11,10 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
   const model = new Model();
   const port = await freePort();
   await model.start(port);
-  const chosen = path.join(store, "model.json");
-  const use = () => fs.writeFileSync(chosen, JSON.stringify({ url: `http://127.0.0.1:${port}/v1`, model: "small" }), { mode: 0o600 });
+  const use = (...args) => {
+    const done = spawnSync(BINARY, ["model", ...args, "--data-dir", store], { encoding: "utf8" });
+    if (done.status !== 0) throw new Error(done.stdout + done.stderr);
+  };
   const ask = async (question) => {
     await box.fill(question);
     await box.press("Enter");
@@ -28,7 +30,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await shot("no-model");
   });
   await step("a-model-is-found-when-it-was-chosen", async () => {
-    use();
+    use("use", `http://127.0.0.1:${port}/v1`, "--model", "small");
     await talk.getByRole("button", { name: "Check Again" }).click();
     await talk.getByText("No language model is chosen yet.").waitFor({ state: "hidden" });
     await talk.getByRole("button", { name: "Model: small" }).waitFor();
@@ -165,9 +167,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     const comment = page.locator(".review-widget");
     await comment.getByText("Ask about part.rs, line 2").waitFor();
     await comment.locator(".monaco-editor").first().waitFor();
-    // It takes the focus, unless the machine is so busy that it is drawn too late.
-    const focused = () => page.evaluate(() => document.activeElement?.closest(".review-widget") != null);
-    await until("the box has the focus", focused, 5_000).catch(() => comment.locator(".monaco-editor .view-lines").first().click());
+    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".inline-comment") != null));
     await page.keyboard.type("What is chosen here?");
     await shot("ask-about-lines");
     await page.keyboard.press("Control+Enter");
@@ -255,7 +255,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await closeAll();
   });
   await step("the-model-is-off-again", async () => {
-    fs.rmSync(chosen);
+    use("off");
     await model.stop();
   });
 };
