@@ -27,6 +27,7 @@ export class Composer {
   /** The question that is edited, to be asked again in a new conversation. */
   private from: string | null = null;
   private timer: number | undefined;
+  private chipsShown = "";
 
   constructor(private readonly around: Around) {
     const add = button(phrase("addFile"), () => {
@@ -71,10 +72,19 @@ export class Composer {
     }
     this.model.textContent = phrase("modelIs", state.model);
     this.model.hidden = state.obstacle !== null;
-    const { offer } = state;
-    this.chips.replaceChildren(...state.chips.map(chip));
-    if (state.remote !== null) {
-      this.chips.prepend(make("li", { class: "remote" }, state.remote));
+    this.showChips(state);
+  }
+
+  /** Drawn again only when they have changed: a click on one must find it where it was pressed. */
+  private showChips({ chips, remote, offer }: State): void {
+    const now = JSON.stringify([chips, remote, offer]);
+    if (now === this.chipsShown) {
+      return;
+    }
+    this.chipsShown = now;
+    this.chips.replaceChildren(...chips.map(chip));
+    if (remote !== null) {
+      this.chips.prepend(make("li", { class: "remote" }, remote));
     }
     if (offer !== null) {
       const add = button(`+ ${offer.name}`, () => {
