@@ -744,6 +744,35 @@ async fn a_damaged_export_is_imported_as_far_as_readable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn associations_survive_the_borders_of_requests() {
+    let (a, b, out) = (dir(), dir(), dir());
+    let (attached, source) = serve(a.path(), true).await;
+    let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
+    let mut anchors = Vec::new();
+    // More than fit in one request.
+    for n in 0..501 {
+        let seed = json!({"type": "FILE", "fullpath": format!("/p/{n}.rs")});
+        anchors.push(id(&source.post("/anchors/create", seed).await));
+    }
+    let (first, last) = (&anchors[0], &anchors[500]);
+    let note = json!({"type": "DESCRIPTION", "text": "About two files", "anchor": first});
+    let note = id(&source.post("/annotations/create", note).await);
+    source
+        .post(&format!("/anchor/{last}/annotations/associate/{note}"), json!({}))
+        .await;
+    export(a.path(), &out.path().join("x")).await.unwrap();
+    attached.shutdown().await;
+    let file = out.path().join("x").join(EXPORTED_FILE);
+    import(Origin::File(file), b.path()).await;
+    let (attached, copy) = serve(b.path(), true).await;
+    for anchor in [first, last] {
+        let anchor = copy.get(&format!("/anchor/{anchor}")).await;
+        assert_eq!(anchor["annotations"]["iterable"][0]["id"], note, "{anchor}");
+    }
+    attached.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_never_overwrites_and_is_never_incomplete() {
     let (a, out) = (dir(), dir());
     let (attached, source) = serve(a.path(), true).await;

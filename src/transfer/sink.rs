@@ -102,7 +102,7 @@ impl Sink {
         if let Some(ties) = self.ties.remove(&id)
             && let Value::Object(object) = &mut object
         {
-            add_ties(object, ties);
+            add_ties(kind, object, ties);
         }
         let owner = object.get("conversation").and_then(id_of);
         let text = json!({kind.noun(): object}).to_string().into_bytes();
@@ -314,15 +314,20 @@ pub(super) fn id_of(object: &Value) -> Option<Uuid> {
     Uuid::parse_str(object.get("id")?.as_str()?).ok()
 }
 
-/// Adds associations that only one end mentioned.
-fn add_ties(object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
+/// Adds associations that only the other end mentioned. An annotation names one object of a kind itself; others
+/// come in a list that only an import reads.
+fn add_ties(what: Kind, object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
     let mut mentioned: HashMap<Kind, HashSet<Uuid>> = HashMap::new();
     for (kind, id) in ties {
         let singular = matches!(kind, Kind::Conversation | Kind::Asset | Kind::Anchor);
-        // An object with its own text is an annotation; it names one object of each kind.
-        if singular && object.contains_key("text") {
-            set_default(object, kind.noun(), json!({"id": id}));
-            continue;
+        if singular && what == Kind::Annotation {
+            let named = object.entry(kind.noun()).or_insert(Value::Null);
+            if named.is_null() {
+                *named = json!({"id": id});
+            }
+            if id_of(named) == Some(id) {
+                continue;
+            }
         }
         let wrapper = object.entry(kind.plural()).or_insert(Value::Null);
         let mentioned = mentioned
@@ -341,14 +346,6 @@ fn add_ties(object: &mut Map<String, Value>, ties: Vec<(Kind, Uuid)>) {
         {
             items.push(json!({"id": id}));
         }
-    }
-}
-
-/// Sets a field if it is absent or `null`.
-fn set_default(object: &mut Map<String, Value>, key: &str, value: Value) {
-    let slot = object.entry(key).or_insert(Value::Null);
-    if slot.is_null() {
-        *slot = value;
     }
 }
 
@@ -430,8 +427,33 @@ mod tests {
         // Quadratic work on this many would take minutes.
         let ids = || (0..100_000_u128).map(Uuid::from_u128);
         let mut object = Map::new();
-        add_ties(&mut object, ids().map(|id| (Kind::Asset, id)).collect());
-        add_ties(&mut object, ids().map(|id| (Kind::Asset, id)).collect());
+        let ties = || ids().map(|id| (Kind::Asset, id)).collect();
+        add_ties(Kind::Anchor, &mut object, ties());
+        add_ties(Kind::Anchor, &mut object, ties());
         assert_eq!(live_ids(&object["assets"]), ids().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn annotations_name_one_object_of_a_kind_and_other_objects_with_a_text_none() {
+        let [a, b] = [1, 2].map(Uuid::from_u128);
+        let tied = |what: Kind, object: Value, ties: &[(Kind, Uuid)]| {
+            let mut object = object.as_object().unwrap().clone();
+            add_ties(what, &mut object, ties.to_vec());
+            Value::Object(object)
+        };
+        let list = |id| json!({"iterable": [{"id": id}]});
+        let both = [(Kind::Anchor, a), (Kind::Anchor, b)];
+        assert_eq!(
+            tied(Kind::Annotation, json!({"text": "x"}), &both),
+            json!({"text": "x", "anchor": {"id": a}, "anchors": list(b)})
+        );
+        assert_eq!(
+            tied(Kind::Annotation, json!({"anchor": {"id": b}}), &both),
+            json!({"anchor": {"id": b}, "anchors": list(a)})
+        );
+        assert_eq!(
+            tied(Kind::Anchor, json!({"text": "x"}), &[(Kind::Asset, a)]),
+            json!({"text": "x", "assets": list(a)})
+        );
     }
 }

@@ -427,6 +427,7 @@ impl Wire {
             Kind::Annotation => annotation::ABOUT
                 .into_iter()
                 .filter_map(one)
+                .chain(annotation::ABOUT.into_iter().flat_map(many))
                 .chain(many(Kind::Message))
                 .collect(),
             Kind::Website => [Kind::Asset, Kind::Conversation, Kind::Message]

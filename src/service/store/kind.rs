@@ -113,7 +113,16 @@ impl Kind {
                 "messages",
             ],
             Self::Point => &["anchor"],
-            Self::Annotation => &["asset", "anchor", "conversation", "messages"],
+            // Plurals come with imports only.
+            Self::Annotation => &[
+                "asset",
+                "anchor",
+                "conversation",
+                "messages",
+                "assets",
+                "anchors",
+                "conversations",
+            ],
             Self::Website => &["assets", "conversations", "messages"],
             Self::Format => &["asset"],
             Self::Application => &[],
