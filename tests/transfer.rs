@@ -758,7 +758,10 @@ async fn associations_survive_the_borders_of_requests() {
     let note = json!({"type": "DESCRIPTION", "text": "About two files", "anchor": first});
     let note = id(&source.post("/annotations/create", note).await);
     source
-        .post(&format!("/anchor/{last}/annotations/associate/{note}"), json!({}))
+        .post(
+            &format!("/anchor/{last}/annotations/associate/{note}"),
+            json!({}),
+        )
         .await;
     export(a.path(), &out.path().join("x")).await.unwrap();
     attached.shutdown().await;

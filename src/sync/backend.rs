@@ -222,7 +222,9 @@ impl Source {
     }
 }
 
-async fn may_use_unknown(data_dir: &Path) -> bool {
+/// Whether `auto` may use a Pieces OS whose owner the system does not report, with the local service in this
+/// directory as the other choice.
+pub async fn may_use_unknown(data_dir: &Path) -> bool {
     service::prefers_pieces_os(data_dir).await || !service::has_conversations(data_dir).await
 }
 

@@ -10,6 +10,6 @@ pub mod driver;
 pub mod machine;
 mod service;
 
-pub use backend::{Backend, Resolved, Source};
+pub use backend::{Backend, Resolved, Source, may_use_unknown};
 pub use driver::{Event, Handle, State, Status, Write, start};
 pub use machine::Touched;

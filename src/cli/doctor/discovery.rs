@@ -3,7 +3,8 @@
 use super::report::Check;
 use crate::cli::common::{Target, printable};
 use crate::pieces::{BaseUrl, Client, Discovery, Error, Kind, Place, Seen};
-use crate::sync::Backend;
+use crate::service;
+use crate::sync::{Backend, may_use_unknown};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -56,8 +57,9 @@ async fn searched(target: &Target, discovery: &Discovery) -> (Check, Option<Base
     let places = discovery.survey().await.unwrap_or_default();
     let check = match discovery.find().await {
         Ok(found) => {
-            let check = Check::ok(NAME, format!("Pieces OS is at {}", found.client_base));
-            (check, Some(found.client_base))
+            let used =
+                found.is_ours || target.backend != Backend::Auto || trusts_unknown(target).await;
+            taken(found.client_base, used)
         }
         Err(error) => {
             let several = places
@@ -76,6 +78,28 @@ async fn searched(target: &Target, discovery: &Discovery) -> (Check, Option<Base
         .fact("candidates", candidates)
         .with_details(lines(&places));
     (check, found)
+}
+
+/// Whether `auto` uses a Pieces OS whose owner is unknown.
+async fn trusts_unknown(target: &Target) -> bool {
+    match &target.data_dir {
+        Some(dir) => may_use_unknown(dir).await,
+        None => match service::default_data_dir() {
+            Ok(dir) => may_use_unknown(&dir).await,
+            Err(_) => true,
+        },
+    }
+}
+
+/// Pieces OS was found; `used`: and the language server uses it.
+fn taken(url: BaseUrl, used: bool) -> (Check, Option<BaseUrl>) {
+    if used {
+        return (Check::ok(NAME, format!("Pieces OS is at {url}")), Some(url));
+    }
+    let summary = format!(
+        "{url} answers as Pieces OS does, and the system does not say whose program it is; the local service, which has conversations, is used until you choose otherwise"
+    );
+    (Check::note(NAME, summary), None)
 }
 
 /// With `auto`, the local service is used instead.
@@ -152,6 +176,21 @@ fn why(seen: &Seen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::doctor::report::Verdict;
+
+    #[test]
+    fn pieces_os_of_an_unknown_user_is_named_and_not_used() {
+        let url = BaseUrl::loopback(39300);
+        let (check, used) = taken(url.clone(), true);
+        assert_eq!((check.result, used), (Verdict::Ok, Some(url.clone())));
+        let (check, used) = taken(url, false);
+        assert_eq!((check.result, used), (Verdict::Note, None));
+        assert!(
+            check.summary.contains("does not say whose"),
+            "{}",
+            check.summary
+        );
+    }
 
     #[test]
     fn ports_with_the_same_answer_share_a_line() {

@@ -146,8 +146,8 @@ impl Store {
             tracing::warn!(?failure, "answers of an ended process stay unfinished");
         }
         let hub = Arc::new(Hub::new());
-        let (writer, thread) =
-            writer::start(db, hub.clone(), holding).map_err(ServiceError::unusable(path))?;
+        let (writer, thread) = writer::start(db, hub.clone(), watch.clone(), holding)
+            .map_err(ServiceError::unusable(path))?;
         let store = Self::new(path, (id, user), watch, hub, access(writer), Some(thread));
         Ok((store, notice))
     }
@@ -212,7 +212,6 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Change<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.check_place().await?;
         let Access::Full(writer) = &self.access else {
             return Err(Failure::Store(Trouble::ReadOnly));
         };
@@ -391,5 +390,35 @@ impl Drop for Store {
     fn drop(&mut self) {
         // The writer ends by itself; this may be an async thread, so do not wait.
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waited_while_the_store_was_moved_is_not_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::create_dir(&here).unwrap();
+        let store = Store::open(&here, Watch::new(&here), ()).unwrap().store;
+        let moving = {
+            let (here, there) = (here.clone(), there.clone());
+            store.write(move |change| {
+                std::fs::rename(&here, &there).unwrap();
+                Ok(change
+                    .db
+                    .execute("INSERT INTO meta VALUES ('lost', '')", [])?)
+            })
+        };
+        assert!(matches!(moving.await, Err(Failure::Displaced(_))));
+        let db = Connection::open(there.join(STORE)).unwrap();
+        let written: i64 = db
+            .query_row("SELECT count(*) FROM meta WHERE key = 'lost'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(written, 0);
     }
 }

@@ -20,7 +20,7 @@ use super::{
     hub::{Event, Hub},
     tidy::{self, Tidy},
 };
-use crate::service::{Failure, trouble::Trouble};
+use crate::service::{Failure, hold::Watch, trouble::Trouble};
 
 /// Maximum queued writes; further ones are refused.
 const QUEUE: usize = 1024;
@@ -83,16 +83,19 @@ pub(super) struct Writer {
 }
 
 /// Starts the thread; it ends after [`Writer::stop`], dropping `holding` last.
+///
+/// Nothing is committed once `watch` finds that the store is not where it was opened.
 pub(super) fn start(
     db: Connection,
     hub: Arc<Hub>,
+    watch: Watch,
     holding: impl Send + 'static,
 ) -> std::io::Result<(Writer, JoinHandle<()>)> {
     let (queue, jobs) = mpsc::sync_channel(QUEUE);
     let thread = thread::Builder::new()
         .name("pieces-store".to_owned())
         .spawn(move || {
-            serve(&db, &hub, &jobs);
+            serve(&db, &hub, &watch, &jobs);
             drop(db);
             drop(holding);
         })?;
@@ -105,7 +108,7 @@ pub(super) fn start(
 }
 
 /// Runs writes until all senders are gone, and tidies up between them.
-fn serve(db: &Connection, hub: &Hub, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+fn serve(db: &Connection, hub: &Hub, watch: &Watch, jobs: &mpsc::Receiver<Box<dyn Job>>) {
     let mut tidy = Tidy::new();
     loop {
         let first = match tidy.due() {
@@ -115,7 +118,7 @@ fn serve(db: &Connection, hub: &Hub, jobs: &mpsc::Receiver<Box<dyn Job>>) {
         match first {
             Ok(first) => {
                 let batch = std::iter::once(first).chain(jobs.try_iter()).take(BATCH);
-                run_batch(db, hub, batch);
+                run_batch(db, hub, watch, batch);
                 tidy.written();
             }
             Err(RecvTimeoutError::Timeout) => tidy.step(db),
@@ -156,7 +159,7 @@ impl Writer {
     }
 }
 
-fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Box<dyn Job>>) {
+fn run_batch(db: &Connection, hub: &Hub, watch: &Watch, batch: impl Iterator<Item = Box<dyn Job>>) {
     let mut outcome = db.execute_batch("BEGIN IMMEDIATE").map_err(Failure::from);
     let mut events = Vec::new();
     let mut replies = Vec::new();
@@ -176,6 +179,8 @@ fn run_batch(db: &Connection, hub: &Hub, batch: impl Iterator<Item = Box<dyn Job
     if outcome.is_ok() && stale_text {
         outcome = tidy::remember(db).map_err(Failure::from);
     }
+    // As late as possible: the jobs may have waited for long.
+    let outcome = outcome.and_then(|()| watch.check());
     let gate = hub.gate();
     let outcome = outcome.and_then(|()| commit(db));
     if outcome.is_err() && !db.is_autocommit() {
