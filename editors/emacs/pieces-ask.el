@@ -16,9 +16,11 @@
           "(Ollama, llama.cpp, LM Studio or any other OpenAI-compatible server)")
   "What to do where no model answers.")
 
-(declare-function pieces--show "pieces")
-(declare-function pieces--refresh "pieces")
-(declare-function pieces--refresh-soon "pieces")
+;; In pieces.el, which needs this file.
+(autoload 'pieces--line "pieces")
+(autoload 'pieces--show "pieces")
+(autoload 'pieces--refresh "pieces")
+(autoload 'pieces--refresh-soon "pieces")
 
 ;;;; The request
 
@@ -73,7 +75,9 @@ If the server does not keep the question, it is a draft again."
            (with-current-buffer (pieces--prompt target)
              (save-excursion (goto-char (point-min)) (insert prompt))))
          (pieces--over target (or id (plist-get target :conversation)))
-         (message "Pieces: %s" (plist-get problem :message)))))))
+         (message "Pieces: %s%s%s" (plist-get problem :message)
+                  (if-let* ((detail (plist-get data :detail))) (format " (%s)" (pieces--line detail)) "")
+                  (if (plist-get data :question) "  M-x pieces-again asks again" "")))))))
 
 (defun pieces--told (answer)
   "Handle ANSWER, a `pieces/didAnswer'."
@@ -102,9 +106,12 @@ If the server does not keep the question, it is a draft again."
 
 (define-derived-mode pieces-prompt-mode text-mode "Pieces-Ask"
   "A question to Pieces that is being typed."
-  (setq-local header-line-format
-              '(:eval (format " C-c C-c sends, C-c C-k stops or closes%s · ask: %s" pieces--prompt-note
-                              (plist-get pieces--prompt-target :label)))))
+  (setq-local header-line-format '(:eval (pieces--header))))
+
+(defun pieces--header ()
+  "What a question in this buffer is about, and who answers it."
+  (format " C-c C-c sends, C-c C-k stops or closes%s · ask: %s" pieces--prompt-note
+          (plist-get pieces--prompt-target :label)))
 
 (defun pieces--prompt (target)
   "The buffer to type a question about TARGET in."
@@ -153,6 +160,19 @@ If the server does not keep the question, it is a draft again."
     (erase-buffer)
     (unless (plist-get target :conversation) (quit-window t))
     (pieces--send target prompt)))
+
+;;;###autoload
+(defun pieces-again ()
+  "Ask the last question of this conversation again, which was not answered."
+  (interactive)
+  (let* ((id (or (pieces--id) (user-error "This buffer shows no conversation")))
+         (items (plist-get (pieces-command "pieces.conversations.messages" `(:conversation ,id))
+                           :items))
+         (question (seq-find (lambda (one) (equal "unanswered" (plist-get one :state)))
+                             (reverse items))))
+    (unless question (user-error "All questions of this conversation are answered"))
+    (pieces--send (append (pieces--target) (list :question (plist-get question :id)))
+                  (plist-get question :text))))
 
 (defun pieces-stop ()
   "Stop the answer of this conversation.

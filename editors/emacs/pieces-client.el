@@ -15,9 +15,10 @@
 (require 'subr-x)
 (require 'url-util)
 
-(declare-function pieces--show "pieces")
-(declare-function pieces--refresh-soon "pieces")
-(declare-function pieces--told "pieces-ask")
+;; In the files that need this one.
+(autoload 'pieces--show "pieces")
+(autoload 'pieces--refresh-soon "pieces")
+(autoload 'pieces--told "pieces-ask")
 
 (defgroup pieces nil
   "Conversations with Pieces."
@@ -77,6 +78,7 @@
              :clientInfo (:name "Emacs pieces.el" :version ,emacs-version)
              :initializationOptions ,(append '(:liveUpdates t) pieces-settings)
              :capabilities (:general (:positionEncodings ["utf-8" "utf-16"])
+                            :workspace (:textDocumentContent ,(make-hash-table))
                             :window (:showDocument (:support t)))))
           (jsonrpc-notify server :initialized (make-hash-table))
           (setq ready server))
@@ -139,6 +141,10 @@
             (chosen (ignore-error quit
                       (completing-read (concat (plist-get params :message) " ") titles nil t))))
        (and (member chosen titles) (list :title chosen))))
+    ('workspace/textDocumentContent/refresh
+     (when (string-match pieces--link (plist-get params :uri))
+       (pieces--refresh-soon (pieces--buffer (match-string 1 (plist-get params :uri)))))
+     nil)
     ('workspace/configuration
      (seq-into (seq-map (lambda (_) (or pieces-settings (make-hash-table)))
                         (plist-get params :items))
@@ -181,13 +187,19 @@ active; `:buffer' and `:label'."
                                    :end (pieces--position (region-end))))
           :buffer (current-buffer)
           :label (concat (if file (buffer-name) "something new")
-                         (and region (format ", lines %d–%d" (line-number-at-pos (region-beginning) t)
-                                             (line-number-at-pos (region-end) t)))))))
+                         (and region (pieces--lines (region-beginning) (region-end)))))))
+
+(defun pieces--lines (begin end)
+  "Name the lines from BEGIN to END."
+  (let ((first (line-number-at-pos begin t))
+        ;; An end at the beginning of a line leaves that line out.
+        (last (line-number-at-pos (max begin (1- end)) t)))
+    (if (= first last) (format ", line %d" first) (format ", lines %d–%d" first last))))
 
 (defun pieces--about (target)
   "The part of TARGET that the server takes."
   (mapcan (lambda (key) (and-let* ((value (plist-get target key))) (list key value)))
-          (list :conversation :uri :range)))
+          (list :conversation :question :uri :range)))
 
 (defun pieces--open-document (target)
   "Let the server see the text of the buffer of TARGET as it is now.

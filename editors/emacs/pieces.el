@@ -250,10 +250,22 @@ What stands before the first change is left alone."
                    (when (buffer-live-p buffer)
                      (with-current-buffer buffer
                        (pieces--replace (plist-get result :text))
+                       (unless pieces--filled (pieces--watch))
                        (setq pieces--filled t)
                        (pieces--name-buffer))))
      :error-fn (lambda (problem)
                  (message "Pieces: %s" (plist-get problem :message))))))
+
+(defun pieces--watch ()
+  "Watch the conversation of this buffer."
+  (let ((server pieces--connection) (uri buffer-file-name))
+    (jsonrpc-notify server :textDocument/didOpen
+                    `(:textDocument (:uri ,uri :version 0 :languageId "markdown" :text "")))
+    (add-hook 'kill-buffer-hook
+              (lambda ()
+                (when (jsonrpc-running-p server)
+                  (jsonrpc-notify server :textDocument/didClose `(:textDocument (:uri ,uri)))))
+              nil t)))
 
 (defvar-local pieces--due nil "The timer of a planned reading.")
 

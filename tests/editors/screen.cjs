@@ -1,9 +1,9 @@
-// node screen.cjs TITLE CAPTURE... >SVG: screens of a terminal (`tmux capture-pane -e -p`) as a picture,
-// or, where there are several, as a short film.
+// node screen.cjs TITLE CAPTURE[@SECONDS]... >SVG: screens of a terminal (`tmux capture-pane -e -p`) as a picture,
+// or, where there are several, as a short film, each shown for three seconds or as long as it says.
 const fs = require("node:fs");
 const [title, ...captures] = process.argv.slice(2);
 const background = "#14161b";
-const seconds = 3;
+const DEFAULT_SECONDS = 3;
 const [cellWidth, cellHeight, margin, bar] = [8.4, 18, 12, 30];
 const basic = ["#07080d", "#ffc0b9", "#b3f6c0", "#fce094", "#a6dbff", "#ffcaff", "#8cf8f7", "#eef1f8"];
 const escape = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
@@ -44,11 +44,12 @@ function apply(style, codes) {
 let columns = 0;
 let rows = 0;
 
+// One string for each line of the screen.
 function draw(capture) {
   const lines = fs.readFileSync(capture, "utf8").replace(/\n$/, "").split("\n");
   rows = Math.max(rows, lines.length);
-  const drawn = [];
-  lines.forEach((line, row) => {
+  return lines.map((line, row) => {
+    const drawn = [];
     const style = {};
     let column = 0;
     for (const piece of line.split(/(\x1b\[[\d;:]*m)/)) {
@@ -80,24 +81,43 @@ function draw(capture) {
       column += cells;
     }
     columns = Math.max(columns, column);
+    return drawn.join("\n");
   });
+}
+
+// Every line of a film is there once, and is seen when a frame has it. What shows no film shows the last frame.
+function film(frames, seconds) {
+  const total = seconds.reduce((sum, one) => sum + one, 0);
+  const starts = seconds.map((_, i) => seconds.slice(0, i).reduce((sum, one) => sum + one, 0) / total);
+  const seen = new Map();
+  frames.forEach((lines, frame) => {
+    for (const line of lines) if (line !== "") seen.set(line, [...(seen.get(line) ?? []), frame]);
+  });
+  const drawn = [];
+  for (const [line, at] of seen) {
+    if (at.length === frames.length) {
+      drawn.push(line);
+      continue;
+    }
+    const state = (frame) => (at.includes(frame) ? "visible" : "hidden");
+    const changes = frames.map((_, frame) => frame).filter((frame) => frame === 0 || state(frame) !== state(frame - 1));
+    const times = changes.map((frame) => starts[frame].toFixed(4)).join(";");
+    const animate = `<animate attributeName="visibility" calcMode="discrete" dur="${total}s" repeatCount="indefinite" keyTimes="${times}" values="${changes.map(state).join(";")}"/>`;
+    drawn.push(`<g visibility="${state(frames.length - 1)}">${animate}${line}</g>`);
+  }
   return drawn.join("\n");
 }
 
-const frames = captures.map(draw);
+const parts = captures.map((one) => /^(.*?)(?:@([\d.]+))?$/.exec(one));
+const frames = parts.map(([, file]) => draw(file));
+const seconds = parts.map(([, , length]) => Number(length ?? DEFAULT_SECONDS));
 const width = Math.ceil(columns * cellWidth + 2 * margin);
 const height = rows * cellHeight + 2 * margin + bar;
 const dots = ["#ff5f57", "#febc2e", "#28c840"].map((fill, i) => `<circle cx="${margin + 8 + i * 20}" cy="${bar / 2 + 3}" r="6" fill="${fill}"/>`).join("");
-const whole = `<rect y="${bar}" width="${width}" height="${height - bar}" rx="8" fill="${background}"/>`;
-const film = `<style>
-.frame + .frame { visibility: hidden; animation: show ${frames.length * seconds}s step-end infinite; }
-@keyframes show { 0% { visibility: visible; } ${100 / frames.length}% { visibility: hidden; } }
-</style>
-${frames.map((frame, i) => `<g class="frame" style="animation-delay:${i * seconds}s">${whole}${frame}</g>`).join("\n")}`;
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace" font-size="14" xml:space="preserve">
 <title>${escape(title)}</title>
 <rect width="${width}" height="${height}" rx="8" fill="${background}"/>${dots}
 <text x="${width / 2}" y="${bar / 2 + 8}" text-anchor="middle" fill="#9b9ea4">${escape(title)}</text>
-${frames.length > 1 ? film : frames[0]}
+${frames.length > 1 ? film(frames, seconds) : frames[0].join("\n")}
 </svg>
 `);

@@ -197,6 +197,15 @@ function M.shows(id)
   return require('pieces.document').conversation(0) == id
 end
 
+--- Waits until the question that was asked last is answered; returns its conversation.
+function M.answered()
+  local ask = require('pieces.ask')
+  return M.wait('an answer', function()
+    local id = ask.last()
+    return id and not ask.busy(id) and id
+  end)
+end
+
 --- Types keys as a person does, mappings included.
 ---@param keys string such as `dd` or `<CR>`
 function M.keys(keys)
@@ -274,6 +283,43 @@ function M.service(port)
   end)
   service.port = tonumber(service.url:match('%d+$'))
   return service
+end
+
+--- A model endpoint that says what the test tells it to, see ../endpoint.py; the server of this Neovim
+--- uses it if it is started later.
+---@param port? integer
+---@return { url: string, script: fun(pieces: any[]), go: fun(), asked: fun(): any[], kill: fun() }
+function M.endpoint(port)
+  local out = ''
+  local program = { 'python3', vim.env.TEST_HERE .. '/../endpoint.py', tostring(port or 0) }
+  local process = vim.system(program, {
+    stdout = function(_, text)
+      out = out .. (text or '')
+    end,
+  })
+  local url = M.wait('the endpoint', function()
+    return out:match('(http://127.0.0.1:%d+)/v1%s')
+  end)
+  local endpoint = {
+    url = url .. '/v1',
+    port = tonumber(url:match('%d+$')),
+    script = function(pieces)
+      M.http('POST', '/script', pieces, url)
+    end,
+    go = function()
+      M.http('POST', '/go', {}, url)
+    end,
+    asked = function()
+      return M.http('GET', '/asked', nil, url)
+    end,
+    kill = function()
+      process:kill('sigkill')
+      process:wait()
+    end,
+  }
+  services[#services + 1] = endpoint
+  vim.uv.os_setenv('PIECES_LSP_MODEL_URL', endpoint.url)
+  return endpoint
 end
 
 --- How the status line begins when all is well.

@@ -14,7 +14,7 @@ plugin=$(realpath "$here/../../../editors/nvim")
 contain
 
 install() {
-    need curl luacheck=lua-check tmux npm
+    need curl luacheck=lua-check tmux npm python3 git
     test -n "${NVIM-}" || unpack forky neovim 1 usr/bin/nvim || return 1
     unpack trixie neovim 0.10 usr/bin/nvim || return 1
     test -e "$cache/npm-stylua-2.5.2.ok" && return
@@ -74,7 +74,7 @@ for part in "plugin $plugin" "tests $here"; do
         fail "$name" "$(tr '\n' ' ' <"$scratch/lint")"
     fi
 done
-for one in "$here"/cases/*.lua "$here/screen.sh" "$here/install.sh" "$here/too_old.sh"; do run_case "$one"; done
+for one in "$here"/cases/*.lua "$here/screen.sh" "$here/ask.sh" "$here/install.sh" "$here/too_old.sh"; do run_case "$one"; done
 for one in "$here"/cases/0[2-9]*.lua; do run_case "$one" pieces-os; done
 nothing_left nvim-nothing-is-left-running
 exit "$failed"

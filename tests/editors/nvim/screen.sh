@@ -3,58 +3,11 @@
 # Run by run.sh; with SCREEN_DIR in the environment it is kept there: the last screen as nvim.svg,
 # all of it as nvim-session.svg.
 set -u
-dir=$TEST_SCRATCH
-work=$HOME/backoff # short: it is seen in the picture
-mkdir -p "$work"
-session=nvim-$$
-term() { tmux -L "$session" "$@"; }
+. "$TEST_HERE/terminal.sh"
 trap 'term kill-server 2>/dev/null' EXIT
 trap 'exit 130' INT TERM HUP
-seen() { # TEXT: waits for it on the screen
-    tries=0
-    until term capture-pane -p -t e 2>/dev/null | grep -qF -- "$1"; do
-        tries=$((tries + 1))
-        if test "$tries" -gt 600; then
-            echo "not on the screen: $1" >&2
-            term capture-pane -p -t e >&2
-            exit 1
-        fi
-        sleep 0.05
-    done
-}
-type_in() { term send-keys -t e "$@"; }
 
-cat >"$work/retry.rs" <<'RUST'
-//! Retries with exponential backoff and full jitter.
-use std::time::Duration;
-
-/// How long to pause before attempt `n`.
-pub fn pause(n: u32, jitter: f64) -> Duration {
-    let ceiling = BASE * 2u32.saturating_pow(n);
-    ceiling.min(CAP).mul_f64(jitter)
-}
-RUST
-cat >"$dir/init.lua" <<EOF_LUA
-dofile('$TEST_HERE/init.lua')
-vim.g.pieces = vim.tbl_extend('force', vim.g.pieces, { picker = 'select' })
-vim.o.termguicolors = true
-vim.o.number = true
-vim.o.linebreak = true
-vim.o.laststatus = 3
-vim.o.statusline = ' %t %h%m%=%{v:lua.require("pieces").status()}  %l,%c '
-vim.cmd.syntax('on')
-EOF_LUA
-cd "$work" || exit 1
-term -f /dev/null new-session -d -s e -x 118 -y 30 "$NVIM --clean -u $dir/init.lua retry.rs 2>$dir/stderr"
-term set-option -s default-terminal tmux-256color >/dev/null
-frames=
-keep() { # keeps the screen as it is now
-    count=$((${count:-0} + 1))
-    term capture-pane -e -p -t e >"$dir/frame-$count"
-    frames="$frames $dir/frame-$count"
-}
-
-seen 'pub fn pause'
+begin 30
 type_in ':vertical botright Pieces start'
 seen 'Pieces start'
 keep
@@ -84,10 +37,4 @@ if test -n "${SCREEN_DIR-}"; then
     # shellcheck disable=SC2086
     node "$TEST_HERE/../screen.cjs" Neovim $frames >"$SCREEN_DIR/nvim-session.svg"
 fi
-type_in ':qall!' Enter
-tries=0
-while term has-session -t e 2>/dev/null; do
-    tries=$((tries + 1))
-    test "$tries" -lt 600 || { echo "Neovim does not end" >&2; exit 1; }
-    sleep 0.05
-done
+end

@@ -25,5 +25,8 @@ readme "$EDITORS/emacs/README.md" elisp 2 >"$TEST_DIR/eglot.el"
 cd "$work" || exit 1
 emacs --batch --eval '(progn (require (quote package)) (package-activate-all))' -l "$TEST_HERE/wait.el" \
     -l "$TEST_HERE/emacs.el" || die 'pieces.el has failed'
+model_endpoint
+PIECES_LSP_MODEL_URL=$model_url emacs --batch --eval '(progn (require (quote package)) (package-activate-all))' \
+    -l "$TEST_HERE/wait.el" -l "$TEST_HERE/ask.el" || die 'asking has failed'
 emacs --batch --eval '(progn (require (quote package)) (package-activate-all))' -l "$TEST_HERE/wait.el" \
     -l "$TEST_DIR/eglot.el" -l "$TEST_HERE/eglot.el" || die 'Emacs with eglot has failed'

@@ -5,7 +5,7 @@ set -u
 root=$TEST_CACHE/hx-1
 session=helix-$$
 mkdir -p "$HOME/.config/helix"
-readme "$EDITORS/helix/README.md" toml >"$HOME/.config/helix/languages.toml"
+for part in 1 2; do readme "$EDITORS/helix/README.md" toml $part; done >"$HOME/.config/helix/languages.toml"
 term() { tmux -L "$session" "$@"; }
 trap 'term kill-server 2>/dev/null' EXIT
 trap 'exit 130' INT TERM HUP
@@ -42,9 +42,12 @@ echo 'ok helix-code-action'
 type_in ':buffer-close!' Enter
 seen 'fn retry'
 until_true 'the conversation about the file' menu 'Open conversation'
-type_in Down Enter
+type_in Enter
 seen '# retry.rs'
+conversations 1 || die 'another one was started'
 echo 'ok helix-open'
+type_in ':buffer-close!' Enter
+seen 'fn retry() {}'
 type_in ':lsp-workspace-command pieces.conversations.create' Enter
 until_true 'an empty conversation' conversations 2
 echo 'ok helix-command'

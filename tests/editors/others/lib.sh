@@ -33,3 +33,12 @@ readme() { # FILE KIND [N]
         /^```/ { inside = 0 }
         inside' "$1"
 }
+
+# A model endpoint that says what it is told to, see ../endpoint.py: sets $model_url.
+model_endpoint() {
+    python3 "$TEST_HERE/../endpoint.py" >"$TEST_DIR/endpoint" &
+    model_pid=$!
+    trap 'kill $model_pid 2>/dev/null' EXIT
+    until_true 'the endpoint' test -s "$TEST_DIR/endpoint"
+    model_url=$(cat "$TEST_DIR/endpoint")
+}

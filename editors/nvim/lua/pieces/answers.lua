@@ -5,6 +5,8 @@ local ACTIVE = { waiting = 'waiting', thinking = 'thinking', writing = 'writing'
 
 ---@type table<string, 'waiting'|'thinking'|'writing'> by conversation
 local running = {}
+---@type table<string, true> known from a list alone
+local from_list = {}
 
 ---@param id string?
 ---@return 'waiting'|'thinking'|'writing'|nil
@@ -37,6 +39,8 @@ end
 --- `pieces/didAnswer`
 ---@param answer { conversation: string, answer: string?, status: string, delta: string? }
 function M.told(answer)
+  local began = not running[answer.conversation]
+  from_list[answer.conversation] = nil
   M.set(answer.conversation, answer.status)
   local uri = 'pieces-conversation:/' .. answer.conversation .. '.md'
   local document = require('pieces.document')
@@ -45,16 +49,18 @@ function M.told(answer)
   else
     document.refresh(uri)
   end
-  require('pieces.ask').told(answer)
+  require('pieces.ask').told(answer, began)
 end
 
---- Lists say it too, for those that come late.
+--- Lists say it too, for those that come late. What `pieces/didAnswer` says is newer than a list.
 ---@param items pieces.Item[]
 function M.listed(items)
   for _, item in ipairs(items) do
     if item.answering and not running[item.id] then
+      from_list[item.id] = true
       M.set(item.id, 'writing')
-    elseif not item.answering and running[item.id] then
+    elseif not item.answering and from_list[item.id] then
+      from_list[item.id] = nil
       M.set(item.id, nil)
     end
   end

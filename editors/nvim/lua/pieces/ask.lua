@@ -36,7 +36,7 @@ local function show(asked, id)
   asked.shown = true
   local mods = asked.target.mods
   if not require('pieces.windows').asks_for_split(mods) then
-    mods = { vertical = vim.o.columns >= 140, split = 'belowright' }
+    mods = { vertical = vim.o.columns >= 110, split = 'belowright' }
   end
   local seen = document.buffer_of(id)
   if not seen or #vim.fn.win_findbuf(seen) == 0 then
@@ -73,6 +73,9 @@ end
 ---@param data pieces.Error
 local function unanswered(asked, message, data)
   over(asked)
+  if data.detail then
+    message = ('%s (%s)'):format(message, text.clean(data.detail, 200))
+  end
   local id = data.conversation or asked.conversation
   if id then
     answers.set(id, nil)
@@ -117,22 +120,22 @@ function M.send(target, prompt)
   end, failed)
 end
 
---- `pieces/didAnswer`. Its `delta` goes to the window that has asked, so that a new conversation is
---- known before its answer is whole.
----@param answer { conversation: string, delta: string? }
-function M.told(answer)
-  if not answer.delta then
-    return
-  end
+--- `pieces/didAnswer`. A new conversation is known from here before its answer is whole: by `delta`,
+--- which goes to the window that has asked, or by the first `waiting` after a question of ours.
+---@param answer { conversation: string, status: string, delta: string? }
+---@param began boolean nothing was being answered there before
+function M.told(answer, began)
+  local unknown
   for _, asked in ipairs(asking) do
     if asked.conversation == answer.conversation then
-      return show(asked, answer.conversation)
+      return
+    elseif not asked.conversation then
+      unknown = unknown or asked
     end
   end
-  for _, asked in ipairs(asking) do
-    if not asked.conversation then
-      return show(asked, answer.conversation)
-    end
+  local ours = answer.delta or (began and answer.status == 'waiting')
+  if unknown and ours then
+    show(unknown, answer.conversation)
   end
 end
 
@@ -212,7 +215,7 @@ function M.again()
     for _, item in ipairs(answer.items) do
       if item.role == 'USER' then
         question = item
-        if item.line < line then
+        if item.line and item.line < line then
           under = item
         end
       end

@@ -55,6 +55,11 @@ local handlers = {
   ['pieces/didChangeStatus'] = function(_, status)
     require('pieces.state').status(without_nulls(status))
   end,
+  -- LSP 3.18; Neovim itself does not know it yet.
+  ['workspace/textDocumentContent/refresh'] = function(_, params)
+    require('pieces.document').refresh_soon(params.uri)
+    return vim.NIL
+  end,
   ['pieces/didAnswer'] = function(_, answer)
     require('pieces.answers').told(without_nulls(answer))
   end,
@@ -101,6 +106,7 @@ function M.config()
     cmd = config.get().cmd,
     init_options = settings,
     settings = { pieces = settings },
+    capabilities = { workspace = { textDocumentContent = vim.empty_dict() } },
     handlers = handlers,
     commands = {
       ['pieces.conversations.createFromAsset'] = run_and_open,

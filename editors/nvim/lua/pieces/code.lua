@@ -68,7 +68,7 @@ local function locate(buf, block, done)
   client.execute('pieces.conversations.messages', { conversation = id }, function(answer)
     local message
     for _, item in ipairs(answer.items) do
-      if item.line < block.opening then
+      if item.line and item.line < block.opening then
         message = item
       end
     end
@@ -120,37 +120,23 @@ local function insert(code, win)
   local buf = vim.api.nvim_win_get_buf(win)
   local line = vim.api.nvim_win_get_cursor(win)[1] - 1
   local here = vim.api.nvim_buf_get_lines(buf, line, line + 1, false)[1]
-  local empty = vim.trim(here) == ''
+  local first = vim.trim(here) == '' and line or line + 1
   client.with(function(ready)
     vim.lsp.buf_attach_client(buf, ready.id)
-    local at = { line = line, character = vim.str_utfindex(here, ready.offset_encoding) }
-    if not empty then
-      -- The server replaces what is there with the block: a line of its own has to be there first.
-      vim.api.nvim_buf_set_lines(buf, line + 1, line + 1, false, { '' })
-      line = line + 1
-      at = { line = line, character = 0 }
-    end
     local argument = {
       conversation = code.conversation,
       message = code.message,
       block = code.block,
       uri = vim.uri_from_bufnr(buf),
-      range = { start = { line = line, character = 0 }, ['end'] = at },
+      range = {
+        start = { line = first, character = 0 },
+        ['end'] = { line = line + 1, character = 0 },
+      },
     }
-    local function undo()
-      if not empty and vim.api.nvim_buf_get_lines(buf, line, line + 1, false)[1] == '' then
-        vim.api.nvim_buf_set_lines(buf, line, line + 1, false, {})
-      end
-    end
     client.execute('pieces.conversations.insertCode', argument, function(result)
       if not result.applied then
-        undo()
-        return text.say('Not inserted: the file has changed. Try again.', vim.log.levels.WARN)
+        text.say('Not inserted: the file has changed. Try again.', vim.log.levels.WARN)
       end
-      vim.cmd.redraw()
-    end, function(message)
-      undo()
-      client.complain(message)
     end)
   end)
 end

@@ -94,24 +94,32 @@ local function subject(args, encoding)
   end
   local first, last = args.line1, args.line2
   local lines = first == last and ('line %d'):format(first) or ('lines %d–%d'):format(first, last)
-  local label = id and document.title(buf) or vim.fs.basename(name)
   return {
-    argument = { uri = vim.uri_from_bufnr(buf), range = selected, conversation = id },
-    label = text.clean(label, 60) .. (selected and ', ' .. lines or ''),
+    argument = { uri = vim.uri_from_bufnr(buf), range = selected },
+    label = text.clean(vim.fs.basename(name), 60) .. (selected and ', ' .. lines or ''),
     buf = buf,
     mods = args.smods,
   }
 end
 
 local function ask_about(words, args)
+  -- Lines of a conversation are quoted, as in a mail.
+  local quoted
+  if document.conversation(0) and args.range > 0 then
+    local lines = vim.api.nvim_buf_get_lines(0, args.line1 - 1, args.line2, false)
+    quoted = vim.tbl_map(function(line)
+      return vim.trim('> ' .. line)
+    end, lines)
+    vim.list_extend(quoted, { '', '' })
+  end
   client.with(function(ready)
     local about = subject(args, ready.offset_encoding)
     if not about then
       return
     elseif words ~= '' then
-      return ask.send(about, words)
+      return ask.send(about, table.concat(quoted or {}, '\n') .. words)
     end
-    require('pieces.prompt').open(about)
+    require('pieces.prompt').open(about, quoted)
   end)
 end
 

@@ -9,6 +9,7 @@ local defaults = {
   maps = true,
   winbar = true,
   folds = true,
+  conceal = true,
   settings = {},
 }
 

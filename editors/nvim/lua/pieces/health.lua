@@ -109,11 +109,32 @@ local function check_server()
   end
 end
 
+local function check_model()
+  health.start('pieces: model')
+  local model = require('pieces.model')
+  local models, why
+  model.list(function(found, problem)
+    models, why = found, problem or ''
+  end)
+  vim.wait(5000, function()
+    return models ~= nil or why ~= nil
+  end, 20)
+  if not models then
+    health.warn(why ~= nil and why ~= '' and why or 'no answer in five seconds')
+  elseif models.source == 'none' then
+    health.info(model.NONE)
+  else
+    local at = models.endpoint and ' at ' .. models.endpoint or ''
+    health.ok(('%s (%s)%s'):format(model.current(models) or 'no default', models.source, at))
+  end
+end
+
 function M.check()
   local found = check_program()
   check_options()
   if found then
     check_server()
+    check_model()
   end
 end
 

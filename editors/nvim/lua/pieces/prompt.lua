@@ -110,7 +110,7 @@ function M.bar()
   end
   local status = answers.running(target.argument.conversation)
   local by = vim.b[buf].pieces_model
-  local words = { status and status .. ', <C-c> stops' or ':w sends, q closes and keeps the draft' }
+  local words = { status and status .. ', <C-c> stops' or ':w sends, q keeps the draft' }
   if by and by ~= '' then
     words[#words + 1] = by
   end
@@ -149,15 +149,14 @@ local function actions(buf)
 end
 
 ---@param target pieces.Target
----@param lines string[]?
 ---@return integer buf
-local function create(target, lines)
+local function create(target)
   local buf = vim.api.nvim_create_buf(false, false)
   targets[buf] = target
   vim.api.nvim_buf_set_name(buf, 'pieces-ask:/' .. (M.conversation(buf) or 'new') .. '/' .. buf)
   local bo = vim.bo[buf]
   bo.buftype, bo.swapfile, bo.bufhidden, bo.filetype = 'acwrite', false, 'hide', 'markdown'
-  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines or drafts.load(key(target)))
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, drafts.load(key(target)))
   bo.modified = false
   keys.set(buf, actions(buf))
   local function on(events, run)
@@ -200,14 +199,15 @@ end
 
 --- Opens the window to type in, or goes to it.
 ---@param target pieces.Target
----@param lines? string[] instead of the draft
+---@param lines? string[] what it begins with, behind the draft if there is one
 function M.open(target, lines)
-  local buf = existing(target)
-  if buf then
-    -- The same file, perhaps with another selection.
-    targets[buf] = target
-  else
-    buf = create(target, lines)
+  local buf = existing(target) or create(target)
+  -- The same file, perhaps with another selection.
+  targets[buf] = target
+  if lines then
+    local empty = vim.trim(table.concat(typed(buf))) == ''
+    vim.api.nvim_buf_set_lines(buf, empty and 0 or -1, -1, false, lines)
+    vim.bo[buf].modified = false
   end
   local win = vim.fn.win_findbuf(buf)[1]
   if win then
@@ -219,10 +219,11 @@ function M.open(target, lines)
     wo.winfixheight, wo.number, wo.relativenumber, wo.linebreak = true, false, false, true
     wo.foldenable, wo.signcolumn = false, 'no'
     if config.get().winbar then
-      wo.winbar = " %{v:lua.require('pieces.prompt').bar()}"
+      wo.winbar = " %{v:lua.require('pieces.prompt').bar()}%<"
     end
   end
   announce(buf)
+  vim.api.nvim_win_set_cursor(0, { vim.api.nvim_buf_line_count(buf), 0 })
   vim.cmd.startinsert({ bang = true })
 end
 

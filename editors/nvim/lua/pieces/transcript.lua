@@ -100,7 +100,7 @@ function M.bar()
   return status and ('%s · %s, <C-c> stops'):format(name, status) or name
 end
 
-local BAR = " %{v:lua.require('pieces.transcript').bar()}%=%#Comment#i asks, g? shows the keys "
+local BAR = " %{v:lua.require('pieces.transcript').bar()} %<%=%#Comment#i asks, g? shows the keys "
 
 --- The options of a window that has just begun to show the buffer.
 local function dress()
@@ -115,6 +115,11 @@ local function dress()
     wo.winbar = BAR
   end
   wo.linebreak, wo.breakindent, wo.list = true, true, false
+  wo.number, wo.relativenumber, wo.spell = false, false, false
+  -- Links show their text, times and code stand without Markdown's signs; the cursor's line is as it is.
+  if options.conceal then
+    wo.conceallevel = 2
+  end
   if options.folds then
     wo.foldmethod, wo.foldexpr, wo.foldlevel = 'expr', 'v:lua.vim.lsp.foldexpr()', 99
   end

@@ -7,6 +7,7 @@
 ---@field picker? 'auto'|'select'|'snacks'|'telescope'|'fzf-lua' default `'auto'`: the first one installed
 ---@field maps? boolean keys in our own buffers; default true
 ---@field winbar? boolean names and keys above our own buffers; default true
+---@field conceal? boolean links of a conversation show their text only; default true
 ---@field folds? boolean messages of a conversation are folds; default true
 ---@field settings? pieces.Settings what the server is told
 
@@ -72,6 +73,7 @@
 ---The `data` of an error of the server; empty for an error of our own.
 ---@class pieces.Error
 ---@field kind string?
+---@field detail string? what the other side said
 ---@field conversation string? what was asked in
 ---@field question string? the message that is kept without an answer
 
