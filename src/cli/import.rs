@@ -6,7 +6,7 @@ use super::complain;
 use super::meter::Meter;
 use super::terminal::inert;
 use crate::service;
-use crate::transfer::{self, Error, Import, Origin, Report, Step};
+use crate::transfer::{self, Error, Import, Origin, Report, Step, Unreadable};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bo
     let outcome = tokio::select! {
         outcome = copy(target, &options, allow_remote, &meter) => outcome,
         _ = tokio::signal::ctrl_c() => {
-            Err("Interrupted; everything copied so far is kept, and the next import continues from there.".to_owned())
+            Err(Broken::from("Interrupted; everything copied so far is kept, and the next import continues from there.".to_owned()))
         }
     };
     meter.finish();
@@ -30,7 +30,10 @@ pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bo
                 ),
             }
         }
-        Err(sentence) => sentence,
+        Err(broken) => {
+            tell_more(&broken.remarks, &broken.unreadable);
+            broken.sentence
+        }
     };
     complain(&sentence);
     ExitCode::FAILURE
@@ -41,7 +44,7 @@ async fn copy(
     options: &ImportOptions,
     allow_remote: bool,
     meter: &Meter,
-) -> Result<Report, String> {
+) -> Result<Report, Broken> {
     let from = match (non_empty(options.from.as_deref()), target.url) {
         (None, Some(url)) => Origin::Url(url),
         (from, _) => Origin::parse(from, allow_remote)?,
@@ -59,7 +62,7 @@ async fn copy(
         Step::Found(what) => complain(&format!("Importing {what}.")),
         Step::Progress(progress) => meter.show(progress),
     });
-    copying.await.map_err(|error| broken_off(&error))
+    Ok(copying.await?)
 }
 
 fn tell(report: &Report, dry_run: bool) {
@@ -82,12 +85,43 @@ fn tell(report: &Report, dry_run: bool) {
     }
 }
 
-fn broken_off(error: &Error) -> String {
-    match error.so_far.total() {
-        0 => error.to_string(),
-        _ => format!(
-            "{error} Until then: {}; the next import continues from there.",
-            error.so_far
-        ),
+/// What counts do not say.
+fn tell_more(remarks: &[String], unreadable: &[Unreadable]) {
+    remarks.iter().for_each(|remark| complain(remark));
+    for one in unreadable {
+        let _ = writeln!(io::stderr(), "{one}");
+    }
+}
+
+/// An import that ended early.
+struct Broken {
+    sentence: String,
+    remarks: Vec<String>,
+    unreadable: Vec<Unreadable>,
+}
+
+impl From<String> for Broken {
+    fn from(sentence: String) -> Self {
+        Self {
+            sentence,
+            remarks: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self {
+            sentence: match error.so_far.total() {
+                0 => error.to_string(),
+                _ => format!(
+                    "{error} Until then: {}; the next import continues from there.",
+                    error.so_far
+                ),
+            },
+            remarks: error.remarks,
+            unreadable: error.unreadable,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a copy stopped.
 
-use super::report::Counts;
+use super::report::{Counts, Unreadable};
 use crate::pieces;
 use crate::service::ServiceError;
 
@@ -14,6 +14,10 @@ pub struct Error {
     pub cause: Option<pieces::Error>,
     /// Counts up to the error.
     pub so_far: Counts,
+    /// What else is known of what was read up to the error, in sentences.
+    pub remarks: Vec<String>,
+    /// The first of the objects that were unreadable up to the error.
+    pub unreadable: Vec<Unreadable>,
 }
 
 impl Error {
@@ -22,6 +26,8 @@ impl Error {
             message: message.into(),
             cause: None,
             so_far: Counts::default(),
+            remarks: Vec::new(),
+            unreadable: Vec::new(),
         }
     }
 }

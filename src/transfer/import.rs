@@ -132,7 +132,12 @@ pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Resul
             );
             Err(Error { message, ..error })
         }
-        (Err(error), _) => Err(Error { so_far, ..error }),
+        (Err(error), _) => Err(Error {
+            so_far,
+            remarks: sink.report.remarks(),
+            unreadable: sink.report.unreadable,
+            ..error
+        }),
     }
 }
 

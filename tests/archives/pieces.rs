@@ -464,6 +464,13 @@ async fn an_unfinished_archive_is_read_as_far_as_it_goes() {
         "{error}"
     );
     assert_eq!(error.so_far, counts(6, 0, 0, 1));
+    let again = crate::run(&partial, data.path());
+    assert_eq!(again.code, Some(1));
+    let name = format!(
+        "data/messages/{}.json: it is not JSON",
+        reference("messages", SECOND)
+    );
+    assert!(again.stderr.contains(&name), "{}", again.stderr);
 }
 
 /// Case 17.
