@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::found::{Found, counted};
-use super::out::{Out, Stop, Yield};
+use super::out::{Out, Pulse, Stop, Yield};
 use super::pieces::join::{Join, Taken};
 use super::pieces::record::{Bad, MAX_RECORD, Record, Records, Type};
 use super::place::{Place, sentence};
@@ -35,7 +35,7 @@ pub(super) fn look(place: &mut Place) -> Look {
         None if has_vault => place.path.join(NAME),
         _ => return Ok(None),
     };
-    let vault = Vault::open(&path).map_err(|why| sentence(&path, &why))?;
+    let vault = Vault::open(&path, &place.pulse).map_err(|why| sentence(&path, &why))?;
     Ok(Some(Box::new(vault)))
 }
 
@@ -61,8 +61,9 @@ struct Vault {
 }
 
 impl Vault {
-    fn open(path: &Path) -> Result<Self, String> {
-        let (db, copy) = connect(path).map_err(|error| format!("cannot be read ({error})"))?;
+    fn open(path: &Path, pulse: &Pulse) -> Result<Self, String> {
+        let (db, copy) =
+            connect(path, pulse).map_err(|error| format!("cannot be read ({error})"))?;
         let unreadable = |error: rusqlite::Error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 "is a damaged database; name another copy, such as one in its backups directory"
@@ -197,14 +198,16 @@ impl Reader for Vault {
 
 /// Opens the database for reading; one that is being written is copied first. The original is never written to,
 /// not even its `-shm` file.
-fn connect(path: &Path) -> io::Result<(Connection, Option<tempfile::TempDir>)> {
+fn connect(path: &Path, pulse: &Pulse) -> io::Result<(Connection, Option<tempfile::TempDir>)> {
     let path = path.canonicalize()?;
     private::regular(&path)?;
     let journals = ["-wal", "-journal"].map(|end| beside(&path, end));
     let is_written = journals
         .iter()
         .any(|journal| fs::metadata(journal).is_ok_and(|meta| meta.len() > 0));
-    let copy = is_written.then(|| copied(&path, &journals)).transpose()?;
+    let copy = is_written
+        .then(|| copied(&path, &journals, pulse))
+        .transpose()?;
     let db = match &copy {
         Some(copy) => Connection::open(copy.path().join(NAME)),
         None => {
@@ -235,14 +238,14 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// A private copy of a database and its journals, taken while the database itself did not change: what was
 /// added to its log meanwhile is either whole or ignored.
-fn copied(path: &Path, journals: &[PathBuf]) -> io::Result<tempfile::TempDir> {
+fn copied(path: &Path, journals: &[PathBuf], pulse: &Pulse) -> io::Result<tempfile::TempDir> {
     let dir = tempfile::Builder::new().prefix("pieces-lsp-").tempdir()?;
     for _ in 0..ATTEMPTS {
         let before = fs::metadata(path)?;
-        copy_file(path, &dir.path().join(NAME))?;
+        copy_file(path, &dir.path().join(NAME), pulse)?;
         for (journal, end) in journals.iter().zip(["-wal", "-journal"]) {
             let copy = dir.path().join(format!("{NAME}{end}"));
-            match copy_file(journal, &copy) {
+            match copy_file(journal, &copy, pulse) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let _ = fs::remove_file(copy);
                 }
@@ -259,9 +262,9 @@ fn copied(path: &Path, journals: &[PathBuf]) -> io::Result<tempfile::TempDir> {
     ))
 }
 
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_file(from: &Path, to: &Path, pulse: &Pulse) -> io::Result<()> {
     let mut from = private::file(from, File::options().read(true))?;
     from.rewind()?;
     let mut to = private::file(to, File::options().write(true).create(true).truncate(true))?;
-    io::copy(&mut from, &mut to).map(drop)
+    io::copy(&mut pulse.of(from), &mut to).map(drop)
 }

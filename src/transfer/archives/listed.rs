@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::elements::{Element, Elements, MAX_PARTS};
 use super::found::counted;
-use super::out::{Out, Stop, Yield};
+use super::out::{Out, Pulse, Stop, Yield};
 use super::place::{Place, What, sentence};
 use super::tree::{Entry, Tree};
 use crate::json;
@@ -31,18 +31,23 @@ pub(super) struct Listed {
     pub(super) count: u64,
 }
 
-enum Source {
+struct Source {
+    from: From,
+    pulse: Pulse,
+}
+
+enum From {
     Tree(Tree),
     File(File),
 }
 
 impl Source {
     fn open(&mut self, name: &str) -> io::Result<BufReader<Box<dyn Read + '_>>> {
-        let reader: Box<dyn Read + '_> = match self {
-            Self::Tree(tree) => tree.open(name)?,
-            Self::File(file) => {
+        let reader: Box<dyn Read + '_> = match &mut self.from {
+            From::Tree(tree) => Box::new(self.pulse.of(tree.open(name)?)),
+            From::File(file) => {
                 file.rewind()?;
-                Box::new(file)
+                Box::new(self.pulse.of(file))
             }
         };
         Ok(BufReader::with_capacity(256 << 10, reader))
@@ -65,10 +70,14 @@ impl Listed {
         }
         let date = place.date();
         let taken = place.take();
-        let (mut source, head) = match taken {
-            What::Tree(tree) => (Source::Tree(tree), None),
-            What::File(file, head) => (Source::File(file), Some(head)),
+        let (from, head) = match taken {
+            What::Tree(tree) => (From::Tree(tree), None),
+            What::File(file, head) => (From::File(file), Some(head)),
             What::Taken => return Ok(None),
+        };
+        let mut source = Source {
+            from,
+            pulse: place.pulse.clone(),
         };
         let mut marked = Some(false);
         for file in &files {
@@ -89,9 +98,9 @@ impl Listed {
             }
             // For the next reader.
             Some(false) => {
-                place.what = match (source, head) {
-                    (Source::Tree(tree), _) => What::Tree(tree),
-                    (Source::File(file), head) => What::File(file, head.unwrap_or_default()),
+                place.what = match (source.from, head) {
+                    (From::Tree(tree), _) => What::Tree(tree),
+                    (From::File(file), head) => What::File(file, head.unwrap_or_default()),
                 };
                 return Ok(None);
             }

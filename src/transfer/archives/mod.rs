@@ -100,7 +100,7 @@ fn known(place: &mut Place) -> Look {
 }
 
 fn known_inside(place: &mut Place) -> Look {
-    let path = place.path.clone();
+    let (path, pulse) = (place.path.clone(), place.pulse.clone());
     let Some(tree) = place.tree().filter(|tree| !tree.is_zip()) else {
         return Ok(None);
     };
@@ -110,7 +110,7 @@ fn known_inside(place: &mut Place) -> Look {
         .filter(|(_, entry)| *entry == Entry::Folder);
     let mut found = Vec::new();
     for (name, _) in folders {
-        let Ok(Some(mut inner)) = Place::open(&path.join(&name)) else {
+        let Ok(Some(mut inner)) = Place::open(&path.join(&name), &pulse) else {
             continue;
         };
         // One that cannot be imported may stand beside one that can.

@@ -1,9 +1,11 @@
 //! The way from a reader, which blocks, to the sink, which does not.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 use serde_json::Value;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::Found;
 use crate::service::Kind;
@@ -35,10 +37,60 @@ pub(super) enum Item {
     LeftOut(BTreeMap<&'static str, u64>),
     Note(String),
     Progress(Progress),
+    /// The reader is still at work.
+    Pulse,
     /// The reader is done; the sentence says why it stopped early.
     Done(Option<String>),
     /// No reader knows what is there.
     Unknown,
+}
+
+/// Says that a reader is still at work while it has nothing to say.
+#[derive(Clone)]
+pub(super) struct Pulse(Sender<Item>);
+
+impl Pulse {
+    /// # Errors
+    /// Nobody listens any more.
+    pub(super) fn beat(&self) -> io::Result<()> {
+        match self.0.try_send(Item::Pulse) {
+            // What is queued says the same.
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(io::Error::other("the import was cancelled")),
+        }
+    }
+
+    /// A reader that says so as it reads.
+    pub(super) fn of<R>(&self, reader: R) -> Beating<R> {
+        Beating {
+            pulse: self.clone(),
+            reader,
+            since: 0,
+        }
+    }
+}
+
+/// Beats as it reads; see [`Pulse::of`].
+pub(super) struct Beating<R> {
+    pulse: Pulse,
+    reader: R,
+    /// Bytes since the last beat.
+    since: usize,
+}
+
+/// Bytes between two beats.
+const BEAT: usize = 8 << 20;
+
+impl<R: Read> Read for Beating<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        self.since += length;
+        if self.since >= BEAT {
+            self.since = 0;
+            self.pulse.beat()?;
+        }
+        Ok(length)
+    }
 }
 
 /// Takes what a reader yields. Every method waits until there is room, and fails if nobody listens any more.
@@ -53,6 +105,10 @@ impl Out {
             items,
             left_out: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse(self.items.clone())
     }
 
     pub(super) fn send(&self, item: Item) -> Yield {

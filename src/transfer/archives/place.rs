@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
+use super::out::Pulse;
 use super::tree::{Tree, Zipped, date};
 use crate::private;
 
@@ -14,6 +15,8 @@ const HEAD: u64 = 64 << 10;
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) what: What,
+    /// For what takes long before a reader has anything to say.
+    pub(super) pulse: Pulse,
 }
 
 pub(super) enum What {
@@ -30,7 +33,7 @@ impl Place {
     ///
     /// # Errors
     /// A sentence for the user.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, String> {
+    pub(super) fn open(path: &Path, pulse: &Pulse) -> Result<Option<Self>, String> {
         let what = if path.is_dir() {
             match Tree::dir(path) {
                 Ok(tree) => What::Tree(tree),
@@ -58,8 +61,11 @@ impl Place {
                 What::File(file, head)
             }
         };
-        let path = path.to_owned();
-        Ok(Some(Self { path, what }))
+        Ok(Some(Self {
+            path: path.to_owned(),
+            what,
+            pulse: pulse.clone(),
+        }))
     }
 
     /// The directory or zip.

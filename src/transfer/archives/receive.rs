@@ -40,6 +40,7 @@ pub(in crate::transfer) async fn read(
             Err(_) => return Err(stopped(path, "takes too long; copy it to this machine")),
         };
         match item {
+            Item::Pulse => continue,
             Item::Unknown => return Ok(false),
             Item::Done(None) => return Ok(true),
             Item::Done(Some(why)) => return Err(Error::new(why)),
@@ -84,7 +85,7 @@ async fn recover(object: serde_json::Value, sink: &mut Sink) -> Result<(), Error
 }
 
 fn run(path: PathBuf, mut out: Out) {
-    let outcome = Place::open(&path).and_then(|place| match place {
+    let outcome = Place::open(&path, &out.pulse()).and_then(|place| match place {
         None => Ok(None),
         Some(mut place) => recognise(&mut place),
     });

@@ -61,7 +61,7 @@ pub(super) fn look(place: &mut Place) -> Look {
         .file_name()
         .is_some_and(|name| name.to_string_lossy().ends_with(".partial"));
     let is_partial = named || manifest.as_ref().is_none_or(Manifest::is_unfinished);
-    let totals = Totals::read(&mut tree);
+    let totals = Totals::read(&mut tree, &place.pulse);
     Ok(Some(Box::new(Archive {
         date: manifest.as_ref().and_then(Manifest::date).or(date),
         files: Files::list(tree, base),

@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use super::super::found::counted;
 use super::super::lines::{Line, Lines};
-use super::super::out::{Out, Yield};
+use super::super::out::{Out, Pulse, Yield};
 use super::super::tree::Tree;
 use super::record::Type;
 use crate::json;
@@ -31,8 +31,8 @@ pub(super) struct Totals {
 
 impl Totals {
     /// Counts those about the records that are read here; `None` if the archive does not have them.
-    pub(super) fn read(tree: &mut Tree) -> Option<Self> {
-        let file = tree.open("rebuild-state.jsonl").ok()?;
+    pub(super) fn read(tree: &mut Tree, pulse: &Pulse) -> Option<Self> {
+        let file = pulse.of(tree.open("rebuild-state.jsonl").ok()?);
         let mut lines = Lines::new(BufReader::with_capacity(256 << 10, file), MAX_LINE);
         let mut totals = Self::default();
         while let Ok(Some(line)) = lines.next() {
