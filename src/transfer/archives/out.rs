@@ -156,3 +156,34 @@ impl Out {
         let _ = self.send(Item::Done(why));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn reading_beats_until_nobody_listens() {
+        let (send, mut items) = mpsc::channel(1);
+        let out = Out::new(send);
+        let mut reader = out.pulse().of(io::repeat(b'x').take(40 << 20));
+        let mut block = vec![0; 3 << 20];
+        let beats = |items: &mut mpsc::Receiver<Item>| {
+            let beat = items.try_recv();
+            matches!(beat, Ok(Item::Pulse))
+        };
+        reader.read_exact(&mut block).unwrap();
+        assert!(!beats(&mut items), "so little says nothing");
+        reader.read_exact(&mut block).unwrap();
+        reader.read_exact(&mut block).unwrap();
+        assert!(beats(&mut items));
+        // Where something is queued already there is no room, and no need.
+        for _ in 0..6 {
+            reader.read_exact(&mut block).unwrap();
+        }
+        assert!(beats(&mut items) && !beats(&mut items));
+        drop(items);
+        let read = io::copy(&mut reader, &mut io::sink());
+        assert!(read.is_err(), "the import was cancelled");
+    }
+}
