@@ -307,21 +307,8 @@ fn streams_of_anchors_that_end_alone_are_opened_again() {
 }
 
 #[test]
-fn the_first_change_goes_out_at_once_and_the_rest_together() {
+fn changes_that_follow_each_other_go_out_together() {
     let mut world = start(Service::Full);
-    // At once after a quiet spell: the spell is what is waited for here. One quick round is proof
-    // enough, and a busy machine may spoil the others.
-    let mut quickest = Duration::MAX;
-    for round in 0..10 {
-        std::thread::sleep(Duration::from_millis(60));
-        let started = Instant::now();
-        world.standin().create(&format!("one {round}"));
-        world.client.wait_notification(CHANGED, |_| true);
-        quickest = quickest.min(started.elapsed());
-        world.client.drain(CHANGED);
-    }
-    assert!(quickest < Duration::from_millis(40), "{quickest:?}");
-
     let (mut told, mut changes) = (0_u32, 0);
     let started = Instant::now();
     let mut last = String::new();

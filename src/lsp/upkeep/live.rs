@@ -99,6 +99,29 @@ impl Batch {
     }
 }
 
+/// After a notification the next one has to wait, and gathers what happens meanwhile.
+#[derive(Debug, Default)]
+struct Window(Option<Instant>);
+
+impl Window {
+    fn open(&mut self) {
+        self.0 = Some(Instant::now() + LIVE_WINDOW);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Waits until it closes; for ever if it is not open.
+    async fn closes(&mut self) {
+        match self.0 {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+        self.0 = None;
+    }
+}
+
 /// Sends the notifications of one connection until it ends.
 pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     let Started { handle, mut events } = started;
@@ -108,14 +131,8 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     let mut last_key = status_key(&handle);
     send_status(&server).await;
     let mut batch = Batch::default();
-    let mut window: Option<Instant> = None;
+    let mut window = Window::default();
     loop {
-        let closes = async {
-            match window {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => take_in(&server, &mut batch, event),
@@ -133,9 +150,9 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 }
                 Err(_) => return,
             },
-            () = closes => window = None,
+            () = window.closes() => {}
         }
-        if window.is_none() && !batch.is_empty() {
+        if window.is_closed() && !batch.is_empty() {
             while let Ok(event) = events.try_recv() {
                 take_in(&server, &mut batch, event);
             }
@@ -146,7 +163,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 server.stale.views_changed();
                 send_changes(&server, batch, &handle.index).await;
             }
-            window = Some(Instant::now() + LIVE_WINDOW);
+            window.open();
         }
     }
 }
@@ -233,6 +250,27 @@ pub(crate) async fn send_reset(server: &Server) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_quiet_spell_nothing_waits() {
+        let mut window = Window::default();
+        assert!(
+            window.is_closed(),
+            "the first notification goes out at once"
+        );
+        for _ in 0..2 {
+            window.open();
+            let just_before = LIVE_WINDOW - Duration::from_millis(1);
+            assert!(timeout(just_before, window.closes()).await.is_err());
+            assert!(!window.is_closed());
+            let rest = Duration::from_millis(1);
+            assert!(timeout(rest, window.closes()).await.is_ok());
+            assert!(window.is_closed());
+        }
+        assert!(timeout(10 * LIVE_WINDOW, window.closes()).await.is_err());
+    }
 
     #[test]
     fn batches() {
