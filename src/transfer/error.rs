@@ -11,7 +11,7 @@ pub struct Error {
     /// One sentence with what to do next. Never has content.
     pub message: String,
     /// The error of the Pieces service, if it caused this one.
-    pub cause: Option<pieces::Error>,
+    pub cause: Option<Box<pieces::Error>>,
     /// Counts up to the error.
     pub so_far: Counts,
     /// What else is known of what was read up to the error, in sentences.
@@ -37,20 +37,20 @@ impl Error {
     pub(super) fn is_silence(&self) -> bool {
         use pieces::Kind::{Offline, Timeout};
         let silent = |cause: &pieces::Error| matches!(cause.kind, Offline | Timeout);
-        self.cause.as_ref().is_some_and(silent)
+        self.cause.as_deref().is_some_and(silent)
     }
 
     /// Whether the service refused a request, rather than being offline or busy.
     pub(super) fn is_refusal(&self) -> bool {
         let refused = |cause: &pieces::Error| cause.kind == pieces::Kind::Refused;
-        self.cause.as_ref().is_some_and(refused)
+        self.cause.as_deref().is_some_and(refused)
     }
 }
 
 impl From<pieces::Error> for Error {
     fn from(cause: pieces::Error) -> Self {
         Self {
-            cause: Some(cause.clone()),
+            cause: Some(Box::new(cause.clone())),
             ..Self::new(cause.message)
         }
     }
