@@ -100,7 +100,7 @@ export default async ({ page, step, row, text, talk, said, theme, explorer, conv
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Control+y");
     await page.locator(".review-widget .monaco-editor").first().waitFor();
-    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".inline-comment") != null));
+    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".review-widget") != null));
     await page.keyboard.type("Why hold back with jitter, and what would it look like?");
     await picture("vscode-ask");
     await page.keyboard.press("Control+Enter");

@@ -165,9 +165,8 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Control+y");
     const comment = page.locator(".review-widget");
-    await comment.getByText("Ask about part.rs, line 2").waitFor();
     await comment.locator(".monaco-editor").first().waitFor();
-    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".inline-comment") != null));
+    await until("the box has the focus", () => page.evaluate(() => document.activeElement?.closest(".review-widget") != null));
     await page.keyboard.type("What is chosen here?");
     await shot("ask-about-lines");
     await page.keyboard.press("Control+Enter");
