@@ -17,6 +17,7 @@ use support::world::{ABSENT, ALL, Service, WHOLE, World, capabilities};
 
 const DOCUMENT: &str = "untitled:Untitled-1";
 const START: &str = "pieces.start";
+const ASK: &str = "pieces.ask";
 const OPEN: &str = "pieces.open";
 const DELETE: &str = "pieces.delete";
 
@@ -67,10 +68,12 @@ fn ask(world: &mut World, uri: &str, range: &Value, trigger: Trigger, only: &Val
     answer.as_array().expect("a list").clone()
 }
 
-/// The actions as (kind, argument of the command), each checked for its form.
+/// The actions as (kind, argument of the command), each checked for its form. Those for asking, which every
+/// document has when invoked, are left out.
 fn offered(world: &mut World, uri: &str, range: &Value, trigger: Trigger) -> Vec<(String, Value)> {
     let actions = ask(world, uri, range, trigger, &Value::Null);
-    actions.iter().map(kind_and_argument).collect()
+    let actions = actions.iter().map(kind_and_argument);
+    actions.filter(|(kind, _)| kind != ASK).collect()
 }
 
 fn kind_and_argument(action: &Value) -> (String, Value) {
@@ -84,6 +87,7 @@ fn kind_and_argument(action: &Value) -> (String, Value) {
     let kind = action["kind"].as_str().unwrap();
     let expected: &[&str] = match kind {
         START => &["createFromAsset", "startFromDocument"],
+        ASK => &["talk", "ask"],
         OPEN => &["open"],
         DELETE => &["delete"],
         _ => panic!("not a kind of ours: {action}"),
@@ -122,7 +126,7 @@ fn the_kinds_and_commands_are_advertised() {
     let (client, result) = support::client::Client::connect(spawn, capabilities(), Value::Null);
     let capabilities = &result["capabilities"];
     let kinds = &capabilities["codeActionProvider"]["codeActionKinds"];
-    for kind in [START, OPEN, DELETE] {
+    for kind in [START, ASK, OPEN, DELETE, "pieces.insert"] {
         assert!(kinds.as_array().unwrap().contains(&json!(kind)), "{kinds}");
     }
     let commands = capabilities["executeCommandProvider"]["commands"]
@@ -230,10 +234,11 @@ fn only_is_a_hierarchy() {
     let id = world.create_known("one");
     world.open(DOCUMENT, &id);
     for (only, expected) in [
-        (Value::Null, &[START, OPEN, DELETE][..]),
-        (json!([""]), &[START, OPEN, DELETE]),
-        (json!(["pieces"]), &[START, OPEN, DELETE]),
+        (Value::Null, &[START, ASK, OPEN, DELETE][..]),
+        (json!([""]), &[START, ASK, OPEN, DELETE]),
+        (json!(["pieces"]), &[START, ASK, OPEN, DELETE]),
         (json!(["pieces.start"]), &[START]),
+        (json!(["pieces.ask"]), &[ASK]),
         (json!(["pieces.delete", "pieces.open"]), &[OPEN, DELETE]),
         (json!(["quickfix", "pieces.open"]), &[OPEN]),
         (json!(["pieces.open.now"]), &[]),
@@ -558,7 +563,7 @@ fn clients_that_only_know_commands_get_commands() {
         let id = world.create_known("one");
         world.open(DOCUMENT, &id);
         let actions = ask(&mut world, DOCUMENT, &cursor(0, 0), Invoked, &Value::Null);
-        assert_eq!(actions.len(), 3);
+        assert_eq!(actions.len(), 4);
         for action in actions {
             let fields: Vec<_> = action.as_object().unwrap().keys().collect();
             assert_eq!(fields, ["arguments", "command", "title"], "{action}");
@@ -650,7 +655,7 @@ fn no_data_yet_is_not_an_error() {
     let (mut client, _) = support::client::Client::connect(spawn, capabilities(), Value::Null);
     let params = json!({"textDocument": {"uri": DOCUMENT}, "range": cursor(0, 0), "context": {"diagnostics": []}});
     let answer = client.request("textDocument/codeAction", params).unwrap();
-    assert_eq!(answer.as_array().unwrap().len(), 1);
+    assert_eq!(answer.as_array().unwrap().len(), 2, "start and ask");
     client.finish();
 }
 

@@ -28,7 +28,7 @@ pub use gather::{Context, Kind};
 pub use kept::{Kept, forget_kept, kept};
 pub use listing::{Listed, Models, models};
 pub use stop::Stop;
-pub use wording::conversation_name;
+pub use wording::{conversation_name, stored};
 
 use crate::model;
 use crate::pieces::{Client, wire};

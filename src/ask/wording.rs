@@ -32,7 +32,7 @@ pub fn conversation_name(prompt: &str) -> String {
 
 /// The question as it is stored: the prompt, then the selection in a fence whose info string has its place,
 /// `rs /home/me/retry.rs:3-9`. `markdown` takes it apart again.
-pub(super) fn stored(prompt: &str, selection: Option<&Selection>) -> String {
+pub fn stored(prompt: &str, selection: Option<&Selection>) -> String {
     let Some(selection) = selection else {
         return prompt.to_owned();
     };

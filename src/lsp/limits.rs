@@ -84,6 +84,13 @@ pub(crate) const ASSET_NAMES_TURN: Duration = Duration::from_secs(5);
 /// A menu waits this long for the name of an asset and says "this snippet" otherwise.
 pub(crate) const MENU_NAMES_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// From a change below the marker of a talk file until it is stored: it survives a crash of the editor.
+pub(crate) const DRAFT_DELAY: Duration = Duration::from_millis(500);
+/// An edit of a talk file: the editor applies it between two keystrokes.
+pub(crate) const TALK_EDIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks at a talk file while an answer comes.
+pub(crate) const TALK_LOOK: Duration = Duration::from_millis(100);
+
 // Files.
 
 /// Resolving a path: a dead network mount never answers.
@@ -132,6 +139,12 @@ pub(crate) const MAX_ACTIONS: usize = 20;
 pub(crate) const MAX_SELECTED: usize = 5;
 /// Lines of a selection whose links are offered in a menu: whoever selects more means the text.
 pub(crate) const MAX_MENU_LINES: usize = 10_000;
+/// Lines above and below a comment with a question that go with it.
+pub(crate) const COMMENT_CONTEXT_LINES: usize = 20;
+/// A file is read so far, in bytes, to see whether lines in it are still the same.
+pub(crate) const MAX_COMPARED_FILE: u64 = 4 << 20;
+/// Lines of a comment that holds a question: a longer one is a text.
+pub(crate) const MAX_COMMENT_LINES: usize = 20;
 /// Broken links in a selection that get fixes, each of which searches all names: with a removal and
 /// [`MAX_REPLACEMENTS`] each, they fill a menu.
 pub(crate) const MAX_FIXED_LINKS: usize = 5;

@@ -2,7 +2,8 @@
 
 use crate::index::Reader;
 use crate::lsp::features::{
-    code_action, code_lens, completion, content, hover, inlay_hint, navigation, rename, symbols,
+    action, code_action, code_lens, completion, content, hover, inlay_hint, navigation, rename,
+    symbols,
 };
 use crate::lsp::rpc::error::invalid;
 use crate::lsp::rpc::serve;
@@ -122,20 +123,27 @@ impl LanguageServer for LanguageService {
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
+        let uri = params.text_document.uri.clone();
         self.server
             .documents
             .open(params, self.server.flags().encoding);
         self.server.stale.documents_changed();
+        upkeep::talk::opened(&self.server, uri);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
+        let uri = params.text_document.uri.clone();
         self.server.documents.change(params);
         self.server.stale.documents_changed();
+        upkeep::talk::changed(&self.server, &uri);
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
-        self.server.documents.close(&params.text_document.uri);
+        let uri = &params.text_document.uri;
+        let last = self.server.documents.get(uri);
+        self.server.documents.close(uri);
         self.server.stale.documents_changed();
+        upkeep::talk::closed(&self.server, uri, last);
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
@@ -239,7 +247,7 @@ fn offered(encoding: Encoding) -> ServerCapabilities {
             },
         )),
         code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
-            code_action_kinds: Some(code_action::KINDS.into()),
+            code_action_kinds: Some(action::KINDS.into()),
             ..CodeActionOptions::default()
         })),
         hover_provider: Some(HoverProviderCapability::Simple(true)),

@@ -1,7 +1,7 @@
 //! `pieces.conversations.ask {prompt, …}`.
 
 use super::arguments::{field, flag, optional_id, structure, text, uri};
-use super::start;
+use super::{open, start};
 use crate::ask::{self, Asker, Consent, Event, Outcome, Request, Stop, Surroundings};
 use crate::lsp::limits::{
     ACTION_CHARS, ANSWER_TICK, ANSWER_WINDOW, CANCEL_GRACE, CONFIRM_TIMEOUT, INDEX_TIMEOUT,
@@ -38,11 +38,13 @@ pub(super) async fn ask(
     argument: &Value,
     token: Option<ProgressToken>,
 ) -> Result<Value> {
+    let show = flag(argument, "show")?.unwrap_or(false);
     let argument = Argument::read(argument)?;
     let title = argument.title();
     let inside = Arc::clone(server);
     let request = async move { argument.request(&inside).await };
-    run(server, title, token, None, request).await
+    let tap = show.then(|| shows(server));
+    run(server, title, token, tap, request).await
 }
 
 /// Runs a question to its end and shows it to the editor meanwhile. `$/cancelRequest` of the running request and the
@@ -129,6 +131,31 @@ pub(super) async fn run(
         Outcome::Answer(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
         Outcome::DryRun(said) => Ok(said),
     }
+}
+
+/// Shows the conversation of a question. A document that grows with the answer is shown at once, a copy in a
+/// file when the answer is there.
+fn shows(server: &Arc<Server>) -> mpsc::UnboundedSender<Event> {
+    let (tap, mut events) = mpsc::unbounded_channel();
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let mut asked = None;
+        let grows = server.flags().text_document_content;
+        while let Some(event) = events.recv().await {
+            if let Event::Sent { conversation } = event {
+                asked = conversation;
+            }
+            if grows && asked.is_some() {
+                break;
+            }
+        }
+        if let Some(conversation) = asked
+            && server.flags().show_document
+        {
+            open::show(&server, conversation).await;
+        }
+    });
+    tap
 }
 
 fn pass_on(tap: Option<&mpsc::UnboundedSender<Event>>, batch: &[Event]) {
@@ -239,11 +266,7 @@ impl Argument {
     }
 
     fn title(&self) -> String {
-        let prompt = self.request.prompt.as_deref().unwrap_or_default();
-        format!(
-            "Asking {}",
-            quoted(&ask::conversation_name(prompt), ACTION_CHARS)
-        )
+        title(self.request.prompt.as_deref().unwrap_or_default())
     }
 
     async fn request(self, server: &Arc<Server>) -> Result<Request> {
@@ -268,6 +291,12 @@ impl Argument {
         about(server, &mut request, uri, self.range).await?;
         Ok(request)
     }
+}
+
+/// What is shown while this is asked.
+pub(super) fn title(prompt: &str) -> String {
+    let name = ask::conversation_name(prompt);
+    format!("Asking {}", quoted(&name, ACTION_CHARS))
 }
 
 /// Adds the selected lines of a document, or all of it.

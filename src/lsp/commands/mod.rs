@@ -15,6 +15,7 @@ mod restore;
 mod search;
 mod start;
 mod stop;
+mod talk;
 mod trash;
 
 use crate::lsp::rpc::error::invalid;
@@ -27,7 +28,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// The advertised commands.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 21] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -37,6 +38,8 @@ pub(crate) const NAMES: [&str; 19] = [
     "pieces.conversations.list",
     "pieces.conversations.startFromDocument",
     "pieces.conversations.open",
+    "pieces.conversations.talk",
+    "pieces.conversations.send",
     "pieces.conversations.rename",
     "pieces.conversations.search",
     "pieces.conversations.trash",
@@ -80,6 +83,8 @@ pub(crate) async fn execute(
             let _progress = progress("Refreshing conversations");
             raw::refresh(server).await
         }
+        "pieces.conversations.talk" => talk::talk(server, &argument).await,
+        "pieces.conversations.send" => talk::send(server, &argument, token).await,
         "pieces.conversations.list" => list::list(server, &argument).await,
         "pieces.conversations.open" => open::open(server, &argument).await,
         "pieces.conversations.rename" => rename::rename(server, &argument).await,

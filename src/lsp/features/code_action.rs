@@ -1,6 +1,8 @@
 //! `textDocument/codeAction`: start, open and delete conversations at the cursor.
 
+use super::action::{Action, DELETE, KINDS, OPEN, START};
 use super::diagnostics::{self, Fix};
+use super::talk;
 use crate::index::{Conversation, Reader};
 use crate::lsp::limits::{
     ACTION_CHARS, HINT_CHARS, MAX_ACTIONS, MAX_SELECTED, MENU_NAMES_TIMEOUT, MENU_TIES_TIMEOUT,
@@ -9,30 +11,16 @@ use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::{ago, label, quoted};
-use crate::lsp::text::reference::{CONVERSATION, Form, id_of_uri, touched_lines};
+use crate::lsp::text::reference::{CONVERSATION, touched_lines};
 use crate::lsp::text::subject::{self, Subject, conversations_at};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tower_lsp::lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionTriggerKind,
-    Command, Diagnostic, Range, Url,
+    Diagnostic, Range, Url,
 };
 use uuid::Uuid;
-
-const START: CodeActionKind = CodeActionKind::new("pieces.start");
-const OPEN: CodeActionKind = CodeActionKind::new("pieces.open");
-const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
-
-/// The advertised kinds.
-pub(crate) const KINDS: [CodeActionKind; 4] = [START, OPEN, DELETE, CodeActionKind::QUICKFIX];
-
-/// An action, before it is rendered for the client.
-struct Action {
-    kind: CodeActionKind,
-    title: String,
-    command: &'static str,
-    argument: Value,
-}
 
 /// The fixes for links whose conversation is gone.
 async fn quick_fixes(
@@ -60,7 +48,7 @@ async fn quick_fixes(
 
 /// `textDocument/codeAction`.
 pub(crate) async fn code_actions(
-    server: &Server,
+    server: &Arc<Server>,
     params: CodeActionParams,
 ) -> Vec<CodeActionOrCommand> {
     let only = params.context.only.as_deref();
@@ -147,7 +135,7 @@ fn selects(only: &CodeActionKind, kind: &CodeActionKind) -> bool {
 
 /// One request for code actions.
 struct Asked<'a> {
-    server: &'a Server,
+    server: &'a Arc<Server>,
     only: Option<&'a [CodeActionKind]>,
     uri: &'a Url,
     document: Option<Document>,
@@ -191,7 +179,8 @@ impl Asked<'_> {
             })
         };
         let mut deletes = Vec::new();
-        if let Some((Form::ConversationUri, id)) = id_of_uri(self.uri) {
+        let shown = self.asking(actions).await;
+        if let Some(id) = shown {
             deletes.extend(index.get(id));
         } else if self.wants(&OPEN) || self.names_delete() {
             let conversations = subject::conversations_about(self.uri, &index).await;
@@ -205,11 +194,25 @@ impl Asked<'_> {
                 deletes = conversations;
             }
         }
-        if !actions.iter().any(|action| action.kind == START) {
+        if shown.is_none() && !actions.iter().any(|action| action.kind == START) {
             actions.extend(self.start());
         }
         deletes.retain(|one| !offered(actions, &DELETE, one));
         actions.extend(deletes.iter().take(MAX_ACTIONS).map(delete));
+    }
+
+    /// Adds the actions for asking; the conversation that the document shows.
+    async fn asking(&self, actions: &mut Vec<Action>) -> Option<Uuid> {
+        let place = talk::Place {
+            server: self.server,
+            uri: self.uri,
+            document: self.document.as_ref(),
+            range: self.range,
+            subject: &self.subject,
+        };
+        let (shown, asking) = place.actions().await;
+        actions.extend(asking);
+        shown
     }
 
     /// What can be started here, where no asset is under the cursor.
@@ -301,25 +304,6 @@ fn tell_apart(actions: &mut [Action], index: &Reader) {
         if let Some(one) = one {
             action.title = format!("{}, {}", action.title, ago(one.updated));
         }
-    }
-}
-
-impl Action {
-    fn render(self, literals: bool) -> CodeActionOrCommand {
-        let command = Command {
-            title: self.title.clone(),
-            command: self.command.to_owned(),
-            arguments: Some(vec![self.argument]),
-        };
-        if !literals {
-            return CodeActionOrCommand::Command(command);
-        }
-        CodeActionOrCommand::CodeAction(CodeAction {
-            title: self.title,
-            kind: Some(self.kind),
-            command: Some(command),
-            ..CodeAction::default()
-        })
     }
 }
 

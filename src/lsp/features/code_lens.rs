@@ -1,17 +1,23 @@
-//! `textDocument/codeLens`: the conversations of a file, at its top.
+//! `textDocument/codeLens`: the conversations of a file, at its top; what can be done with a talk file, at its
+//! marker.
 
+use super::talk;
 use crate::lsp::limits::ACTION_CHARS;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::{counted, quoted};
 use crate::lsp::text::reference::CONVERSATION;
 use crate::lsp::text::subject::FileTies;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tower_lsp::lsp_types::{CodeLens, Command, Range, Url};
 
 /// `textDocument/codeLens`. Files without conversations and assets have none.
-pub(crate) async fn code_lenses(server: &Server, uri: &Url) -> Vec<CodeLens> {
+pub(crate) async fn code_lenses(server: &Arc<Server>, uri: &Url) -> Vec<CodeLens> {
     if !server.settings().code_lens || uri.scheme() == CONVERSATION {
         return Vec::new();
+    }
+    if let Some(lenses) = talk::lenses(server, uri).await {
+        return lenses;
     }
     let index = server.session.reader();
     let ties = FileTies::of(uri, &index).await;

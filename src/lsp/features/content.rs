@@ -195,6 +195,11 @@ impl Ties {
     }
 }
 
+/// The files that a conversation is tied to, as its document links to them.
+pub(crate) fn files(one: &Conversation, server: &Server) -> Vec<Tie> {
+    Ties::of(one, server).files
+}
+
 /// The present, in the zone in which the person reads times.
 fn clock(server: &Server) -> Clock {
     Clock::now(server.settings().time_zone.as_deref())

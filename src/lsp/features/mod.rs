@@ -1,5 +1,6 @@
 //! LSP requests: a file for each method, or for a few that belong together.
 
+pub(crate) mod action;
 pub(crate) mod code_action;
 pub(crate) mod code_lens;
 pub(crate) mod completion;
@@ -10,3 +11,4 @@ pub(crate) mod inlay_hint;
 pub(crate) mod navigation;
 pub(crate) mod rename;
 pub(crate) mod symbols;
+mod talk;

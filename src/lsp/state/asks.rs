@@ -15,6 +15,11 @@ pub(crate) struct Asks {
 }
 
 impl Asks {
+    /// Whether this window asked in this conversation and is being answered.
+    pub fn asked_here(&self, conversation: Uuid) -> bool {
+        self.conversations.contains_key(&conversation)
+    }
+
     /// Stops the answer in this conversation, if this window asked for it.
     pub fn stop(&self, conversation: Uuid) -> bool {
         let asked = self.conversations.get(&conversation);

@@ -28,6 +28,8 @@ pub(crate) struct Flags {
     pub show_document: bool,
     /// Supports progress for requests without a token.
     pub progress: bool,
+    /// Edits may name the version of a document that they are for.
+    pub versioned_edits: bool,
     /// Supports code actions that are not bare commands.
     pub code_action_literals: bool,
     /// Supports Markdown in hovers.
@@ -59,6 +61,7 @@ impl Flags {
             registers_configuration: is("/workspace/didChangeConfiguration/dynamicRegistration"),
             show_document: is("/window/showDocument/support"),
             progress: is("/window/workDoneProgress"),
+            versioned_edits: is("/workspace/workspaceEdit/documentChanges"),
             code_action_literals: at("/textDocument/codeAction/codeActionLiteralSupport")
                 .is_some_and(Value::is_object),
             markdown_hover: at("/textDocument/hover/contentFormat")

@@ -10,6 +10,7 @@ pub(crate) mod saved;
 pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod stale;
+pub(crate) mod talks;
 pub(crate) mod transcripts;
 pub(crate) mod trash;
 
@@ -27,6 +28,7 @@ use settings::{Configuration, Settings};
 use stale::Stale;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use talks::Talks;
 use tokio::sync::{Mutex, mpsc};
 use tower_lsp::Client;
 use transcripts::Transcripts;
@@ -49,6 +51,7 @@ pub(crate) struct Server {
     pub asked_for_model: AtomicBool,
     pub configuration: Configuration,
     pub stale: Stale,
+    pub talks: Talks,
     /// Whether `liveUpdates` was on when the settings were last put in force.
     pub live: AtomicBool,
     /// Of `pieces/didChangeConversations`. Locked while sending, so that revisions stay in order.
@@ -79,6 +82,7 @@ impl Server {
             asked_for_model: AtomicBool::new(false),
             configuration: Configuration::default(),
             stale: Stale::default(),
+            talks: Talks::default(),
             live: AtomicBool::new(false),
             last_sent_revision: Mutex::default(),
             events,

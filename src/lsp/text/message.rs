@@ -24,6 +24,11 @@ pub(crate) fn part<'a>(message: &'a Message, clock: &Clock) -> Part<'a> {
     }
 }
 
+/// Whether an answer is being written in a conversation, as the service said when it was read.
+pub(crate) fn is_answering(conversation: &Value) -> bool {
+    conversation[OWN]["answering"].is_object()
+}
+
 /// The section for an answer that has no message yet.
 pub(crate) fn awaited(conversation: &Value) -> Option<Part<'static>> {
     let answering = &conversation[OWN]["answering"];

@@ -1,6 +1,7 @@
 //! The live notifications: `pieces/didChangeConversations` and `pieces/didChangeStatus`.
 
 use super::refresh::refresh_documents;
+use super::talk;
 use crate::index::{Delta, RESET_ABOVE, Reader};
 use crate::lsp::limits::LIVE_WINDOW;
 use crate::lsp::state::Server;
@@ -65,6 +66,11 @@ impl Batch {
     /// Whether the index changed.
     fn has_changes(&self) -> bool {
         !self.changed.is_empty() || self.reset
+    }
+
+    /// Whether conversations were deleted.
+    fn removes(&self, index: &Reader) -> bool {
+        self.reset || self.changed.iter().any(|id| !index.contains(*id))
     }
 
     fn is_empty(&self) -> bool {
@@ -143,6 +149,9 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 Ok(()) => {
                     let key = status_key(&handle);
                     if key != last_key {
+                        if key.0 == State::Live {
+                            talk::tidy(&server);
+                        }
                         last_key = key;
                         server.stale.views_changed();
                         send_status(&server).await;
@@ -160,6 +169,9 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             let (stale, all) = batch.stale_documents();
             refresh_documents(&server, &stale, all);
             if batch.has_changes() {
+                if batch.removes(&handle.index) {
+                    talk::tidy(&server);
+                }
                 server.stale.views_changed();
                 send_changes(&server, batch, &handle.index).await;
             }

@@ -6,6 +6,7 @@ pub(crate) mod importing;
 mod live;
 mod offers;
 mod refresh;
+pub(crate) mod talk;
 
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;

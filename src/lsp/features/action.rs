@@ -1,0 +1,56 @@
+//! A code action of ours, before the client gets it.
+
+use serde_json::Value;
+use tower_lsp::lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, Command};
+
+pub(super) const START: CodeActionKind = CodeActionKind::new("pieces.start");
+pub(super) const ASK: CodeActionKind = CodeActionKind::new("pieces.ask");
+pub(super) const OPEN: CodeActionKind = CodeActionKind::new("pieces.open");
+pub(super) const DELETE: CodeActionKind = CodeActionKind::new("pieces.delete");
+pub(super) const INSERT: CodeActionKind = CodeActionKind::new("pieces.insert");
+
+/// The advertised kinds.
+pub(crate) const KINDS: [CodeActionKind; 6] =
+    [START, ASK, OPEN, DELETE, INSERT, CodeActionKind::QUICKFIX];
+
+/// An action, before it is rendered for the client.
+pub(super) struct Action {
+    pub kind: CodeActionKind,
+    pub title: String,
+    pub command: &'static str,
+    pub argument: Value,
+}
+
+impl Action {
+    pub fn new(
+        kind: CodeActionKind,
+        title: impl Into<String>,
+        command: &'static str,
+        argument: Value,
+    ) -> Self {
+        Action {
+            kind,
+            title: title.into(),
+            command,
+            argument,
+        }
+    }
+
+    /// As the client takes it: as a literal, or as a bare command.
+    pub fn render(self, literals: bool) -> CodeActionOrCommand {
+        let command = Command {
+            title: self.title.clone(),
+            command: self.command.to_owned(),
+            arguments: Some(vec![self.argument]),
+        };
+        if !literals {
+            return CodeActionOrCommand::Command(command);
+        }
+        CodeActionOrCommand::CodeAction(CodeAction {
+            title: self.title,
+            kind: Some(self.kind),
+            command: Some(command),
+            ..CodeAction::default()
+        })
+    }
+}
