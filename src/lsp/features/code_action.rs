@@ -179,7 +179,12 @@ impl Asked<'_> {
             })
         };
         let mut deletes = Vec::new();
-        let shown = self.asking(actions).await;
+        let (shown, asking) = self.asking().await;
+        // A question that is written here comes before anything else, one that could be after what goes on.
+        let (here, asking): (Vec<_>, Vec<_>) = asking
+            .into_iter()
+            .partition(|one| shown.is_some() || one.command != "pieces.conversations.talk");
+        actions.extend(here);
         if let Some(id) = shown {
             deletes.extend(index.get(id));
         } else if self.wants(&OPEN) || self.names_delete() {
@@ -197,12 +202,13 @@ impl Asked<'_> {
         if shown.is_none() && !actions.iter().any(|action| action.kind == START) {
             actions.extend(self.start());
         }
+        actions.extend(asking);
         deletes.retain(|one| !offered(actions, &DELETE, one));
         actions.extend(deletes.iter().take(MAX_ACTIONS).map(delete));
     }
 
-    /// Adds the actions for asking; the conversation that the document shows.
-    async fn asking(&self, actions: &mut Vec<Action>) -> Option<Uuid> {
+    /// The conversation that the document shows, and the actions for asking.
+    async fn asking(&self) -> (Option<Uuid>, Vec<Action>) {
         let place = talk::Place {
             server: self.server,
             uri: self.uri,
@@ -210,9 +216,7 @@ impl Asked<'_> {
             range: self.range,
             subject: &self.subject,
         };
-        let (shown, asking) = place.actions().await;
-        actions.extend(asking);
-        shown
+        place.actions().await
     }
 
     /// What can be started here, where no asset is under the cursor.
