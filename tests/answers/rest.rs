@@ -68,7 +68,7 @@ async fn a_one_off_question_without_an_answer_has_a_status_and_a_sentence() {
     );
     pieces_lsp::model::clear(stage.dir.path()).unwrap();
     let (status, sentence) = stage.local.try_send(ask(), "/qgpt/question").await.unwrap();
-    assert_eq!(status, 501);
+    assert_eq!(status, 424);
     assert!(sentence.contains("pieces-lsp model use"), "{sentence}");
     let (status, _) = stage
         .local

@@ -15,6 +15,7 @@ use super::{
     json as json_text,
     request::{Body, Id},
 };
+use crate::model::Kind;
 use crate::service::{
     Failure,
     answer::{Question, Refused, Whole, status_of},
@@ -117,6 +118,10 @@ async fn answer(
     let answered = app.answers.answer_once(question, conversation, peer).await;
     answered.map_err(|refused| match refused {
         Refused::Store(failure) => failure.into_response(),
+        // Nothing of ours has failed: a person has to choose a model first.
+        Refused::Model(error) if error.kind == Kind::NoModel => {
+            (StatusCode::FAILED_DEPENDENCY, error.message).into_response()
+        }
         Refused::Model(error) => {
             let status = StatusCode::from_u16(status_of(&error)).ok();
             // A client would take it for its own.
