@@ -185,6 +185,9 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await page.waitForTimeout(1_000);
     await page.reload();
     await page.waitForSelector(".monaco-workbench");
+    // A browser that reloads does not always bring the tabs back.
+    await conversations();
+    await row("What is chosen here").dblclick();
     await until("the draft", async () => (await box.inputValue()) === "half a quest");
     await box.fill("");
     await page.waitForTimeout(1_000);
