@@ -95,7 +95,9 @@ export class Drawn {
       const label = phrase(action);
       return button(label, run(action), { "aria-label": `${label}: ${phrase("codeBlock", at + 1)}` });
     };
-    const title = make("span", { class: "language" }, block.dataset.info ?? "");
+    const info = block.dataset.info ?? "";
+    // Of a place in a file its name is enough; the rest is in the tooltip.
+    const title = make("span", { class: "language", title: info }, info.replace(/\S*[/\\]/, ""));
     return make("div", { class: "tools" }, title, ...(["insert", "copy", "compare", "new"] as const).map(named));
   }
 
