@@ -14,6 +14,13 @@ shows() { screen | grep -qF -- "$1"; }
 seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }
 type_in() { term send-keys -t e "$@"; }
 
+python3 "$TEST_HERE/../model.py" "$TEST_DIR/model" &
+model=$!
+trap 'term kill-server 2>/dev/null; kill "$model" 2>/dev/null' EXIT
+until_true 'the model' test -e "$TEST_DIR/model"
+PIECES_LSP_MODEL_URL=$(cat "$TEST_DIR/model")
+export PIECES_LSP_MODEL_URL
+
 cd "$work" || exit 1
 term -f /dev/null new-session -d -s e -x 120 -y 30 \
     "HELIX_RUNTIME=$root/usr/lib/hx/runtime $root/usr/lib/hx/hx retry.rs 2>$TEST_DIR/stderr"
@@ -51,6 +58,34 @@ seen 'fn retry() {}'
 type_in ':lsp-workspace-command pieces.conversations.create' Enter
 until_true 'an empty conversation' conversations 2
 echo 'ok helix-command'
+# A talk file: sent, answered while somebody types, undone, closed.
+type_in ':open retry.rs' Enter
+until_true 'asking about the file' menu 'Ask about this file'
+type_in Up Enter
+seen '# A question about retry.rs'
+type_in i
+type_in -l 'Why does it loop?'
+until_true 'the action to send' menu 'Send'
+type_in Enter
+seen 'Three four.'
+type_in Escape 'g' 'e' 'o'
+type_in -l 'And then?'
+type_in Escape
+touch "$TEST_DIR/model.go"
+seen 'Five six.'
+seen '*small'
+seen 'And then?'
+test "$(screen | grep -c 'One two.')" = 1 || die "written twice: $(screen)"
+echo 'ok helix-talk'
+type_in u
+hidden() { ! shows 'Five six.'; }
+until_true 'the undo' hidden
+type_in U
+seen 'Five six.'
+type_in ':buffer-close!' Enter
+closed() { grep -q 'Five six.' "$data"/talk/*.md && grep -q 'And then?' "$data"/talk/*.md; }
+until_true 'the file on disk' closed
+echo 'ok helix-talk-closed'
 gone() { ! term has-session -t e 2>/dev/null; }
 type_in ':quit!' Enter
 until_true 'the end of Helix' gone

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Helix, Emacs (eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary: in
-# each a code action starts a conversation from a file, and a command starts an empty one.
+# each a code action starts a conversation from a file, and a command starts an empty one. In Helix a question is asked in
+# a talk file, too.
 #
 #   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|kakoune]...
 #
@@ -18,7 +19,7 @@ backports() { # PACKAGE...
     apt-get update -qq >/dev/null && apt_get -t bookworm-backports "$@"
 }
 
-install_helix() { need tmux curl && unpack forky hx 1 usr/lib/hx/hx; }
+install_helix() { need tmux curl python3 && unpack forky hx 1 usr/lib/hx/hx; }
 install_emacs() { # with eglot inside; Debian's own is a major version too old for that
     need curl
     command -v emacs >/dev/null && emacs -Q --batch --eval '(kill-emacs (if (< emacs-major-version 29) 1 0))' && return
