@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::client::Client;
 use support::process::{Finished, Spawn};
 
-const COMMANDS: [&str; 5] = ["serve", "service", "doctor", "demo", "completions"];
+const COMMANDS: [&str; 6] = ["serve", "service", "ask", "doctor", "demo", "completions"];
 const SHELLS: [&str; 5] = ["bash", "zsh", "fish", "powershell", "elvish"];
 
 fn run(arguments: &[&str]) -> Finished {

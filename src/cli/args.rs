@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use super::ask::AskOptions;
 use super::model::ModelOptions;
 
 const FIRST_STEPS: &str = "\
@@ -206,6 +207,18 @@ Examples:
   pieces-lsp model list
   pieces-lsp model off")]
     Model(ModelOptions),
+    /// Asks a question and prints the answer as it comes
+    #[command(after_help = "\
+A pipe is read to its end, 1 MiB at most, and goes with the question. Ctrl-C stops the answer; what was \
+written is kept. The exit code is 0 only for a whole answer.
+
+Examples:
+  pieces-lsp ask \"What is a condition variable?\"
+  git diff | pieces-lsp ask \"Review this.\"
+  pieces-lsp ask --file src/retry.rs \"Why does this loop?\"
+  pieces-lsp ask --conversation ID \"And in Rust?\"
+  pieces-lsp ask - < question.txt")]
+    Ask(AskOptions),
     /// Shows what the program does, step by step, on temporary data; needs no setup
     #[command(after_help = "\
 It starts the local service on a temporary store, starts this program as a language server, and talks \
@@ -363,6 +376,7 @@ mod tests {
         ];
         check("serve", &all);
         check("doctor", &all);
+        check("ask", &all);
         check("service", &["data_dir", "log_level", "log_file"]);
         check("export", &["data_dir", "log_level", "log_file"]);
         check("import", &all[1..]);

@@ -4,6 +4,7 @@
 //! Each command's file has its details.
 
 mod args;
+mod ask;
 mod common;
 mod completions;
 mod demo;
@@ -40,6 +41,9 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Model(options) => run(&cli.common, async |target| {
             model::run(target, options, cli.common.allow_remote).await
+        }),
+        Command::Ask(options) => run(&cli.common, async |target| {
+            ask::run(target, options, cli.common.allow_remote).await
         }),
         Command::Completions { shell } => completions::run(shell),
         Command::Doctor(options) => run(&cli.common, async |target| {

@@ -1,7 +1,7 @@
 //! A packed run of neighbouring conversations: fixed-size records, one string of names and one list of links.
 //! About 64 bytes a conversation plus its name and links, and three allocations a run.
 
-use super::conversation::{ConversationRef, Key};
+use super::conversation::{AnswerStatus, Answering, ConversationRef, Key};
 use super::letters::letters;
 use std::ops::Range;
 use uuid::Uuid;
@@ -18,11 +18,44 @@ struct Record {
     /// Ends of this record's parts; each starts at the previous record's end.
     name_end: u32,
     links_end: u32,
-    /// How many of the links are assets; the rest are anchors.
+    /// How many of the links are assets; then come the anchors, and the message of an answer if there is one.
     assets: u32,
     messages: u32,
     application: u16,
     favorited: bool,
+    answering: Mark,
+}
+
+/// Whether a model is answering, in one byte.
+#[derive(Debug, Clone, Copy)]
+enum Mark {
+    Not,
+    /// The answer has no message yet.
+    Without(AnswerStatus),
+    /// The last link is the message of the answer.
+    With(AnswerStatus),
+}
+
+impl Mark {
+    fn of(answering: Option<Answering>) -> Self {
+        match answering {
+            None => Mark::Not,
+            Some(answering) if answering.message.is_none() => Mark::Without(answering.status),
+            Some(answering) => Mark::With(answering.status),
+        }
+    }
+
+    /// Takes the message of the answer off the links.
+    fn read(self, links: &[Uuid]) -> (&[Uuid], Option<Answering>) {
+        let answering = |message, status| Some(Answering { message, status });
+        match (self, links.split_last()) {
+            (Mark::With(status), Some((message, links))) => {
+                (links, answering(Some(*message), status))
+            }
+            (Mark::With(status) | Mark::Without(status), _) => (links, answering(None, status)),
+            (Mark::Not, _) => (links, None),
+        }
+    }
 }
 
 /// An immutable run of conversations in index order. Never empty.
@@ -78,6 +111,7 @@ impl Chunk {
     ) -> ConversationRef<'a> {
         let record = &self.records[at];
         let links = &self.links[self.links_range(at)];
+        let (links, answering) = record.answering.read(links);
         let (assets, anchors) = links.split_at(record.assets as usize);
         ConversationRef {
             id: record.id,
@@ -91,6 +125,7 @@ impl Chunk {
             application: applications
                 .get(record.application as usize)
                 .map_or("", |name| name),
+            answering,
         }
     }
 
@@ -157,6 +192,7 @@ impl Packer {
         self.names.push_str(one.name);
         self.links.extend_from_slice(one.assets);
         self.links.extend_from_slice(one.anchors);
+        self.links.extend(one.answering.and_then(|it| it.message));
         self.records.push(Record {
             id: one.id,
             updated: one.updated,
@@ -168,6 +204,7 @@ impl Packer {
             messages: one.messages,
             application,
             favorited: one.favorited,
+            answering: Mark::of(one.answering),
         });
     }
 

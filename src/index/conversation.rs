@@ -27,6 +27,39 @@ pub struct Conversation {
     pub anchors: Vec<Uuid>,
     /// The application that created it; empty if unknown.
     pub application: String,
+    /// A model is answering in it.
+    pub answering: Option<Answering>,
+}
+
+/// A model is answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answering {
+    /// The message of the answer, once there is one.
+    pub message: Option<Uuid>,
+    /// What the model does.
+    pub status: AnswerStatus,
+}
+
+/// What a model does that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerStatus {
+    /// It has not begun.
+    Waiting,
+    /// It thinks.
+    Thinking,
+    /// It writes.
+    Writing,
+}
+
+impl AnswerStatus {
+    /// The name in `pieces/didAnswer`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerStatus::Waiting => "waiting",
+            AnswerStatus::Thinking => "thinking",
+            AnswerStatus::Writing => "writing",
+        }
+    }
 }
 
 impl Conversation {
@@ -42,6 +75,7 @@ impl Conversation {
             assets: &self.assets,
             anchors: &self.anchors,
             application: clip(&self.application),
+            answering: self.answering,
         }
     }
 }
@@ -67,6 +101,8 @@ pub struct ConversationRef<'a> {
     pub anchors: &'a [Uuid],
     /// The application that created it; empty if unknown.
     pub application: &'a str,
+    /// A model is answering in it.
+    pub answering: Option<Answering>,
 }
 
 impl<'a> ConversationRef<'a> {
@@ -87,6 +123,7 @@ impl<'a> ConversationRef<'a> {
             assets: self.assets.to_vec(),
             anchors: self.anchors.to_vec(),
             application: self.application.to_owned(),
+            answering: self.answering,
         }
     }
 

@@ -18,7 +18,7 @@ mod tests;
 mod ties;
 
 pub use crate::markdown::UNNAMED;
-pub use conversation::{Conversation, ConversationRef};
+pub use conversation::{AnswerStatus, Answering, Conversation, ConversationRef};
 pub use search::Match;
 pub use snapshot::{Builder, Snapshot};
 pub use store::{Delta, Index, Mutation, RESET_ABOVE, Reader};

@@ -177,6 +177,7 @@ mod tests {
                 assets: vec![],
                 anchors: vec![],
                 application: String::new(),
+                answering: None,
             };
             listing.push(one.as_ref());
         }

@@ -1,6 +1,9 @@
 //! The index against a plain map.
 
-use super::{Anchor, Builder, Conversation, Delta, Index, Mutation, RESET_ABOVE, Reader};
+use super::{
+    Anchor, AnswerStatus, Answering, Builder, Conversation, Delta, Index, Mutation, RESET_ABOVE,
+    Reader,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +23,15 @@ fn conversation(id: u8, look: u8) -> Conversation {
             .map(|anchor| Uuid::from_u128(100 + u128::from(anchor)))
             .collect(),
         application: ["", "A", "B", "C"][usize::from(look % 4)].to_owned(),
+        answering: [
+            None,
+            Some(AnswerStatus::Waiting),
+            Some(AnswerStatus::Writing),
+        ][usize::from(look % 3)]
+        .map(|status| Answering {
+            message: (look % 2 == 0).then(|| Uuid::from_u128(200 + u128::from(look))),
+            status,
+        }),
     }
 }
 

@@ -60,6 +60,11 @@ pub(crate) const ANSWER_WINDOW: Duration = Duration::from_millis(30);
 /// Between two looks at how long a model has been waited for, which is shown in seconds.
 pub(crate) const ANSWER_TICK: Duration = Duration::from_secs(1);
 
+/// Open documents are shown again at most this often while an answer grows: readers cannot follow more.
+pub(crate) const ANSWER_REFRESH: Duration = Duration::from_millis(250);
+/// News of an answer that another window asked for: the text is stored as often.
+pub(crate) const ANSWER_NEWS: Duration = Duration::from_millis(500);
+
 // Pauses and promptness.
 
 /// A text of as many bytes is searched on the loop, in well under a millisecond; a longer one is not.

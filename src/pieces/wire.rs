@@ -38,6 +38,28 @@ pub struct Conversation<'a> {
     pub anchor_paths: Vec<(Uuid, Cow<'a, str>)>,
     /// `application.label` if it has one, else `application.name`.
     pub application: Option<Cow<'a, str>>,
+    /// `pieces_lsp.answering`: a model is answering in it. Only our local service says so.
+    pub answering: Option<Answering>,
+}
+
+/// A model is answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answering {
+    /// The message of the answer, once there is one.
+    pub message: Option<Uuid>,
+    /// What the model does.
+    pub status: AnswerStatus,
+}
+
+/// What a model does that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerStatus {
+    /// It has not begun.
+    Waiting,
+    /// It thinks.
+    Thinking,
+    /// It writes.
+    Writing,
 }
 
 impl Conversation<'_> {
@@ -59,6 +81,7 @@ impl Conversation<'_> {
                 .map(|(anchor, path)| (anchor, owned(path)))
                 .collect(),
             application: self.application.map(owned),
+            answering: self.answering,
         }
     }
 }
@@ -105,6 +128,19 @@ lenient_object! {
         "assets" => assets: Members,
         "anchors" => anchors: Anchors<'de>,
         "application" => application: Application<'de>,
+        "pieces_lsp" => own: Own<'de>,
+    }
+}
+
+lenient_object! {
+    /// Our own field.
+    struct Own<'de> { "answering" => answering: AnsweringObject<'de>, }
+}
+
+lenient_object! {
+    struct AnsweringObject<'de> {
+        "message" => message: Parsed<Id>,
+        "status" => status: Text<'de>,
     }
 }
 
@@ -193,7 +229,20 @@ impl<'a> ConversationObject<'a> {
             anchors,
             anchor_paths,
             application: self.application.label.0.or(self.application.name.0),
+            answering: self.own.answering.read(),
         })
+    }
+}
+
+impl AnsweringObject<'_> {
+    fn read(self) -> Option<Answering> {
+        let status = match &*self.status.0? {
+            "thinking" => AnswerStatus::Thinking,
+            "writing" => AnswerStatus::Writing,
+            _ => AnswerStatus::Waiting,
+        };
+        let message = self.message.0.and_then(Id::uuid);
+        Some(Answering { message, status })
     }
 }
 
@@ -354,6 +403,7 @@ mod tests {
             anchors: Ids::new(),
             anchor_paths: vec![],
             application: None,
+            answering: None,
         };
         with(&mut conversation);
         Some(conversation)

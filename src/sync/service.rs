@@ -180,6 +180,18 @@ fn borrowed<'a>(one: &'a wire::Conversation<'_>) -> index::ConversationRef<'a> {
         assets: &one.assets,
         anchors: &one.anchors,
         application: one.application.as_deref().unwrap_or_default(),
+        answering: one.answering.map(answering),
+    }
+}
+
+fn answering(one: wire::Answering) -> index::Answering {
+    index::Answering {
+        message: one.message,
+        status: match one.status {
+            wire::AnswerStatus::Waiting => index::AnswerStatus::Waiting,
+            wire::AnswerStatus::Thinking => index::AnswerStatus::Thinking,
+            wire::AnswerStatus::Writing => index::AnswerStatus::Writing,
+        },
     }
 }
 

@@ -111,6 +111,7 @@ impl Server {
             assets: vec![],
             anchors,
             application: ["", "A", "B"][self.made as usize % 3].to_owned(),
+            answering: None,
         };
         self.conversations.insert(id, one);
         self.texts.insert(id, now);

@@ -5,6 +5,7 @@ mod ask;
 mod create;
 mod delete;
 mod import;
+mod insert_code;
 mod list;
 mod messages;
 mod models;
@@ -28,7 +29,7 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
 /// The advertised commands.
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 22] = [
     "pieces.conversations.createFromAsset",
     "pieces.conversations.create",
     "pieces.conversations.delete",
@@ -47,6 +48,7 @@ pub(crate) const NAMES: [&str; 21] = [
     "pieces.conversations.messages",
     "pieces.conversations.ask",
     "pieces.conversations.stop",
+    "pieces.conversations.insertCode",
     "pieces.models",
     "pieces.import",
     "pieces.status",
@@ -94,6 +96,7 @@ pub(crate) async fn execute(
         "pieces.conversations.messages" => messages::messages(server, &argument).await,
         "pieces.conversations.ask" => ask::ask(server, &argument, token).await,
         "pieces.conversations.stop" => stop::stop(server, &argument).await,
+        "pieces.conversations.insertCode" => insert_code::insert_code(server, &argument).await,
         "pieces.models" => models::models(server).await,
         "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(status_object(&server.session)),

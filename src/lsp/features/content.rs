@@ -158,6 +158,7 @@ fn from_raw(raw: &Value) -> Option<Conversation> {
         assets: Vec::new(),
         anchors: Vec::new(),
         application: String::new(),
+        answering: None,
     })
 }
 

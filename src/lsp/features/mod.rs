@@ -5,6 +5,7 @@ pub(crate) mod code_action;
 pub(crate) mod code_lens;
 pub(crate) mod completion;
 pub(crate) mod content;
+pub(crate) mod copy;
 pub(crate) mod diagnostics;
 pub(crate) mod hover;
 pub(crate) mod inlay_hint;

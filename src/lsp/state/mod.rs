@@ -17,7 +17,7 @@ pub(crate) mod trash;
 use asks::Asks;
 use asset_names::AssetNames;
 use capabilities::Flags;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use document::Documents;
 use event::Event;
 use in_flight::InFlightWrites;
@@ -47,6 +47,8 @@ pub(crate) struct Server {
     pub restored: DashMap<Uuid, Uuid>,
     pub saved: SavedAssets,
     pub asks: Arc<Asks>,
+    /// The conversations of which this session wrote a copy.
+    pub copies: DashSet<Uuid>,
     /// The person was asked whether to use a model on this machine, and did not say yes.
     pub asked_for_model: AtomicBool,
     pub configuration: Configuration,
@@ -79,6 +81,7 @@ impl Server {
             restored: DashMap::new(),
             saved: SavedAssets::default(),
             asks: Arc::default(),
+            copies: DashSet::new(),
             asked_for_model: AtomicBool::new(false),
             configuration: Configuration::default(),
             stale: Stale::default(),

@@ -18,7 +18,7 @@ pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value
     let mut files: Vec<String> = files.map(String::from).collect();
     files.sort_unstable();
     files.dedup();
-    json!({
+    let mut item = json!({
         "id": one.id,
         "name": one.title(),
         "created": rfc3339(one.created),
@@ -29,7 +29,11 @@ pub(crate) fn conversation_item(one: &ConversationRef<'_>, ties: &Ties) -> Value
         "files": files,
         "application": one.application,
         "uri": conversation_uri(one.id),
-    })
+    });
+    if one.answering.is_some() {
+        item["answering"] = true.into();
+    }
+    item
 }
 
 /// The paths of the files that these anchors name, sorted.

@@ -1,5 +1,6 @@
 //! The live notifications: `pieces/didChangeConversations` and `pieces/didChangeStatus`.
 
+use super::answers::Answers;
 use super::refresh::refresh_documents;
 use super::talk;
 use crate::index::{Delta, RESET_ABOVE, Reader};
@@ -138,7 +139,15 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     send_status(&server).await;
     let mut batch = Batch::default();
     let mut window = Window::default();
+    let mut answers = Answers::default();
     loop {
+        let due = answers.due();
+        let news = async {
+            match due {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => take_in(&server, &mut batch, event),
@@ -160,6 +169,10 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 Err(_) => return,
             },
             () = window.closes() => {}
+            () = news => {
+                let due = answers.take_due(&server).await;
+                refresh_documents(&server, &due, false);
+            }
         }
         if window.is_closed() && !batch.is_empty() {
             while let Ok(event) = events.try_recv() {
@@ -167,6 +180,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             }
             let batch = std::mem::take(&mut batch);
             let (stale, all) = batch.stale_documents();
+            let stale = answers.changed(&server, stale, all).await;
             refresh_documents(&server, &stale, all);
             if batch.has_changes() {
                 if batch.removes(&handle.index) {

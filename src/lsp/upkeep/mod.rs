@@ -1,5 +1,6 @@
 //! What happens without a request: live notifications, refreshes, configuration, offers.
 
+mod answers;
 mod configuration;
 mod diagnostics;
 pub(crate) mod importing;
@@ -7,6 +8,7 @@ mod live;
 mod offers;
 mod refresh;
 pub(crate) mod talk;
+mod throttle;
 
 use crate::lsp::state::Server;
 use crate::lsp::state::event::Event;

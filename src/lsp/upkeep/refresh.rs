@@ -1,6 +1,7 @@
 //! Asking the editor to show again what may have changed.
 
 use super::diagnostics::Published;
+use crate::lsp::features::copy;
 use crate::lsp::limits::{EDITOR_TIMEOUT, REFRESH_DELAY, REFRESH_TIMEOUT};
 use crate::lsp::rpc::ask;
 use crate::lsp::state::Server;
@@ -53,7 +54,19 @@ pub(crate) fn everything_changed(server: &Arc<Server>) {
 /// conversation is gone, or cannot be read now, stays as it is.
 pub(crate) fn refresh_documents(server: &Arc<Server>, changed: &HashSet<Uuid>, all: bool) {
     let readable = matches!(server.session.status().state, State::Live | State::Syncing);
-    if !server.flags().text_document_content || !readable {
+    if !readable {
+        return;
+    }
+    for id in server
+        .copies
+        .iter()
+        .map(|id| *id)
+        .filter(|id| all || changed.contains(id))
+    {
+        let server = Arc::clone(server);
+        tokio::spawn(async move { copy::renew(&server, id).await });
+    }
+    if !server.flags().text_document_content {
         return;
     }
     let index = server.session.reader();

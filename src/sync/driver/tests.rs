@@ -274,6 +274,7 @@ fn conversation(id: u128, name: &str) -> Conversation {
         assets: vec![],
         anchors: vec![],
         application: String::new(),
+        answering: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn conversation(id: u128, anchor: u128) -> Conversation {
         assets: vec![],
         anchors: vec![Uuid::from_u128(anchor)],
         application: String::new(),
+        answering: None,
     }
 }
 

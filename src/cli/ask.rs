@@ -1,0 +1,317 @@
+//! `pieces-lsp ask`: a question from a terminal or at the end of a pipe.
+
+mod printer;
+
+use super::common::{Target, non_empty};
+use super::complain;
+use crate::ask::{
+    self, Answer, Asker, Consent, Failure, How, Outcome, Request, Selection, Stop, Surroundings,
+};
+use crate::model::Found;
+use crate::pieces::Client;
+use crate::service;
+use crate::sync::Source;
+use clap::Args;
+use futures_util::future::BoxFuture;
+use printer::Printer;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::interval;
+use url::Url;
+use uuid::Uuid;
+
+/// What a pipe may bring: as much as a prompt may have.
+const MAX_INPUT: u64 = 1 << 20;
+/// Between two looks at how long the model has been waited for.
+const TICK: Duration = Duration::from_secs(1);
+/// From Ctrl-C to the end, however the service behaves.
+const GRACE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct AskOptions {
+    /// Ask in this conversation; without it a new one is started, and its id is the last line of stderr
+    #[arg(long, value_name = "ID")]
+    pub(super) conversation: Option<Uuid>,
+    /// Send this file along, now and with later questions of the conversation; may be repeated
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(super) file: Vec<PathBuf>,
+    /// The model that answers, by name
+    #[arg(long, value_name = "NAME")]
+    pub(super) model: Option<String>,
+    /// The question, or `-` to read it from stdin: other users can see arguments in lists of processes
+    #[arg(value_name = "PROMPT|-")]
+    pub(super) prompt: String,
+}
+
+/// Asks, prints the answer as it comes, and fails unless it is whole.
+pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool) -> ExitCode {
+    let is_new = options.conversation.is_none();
+    let data_dir = match &target.data_dir {
+        Some(dir) => Some(dir.clone()),
+        None => service::default_data_dir().ok(),
+    };
+    let source = Arc::new(target.source());
+    let outcome = match request(options) {
+        Ok(request) => {
+            let place = (Arc::clone(&source), data_dir, allow_remote);
+            conversation(request, place).await
+        }
+        Err(sentence) => Err((sentence, None)),
+    };
+    source.shutdown().await;
+    let (code, conversation) = match outcome {
+        Ok(answer) => (tell(&answer), answer.conversation),
+        Err((sentence, conversation)) => {
+            complain(&sentence);
+            (ExitCode::FAILURE, conversation)
+        }
+    };
+    if let Some(conversation) = conversation.filter(|_| is_new) {
+        // Stderr may be closed.
+        let _ = writeln!(io::stderr(), "{conversation}");
+    }
+    code
+}
+
+/// What was unusual about an answer.
+fn tell(answer: &Answer) -> ExitCode {
+    for one in &answer.context {
+        if one.sent < one.bytes || one.bytes == 0 {
+            let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
+            complain(&format!("{sent} of {bytes} bytes of {name} were sent"));
+        }
+    }
+    if let Some(note) = &answer.note {
+        complain(note);
+    }
+    match answer.stop {
+        How::End => ExitCode::SUCCESS,
+        How::Length => {
+            complain("The answer is not whole: the model reached its limit of length");
+            ExitCode::FAILURE
+        }
+        How::Cancelled => {
+            complain("Stopped; what was written is kept in the conversation");
+            ExitCode::FAILURE
+        }
+        How::Incomplete => ExitCode::FAILURE,
+    }
+}
+
+/// Reads what the options and a pipe say.
+fn request(options: AskOptions) -> Result<Request, String> {
+    let piped = match io::stdin().is_terminal() && options.prompt != "-" {
+        true => String::new(),
+        false => input()?,
+    };
+    let (prompt, piped) = match options.prompt.as_str() {
+        "-" => (piped, String::new()),
+        prompt => (prompt.to_owned(), piped),
+    };
+    if prompt.trim().is_empty() {
+        return Err(
+            "There is no question; write one behind `ask`, or give `-` and write it to stdin."
+                .to_owned(),
+        );
+    }
+    let mut files = Vec::new();
+    for path in &options.file {
+        let absolute = std::path::absolute(path).ok();
+        let uri = absolute.and_then(|path| Url::from_file_path(path).ok());
+        files.push(uri.ok_or_else(|| format!("{} is no path of a file.", path.display()))?);
+    }
+    Ok(Request {
+        prompt: Some(prompt),
+        conversation: options.conversation,
+        selection: (!piped.trim().is_empty()).then(|| Selection {
+            uri: None,
+            name: "standard input".to_owned(),
+            lines: None,
+            text: piped,
+        }),
+        // None named is not "no files any more".
+        files: (!files.is_empty()).then_some(files),
+        model: non_empty(options.model.as_deref()).map(str::to_owned),
+        ..Request::default()
+    })
+}
+
+/// All of stdin.
+fn input() -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = io::stdin()
+        .lock()
+        .take(MAX_INPUT + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| format!("Stdin cannot be read ({error})."))?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(
+            "There is more than 1 MiB on stdin; send only the part that matters.".to_owned(),
+        );
+    }
+    // Half a character at the end of a `head -c` is no reason to refuse the rest.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// One question: the answer, or a sentence and the conversation in which the question is kept.
+async fn conversation(
+    request: Request,
+    (source, data_dir, allow_remote): (Arc<Source>, Option<PathBuf>, bool),
+) -> Result<Answer, (String, Option<Uuid>)> {
+    let resolved = source.resolve().await;
+    let resolved = resolved.map_err(|error| (error.message, None))?;
+    if let Some(notice) = &resolved.notice {
+        complain(notice);
+    }
+    let asker = Asker {
+        client: resolved.client,
+        data_dir,
+        allow_remote,
+        surroundings: Arc::new(Terminal(source)),
+    };
+    let stop = Stop::default();
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut asking = tokio::spawn(ask::ask(asker, request, sender, stop.clone()));
+    let mut printer = Printer::new();
+    let mut ticks = interval(TICK);
+    let interrupted = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.stop();
+        }
+    });
+    let late = async {
+        stop.stopped().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(late);
+    let done = loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => {
+                if printer.tell(&event).is_err() {
+                    // Nobody reads the answer any more.
+                    stop.stop();
+                }
+            }
+            done = &mut asking => break done.ok(),
+            () = &mut late => break None,
+            _ = ticks.tick() => printer.tick(),
+        }
+    };
+    let conversation = printer.conversation;
+    match done {
+        Some(Ok(Outcome::Answer(answer))) => {
+            printer.end(&answer.text);
+            Ok(answer)
+        }
+        Some(Err(failure)) => {
+            printer.end("");
+            Err((sentence(&failure), failure.conversation.or(conversation)))
+        }
+        Some(Ok(Outcome::DryRun(_))) | None => {
+            printer.end("");
+            let what = "Stopped; what was written is kept in the conversation.";
+            Err((what.to_owned(), conversation))
+        }
+    }
+}
+
+/// The sentence, with the names of options in place of those of fields, and what the model said itself.
+fn sentence(failure: &Failure) -> String {
+    let message = failure.message().replace("`files`", "`--file`");
+    let message = message.replace("`prompt`", "The question");
+    match &failure.cause {
+        ask::Cause::Service(error) => match &error.detail {
+            Some(detail) => {
+                let message = message.trim_end_matches('.');
+                format!("{message} ({}).", super::common::printable(detail))
+            }
+            None => message,
+        },
+        ask::Cause::Invalid(_) => message,
+    }
+}
+
+/// A person at a terminal, if there is one.
+struct Terminal(Arc<Source>);
+
+impl Surroundings for Terminal {
+    fn open_text(&self, _: &Url) -> Option<String> {
+        None
+    }
+
+    fn choose<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Consent> {
+        Box::pin(async move {
+            if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+                return Consent::Nobody;
+            }
+            let question = question(found);
+            let count = found.len();
+            let (told, said) = oneshot::channel();
+            // Not a task: the process could not end before the person has answered.
+            std::thread::spawn(move || {
+                let _ = io::stderr().write_all(question.as_bytes());
+                let mut line = String::new();
+                let _ = io::stdin().lock().read_line(&mut line);
+                let _ = told.send(chosen(&line, count));
+            });
+            said.await.unwrap_or(Consent::Nobody)
+        })
+    }
+
+    fn reconnect(&self) -> BoxFuture<'_, Option<Client>> {
+        Box::pin(async { Some(self.0.resolve().await.ok()?.client) })
+    }
+}
+
+fn question(found: &[Found]) -> String {
+    match found {
+        [one] => format!(
+            "No model was chosen, but one answers at {}. Use it? [y/N] ",
+            one.url
+        ),
+        several => {
+            let mut text = "No model was chosen, but these answer on this machine:\n".to_owned();
+            for (at, one) in several.iter().enumerate() {
+                text += &format!("  {} {}\n", at + 1, one.url);
+            }
+            text + "Use one of them? [number/N] "
+        }
+    }
+}
+
+fn chosen(line: &str, count: usize) -> Consent {
+    let line = line.trim().to_lowercase();
+    match line.parse::<usize>() {
+        Ok(number) if (1..=count).contains(&number) => Consent::Use(number - 1),
+        _ if count == 1 && ["y", "yes"].contains(&line.as_str()) => Consent::Use(0),
+        _ => Consent::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_yes_chooses() {
+        for (line, count, expected) in [
+            ("y\n", 1, Consent::Use(0)),
+            ("YES", 1, Consent::Use(0)),
+            ("1", 1, Consent::Use(0)),
+            ("2\n", 3, Consent::Use(1)),
+            ("y", 3, Consent::No),
+            ("4", 3, Consent::No),
+            ("0", 3, Consent::No),
+            ("", 1, Consent::No),
+            ("n", 1, Consent::No),
+        ] {
+            assert_eq!(chosen(line, count), expected, "{line} of {count}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Prints an answer as it comes.
+
+use crate::ask::{Event, Status};
+use crate::cli::terminal::dim;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Waiting for longer than this is shown.
+const LONG: Duration = Duration::from_secs(2);
+
+/// The answer goes to stdout, and what the model is doing to a terminal on stderr.
+pub(super) struct Printer {
+    /// Stdout is a terminal, which must not be given orders.
+    careful: bool,
+    /// The status is shown.
+    shows_status: bool,
+    /// A line with the status stands on the terminal.
+    drawn: bool,
+    status: Option<Status>,
+    sent: Option<Instant>,
+    /// Bytes of the answer that were printed.
+    printed: usize,
+    /// The last byte that was printed ended a line.
+    at_start: bool,
+    pub conversation: Option<Uuid>,
+}
+
+impl Printer {
+    pub fn new() -> Self {
+        Printer {
+            careful: io::stdout().is_terminal(),
+            shows_status: io::stderr().is_terminal(),
+            drawn: false,
+            status: None,
+            sent: None,
+            printed: 0,
+            at_start: true,
+            conversation: None,
+        }
+    }
+
+    /// Prints what an event has.
+    ///
+    /// # Errors
+    /// Nobody reads stdout any more.
+    pub fn tell(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Created(one) => self.conversation = Some(one.id),
+            Event::Sent { conversation } => {
+                self.conversation = *conversation;
+                self.sent = Some(Instant::now());
+            }
+            Event::Status { status, .. } => self.status = Some(*status),
+            Event::Delta { text, .. } => self.print(text)?,
+        }
+        Ok(())
+    }
+
+    /// Shows how long the model has been waited for.
+    pub fn tick(&mut self) {
+        let waited = self.sent.map(|at| at.elapsed()).unwrap_or_default();
+        if !self.shows_status || self.printed > 0 || waited < LONG {
+            return;
+        }
+        let what = match self.status {
+            Some(Status::Thinking) => "thinking",
+            _ => "waiting for the model",
+        };
+        let line = format!("{what}, {} s", waited.as_secs());
+        let _ = write!(io::stderr(), "\r{}\x1b[K", dim(&line));
+        self.drawn = true;
+    }
+
+    /// Prints the rest of the answer, if it has one, and ends the line.
+    pub fn end(&mut self, whole: &str) {
+        if let Some(rest) = whole.get(self.printed..) {
+            let _ = self.print(rest);
+        }
+        self.clear();
+        if !self.at_start {
+            let _ = writeln!(io::stdout());
+            self.at_start = true;
+        }
+    }
+
+    fn print(&mut self, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.clear();
+        self.printed += text.len();
+        self.at_start = text.ends_with('\n');
+        let mut stdout = io::stdout().lock();
+        match self.careful {
+            true => stdout.write_all(harmless(text).as_bytes())?,
+            false => stdout.write_all(text.as_bytes())?,
+        }
+        stdout.flush()
+    }
+
+    fn clear(&mut self) {
+        if self.drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+            self.drawn = false;
+        }
+    }
+}
+
+/// Text without what a terminal would take for an order.
+fn harmless(text: &str) -> String {
+    let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().filter(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_orders() {
+        assert_eq!(
+            harmless("a\tb\n\u{1b}[31mred\u{7}\r\u{9b}2J é"),
+            "a\tb\n[31mred2J é"
+        );
+    }
+}

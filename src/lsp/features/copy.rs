@@ -1,0 +1,91 @@
+//! Private copies of conversations, for editors that show only files.
+
+use super::content;
+use crate::lsp::limits::OPENED_FILE_AGE;
+use crate::lsp::state::Server;
+use crate::private;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tower_lsp::lsp_types::Url;
+use uuid::Uuid;
+
+/// Writes the transcript to a file that only the user can read, and keeps it up to date from now on.
+pub(crate) async fn write(server: &Arc<Server>, id: Uuid) -> Option<Url> {
+    let path = written(server, id, true).await?;
+    server.copies.insert(id);
+    Url::from_file_path(path).ok()
+}
+
+/// Writes the copy again, if this window has written one that is still there.
+pub(crate) async fn renew(server: &Arc<Server>, id: Uuid) {
+    if server.copies.contains(&id) {
+        // A conversation that cannot be read now keeps its copy as it is.
+        let _ = written(server, id, false).await;
+    }
+}
+
+async fn written(server: &Arc<Server>, id: Uuid, new: bool) -> Option<PathBuf> {
+    let text = content::conversation(server, id).await.ok()?;
+    let data_dir = server.session.data_dir()?;
+    let writing = tokio::task::spawn_blocking(move || {
+        let dir = private::subdir(&data_dir, "opened")?;
+        let path = dir.join(format!("{id}.md"));
+        if new {
+            private::remove_drafts(&dir);
+            forget_old(&dir);
+        } else if std::fs::read(&path)? == text.as_bytes() {
+            // Editors would read it again for nothing.
+            return Ok(path);
+        }
+        private::write_read_only(&path, text.as_bytes())?;
+        io::Result::Ok(path)
+    });
+    writing.await.ok()?.ok()
+}
+
+/// Removes files older than [`OPENED_FILE_AGE`] that [`write`] wrote.
+fn forget_old(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".md"));
+        if id.is_none_or(|id| Uuid::parse_str(id).is_err()) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if age.is_some_and(|age| age > OPENED_FILE_AGE) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::time::SystemTime;
+
+    #[test]
+    fn only_old_opened_files_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - 2 * OPENED_FILE_AGE;
+        let id = Uuid::nil();
+        let names = [format!("{id}.md"), format!("{id}.txt"), "notes.md".into()];
+        for name in &names {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        let new = format!("{}.md", Uuid::max());
+        fs::write(dir.path().join(&new), "").unwrap();
+        forget_old(dir.path());
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = vec![names[1].clone(), new, names[2].clone()];
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+}

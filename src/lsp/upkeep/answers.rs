@@ -1,0 +1,138 @@
+//! What this window hears of answers: `pieces/didAnswer` about those that other windows asked for, and how often open
+//! documents are shown again while an answer grows.
+
+use super::throttle::Throttle;
+use crate::index::{Answering, Reader};
+use crate::lsp::limits::{ANSWER_NEWS, ANSWER_REFRESH};
+use crate::lsp::rpc::answering::DidAnswer;
+use crate::lsp::state::Server;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// The answers that are being written, as the index knows them.
+pub(super) struct Answers {
+    /// The message of each, by conversation, and whether this window asked.
+    running: HashMap<Uuid, (Option<Uuid>, bool)>,
+    news: Throttle<Uuid>,
+    refreshes: Throttle<Uuid>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Answers {
+            running: HashMap::new(),
+            news: Throttle::new(ANSWER_NEWS),
+            refreshes: Throttle::new(ANSWER_REFRESH),
+        }
+    }
+}
+
+impl Answers {
+    /// These conversations changed, or any. Tells the client about answers of other windows; returns the conversations
+    /// whose open documents should be refreshed now.
+    pub async fn changed(
+        &mut self,
+        server: &Arc<Server>,
+        changed: HashSet<Uuid>,
+        all: bool,
+    ) -> HashSet<Uuid> {
+        let index = server.session.reader();
+        let known = self.running.keys().copied().filter(|_| all);
+        let looked_at: HashSet<Uuid> = changed.iter().copied().chain(known).collect();
+        let mut refresh = changed;
+        for id in looked_at {
+            match answering(&index, id) {
+                Some(answering) => {
+                    // The last news may come after the window's own question was answered.
+                    let before = self.running.get(&id).is_some_and(|(_, here)| *here);
+                    let here = before || server.asks.asked_here(id);
+                    self.running.insert(id, (answering.message, here));
+                    if !here && self.news.admit(id) {
+                        tell(server, id, answering).await;
+                    }
+                    if !self.refreshes.admit(id) {
+                        refresh.remove(&id);
+                    }
+                }
+                None => {
+                    self.news.forget(id);
+                    self.refreshes.forget(id);
+                    if let Some((message, false)) = self.running.remove(&id) {
+                        tell_end(server, id, message);
+                    }
+                }
+            }
+        }
+        refresh
+    }
+
+    /// When [`Answers::take_due`] has something to do.
+    pub fn due(&self) -> Option<Instant> {
+        let (news, refreshes) = (self.news.due(), self.refreshes.due());
+        news.into_iter().chain(refreshes).min()
+    }
+
+    /// Sends the news that are due; returns the conversations whose documents are due.
+    pub async fn take_due(&mut self, server: &Server) -> HashSet<Uuid> {
+        let index = server.session.reader();
+        for id in self.news.take_due() {
+            if let Some(answering) = answering(&index, id) {
+                tell(server, id, answering).await;
+            }
+        }
+        self.refreshes.take_due().into_iter().collect()
+    }
+}
+
+fn answering(index: &Reader, id: Uuid) -> Option<Answering> {
+    index.get(id)?.answering
+}
+
+async fn tell(server: &Server, conversation: Uuid, answering: Answering) {
+    send(
+        server,
+        conversation,
+        answering.message,
+        answering.status.as_str(),
+    )
+    .await;
+}
+
+/// How an answer ended says its message.
+fn tell_end(server: &Arc<Server>, conversation: Uuid, message: Option<Uuid>) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        let state = match message {
+            None => Some("stopped".to_owned()),
+            Some(id) => state(&server, id).await,
+        };
+        let status = match state.as_deref() {
+            Some("stopped") => "cancelled",
+            Some("interrupted") => "incomplete",
+            _ => "done",
+        };
+        send(&server, conversation, message, status).await;
+    });
+}
+
+async fn state(server: &Server, message: Uuid) -> Option<String> {
+    let (_, client) = server.session.client().await.ok()?;
+    let message = client.in_background().message(message).await.ok()?;
+    message.raw["pieces_lsp"]["state"]
+        .as_str()
+        .map(str::to_owned)
+}
+
+async fn send(server: &Server, conversation: Uuid, answer: Option<Uuid>, status: &str) {
+    if !server.settings().live_updates {
+        return;
+    }
+    let params: Value = json!({ "conversation": conversation, "answer": answer, "status": status });
+    server.client.send_notification::<DidAnswer>(params).await;
+}

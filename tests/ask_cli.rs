@@ -1,0 +1,191 @@
+//! `pieces-lsp ask`, on Pieces OS and with a model of one's own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::io::Read;
+use std::path::Path;
+use support::endpoint::Endpoint;
+use support::process::{Finished, Spawn};
+use support::standin::{Answer, StandIn};
+
+/// `ask` on the local service in this directory, with the model of `endpoint`.
+fn local(dir: &Path, endpoint: &Endpoint, arguments: &[&str]) -> Spawn {
+    let spawn = Spawn::with_arguments([&["ask"], arguments].concat());
+    let spawn = spawn
+        .arg("--backend")
+        .arg("local")
+        .arg("--data-dir")
+        .arg(dir);
+    spawn.env("PIECES_LSP_MODEL_URL", &endpoint.url)
+}
+
+fn on(standin: &StandIn, arguments: &[&str]) -> Finished {
+    let spawn = Spawn::with_arguments([&["ask", "--url", &standin.url()], arguments].concat());
+    spawn.arg("--backend").arg("pieces-os").run()
+}
+
+/// Runs it with this text at the other end of a pipe.
+fn piped(spawn: Spawn, text: &str) -> (Option<i32>, String, String) {
+    let (mut process, mut stdout) = spawn.start_unread();
+    process.write(text.as_bytes());
+    process.close_stdin();
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).unwrap();
+    let ended = process.wait();
+    (ended.code, said, ended.log)
+}
+
+#[test]
+fn an_answer_goes_to_stdout_and_the_conversation_to_stderr() {
+    let standin = StandIn::start();
+    let first = on(&standin, &["Why?"]);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert_eq!(first.stdout, "Because it does.\n");
+    let id = first.stderr.trim_end().lines().last().unwrap().to_owned();
+    assert!(
+        standin.with(|state| state.conversations.contains_key(&id)),
+        "{id}"
+    );
+    let second = on(&standin, &["--conversation", &id, "And then?"]);
+    assert_eq!((second.code, second.stderr.as_str()), (Some(0), ""));
+    assert_eq!(standin.with(|state| state.conversations.len()), 1);
+}
+
+#[test]
+fn an_answer_that_is_not_whole_is_a_failure() {
+    let standin = StandIn::start();
+    for answer in [
+        Answer::Close(vec!["Because"]),
+        Answer::Fail(vec![], 500, "UserSubscriptionRequired"),
+        Answer::Words(vec![]),
+    ] {
+        standin.with(|state| state.answer = answer.clone());
+        let said = on(&standin, &["Why?"]);
+        assert_eq!(said.code, Some(1), "{answer:?}: {said:?}");
+        assert!(said.stderr.starts_with("pieces-lsp: "), "{said:?}");
+        // The question is kept there.
+        let id = said.stderr.trim_end().lines().last().unwrap();
+        assert!(
+            standin.with(|state| state.conversations.contains_key(id)),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pipe_and_files_go_with_the_question() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("retry.rs");
+    std::fs::write(&file, "fn retry() {}\n").unwrap();
+    let endpoint = Endpoint::answering(&["Looks ", "good."]);
+    let store = dir.path().join("store");
+    let spawn = local(
+        &store,
+        &endpoint,
+        &["--file", file.to_str().unwrap(), "Review this."],
+    );
+    let (code, said, log) = piped(spawn, "+ a line\n");
+    assert_eq!((code, said.as_str()), (Some(0), "Looks good.\n"), "{log}");
+    assert_eq!(endpoint.asked(), 1);
+
+    // The file goes along with the next question, the pipe is part of the stored one.
+    let id = log.trim_end().lines().last().unwrap().to_owned();
+    let endpoint = Endpoint::start();
+    let asking = local(&store, &endpoint, &["--conversation", &id, "-"]);
+    let asking = std::thread::spawn(move || piped(asking, "And now?"));
+    let question = endpoint.question();
+    let sent = question.messages().join("\n");
+    for part in [
+        "Review this.",
+        "+ a line",
+        "Looks good.",
+        "fn retry() {}",
+        "And now?",
+    ] {
+        assert!(sent.contains(part), "{part} in {sent}");
+    }
+    question.answer("Still good.");
+    let (code, said, log) = asking.join().unwrap();
+    assert_eq!(
+        (code, said.as_str(), log.as_str()),
+        (Some(0), "Still good.\n", "")
+    );
+}
+
+#[test]
+fn the_answer_comes_as_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start();
+    let (mut process, mut stdout) = local(dir.path(), &endpoint, &["Why?"]).start_unread();
+    process.close_stdin();
+    let mut question = endpoint.question();
+    question.begin().say("Because ");
+    let mut first = [0; 8];
+    stdout.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"Because ");
+    question.say("it does.");
+    question.end("stop", None);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "it does.\n");
+    assert_eq!(process.wait().code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_and_keeps() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start();
+    let (mut process, mut stdout) = local(dir.path(), &endpoint, &["Why?"]).start_unread();
+    process.close_stdin();
+    let mut question = endpoint.question();
+    question.begin().say("Because ");
+    let mut first = [0; 8];
+    stdout.read_exact(&mut first).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    question.closed();
+    let ended = process.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(ended.log.contains("Stopped"), "{}", ended.log);
+    let id = ended.log.trim_end().lines().last().unwrap().to_owned();
+
+    // What was written is in the history of the next question.
+    let endpoint = Endpoint::start();
+    let asking = local(dir.path(), &endpoint, &["--conversation", &id, "Go on."]);
+    let asking = std::thread::spawn(move || asking.run());
+    let question = endpoint.question();
+    assert!(
+        question
+            .messages()
+            .contains(&"assistant: Because ".to_owned()),
+        "{:?}",
+        question.messages()
+    );
+    question.answer("…");
+    assert_eq!(asking.join().unwrap().code, Some(0));
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start();
+    for (arguments, input, part) in [
+        (&["--file", "/", "Why?"][..], "", "is a directory"),
+        (&[" "][..], "", "no question"),
+        (&["-"][..], " \n", "no question"),
+        (&["Why?"][..], &*"x".repeat((1 << 20) + 1), "1 MiB"),
+    ] {
+        let (code, said, log) = piped(local(dir.path(), &endpoint, arguments), input);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(log.contains(part), "{arguments:?}: {log}");
+    }
+    assert_eq!(endpoint.asked(), 0);
+}

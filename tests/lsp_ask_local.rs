@@ -1,0 +1,497 @@
+//! Asking from an editor, with a model of one's own that does as the test says.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::client::{Client, RpcError, eventually};
+use support::endpoint::{Endpoint, MODEL, Question};
+use support::world::{capabilities, local, wait_live};
+use tempfile::TempDir;
+
+/// A store, a model, and the editor windows on them.
+struct Desk {
+    dir: TempDir,
+    endpoint: Endpoint,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Desk {
+            dir: tempfile::tempdir().unwrap(),
+            endpoint: Endpoint::start(),
+        }
+    }
+
+    fn store(&self) -> std::path::PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn window(&self) -> Client {
+        self.window_that_can(capabilities())
+    }
+
+    fn window_that_can(&self, capabilities: Value) -> Client {
+        window(&self.store(), Some(&self.endpoint.url), capabilities)
+    }
+}
+
+fn window(store: &Path, model: Option<&str>, capabilities: Value) -> Client {
+    let spawn = match model {
+        Some(url) => local(store).env("PIECES_LSP_MODEL_URL", url),
+        None => local(store),
+    };
+    let (mut client, _) = Client::connect(spawn, capabilities, json!({"liveUpdates": true}));
+    for method in [
+        "pieces/didChangeConversations",
+        "pieces/didChangeStatus",
+        "pieces/didAnswer",
+        "window/logMessage",
+        "window/showMessage",
+    ] {
+        client.allow(method);
+    }
+    wait_live(&mut client);
+    client
+}
+
+fn run(client: &mut Client, command: &str, argument: Value) -> Result<Value, RpcError> {
+    client.command(&format!("pieces.conversations.{command}"), argument)
+}
+
+/// Sends an ask whose progress is shown under the token `w`.
+fn ask(client: &mut Client, argument: Value) -> i64 {
+    let params = json!({"command": "pieces.conversations.ask", "arguments": [argument], "workDoneToken": "w"});
+    client.send_request("workspace/executeCommand", params)
+}
+
+fn until_shown(client: &mut Client, message: &str) {
+    client.wait_notification("$/progress", |progress| {
+        let shown = progress["value"]["message"].as_str().unwrap_or_default();
+        shown.starts_with(message)
+    });
+}
+
+fn messages(client: &mut Client, conversation: &Value) -> Vec<Value> {
+    let listed = run(client, "messages", json!({ "conversation": conversation })).unwrap();
+    listed["items"].as_array().unwrap().clone()
+}
+
+fn answered(client: &mut Client, question: Question, request: i64, text: &str) -> Value {
+    question.answer(text);
+    client.response(request).unwrap()
+}
+
+#[test]
+fn a_question_is_answered_and_remembered() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let request = ask(&mut client, json!({"prompt": "Why does it loop?"}));
+    let mut question = desk.endpoint.question();
+    assert_eq!(question.messages(), ["user: Why does it loop?"]);
+    question.begin().say("Because ").say("it does.");
+    question.end("stop", Some((11, 3)));
+    let answer = client.response(request).unwrap();
+    assert_eq!(answer["text"], "Because it does.");
+    assert_eq!(
+        (&answer["stop"], &answer["model"]),
+        (&json!("end"), &json!(MODEL))
+    );
+    assert_eq!(answer["usage"], json!({"prompt": 11, "completion": 3}));
+    let listed = messages(&mut client, &answer["conversation"]);
+    assert_eq!(listed[0]["id"], answer["question"]);
+    assert_eq!(listed[1]["id"], answer["answer"]);
+    assert_eq!(listed[1]["text"], "Because it does.");
+    assert_eq!(listed[1]["usage"], answer["usage"]);
+    // The next question has the history.
+    let next = json!({"prompt": "And then?", "conversation": answer["conversation"]});
+    let request = ask(&mut client, next);
+    let question = desk.endpoint.question();
+    assert_eq!(
+        question.messages(),
+        [
+            "user: Why does it loop?",
+            "assistant: Because it does.",
+            "user: And then?"
+        ]
+    );
+    answered(&mut client, question, request, "It goes on.");
+    let item = run(&mut client, "list", json!({})).unwrap()["items"][0].clone();
+    assert_eq!(
+        (&item["name"], &item["messages"]),
+        (&json!("Why does it loop?"), &json!(4))
+    );
+}
+
+#[test]
+fn texts_go_with_the_question() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let file = desk.dir.path().canonicalize().unwrap().join("retry.rs");
+    std::fs::write(&file, "fn on_disk() {}\n").unwrap();
+    let uri = url::Url::from_file_path(&file).unwrap().to_string();
+    let open = json!({"textDocument": {"uri": uri, "languageId": "rust", "version": 1, "text": "fn unsaved() {}\n"}});
+    client.notify("textDocument/didOpen", open);
+    let request = ask(&mut client, json!({"prompt": "What is it?", "uri": uri}));
+    let question = desk.endpoint.question();
+    let sent = question.messages().join("\n");
+    assert!(
+        sent.contains("fn unsaved() {}") && !sent.contains("on_disk"),
+        "{sent}"
+    );
+    let answer = answered(&mut client, question, request, "A function.");
+    assert_eq!(answer["context"][0]["kind"], "document");
+    assert_eq!(
+        messages(&mut client, &answer["conversation"])[0]["text"],
+        "What is it?"
+    );
+    // Closed, and named by an earlier question: what is on disk goes along.
+    client.notify(
+        "textDocument/didClose",
+        json!({"textDocument": {"uri": uri}}),
+    );
+    let next = json!({"prompt": "And now?", "conversation": answer["conversation"]});
+    let request = ask(&mut client, next.clone());
+    let question = desk.endpoint.question();
+    assert!(question.messages().join("\n").contains("fn on_disk() {}"));
+    answered(&mut client, question, request, "Another one.");
+    let mut last = next;
+    last["files"] = json!([]);
+    let request = ask(&mut client, last);
+    let question = desk.endpoint.question();
+    assert!(!question.messages().join("\n").contains("fn on_disk() {}"));
+    answered(&mut client, question, request, "None.");
+}
+
+#[test]
+fn a_conversation_tied_to_a_file_sends_nothing_of_it() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let file = desk.dir.path().join("secret.txt");
+    std::fs::write(&file, "secret").unwrap();
+    let seed =
+        json!({"type": "COPILOT", "name": "tied", "anchors": [{"type": "FILE", "fullpath": file}]});
+    let created = run(&mut client, "create", json!({"seededConversation": seed})).unwrap();
+    let request = ask(
+        &mut client,
+        json!({"prompt": "Why?", "conversation": created["id"]}),
+    );
+    let question = desk.endpoint.question();
+    assert_eq!(question.messages(), ["user: Why?"]);
+    answered(&mut client, question, request, "No idea.");
+}
+
+/// In which phase an answer is stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// The endpoint has sent nothing.
+    Waiting,
+    Thinking,
+    Writing,
+}
+
+#[test]
+fn a_cancel_in_any_phase_is_a_result_and_closes_the_connection() {
+    for phase in [Phase::Waiting, Phase::Thinking, Phase::Writing] {
+        let desk = Desk::new();
+        let mut client = desk.window();
+        let request = ask(&mut client, json!({"prompt": "Why?"}));
+        let mut question = desk.endpoint.question();
+        match phase {
+            Phase::Waiting => until_shown(&mut client, "waiting for the model"),
+            Phase::Thinking => {
+                question.begin().think("Hm.");
+                until_shown(&mut client, "thinking");
+            }
+            Phase::Writing => {
+                question.begin().say("Because");
+                until_shown(&mut client, "writing");
+            }
+        }
+        let started = Instant::now();
+        client.cancel(request);
+        let answer = client.response(request).unwrap();
+        let took = started.elapsed();
+        question.closed();
+        assert!(took < Duration::from_millis(1000), "{phase:?}: {took:?}");
+        assert_eq!(answer["stop"], "cancelled", "{phase:?}: {answer}");
+        let text = if phase == Phase::Writing {
+            "Because"
+        } else {
+            ""
+        };
+        assert_eq!(answer["text"], text, "{phase:?}");
+        assert_eq!(
+            answer["answer"].is_null(),
+            text.is_empty(),
+            "{phase:?}: {answer}"
+        );
+        let listed = messages(&mut client, &answer["conversation"]);
+        let states: Vec<_> = listed.iter().map(|one| one["state"].clone()).collect();
+        match text {
+            "" => assert_eq!(states, [json!("unanswered")]),
+            _ => assert_eq!(states, [Value::Null, json!("stopped")]),
+        }
+    }
+}
+
+#[test]
+fn another_window_sees_the_answer_grow_and_can_stop_it() {
+    let desk = Desk::new();
+    let mut asks = desk.window();
+    let mut watches = desk.window();
+    let request = ask(&mut asks, json!({"prompt": "Why?"}));
+    let mut question = desk.endpoint.question();
+    let news = watches.wait_notification("pieces/didAnswer", |news| news["status"] == "waiting");
+    let conversation = news["conversation"].clone();
+    question.begin().say("Because ");
+    let news = watches.wait_notification("pieces/didAnswer", |news| news["status"] == "writing");
+    assert!(news.get("delta").is_none(), "{news}");
+    let answer = news["answer"].clone();
+    let item = run(&mut watches, "list", json!({})).unwrap()["items"][0].clone();
+    assert_eq!(
+        (&item["id"], &item["answering"]),
+        (&conversation, &json!(true))
+    );
+    eventually("the words in the other window", || {
+        let listed = messages(&mut watches, &conversation);
+        listed.iter().any(|one| {
+            one["text"] == "Because " && one["state"] == "writing" && one["id"] == answer
+        })
+    });
+    let stopped = run(
+        &mut watches,
+        "stop",
+        json!({ "conversation": conversation }),
+    );
+    assert_eq!(stopped, Ok(json!({"stopped": true})));
+    let result = asks.response(request).unwrap();
+    assert_eq!(
+        (&result["stop"], &result["text"]),
+        (&json!("cancelled"), &json!("Because "))
+    );
+    question.closed();
+    let news = watches.wait_notification("pieces/didAnswer", |news| news["status"] == "cancelled");
+    assert_eq!(news["answer"], answer);
+    let stopped = run(
+        &mut watches,
+        "stop",
+        json!({ "conversation": conversation }),
+    );
+    assert_eq!(stopped, Ok(json!({"stopped": false})));
+    let item = run(&mut watches, "list", json!({})).unwrap()["items"][0].clone();
+    assert!(item.get("answering").is_none(), "{item}");
+}
+
+#[test]
+fn a_second_question_in_a_conversation_is_refused_while_the_first_is_answered() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let created = run(&mut client, "create", json!({})).unwrap();
+    let argument = json!({"prompt": "Why?", "conversation": created["id"]});
+    let request = ask(&mut client, argument.clone());
+    let question = desk.endpoint.question();
+    let error = run(&mut client, "ask", argument).unwrap_err();
+    assert_eq!(error.data["kind"], "busy", "{error:?}");
+    // The first one can still be stopped by its conversation.
+    let stopped = run(&mut client, "stop", json!({"conversation": created["id"]}));
+    assert_eq!(stopped, Ok(json!({"stopped": true})));
+    assert_eq!(client.response(request).unwrap()["stop"], "cancelled");
+    question.closed();
+}
+
+#[test]
+fn a_failed_question_is_kept_and_can_be_answered_later() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let request = ask(&mut client, json!({"prompt": "Why?"}));
+    desk.endpoint.question().fail(500, "out of memory");
+    let error = client.response(request).unwrap_err();
+    assert_eq!(error.data["kind"], "model", "{error:?}");
+    assert_eq!(error.data["detail"], "out of memory");
+    let listed = messages(&mut client, &error.data["conversation"]);
+    assert_eq!(listed[0]["id"], error.data["question"]);
+    assert_eq!(listed[0]["state"], "unanswered");
+    let again =
+        json!({"question": error.data["question"], "conversation": error.data["conversation"]});
+    let request = ask(&mut client, again);
+    let question = desk.endpoint.question();
+    assert_eq!(question.messages(), ["user: Why?"]);
+    let answer = answered(&mut client, question, request, "Because.");
+    assert_eq!(answer["question"], error.data["question"]);
+    assert_eq!(messages(&mut client, &answer["conversation"]).len(), 2);
+}
+
+#[test]
+fn a_window_that_closes_while_it_is_answered_does_not_end_the_answer() {
+    let desk = Desk::new();
+    // The first window serves.
+    let mut serves = desk.window();
+    let mut asks = desk.window();
+    ask(&mut asks, json!({"prompt": "Why?"}));
+    let mut question = desk.endpoint.question();
+    question.begin().say("Because ");
+    until_shown(&mut asks, "writing");
+    asks.kill();
+    question.say("it does.");
+    question.end("stop", None);
+    eventually("the whole answer", || {
+        let items = run(&mut serves, "list", json!({})).unwrap()["items"].clone();
+        let listed = messages(&mut serves, &items[0]["id"]);
+        listed
+            .last()
+            .is_some_and(|one| one["text"] == "Because it does." && one.get("state").is_none())
+    });
+}
+
+#[test]
+fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
+    let desk = Desk::new();
+    let serves = desk.window();
+    let mut asks = desk.window();
+    let request = ask(&mut asks, json!({"prompt": "Why?"}));
+    let mut question = desk.endpoint.question();
+    question.begin().say("Because ");
+    until_shown(&mut asks, "writing");
+    serves.finish();
+    let answer = asks.response(request).unwrap();
+    assert_eq!(
+        (&answer["stop"], &answer["text"]),
+        (&json!("incomplete"), &json!("Because "))
+    );
+    assert!(answer["note"].as_str().unwrap().ends_with('.'), "{answer}");
+    wait_live(&mut asks);
+    let listed = messages(&mut asks, &answer["conversation"]);
+    assert_eq!(listed[1]["state"], "interrupted", "{listed:?}");
+    assert_eq!(desk.endpoint.asked(), 1, "nothing is asked again");
+}
+
+#[test]
+fn a_killed_service_is_noticed_and_nothing_is_asked_again() {
+    let desk = Desk::new();
+    let serves = desk.window();
+    let mut asks = desk.window();
+    let request = ask(&mut asks, json!({"prompt": "Why?"}));
+    let mut question = desk.endpoint.question();
+    question.begin().say("Because ");
+    until_shown(&mut asks, "writing");
+    serves.kill();
+    let answer = asks.response(request).unwrap();
+    assert_eq!(
+        (&answer["stop"], &answer["text"]),
+        (&json!("incomplete"), &json!("Because "))
+    );
+    assert_eq!(desk.endpoint.asked(), 1);
+}
+
+#[test]
+fn without_a_model_the_question_is_kept_and_the_error_says_how_to_choose_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut client = window(dir.path(), None, capabilities());
+    // Something may answer on the usual ports of this machine; then the person is asked, who says nothing.
+    client.answer("window/showMessageRequest", |_| Some(Value::Null));
+    let error = run(&mut client, "ask", json!({"prompt": "Why?"})).unwrap_err();
+    assert_eq!(error.data["kind"], "no-model", "{error:?}");
+    assert!(error.message.contains("pieces-lsp model use"), "{error:?}");
+    let listed = messages(&mut client, &error.data["conversation"]);
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["state"]),
+        (&error.data["question"], &json!("unanswered"))
+    );
+    let models = client.command("pieces.models", Value::Null).unwrap();
+    assert_eq!(models, json!({"source": "none", "items": []}));
+}
+
+#[test]
+fn models_and_a_dry_run() {
+    let desk = Desk::new();
+    desk.endpoint.list(&["small", "large"]);
+    let mut client = desk.window();
+    let models = client.command("pieces.models", Value::Null).unwrap();
+    assert_eq!(
+        (&models["source"], &models["endpoint"]),
+        (&json!("environment"), &json!(desk.endpoint.url))
+    );
+    let names: Vec<_> = models["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].clone())
+        .collect();
+    assert_eq!(names, ["small", "large"]);
+    let said = run(
+        &mut client,
+        "ask",
+        json!({"prompt": "Why?", "model": "small", "dryRun": true}),
+    )
+    .unwrap();
+    assert_eq!(
+        (&said["endpoint"], &said["model"], &said["remote"]),
+        (&json!(desk.endpoint.url), &json!("small"), &json!(false))
+    );
+    assert_eq!(desk.endpoint.asked(), 0);
+    assert_eq!(run(&mut client, "list", json!({})).unwrap()["total"], 0);
+    let error = run(
+        &mut client,
+        "ask",
+        json!({"prompt": "Why?", "model": "smal"}),
+    )
+    .unwrap_err();
+    assert_eq!(error.data["kind"], "no-model");
+    assert!(error.message.contains("small"), "{error:?}");
+}
+
+#[test]
+fn open_documents_follow_the_answer_at_most_four_times_a_second() {
+    let desk = Desk::new();
+    let mut can = capabilities();
+    can["workspace"]["textDocumentContent"] = json!({});
+    let mut client = desk.window_that_can(can);
+    client.answer("workspace/textDocumentContent/refresh", |_| {
+        Some(Value::Null)
+    });
+    let created = run(&mut client, "create", json!({})).unwrap();
+    let uri = format!(
+        "pieces-conversation:/{}.md",
+        created["id"].as_str().unwrap()
+    );
+    let open =
+        json!({"textDocument": {"uri": uri, "languageId": "markdown", "version": 1, "text": ""}});
+    client.notify("textDocument/didOpen", open);
+    let request = ask(
+        &mut client,
+        json!({"prompt": "Why?", "conversation": created["id"]}),
+    );
+    let mut question = desk.endpoint.question();
+    question.begin();
+    let started = Instant::now();
+    for _ in 0..200 {
+        question.say("word ");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    question.end("stop", None);
+    let answer = client.response(request).unwrap();
+    let refreshes = client.drain("workspace/textDocumentContent/refresh").len();
+    let most = 4.0 * started.elapsed().as_secs_f64() + 3.0;
+    assert!(
+        refreshes >= 2 && refreshes as f64 <= most,
+        "{refreshes} of {most}"
+    );
+    let text = client
+        .request("workspace/textDocumentContent", json!({ "uri": uri }))
+        .unwrap();
+    assert!(
+        text["text"]
+            .as_str()
+            .unwrap()
+            .contains(answer["text"].as_str().unwrap().trim_end())
+    );
+}
