@@ -567,3 +567,68 @@ fn two_conversations_are_answered_at_once() {
         assert_eq!(answer["conversation"], **id);
     }
 }
+
+#[test]
+fn code_goes_into_the_version_that_the_range_is_about() {
+    let mut can = capabilities();
+    can["workspace"]["workspaceEdit"] = json!({"documentChanges": true});
+    let mut world = World::with(Service::Full, can, Value::Null);
+    let words = vec![
+        "Use:\n\n```rs\nfn better() {}\n```\n",
+        "or\n\n```\nx\n```\n",
+    ];
+    world
+        .standin()
+        .with(|state| state.answer = Answer::Words(words));
+    let answer = world.run("ask", json!({"prompt": "Improve it."})).unwrap();
+    let listed = messages(&mut world, &answer["conversation"]);
+    assert_eq!(
+        listed[1]["blocks"],
+        json!([{"index": 0, "language": "rs", "text": "fn better() {}\n"},
+            {"index": 1, "language": "", "text": "x\n"}])
+    );
+    let uri = "untitled:Untitled-1";
+    world.open(uri, "fn worse() {}\nlet y;\n");
+    world
+        .client
+        .answer("workspace/applyEdit", |_| Some(json!({"applied": true})));
+    let line = json!({"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}});
+    let argument = |more: Value| {
+        let mut argument = json!({"conversation": answer["conversation"], "message": answer["answer"],
+            "block": 0, "uri": uri, "range": line});
+        for (name, value) in more.as_object().unwrap() {
+            argument[name] = value.clone();
+        }
+        argument
+    };
+    let applied = world.run("insertCode", argument(json!({"expect": "fn worse() {}\n"})));
+    assert_eq!(applied, Ok(json!({"applied": true})));
+    let edit =
+        world.client.wait_request("workspace/applyEdit", |_| true)["edit"]["documentChanges"][0]
+            .clone();
+    assert_eq!(edit["textDocument"], json!({"uri": uri, "version": 1}));
+    assert_eq!(
+        edit["edits"],
+        json!([{"range": line, "newText": "fn better() {}\n"}])
+    );
+    // Within a line, the code comes without its last line break.
+    let within = json!({"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 5}});
+    world
+        .run("insertCode", argument(json!({"block": 1, "range": within})))
+        .unwrap();
+    let edit =
+        world.client.wait_request("workspace/applyEdit", |_| true)["edit"]["documentChanges"][0]
+            .clone();
+    assert_eq!(edit["edits"][0]["newText"], "x");
+    // Another text is there: nothing is asked of the editor.
+    let applied = world.run("insertCode", argument(json!({"expect": "something else"})));
+    assert_eq!(applied, Ok(json!({"applied": false})));
+    assert!(world.client.drain("workspace/applyEdit").is_empty());
+    for (more, kind) in [
+        (json!({"block": 7}), "invalid-argument"),
+        (json!({"message": ABSENT}), "not-found"),
+        (json!({"range": null}), "invalid-argument"),
+    ] {
+        refused(world.run("insertCode", argument(more)), kind);
+    }
+}

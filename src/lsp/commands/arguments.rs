@@ -65,6 +65,18 @@ pub(super) fn structure<T: DeserializeOwned>(
         .transpose()
 }
 
+/// A list that may be absent, which is not the same as empty; `what` describes it in the error.
+pub(super) fn list<T: DeserializeOwned>(
+    argument: &Value,
+    name: &str,
+    what: &str,
+) -> Result<Option<Vec<T>>> {
+    let wrong = |_| invalid(format!("`{name}` must be {what}."));
+    field(argument, name)
+        .map(|value| <Vec<T> as serde::Deserialize>::deserialize(value).map_err(wrong))
+        .transpose()
+}
+
 /// A URI that may be absent.
 pub(super) fn uri(argument: &Value, name: &str) -> Result<Option<url::Url>> {
     structure(argument, name, "a URI")
@@ -95,6 +107,7 @@ mod tests {
         check(number(&argument, "limit", 1).map(drop), "limit");
         check(text(&argument, "query").map(drop), "query");
         check(uri(&argument, "uri").map(drop), "uri");
+        check(list::<Uuid>(&argument, "uri", "a list").map(drop), "uri");
         check(
             structure::<Range>(&argument, "range", "a range").map(drop),
             "range",
@@ -117,5 +130,12 @@ mod tests {
             assert_eq!(text(&argument, "a"), Ok(None));
             assert_eq!(optional_id(&argument, "a"), Ok(None));
         }
+    }
+
+    #[test]
+    fn an_empty_list_is_there() {
+        let found = list::<Uuid>(&json!({"a": []}), "a", "a list");
+        assert_eq!(found, Ok(Some(Vec::new())));
+        assert_eq!(list::<Uuid>(&json!({"a": null}), "a", "a list"), Ok(None));
     }
 }

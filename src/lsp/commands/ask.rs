@@ -1,6 +1,6 @@
 //! `pieces.conversations.ask {prompt, …}`.
 
-use super::arguments::{field, flag, optional_id, structure, text, uri};
+use super::arguments::{field, flag, list, optional_id, structure, text, uri};
 use super::{open, start};
 use crate::ask::{self, Asker, Consent, Event, Outcome, Request, Stop, Surroundings};
 use crate::lsp::limits::{
@@ -242,7 +242,7 @@ impl Argument {
     fn read(argument: &Value) -> Result<Self> {
         let ids = |name: &str| -> Result<Vec<Uuid>> {
             let what = "a list of ids (UUIDs)";
-            Ok(structure(argument, name, what)?.unwrap_or_default())
+            Ok(list(argument, name, what)?.unwrap_or_default())
         };
         let owned = |name: &str| Ok(text(argument, name)?.map(str::to_owned));
         if field(argument, "prompt").is_none() && field(argument, "question").is_none() {
@@ -253,7 +253,7 @@ impl Argument {
                 prompt: owned("prompt")?,
                 conversation: optional_id(argument, "conversation")?,
                 assets: ids("assets")?,
-                files: structure(argument, "files", "a list of file URIs")?,
+                files: list(argument, "files", "a list of file URIs")?,
                 model: owned("model")?,
                 from: optional_id(argument, "from")?,
                 question: optional_id(argument, "question")?,

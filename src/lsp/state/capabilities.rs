@@ -42,8 +42,6 @@ pub(crate) struct Flags {
     pub text_document_content: bool,
     /// Supports it only after a registration.
     pub registers_content: bool,
-    /// Supports edits that name the version of the document.
-    pub versioned_edits: bool,
 }
 
 impl Flags {
@@ -74,7 +72,6 @@ impl Flags {
             text_document_content: at("/workspace/textDocumentContent")
                 .is_some_and(Value::is_object),
             registers_content: is("/workspace/textDocumentContent/dynamicRegistration"),
-            versioned_edits: is("/workspace/workspaceEdit/documentChanges"),
         }
     }
 }
