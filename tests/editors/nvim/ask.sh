@@ -1,5 +1,6 @@
 #!/bin/sh
-# Asking as a person does it, seen on the screen: a question about two lines, and its answer as it comes. Run by run.sh; with SCREEN_DIR in the environment the film is kept there as nvim-ask.svg.
+# Asking as a person does it, seen on the screen: a question about two lines, its answer as it comes, the code of it in
+# the file. Run by run.sh; with SCREEN_DIR in the environment the film is kept there as nvim-ask.svg.
 set -u
 . "$TEST_HERE/terminal.sh"
 python3 "$TEST_HERE/../endpoint.py" >"$dir/endpoint" &
@@ -47,6 +48,13 @@ for part in would spreads pause: 'let spread' '' Draw; do
 done
 seen 'Pieces local 1 '
 keep 2
+# The code goes below the line of the cursor in the file.
+type_in ':5' Enter
+type_in ':Pieces insert'
+keep 0.8
+type_in Enter
+seen '6 let spread'
+keep 3
 if test -n "${SCREEN_DIR-}"; then
     # shellcheck disable=SC2086
     node "$TEST_HERE/../screen.cjs" 'Asking in Neovim' $frames >"$SCREEN_DIR/nvim-ask.svg"

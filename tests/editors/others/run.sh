@@ -1,9 +1,9 @@
 #!/bin/sh
-# Helix, Emacs (eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary: in
-# each a code action starts a conversation from a file, and a command starts an empty one. In Helix a question is asked in
-# a talk file, too.
+# Helix, Emacs (pieces.el, eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary:
+# in each a code action starts a conversation from a file, and a command starts an empty one. In Helix a question is asked in
+# a talk file, too, and in Emacs by pieces.el, also beside a Neovim.
 #
-#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|kakoune]...
+#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|together|kakoune]...
 #
 # What is missing is installed the first time, see ../lib.sh. Prints `ok NAME` or `FAIL NAME: why`.
 set -u
@@ -30,6 +30,7 @@ install_lsp_mode() {
     # Debian's own helper would push out the Emacs of backports.
     test -e /usr/share/doc/elpa-lsp-mode || backports elpa-lsp-mode dh-elpa-helper
 }
+install_together() { need python3 && install_emacs && unpack forky neovim 1 usr/bin/nvim; }
 install_vim() {
     need curl vim
     test -e /usr/share/vim-ale || { apt-get update -qq >/dev/null && apt_get vim-ale; }
@@ -49,7 +50,7 @@ run_editor() { # NAME
     chmod +x "$dir/bin/pieces-lsp"
     printf '//! Retries with jitter.\nfn retry() {}\n' >"$dir/work/retry.rs"
     HOME=$dir/home XDG_CONFIG_HOME=$dir/home/.config XDG_CACHE_HOME=$dir/home/.cache \
-        XDG_DATA_HOME=$dir/home/.local/share PATH=$dir/bin:$PATH TEST_DIR=$dir TEST_CACHE=$cache \
+        XDG_DATA_HOME=$dir/home/.local/share PATH=$dir/bin:$PATH TEST_DIR=$dir TEST_CACHE=$cache TEST_BINARY=$binary \
         TEST_HERE=$here EDITORS=$(realpath "$here/../../../editors") \
         guarded timeout -k 10 180 "$here/$1.sh" >"$dir/out" 2>&1 </dev/null
     code=$?
@@ -58,9 +59,9 @@ run_editor() { # NAME
 }
 
 if test -n "${INSTALL_ONLY-}"; then
-    for editor in ${*:-helix emacs lsp_mode vim}; do locked "install_$editor" >&2 || failed=1; done
+    for editor in ${*:-helix emacs lsp_mode vim together}; do locked "install_$editor" >&2 || failed=1; done
     exit "$failed"
 fi
-for editor in ${*:-helix emacs lsp_mode vim}; do run_editor "$editor"; done
+for editor in ${*:-helix emacs lsp_mode vim together}; do run_editor "$editor"; done
 nothing_left editors-nothing-is-left-running
 exit "$failed"

@@ -1,0 +1,15 @@
+;;; together.el --- the Emacs of together.sh: follows an answer that was asked in Neovim, and stops it  -*- lexical-binding: t -*-
+(require 'pieces)
+(require 'url)
+(let ((id (test-wait "the conversation"
+                     (lambda ()
+                       (let ((items (plist-get (pieces-command "pieces.conversations.list" '(:limit 1)) :items)))
+                         (and (> (length items) 0) (plist-get (aref items 0) :id)))))))
+  (pieces-open id)
+  (test-wait "the first word" (lambda () (string-search "Slowly" (buffer-string))))
+  (test-wait "that it is written" (lambda () (string-search "writing" (pieces--mode-line))))
+  (let ((url-request-method "POST") (url-request-data "{}"))
+    (url-retrieve-synchronously (concat (string-remove-suffix "/v1" (getenv "PIECES_LSP_MODEL_URL")) "/go") t))
+  (test-wait "the next words" (lambda () (string-search "but surely" (buffer-string))))
+  (call-interactively (key-binding (kbd "C-c C-k")))
+  (test-wait "the end" (lambda () (string-empty-p (pieces--mode-line)))))

@@ -1,0 +1,15 @@
+-- The Neovim of together.sh: asks, and sees that another editor has stopped the answer.
+local t = require('harness')
+t.live()
+vim.cmd('Pieces ask How does it end?')
+t.wait('the first word', function()
+  local id = require('pieces.ask').last()
+  local buf = id and require('pieces.document').buffer_of(id)
+  return buf and t.lines(buf):find('Slowly', 1, true)
+end)
+t.eq('Pieces local 1 writing…', require('pieces').status(), 'status line')
+local id = t.answered()
+t.eq('Pieces local 1', require('pieces').status(), 'status line afterwards')
+local items = t.command('pieces.conversations.messages', { conversation = id }).items
+t.eq('Slowly but surely ', items[2].text, 'what was written')
+t.eq('stopped', items[2].state, 'its state')
