@@ -115,7 +115,7 @@ export function register({ server, view, editor, lines }: Parts): vscode.Disposa
       if (target === undefined && uri && conversationOf(uri) !== undefined) {
         await showText(uri, { preview: false });
       } else {
-        const item = await chosen(target, t("Open Conversation as Text"));
+        const item = await chosen(target, t("Show Conversation as Text"));
         await (item && showText(documentOf(item.id), { preview: false }));
       }
     }),

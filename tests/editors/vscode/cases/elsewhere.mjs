@@ -55,9 +55,17 @@ export default async (session) => {
     await titled("Import Conversations");
     await option(/^Pieces OS/).click();
     await notification(/Imported: [1-9]\d* new/).waitFor();
-    await palette("Switch Backend");
-    await titled("Where are your conversations?");
-    await option(/^Local Service/).click();
+    // A list closes when something else takes the focus: again, as a person would.
+    for (let tries = 0; ; tries++) {
+      await palette("Switch Backend");
+      await titled("Where are your conversations?");
+      try {
+        await option(/^Local Service/).click({ timeout: 5_000 });
+        break;
+      } catch (error) {
+        if (tries === 3) throw error;
+      }
+    }
     await says("Pieces local");
     await row("From far away").waitFor();
     await row("After the restart").waitFor();
