@@ -329,9 +329,9 @@ fn every_way_to_stop_is_a_result_with_what_was_written() {
             assert!(took < Duration::from_millis(1000), "{by:?}: {took:?}");
             assert_eq!(answer["stop"], "cancelled", "{by:?}: {answer}");
             assert_eq!(answer["text"], *text, "{by:?}");
-            assert_eq!(
-                answer["answer"].is_null(),
-                text.is_empty(),
+            // Pieces OS says the id of an answer only when it is asked for it, which the result does not wait for.
+            assert!(
+                answer["answer"].is_null() || !text.is_empty(),
                 "{by:?}: {answer}"
             );
             world.standin().wait_until("the stop", |state| {
