@@ -93,6 +93,8 @@ pub(crate) const MENU_NAMES_TIMEOUT: Duration = Duration::from_millis(250);
 pub(crate) const DRAFT_DELAY: Duration = Duration::from_millis(500);
 /// An edit of a talk file: the editor applies it between two keystrokes.
 pub(crate) const TALK_EDIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The next question waits so long for the end of the last answer to be in the file: edits are two seconds apart.
+pub(crate) const LAST_EDIT_TIMEOUT: Duration = Duration::from_secs(6);
 /// Between two looks at a talk file while an answer comes.
 pub(crate) const TALK_LOOK: Duration = Duration::from_millis(100);
 

@@ -3,7 +3,7 @@
 use super::arguments::{optional_id, structure, uri};
 use super::ask;
 use crate::ask::{Request, Selection};
-use crate::lsp::limits::SHOW_TIMEOUT;
+use crate::lsp::limits::{LAST_EDIT_TIMEOUT, SHOW_TIMEOUT};
 use crate::lsp::rpc::ask as ask_editor;
 use crate::lsp::rpc::error::{failure, invalid};
 use crate::lsp::state::Server;
@@ -17,6 +17,7 @@ use crate::markdown::question;
 use crate::pieces::Kind;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{
@@ -201,7 +202,13 @@ pub(super) async fn send(
     };
     let stored = about(&talk).await.unwrap_or_default();
     let request = request_of(&prompt, &stored).await?;
-    if !talk.begins_answer() {
+    // The end of the last answer may still be on its way into the file.
+    let asked_here = |id| server.asks.asked_here(id);
+    let within = match stored.conversation.is_some_and(asked_here) {
+        true => Duration::ZERO,
+        false => LAST_EDIT_TIMEOUT,
+    };
+    if !talk.begins_answer(within).await {
         let what =
             "The last question of this file is still being answered; wait for it, or stop it.";
         return Err(failure(Kind::Busy, what));

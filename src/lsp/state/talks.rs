@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
@@ -200,6 +201,8 @@ pub(crate) struct Talk {
     storing: AtomicBool,
     /// An answer is being written into it.
     answering: AtomicBool,
+    /// Wakes who waits for the end of that.
+    ended: Notify,
 }
 
 impl Talk {
@@ -212,13 +215,25 @@ impl Talk {
         self.storing.store(false, Ordering::Release);
     }
 
-    /// `false` if an answer is being written already.
-    pub fn begins_answer(&self) -> bool {
-        !self.answering.swap(true, Ordering::AcqRel)
+    /// `false` if an answer is still being written after that time.
+    pub async fn begins_answer(&self, within: Duration) -> bool {
+        let begins = async {
+            loop {
+                let ended = self.ended.notified();
+                tokio::pin!(ended);
+                ended.as_mut().enable();
+                if !self.answering.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        timeout(within, begins).await.is_ok()
     }
 
     pub fn ends_answer(&self) {
         self.answering.store(false, Ordering::Release);
+        self.ended.notify_waiters();
     }
 
     pub fn is_answering(&self) -> bool {
@@ -262,6 +277,7 @@ impl Talks {
             token,
             storing: AtomicBool::new(false),
             answering: AtomicBool::new(false),
+            ended: Notify::new(),
         });
         let talk = Arc::clone(&self.open.entry(uri.clone()).or_insert(talk));
         Some(talk)
