@@ -33,7 +33,7 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     if ((await view.getByRole("treeitem", { name: `${code}, ` }).count()) !== 1) throw new Error("it is in two groups");
     await shot(`${place}-conversation`);
     // As text it is a document that nobody can type into.
-    await palette("Open Conversation as Text");
+    await palette("Show Conversation as Text");
     await text("How long is the longest pause").click();
     await page.keyboard.type("x");
     await page.getByText("Cannot edit in read-only editor").first().waitFor();
