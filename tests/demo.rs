@@ -11,7 +11,7 @@ mod support;
 
 use support::process::Spawn;
 
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 13] = [
     "1. Start the local service",
     "2. Start the language server",
     "3. Save an asset",
@@ -20,9 +20,11 @@ const STEPS: [&str; 11] = [
     "6. See the index change",
     "7. Find it by name",
     "8. Open it",
-    "9. Delete it",
-    "10. See it go",
-    "11. Leave",
+    "9. Ask a question",
+    "10. Ask again, and stop",
+    "11. Delete it",
+    "12. See it go",
+    "13. Leave",
 ];
 
 fn demo() -> Spawn {
@@ -58,7 +60,10 @@ fn every_step_succeeds_and_nothing_is_left() {
         "<- window/showDocument",
         "<- window/showMessageRequest",
         "{\"deleted\":true}",
-        "All 11 steps",
+        "scripted endpoint",
+        "<- first words",
+        "\"stop\":\"cancelled\"",
+        "All 13 steps",
     ] {
         assert!(ended.stdout.contains(part), "{part} in {}", ended.stdout);
     }

@@ -25,6 +25,8 @@ pub(super) struct Editor {
     output: Output,
     messages: mpsc::Receiver<Inbound>,
     next_id: i64,
+    /// Responses that nobody has asked for yet.
+    answered: Vec<(Id, Result<Value, Value>)>,
     /// Messages from the server that no step has consumed yet.
     said: VecDeque<Said>,
     /// The last lines of the server's log.
@@ -68,8 +70,12 @@ impl Drop for Server {
 }
 
 impl Editor {
-    /// Starts `program` with `arguments`.
-    pub(super) fn start(program: &Path, arguments: &[OsString]) -> Result<Self, String> {
+    /// Starts `program` with these arguments and variables.
+    pub(super) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        variables: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let failed =
             |error: io::Error| format!("{} cannot be started ({error})", program.display());
         let mut command = Command::new(program);
@@ -81,6 +87,7 @@ impl Editor {
         }
         let child = command
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -101,6 +108,7 @@ impl Editor {
             output: Output::start(stdin).map_err(failed)?,
             messages: read("server", move || BufReader::new(stdout)).map_err(failed)?,
             next_id: 0,
+            answered: Vec::new(),
             said: VecDeque::new(),
             log,
         })
@@ -108,6 +116,12 @@ impl Editor {
 
     /// Sends a request and waits for its result. Answers requests of the server meanwhile.
     pub(super) async fn request(&mut self, method: &str, params: Value) -> Result<Value, String> {
+        let id = self.send_request(method, params);
+        self.result(method, id).await
+    }
+
+    /// Sends a request; its id.
+    fn send_request(&mut self, method: &str, params: Value) -> i64 {
         self.next_id += 1;
         let id = self.next_id;
         let mut message = json!({"jsonrpc": "2.0", "id": id, "method": method});
@@ -115,14 +129,21 @@ impl Editor {
             message["params"] = params;
         }
         self.send(&message);
+        id
+    }
+
+    /// Waits for the result of a request. Keeps those of others.
+    async fn result(&mut self, method: &str, id: i64) -> Result<Value, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.receive(deadline, method).await? {
-                Some((answered, outcome)) if answered == Id::from(id) => {
-                    return outcome.map_err(|error| refusal(method, &error));
-                }
-                _ => {}
+            let at = self
+                .answered
+                .iter()
+                .position(|(answered, _)| *answered == Id::from(id));
+            if let Some((_, outcome)) = at.map(|at| self.answered.swap_remove(at)) {
+                return outcome.map_err(|error| refusal(method, &error));
             }
+            self.receive(deadline, method).await?;
         }
     }
 
@@ -132,8 +153,28 @@ impl Editor {
         command: &str,
         argument: &Value,
     ) -> Result<Value, String> {
+        let request = self.start_command(command, argument);
+        self.finish_command(command, request).await
+    }
+
+    /// The same without waiting; the id of the request.
+    pub(super) fn start_command(&mut self, command: &str, argument: &Value) -> i64 {
         let params = json!({"command": command, "arguments": [argument]});
-        self.request("workspace/executeCommand", params).await
+        self.send_request("workspace/executeCommand", params)
+    }
+
+    /// Waits for the result of a command.
+    pub(super) async fn finish_command(
+        &mut self,
+        command: &str,
+        request: i64,
+    ) -> Result<Value, String> {
+        self.result(command, request).await
+    }
+
+    /// Forgets the messages of this method that no step has consumed.
+    pub(super) fn forget(&mut self, method: &str) {
+        self.said.retain(|said| said.method != method);
     }
 
     pub(super) fn notify(&self, method: &str, params: Value) {
@@ -188,18 +229,14 @@ impl Editor {
         self.output.send(message.to_string().into_bytes());
     }
 
-    /// Handles one message; returns it if it is a response.
-    async fn receive(
-        &mut self,
-        deadline: Instant,
-        awaited: &str,
-    ) -> Result<Option<(Id, Result<Value, Value>)>, String> {
+    /// Handles one message and keeps it.
+    async fn receive(&mut self, deadline: Instant, awaited: &str) -> Result<(), String> {
         let message = timeout_at(deadline, self.messages.recv()).await;
         let message = message
             .map_err(|_| format!("The language server did not send `{awaited}` in time"))?
             .ok_or_else(|| self.gone())?;
         match message {
-            Inbound::Response { id, outcome } => return Ok(Some((id, outcome))),
+            Inbound::Response { id, outcome } => self.answered.push((id, outcome)),
             Inbound::Notification { method, params } => self.said.push_back(Said {
                 at: Instant::now(),
                 method,
@@ -229,7 +266,7 @@ impl Editor {
             }
             Inbound::End(_) => return Err(self.gone()),
         }
-        Ok(None)
+        Ok(())
     }
 
     fn gone(&mut self) -> String {

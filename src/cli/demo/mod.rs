@@ -4,11 +4,14 @@
 //! program as a child process) and the local service (in this process, which also plays another program that
 //! changes conversations). Every step checks its result.
 
+mod answer;
 mod editor;
 mod print;
 mod stage;
+mod talk;
 
 use crate::pieces::Client;
+use answer::Model;
 use editor::{Editor, PATIENCE};
 use print::Printer;
 use serde_json::{Value, json};
@@ -88,19 +91,22 @@ async fn act(
     data_dir: &Path,
     other: &Client,
 ) -> Outcome<()> {
-    let mut editor = start_server(printer, data_dir).await?;
+    let model = Model::find().await?;
+    let mut editor = start_server(printer, data_dir, &model).await?;
     let asset = save_asset(printer, other).await?;
     let action = ask_for_actions(printer, &mut editor, scratch, &asset).await?;
     let conversation = start_conversation(printer, &mut editor, &action).await?;
     see_it_change(printer, &mut editor, other, &conversation).await?;
     find_it(printer, &mut editor, &conversation).await?;
     open_it(printer, &mut editor, &conversation).await?;
+    talk::ask_it(printer, &mut editor, &model, &conversation).await?;
+    talk::stop_it(printer, &mut editor, &conversation).await?;
     delete_it(printer, &mut editor, &conversation).await?;
     see_it_go(printer, &mut editor, &conversation).await?;
     leave(printer, editor).await
 }
 
-async fn start_server(printer: &mut Printer, data_dir: &Path) -> Outcome<Editor> {
+async fn start_server(printer: &mut Printer, data_dir: &Path, model: &Model) -> Outcome<Editor> {
     printer.step("Start the language server, as an editor does");
     let program = std::env::current_exe()
         .map_err(|error| format!("The path of this program is unknown ({error})"))?;
@@ -115,7 +121,9 @@ async fn start_server(printer: &mut Printer, data_dir: &Path) -> Outcome<Editor>
     );
     printer.sent(&shown, &Value::Null);
     let started = Instant::now();
-    let mut editor = Editor::start(&program, &arguments)?;
+    let mut variables = vec![("PIECES_LSP_MODEL_URL", model.url.as_str())];
+    variables.extend(model.name.as_deref().map(|name| ("PIECES_LSP_MODEL", name)));
+    let mut editor = Editor::start(&program, &arguments, &variables)?;
     let settings = json!({"liveUpdates": true});
     printer.sent("initialize", &settings);
     let params = json!({
