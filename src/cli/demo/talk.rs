@@ -28,16 +28,25 @@ pub(super) async fn ask_it(
     let request = editor.start_command(ASK, &argument);
     let heard = editor.wait("pieces/didAnswer", delta).await?;
     printer.came("first words", &json!(heard.what), heard.after(started));
-    let grown = grown(editor, conversation).await?;
-    printer.came("the document has", &json!(grown), started.elapsed());
+    let short = document(editor, conversation).await?.len();
+    printer.came("its document, in bytes", &json!(short), started.elapsed());
     let result = editor.finish_command(ASK, request).await?;
     let shown = json!({"stop": result["stop"], "model": result["model"], "text": result["text"]});
     printer.came("", &shown, started.elapsed());
     let text = result["text"].as_str().unwrap_or_default();
+    let grown = document(editor, conversation).await?;
+    printer.came(
+        "its document, in bytes",
+        &json!(grown.len()),
+        started.elapsed(),
+    );
     let kept = last_message(editor, conversation).await?;
-    match !text.is_empty() && kept["text"] == text && kept["id"] == result["answer"] {
+    if text.is_empty() || kept["text"] != text || kept["id"] != result["answer"] {
+        return Err("The answer was not kept".into());
+    }
+    match grown.len() > short {
         true => Ok(()),
-        false => Err("The answer was not kept".into()),
+        false => Err("The document did not grow with the answer".into()),
     }
 }
 
@@ -77,18 +86,12 @@ fn delta(params: &Value) -> Option<String> {
     params["delta"].as_str().map(str::to_owned)
 }
 
-/// The end of the conversation's document while the answer is written.
-async fn grown(editor: &mut Editor, conversation: &str) -> Outcome<String> {
+/// The conversation's document as it is now.
+async fn document(editor: &mut Editor, conversation: &str) -> Outcome<String> {
     let uri = format!("pieces-conversation:/{conversation}.md");
     let method = "workspace/textDocumentContent";
     let content = editor.request(method, json!({ "uri": uri })).await?;
-    let text = content["text"].as_str().unwrap_or_default();
-    Ok(text
-        .lines()
-        .rev()
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
-        .to_owned())
+    Ok(content["text"].as_str().unwrap_or_default().to_owned())
 }
 
 async fn last_message(editor: &mut Editor, conversation: &str) -> Outcome<Value> {
