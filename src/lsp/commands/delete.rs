@@ -1,6 +1,7 @@
 //! `pieces.conversations.delete {conversation, confirm?, force?}`.
 
 use super::arguments::{flag, id};
+use crate::ask;
 use crate::json::plural::live_ids;
 use crate::lsp::limits::{CONFIRM_TIMEOUT, COPY_TIMEOUT, QUESTION_CHARS};
 use crate::lsp::rpc::ask_user;
@@ -92,6 +93,9 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
                     staged.commit().await;
                 }
                 handle.wrote(Write::Deleted(id)).await;
+                if let Some(dir) = inside.session.data_dir() {
+                    ask::forget_kept(&dir, id).await;
+                }
                 Ok(json!({ "deleted": true }))
             }
             (Err(error), kept) => {
