@@ -703,8 +703,12 @@ fn a_window_recovers_from_a_displaced_data_directory() {
     };
     create(&mut windows[0], "kept").unwrap();
     fs::remove_file(dir.join("lock")).unwrap();
-    let refused = create(&mut windows[1], "refused").unwrap_err();
-    assert_ne!(refused.data["outcomeUnknown"], true, "{refused:?}");
+    let mut kept = vec!["kept"];
+    match create(&mut windows[1], "once more") {
+        Err(refused) => assert_ne!(refused.data["outcomeUnknown"], true, "{refused:?}"),
+        // Something else had noticed first, and the store was open again.
+        Ok(_) => kept.push("once more"),
+    }
     for window in &mut windows {
         wait_live(window);
     }
@@ -723,7 +727,7 @@ fn a_window_recovers_from_a_displaced_data_directory() {
     fs::rename(&aside, &dir).unwrap();
     for window in &mut windows {
         wait_live(window);
-        assert_eq!(names(window).into_keys().collect::<Vec<_>>(), ["kept"]);
+        assert_eq!(names(window).into_keys().collect::<Vec<_>>(), kept);
     }
     windows.into_iter().for_each(|window| drop(window.finish()));
     check_integrity(&dir);

@@ -77,10 +77,11 @@ impl<R: BufRead> FrameReader<R> {
     }
 
     /// Reads one header block and returns the announced length. Blank lines and byte order marks before it are
-    /// skipped: some clients write a line break after a body.
+    /// skipped, as part of its [`MAX_HEADER`]: some clients write a line break after a body.
     fn header(&mut self) -> Result<Option<u64>, FrameError> {
         let mut left = MAX_HEADER;
         let mut length = None;
+        let mut begun = false;
         loop {
             self.line.clear();
             let read = self
@@ -89,7 +90,7 @@ impl<R: BufRead> FrameReader<R> {
                 .take(left as u64)
                 .read_until(b'\n', &mut self.line)?;
             let mut line = self.line.as_slice();
-            if left == MAX_HEADER {
+            if !begun {
                 while let Some(rest) = line.strip_prefix(BYTE_ORDER_MARK) {
                     line = rest;
                 }
@@ -98,13 +99,14 @@ impl<R: BufRead> FrameReader<R> {
                 if read == left {
                     return Err(FrameError::HeaderTooLong);
                 }
-                let between = left == MAX_HEADER && line.trim_ascii().is_empty();
+                let between = !begun && line.trim_ascii().is_empty();
                 return between.then_some(None).ok_or(FrameError::Truncated);
             }
-            if left == MAX_HEADER && line.trim_ascii().is_empty() {
+            left -= read;
+            if !begun && line.trim_ascii().is_empty() {
                 continue;
             }
-            left -= read;
+            begun = true;
             let line = line.strip_suffix(b"\n").unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {
@@ -199,7 +201,9 @@ mod tests {
             let input = format!("{between}{frame}{between}{frame}{between}");
             check(input.as_bytes(), &["{}", "{}"], None);
         }
-        check("\n".repeat(3 * MAX_HEADER).as_bytes(), &[], None);
+        check("\n".repeat(MAX_HEADER - 1).as_bytes(), &[], None);
+        let endless = "\n".repeat(3 * MAX_HEADER);
+        check(endless.as_bytes(), &[], Some("HeaderTooLong"));
     }
 
     #[test]

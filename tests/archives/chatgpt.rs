@@ -190,7 +190,7 @@ async fn odd_conversations_cost_only_themselves() {
     let many: String = (0..100_001).map(|n| format!(",\"{n}\":{{}}")).collect();
     let many = format!("{{\"id\":\"n\",\"mapping\":{{\"x\":{{}}{many}}}}}");
     let parts = format!("{{\"id\":\"p\",\"mapping\":[{}0]}}", "0,".repeat(600_001));
-    let large = format!("{{\"id\":\"l\",\"mapping\":\"{}\"}}", "x".repeat(33 << 20));
+    let large = format!("{{\"id\":\"l\",\"mapping\":\"{}\"}}", "x".repeat(25 << 20));
     let whole = [
         &conversation(ID).to_string(),
         "{broken}",
@@ -209,7 +209,7 @@ async fn odd_conversations_cost_only_themselves() {
         "it has more than 600000 parts",
         "it has no id",
         "it has no id",
-        "it is larger than 32 MiB",
+        "it is larger than 24 MiB",
         "it is not JSON, or has more than 100,000 messages",
         "it is not JSON, or has more than 100,000 messages",
     ];

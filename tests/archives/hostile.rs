@@ -302,7 +302,7 @@ fn bombs_and_endless_lines_need_little_memory() {
     assert!(
         finished
             .stderr
-            .contains("conversation 2 of conversations.json: it is larger than 32 MiB"),
+            .contains("conversation 2 of conversations.json: it is larger than 24 MiB"),
         "{}",
         finished.stderr
     );
@@ -320,7 +320,7 @@ fn bombs_and_endless_lines_need_little_memory() {
     let finished = run(&log, &here.path().join("b"));
     assert!(
         finished.stderr.contains(
-            "line 2 of 1b2c3d4e-0000-4000-8000-000000000001.jsonl: it is larger than 32 MiB"
+            "line 2 of 1b2c3d4e-0000-4000-8000-000000000001.jsonl: it is larger than 24 MiB"
         ),
         "{}",
         finished.stderr
@@ -338,7 +338,7 @@ fn bombs_and_endless_lines_need_little_memory() {
     let text = |mib: usize| format!("[\"{}\"]", "y".repeat(mib << 20));
     let whole = [
         conversation("a", &many),
-        conversation("b", &text(31)),
+        conversation("b", &text(23)),
         conversation("c", &text(9)),
     ];
     let path = here.path().join("conversations.json");

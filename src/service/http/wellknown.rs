@@ -19,6 +19,10 @@ use crate::service::{
 
 /// Processes that look for a service of this store use this route, too.
 pub(super) async fn health(State(app): State<App>) -> Result<String, Failure> {
+    // A window that starts now waits for the lock instead of connecting to a service that leaves.
+    if *app.stopped.borrow() {
+        return Err(Failure::Busy);
+    }
     app.store.check_place().await?;
     Ok(format!("ok:{}", app.store.id()))
 }

@@ -26,7 +26,7 @@ use session::Sessions;
 
 const SOURCE: &str = "claude-code";
 /// Longest line that is read, in bytes. Images are in them.
-const MAX_LINE: usize = 32 << 20;
+const MAX_LINE: usize = 24 << 20;
 /// How much of a log decides whether it is one, in bytes.
 const HEAD: usize = 64 << 10;
 /// Logs looked at to tell whether a directory holds them.
@@ -199,7 +199,7 @@ fn each(
             }
         };
         let read = match line {
-            lines::Line::TooLong => Err(Some("it is larger than 32 MiB")),
+            lines::Line::TooLong => Err(Some("it is larger than 24 MiB")),
             lines::Line::Whole(text) if text.trim_ascii().is_empty() => continue,
             lines::Line::Whole(text) if has_too_many_parts(text) => {
                 const { assert!(MAX_PARTS == 600_000) };

@@ -16,7 +16,7 @@ use crate::json;
 use crate::service::Kind;
 
 /// Largest conversation that is read, in bytes of JSON.
-const MAX_CONVERSATION: usize = 32 << 20;
+const MAX_CONVERSATION: usize = 24 << 20;
 /// Elements looked at to tell whose export it is.
 const LOOKED_AT: usize = 16;
 /// The file that a user may name directly.
