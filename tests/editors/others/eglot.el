@@ -17,8 +17,8 @@
   (eglot-execute (eglot-current-server) action)
   ;; What was started is shown.
   (test-wait "a conversation from the file"
-             (lambda () (seq-find (lambda (buffer) (equal "Pieces: notes.txt" (buffer-name buffer)))
-                                  (pieces--buffers)))))
+             ;; The package is loaded by the first conversation that is shown.
+             (lambda () (get-buffer "Pieces: notes.txt"))))
 (princ "ok emacs-code-action\n")
 
 ;; A link in a file leads to the conversation, and so does the server's own command.
