@@ -238,6 +238,8 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
       await hands.said("That is all.").waitFor();
       await conversations();
       await row("What is chosen here").dblclick();
+      // Before that, the box is that of the conversation shown until now.
+      await said("Who are you?").waitFor();
       await ask("Please hold while two look on.");
       await hands.said("Please hold while two look on.").waitFor();
       await until("it grows there", async () => (await hands.talk.locator("article", { hasText: "Retries need jitter" }).count()) >= 2);
