@@ -29,7 +29,9 @@ fn conversation(id: u8, look: u8) -> Conversation {
             Some(AnswerStatus::Writing),
         ][usize::from(look % 3)]
         .map(|status| Answering {
-            message: (look % 2 == 0).then(|| Uuid::from_u128(200 + u128::from(look))),
+            message: look
+                .is_multiple_of(2)
+                .then(|| Uuid::from_u128(200 + u128::from(look))),
             status,
         }),
     }
