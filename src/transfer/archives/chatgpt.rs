@@ -50,17 +50,9 @@ impl Reader for ChatGpt {
 
     fn read(&mut self, out: &mut Out) -> Yield {
         let Self { listed, seen } = self;
-        listed.each(out, |out, place, text| {
-            let exported = json::from_slice::<Exported>(&text);
-            drop(text);
-            match exported {
-                Ok(exported) => exported.put(out, place, seen),
-                Err(_) => out.unreadable(
-                    Kind::Conversation,
-                    place,
-                    "it is not JSON, or has more than 100,000 messages",
-                ),
-            }
+        let otherwise = "it is not JSON, or has more than 100,000 messages";
+        listed.each(out, otherwise, |exported: Exported, out, place| {
+            exported.put(out, place, seen)
         })
     }
 }

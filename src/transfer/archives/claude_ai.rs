@@ -41,13 +41,8 @@ impl Reader for ClaudeAi {
 
     fn read(&mut self, out: &mut Out) -> Yield {
         let Self { listed, seen } = self;
-        listed.each(out, |out, place, text| {
-            let exported = json::from_slice::<Exported>(&text);
-            drop(text);
-            match exported {
-                Ok(exported) => exported.put(out, place, seen),
-                Err(_) => out.unreadable(Kind::Conversation, place, "it is not JSON"),
-            }
+        listed.each(out, "it is not JSON", |exported: Exported, out, place| {
+            exported.put(out, place, seen)
         })
     }
 }

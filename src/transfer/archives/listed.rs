@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _};
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::elements::{Element, Elements, MAX_PARTS};
 use super::found::counted;
@@ -133,14 +133,15 @@ impl Listed {
         count
     }
 
-    /// Calls `each` for every conversation, with a name for its place.
+    /// Calls `each` for every conversation that is a `T`, with a name for its place. `otherwise`: why one is not.
     ///
     /// # Errors
     /// Those of `each`, and at the end a sentence if a file was not whole.
-    pub(super) fn each(
+    pub(super) fn each<T: DeserializeOwned>(
         &mut self,
         out: &mut Out,
-        mut each: impl FnMut(&mut Out, &str, Vec<u8>) -> Yield,
+        otherwise: &str,
+        mut each: impl FnMut(T, &mut Out, &str) -> Yield,
     ) -> Yield {
         let mut done = 0;
         let mut broken = None;
@@ -161,7 +162,15 @@ impl Listed {
                 let place = format!("conversation {number} of {file}");
                 match elements.next() {
                     Ok(None) => break,
-                    Ok(Some(Element::Whole(text))) => each(out, &place, text)?,
+                    Ok(Some(Element::Whole(text))) => {
+                        let read = json::from_slice(&text);
+                        // Both are large, and the text is not needed any more.
+                        drop(text);
+                        match read {
+                            Ok(read) => each(read, out, &place)?,
+                            Err(_) => out.unreadable(Kind::Conversation, place, otherwise)?,
+                        }
+                    }
                     Ok(Some(Element::TooManyParts)) => {
                         let why = format!("it has more than {MAX_PARTS} parts");
                         out.unreadable(Kind::Conversation, place, &why)?;
