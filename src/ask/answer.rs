@@ -1,6 +1,6 @@
 //! What comes out of a question.
 
-use super::gather::Context;
+use crate::model::prompt::Context;
 use crate::pieces::{self, Error};
 use serde::Serialize;
 use serde_json::Value;

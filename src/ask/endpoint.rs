@@ -35,15 +35,7 @@ pub(super) async fn decide(asker: &Asker) -> Result<Choice, Error> {
     }
     match asker.surroundings.choose(&found).await {
         Consent::Use(at) if at < found.len() => {
-            let new = New {
-                url: found[at].url.clone(),
-                model: None,
-                context: None,
-                instructions: None,
-                key: None,
-                summaries: false,
-                allow_http_private: false,
-            };
+            let new = New::plain(found[at].url.clone());
             let saved = tokio::task::spawn_blocking({
                 let dir = dir.clone();
                 move || model::save(&dir, &new)

@@ -3,27 +3,12 @@
 use super::file;
 use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS};
 use super::{Asker, Failure, Request};
+use crate::model::prompt::{Context, Kind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use url::Url;
 use uuid::Uuid;
-
-/// What a part of the context is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The selected lines of a document.
-    Selection,
-    /// A document.
-    Document,
-    /// A file that was named.
-    File,
-    /// A saved text.
-    Asset,
-    /// Earlier messages of the conversation.
-    Messages,
-}
 
 /// A text that goes with a question.
 #[derive(Clone, PartialEq, Serialize)]
@@ -38,22 +23,6 @@ pub(super) struct Text {
     pub text: String,
     /// Its length before it was cut.
     pub bytes: u64,
-}
-
-/// How much of a text was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
-    /// What it is.
-    pub kind: Kind,
-    /// Its name, such as `retry.rs`.
-    pub name: String,
-    /// Where it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uri: Option<String>,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Bytes of it that were sent.
-    pub sent: u64,
 }
 
 /// A file that a question named.

@@ -2,10 +2,11 @@
 
 use super::answer::{Answer, Failure, How, Outcome};
 use super::flow::{Heard, Over, Run, follow};
-use super::gather::{Context, Text};
+use super::gather::Text;
 use super::limits::{RECOVER, RECOVER_PAUSE};
 use super::{Event, endpoint, listing, wording};
 use crate::model::Choice;
+use crate::model::prompt::Context;
 use crate::pieces::{Client, Ended, Error, Kind, Question, Role};
 use serde::Deserialize;
 use serde_json::{Value, json};

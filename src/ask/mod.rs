@@ -24,13 +24,13 @@ mod wording;
 pub use answer::{Answer, Cause, Failure, How, Outcome};
 pub use endpoint::Consent;
 pub use flow::ask;
-pub use gather::{Context, Kind};
 pub use kept::{Kept, forget_kept, kept};
 pub use listing::{Listed, Models, models};
 pub use stop::Stop;
 pub use wording::{conversation_name, stored};
 
 use crate::model;
+pub use crate::model::prompt::{Context, Kind};
 use crate::pieces::{Client, wire};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;

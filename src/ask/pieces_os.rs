@@ -2,10 +2,10 @@
 
 use super::answer::{Answer, Failure, How, Outcome};
 use super::flow::{Heard, Over, Run, follow};
-use super::gather::{Context, Kind as Part};
 use super::kept::{Keeper, Kept};
 use super::limits::{MAX_FENCES, SETTLE, SETTLE_PAUSES, STOPPING};
 use super::{Event, listing, wording};
+use crate::model::prompt::{Context, Kind as Part};
 use crate::pieces::{Client, Error, Kind, Question, Role};
 use jiff::Timestamp;
 use serde_json::{Value, json};
