@@ -352,8 +352,9 @@ fn a_window_that_closes_while_it_is_answered_does_not_end_the_answer() {
     });
 }
 
-#[test]
-fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
+/// A window asks, and the one that serves leaves in the middle of the answer. The desk, the window that asked, and what it
+/// got to hear.
+fn left_in_the_middle(leave: impl FnOnce(Client)) -> (Desk, Client, Value) {
     let desk = Desk::new();
     let serves = desk.window();
     let mut asks = desk.window();
@@ -361,12 +362,18 @@ fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
     let mut question = desk.endpoint.question();
     question.begin().say("Because ");
     until_shown(&mut asks, "writing");
-    serves.finish();
+    leave(serves);
     let answer = asks.response(request).unwrap();
     assert_eq!(
         (&answer["stop"], &answer["text"]),
         (&json!("incomplete"), &json!("Because "))
     );
+    (desk, asks, answer)
+}
+
+#[test]
+fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
+    let (desk, mut asks, answer) = left_in_the_middle(|serves| drop(serves.finish()));
     assert!(answer["note"].as_str().unwrap().ends_with('.'), "{answer}");
     wait_live(&mut asks);
     let listed = messages(&mut asks, &answer["conversation"]);
@@ -376,19 +383,7 @@ fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
 
 #[test]
 fn a_killed_service_is_noticed_and_nothing_is_asked_again() {
-    let desk = Desk::new();
-    let serves = desk.window();
-    let mut asks = desk.window();
-    let request = ask(&mut asks, json!({"prompt": "Why?"}));
-    let mut question = desk.endpoint.question();
-    question.begin().say("Because ");
-    until_shown(&mut asks, "writing");
-    serves.kill();
-    let answer = asks.response(request).unwrap();
-    assert_eq!(
-        (&answer["stop"], &answer["text"]),
-        (&json!("incomplete"), &json!("Because "))
-    );
+    let (desk, _asks, _) = left_in_the_middle(Client::kill);
     assert_eq!(desk.endpoint.asked(), 1);
 }
 
