@@ -120,7 +120,9 @@ impl Start {
 fn unusable(why: &str) -> Error {
     failure(
         Kind::Refused,
-        format!("A talk file cannot be written: {why}."),
+        format!(
+            "A talk file cannot be written: {why}; make the data directory writable, or free some space, and try again."
+        ),
     )
 }
 
