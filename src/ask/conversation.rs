@@ -3,7 +3,7 @@
 use super::gather::Named;
 use super::kept::{self, Keeper, Kept};
 use super::{Asker, Event, Events, Failure, Request, wording};
-use crate::pieces::{Kind, Message, Role};
+use crate::pieces::{Kind, Message, OWN, Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -176,7 +176,7 @@ fn branch(request: &Request, before: &[Message], assets: &[Uuid]) -> Value {
 fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<PathBuf> {
     let last = messages.iter().rev().find_map(|message| {
         let kept = kept.iter().find(|kept| kept.id == message.id);
-        let own = kept.map_or(&message.raw["pieces_lsp"], |kept| &kept.own);
+        let own = kept.map_or(&message.raw[OWN], |kept| &kept.own);
         let named = own["named"].as_array()?;
         Some(named.iter().filter_map(|one| Named::deserialize(one).ok()))
     });

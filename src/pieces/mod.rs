@@ -16,6 +16,9 @@ mod stream;
 mod transcript;
 pub mod wire;
 
+/// The field of ours in messages, conversations and frames of questions; other clients ignore it.
+pub(crate) const OWN: &str = "pieces_lsp";
+
 pub use client::{Client, Listed};
 pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};

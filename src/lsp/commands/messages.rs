@@ -8,14 +8,11 @@ use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::rfc3339;
 use crate::markdown::code_blocks;
-use crate::pieces::{Message, Transcript};
+use crate::pieces::{Message, OWN, Transcript};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
-
-/// Our own field in messages.
-const OWN: &str = "pieces_lsp";
 
 /// The messages of a conversation as stored, those behind `after` only if it is given.
 pub(super) async fn messages(server: &Arc<Server>, argument: &Value) -> Result<Value> {

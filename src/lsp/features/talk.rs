@@ -15,7 +15,7 @@ use crate::lsp::text::talk::find::{about, conversation_of, talk_of};
 use crate::lsp::text::talk::section::{block_at, message_at};
 use crate::lsp::text::talk::{Markers, said};
 use crate::markdown::{Clock, Part, code_blocks, question};
-use crate::pieces::{Role, Transcript};
+use crate::pieces::{OWN, Role, Transcript};
 use crate::private;
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -213,7 +213,7 @@ fn again(conversation: Uuid, transcript: &Transcript, message: usize) -> Option<
         .text
         .as_deref()
         .filter(|text| !text.trim().is_empty())?;
-    let unanswered = asked.raw["pieces_lsp"]["state"] == "unanswered";
+    let unanswered = asked.raw[OWN]["state"] == "unanswered";
     let (title, argument) = match unanswered {
         true => (
             "Ask again",

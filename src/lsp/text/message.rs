@@ -2,14 +2,11 @@
 
 use super::item::{counted, role};
 use crate::markdown::{Clock, Part, label};
-use crate::pieces::{Message, Role};
+use crate::pieces::{Message, OWN, Role};
 use serde_json::Value;
 
 /// Most characters of the name of a model or of a text that was sent.
 const NAME: usize = 60;
-
-/// Our own field in messages and conversations.
-const OWN: &str = "pieces_lsp";
 
 /// A message as a section of a document.
 pub(crate) fn part<'a>(message: &'a Message, clock: &Clock) -> Part<'a> {

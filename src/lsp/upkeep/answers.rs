@@ -6,6 +6,7 @@ use crate::index::{Answering, Reader};
 use crate::lsp::limits::{ANSWER_NEWS, ANSWER_REFRESH};
 use crate::lsp::rpc::answering::DidAnswer;
 use crate::lsp::state::Server;
+use crate::pieces::{Message, OWN, Role};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -108,25 +109,43 @@ fn tell_end(server: &Arc<Server>, conversation: Uuid, message: Option<Uuid>) {
     }
     let server = Arc::clone(server);
     tokio::spawn(async move {
-        let state = match message {
-            None => Some("stopped".to_owned()),
-            Some(id) => state(&server, id).await,
-        };
-        let status = match state.as_deref() {
-            Some("stopped") => "cancelled",
-            Some("interrupted") => "incomplete",
-            _ => "done",
-        };
-        send(&server, conversation, message, status).await;
+        let last = last_message(&server, conversation, message).await;
+        let (answer, status) = ending(message, last.as_ref());
+        send(&server, conversation, answer, status).await;
     });
 }
 
-async fn state(server: &Server, message: Uuid) -> Option<String> {
+/// The answer, or where none was seen to begin, what stands last: a short answer is whole before its beginning is known.
+async fn last_message(
+    server: &Server,
+    conversation: Uuid,
+    answer: Option<Uuid>,
+) -> Option<Message> {
     let (_, client) = server.session.client().await.ok()?;
-    let message = client.in_background().message(message).await.ok()?;
-    message.raw["pieces_lsp"]["state"]
-        .as_str()
-        .map(str::to_owned)
+    let client = client.in_background();
+    match answer {
+        Some(id) => client.message(id).await.ok(),
+        None => client.transcript(conversation).await.ok()?.messages.pop(),
+    }
+}
+
+/// Which answer ended, and how. `last`: that answer, or what stands last in the conversation.
+fn ending(answer: Option<Uuid>, last: Option<&Message>) -> (Option<Uuid>, &'static str) {
+    let Some(last) = last.filter(|last| answer.is_some() || last.role == Role::Assistant) else {
+        // One that cannot be read now has to be read again anyway.
+        let status = if answer.is_some() {
+            "done"
+        } else {
+            "cancelled"
+        };
+        return (answer, status);
+    };
+    let status = match last.raw[OWN]["state"].as_str() {
+        Some("stopped") => "cancelled",
+        Some("interrupted") => "incomplete",
+        _ => "done",
+    };
+    (Some(last.id), status)
 }
 
 async fn send(server: &Server, conversation: Uuid, answer: Option<Uuid>, status: &str) {
@@ -135,4 +154,33 @@ async fn send(server: &Server, conversation: Uuid, answer: Option<Uuid>, status:
     }
     let params: Value = json!({ "conversation": conversation, "answer": answer, "status": status });
     server.client.send_notification::<DidAnswer>(params).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_an_answer_ended_is_told_though_its_beginning_was_not_seen() {
+        let message = |role: Role, state: Option<&str>| Message {
+            id: Uuid::from_u128(7),
+            role,
+            created: None,
+            text: Some("Because".to_owned()),
+            raw: json!({ OWN: {"state": state} }),
+        };
+        let id = Some(Uuid::from_u128(7));
+        let whole = message(Role::Assistant, None);
+        let stopped = message(Role::Assistant, Some("stopped"));
+        let interrupted = message(Role::Assistant, Some("interrupted"));
+        let question = message(Role::User, Some("unanswered"));
+        for answer in [None, id] {
+            assert_eq!(ending(answer, Some(&whole)), (id, "done"));
+            assert_eq!(ending(answer, Some(&stopped)), (id, "cancelled"));
+            assert_eq!(ending(answer, Some(&interrupted)), (id, "incomplete"));
+        }
+        assert_eq!(ending(None, Some(&question)), (None, "cancelled"));
+        assert_eq!(ending(None, None), (None, "cancelled"));
+        assert_eq!(ending(id, None), (id, "done"));
+    }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::json;
 use crate::pieces::error::{Error, Kind};
-use crate::pieces::limits;
+use crate::pieces::{OWN, limits};
 
 /// What one frame says about our question.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ pub(super) fn read(
         return None;
     }
     let status = frame["status"].as_str()?.to_owned();
-    let own = frame["pieces_lsp"].take();
+    let own = frame[OWN].take();
     let ended = |stopped, failure| {
         Some(Reply::Ended(Ended {
             stopped,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
+use super::OWN;
 use super::client::Client;
 use super::error::{Error, Kind};
 use super::limits;
@@ -185,7 +186,7 @@ fn input(question: &Question, request: Uuid) -> Value {
         input["conversation"] = json!(conversation);
     }
     if let Some(own) = &question.own {
-        input["pieces_lsp"] = own.clone();
+        input[OWN] = own.clone();
     }
     input
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::service::{
     Failure,
-    store::{self, Kind, writing},
+    store::{self, Kind},
 };
 
 /// Maximum conversations whose anchors are remembered.
@@ -69,7 +69,7 @@ pub(super) fn paths(
         for row in store::owned_rows(db, Kind::Message, conversation.seq)? {
             let doc = row.object()?;
             let named = doc
-                .get(writing::OWN)
+                .get(crate::pieces::OWN)
                 .and_then(|own| own.get("named")?.as_array());
             if named.is_some_and(Vec::is_empty) {
                 // A question that names no files ends what earlier ones named.

@@ -6,6 +6,7 @@ use super::{
     ending::{Ended, Outcome},
     run::{Conclusion, Progress},
 };
+use crate::pieces::OWN;
 use crate::service::Failure;
 
 /// Who asked, as far as it matters for frames.
@@ -27,7 +28,7 @@ impl Asker {
         frame.insert("status".to_owned(), status.into());
         frame.insert("statusCode".to_owned(), code.into());
         if let Some(own) = own.filter(|_| self.ours) {
-            frame.insert("pieces_lsp".to_owned(), own);
+            frame.insert(OWN.to_owned(), own);
         }
         frame
     }

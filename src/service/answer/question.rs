@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::{Choice, prompt};
+use crate::pieces::OWN;
 
 /// One frame of a client.
 pub(crate) struct Frame {
@@ -72,7 +73,7 @@ impl Frame {
         let Ok(Value::Object(mut frame)) = crate::json::from_slice(text) else {
             return None;
         };
-        let own = frame.remove("pieces_lsp");
+        let own = frame.remove(OWN);
         Some(Self {
             request: frame.remove("request").filter(|value| !value.is_null()),
             conversation: text_of(&frame, "conversation"),

@@ -5,12 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::pieces::OWN;
 use crate::service::{
     Failure,
     objects::{self, conversation, message, seed::Seed},
     store::{
         self, Change, Kind, Link, New, Row,
-        writing::{self, ASKED, OWN, UNANSWERED, WRITING},
+        writing::{self, ASKED, UNANSWERED, WRITING},
     },
 };
 

@@ -15,7 +15,7 @@ use crate::model::prompt::{Kind as Part, Text};
 use crate::service::{
     Failure,
     objects::{asset, message},
-    store::{self, Change, Kind, Link, writing},
+    store::{self, Change, Kind, Link},
 };
 
 /// What the model is asked.
@@ -164,7 +164,7 @@ fn replace(
         "model".to_owned(),
         models::object(&whole.choice, &whole.model),
     );
-    doc.insert(writing::OWN.to_owned(), own);
+    doc.insert(crate::pieces::OWN.to_owned(), own);
     change.write_message(&row, &doc, None)?;
     change.index_text(row.seq, &whole.text)?;
     change.touch(&Link::from(&row))?;

@@ -222,7 +222,7 @@ impl Wire {
             doc.insert(key.to_owned(), json!({"value": time::iso(at)}));
         }
         if kind == Kind::Message
-            && let Some(Value::Object(own)) = doc.get_mut(writing::OWN)
+            && let Some(Value::Object(own)) = doc.get_mut(crate::pieces::OWN)
         {
             // An import must not cause files to be read.
             own.remove("named");

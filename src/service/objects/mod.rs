@@ -30,7 +30,7 @@ pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result
     body.remove("readable");
     if kind == Kind::Message {
         // Ours alone: a stale copy must not undo how an answer ended.
-        body.remove(store::writing::OWN);
+        body.remove(crate::pieces::OWN);
     }
     for key in needed(kind) {
         if body.get(*key).is_some_and(|value| !value.is_string()) {

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::writing::OWN;
+use crate::pieces::OWN;
 use crate::service::Failure;
 
 /// The status of an answer.

@@ -12,10 +12,9 @@ use super::{
     kind::Kind,
     query::{self, ROW, Row},
 };
+use crate::pieces::OWN;
 use crate::service::Failure;
 
-/// The name of our own field.
-pub(crate) const OWN: &str = "pieces_lsp";
 /// The key of an answer that is being written, and its state.
 pub(crate) const WRITING: &str = "writing";
 /// The key of a question that waits for its answer.
