@@ -39,6 +39,8 @@ export default async ({ page, step, shot, view, row, gone, tab, said, input, pal
     await tab("Second of three").waitFor();
     await tab("First of three").click();
     await until("its row", async () => (await row("First of three").getAttribute("aria-selected")) === "true");
+    // VS Code gives a page the focus once it is loaded, and would take it from the palette.
+    await said("Words of the first.").waitFor();
     await closeAll();
   });
   await step("from-a-source-file-it-is-asked-which", async () => {
