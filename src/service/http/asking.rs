@@ -1,11 +1,9 @@
 //! The REST routes of asking, which published clients use for one-off questions. Nothing is stored, but for summaries.
 
 use axum::{
-    Router,
     extract::{Extension, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
-    routing::post,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +12,7 @@ use super::{
     connections::OverSocket,
     json as json_text,
     request::{Body, Id},
+    table::Routes,
 };
 use crate::model::Kind;
 use crate::service::{
@@ -22,12 +21,12 @@ use crate::service::{
     objects::{annotation, seed::Seed},
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/qgpt/relevance", post(relevance))
-        .route("/qgpt/question", post(question))
-        .route("/qgpt/hints", post(hints))
-        .route("/conversation/{conversation}/summarize", post(summarize))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/qgpt/relevance", relevance)
+        .post("/qgpt/question", question)
+        .post("/qgpt/hints", hints)
+        .post("/conversation/{conversation}/summarize", summarize)
 }
 
 /// Whether a route waits for a model, which takes its time.

@@ -1,11 +1,12 @@
 //! POST /KINDS/batch/fetch: several objects by id.
 
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::{
     App, json as json_text,
     request::{Body, Params},
+    table::Routes,
 };
 use crate::service::{
     Failure,
@@ -19,7 +20,7 @@ const MAX_IDS: usize = 50;
 
 /// The batch route of a kind. Takes `{KINDS: {iterable: [{id}]}}`, answers with the objects and the missing
 /// ids. Raw content is included only on request.
-pub(super) fn route(kind: Kind) -> Router<App> {
+pub(super) fn route(kind: Kind) -> Routes {
     let path = format!("/{}/batch/fetch", kind.plural());
     let handler = move |State(app): State<App>, params: Params, Body(body): Body| async move {
         let transferables = params.get("transferables").is_some() && params.transferables()?;
@@ -52,5 +53,5 @@ pub(super) fn route(kind: Kind) -> Router<App> {
             .await?;
         Ok(json_text(text))
     };
-    Router::new().route(&path, post(handler))
+    Routes::default().post(&path, handler)
 }

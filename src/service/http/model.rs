@@ -1,24 +1,22 @@
 //! The models, and idle streams that published clients need.
 
 use axum::{
-    Router,
     extract::{State, ws::WebSocketUpgrade},
     response::Response,
-    routing::get,
 };
 
-use super::{App, json as json_text, qgpt, stream};
+use super::{App, json as json_text, qgpt, stream, table::Routes};
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/models", get(models))
-        .route("/qgpt/stream", get(qgpt::upgrade))
-        .route("/user/stream", get(quiet))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/models", models)
+        .get("/qgpt/stream", qgpt::upgrade)
+        .get("/user/stream", quiet)
+        .get(
             "/workstream_pattern_engine/processors/vision/status/stream",
-            get(quiet),
+            quiet,
         )
-        .route("/ranges/stream/identifiers", get(empty))
+        .get("/ranges/stream/identifiers", empty)
 }
 
 /// GET /models: those of the endpoint, and names that published clients need.

@@ -1,11 +1,9 @@
 //! The routes and what each one answers.
 
 use axum::{
-    Router,
     extract::{Extension, State, WebSocketUpgrade},
     http::StatusCode,
     response::{IntoResponse as _, Response},
-    routing::{get, post},
 };
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
@@ -15,7 +13,9 @@ use super::{
     connections::OverSocket,
     json as json_text, list, model,
     request::{Asking, Body, Id, Ids, Params, ourselves},
-    search, stream, transfer, trash, wellknown,
+    search, stream,
+    table::Routes,
+    transfer, trash, wellknown,
 };
 use crate::service::{
     Failure,
@@ -27,38 +27,38 @@ use crate::service::{
 type Answer = Result<Response, Failure>;
 
 /// Every route of the service.
-pub(super) fn all() -> Router<App> {
-    let mut router = Router::new()
-        .route("/.well-known/health", get(wellknown::health))
-        .route("/.well-known/version", get(wellknown::version))
-        .route("/.well-known/stream/health", get(wellknown::health_stream))
-        .route("/connect", post(wellknown::connect))
-        .route("/applications", get(wellknown::applications))
-        .route("/user", get(wellknown::current_user))
-        .route("/conversations/create", post(create_conversation))
-        .route(
+pub(super) fn all() -> Routes {
+    let mut routes = Routes::default()
+        .get("/.well-known/health", wellknown::health)
+        .get("/.well-known/version", wellknown::version)
+        .get("/.well-known/stream/health", wellknown::health_stream)
+        .post("/connect", wellknown::connect)
+        .get("/applications", wellknown::applications)
+        .get("/user", wellknown::current_user)
+        .post("/conversations/create", create_conversation)
+        .post(
             "/conversations/create/from_asset/{asset}",
-            post(create_from_asset),
+            create_from_asset,
         )
-        .route("/conversations/identifiers", get(newest_first))
-        .route(
+        .get("/conversations/identifiers", newest_first)
+        .get(
             "/conversation/{conversation}/messages",
-            get(messages_of_conversation),
+            messages_of_conversation,
         )
-        .route("/messages/create", post(create_message))
-        .route("/assets/create", post(create_asset))
-        .route("/assets/{asset}", get(one_asset))
-        .route("/assets/{asset}/delete", post(delete_asset))
-        .route("/asset/{asset}/conversations", get(conversations_of_asset))
-        .route("/asset/{asset}/formats", get(formats_of_asset))
-        .route("/format/{format}", get(one_format))
-        .route("/anchors/create", post(create_anchor))
-        .route("/annotations/create", post(create_annotation))
-        .route("/websites/create", post(create_website))
-        .route("/message/update/value", post(update_message))
-        .route(
+        .post("/messages/create", create_message)
+        .post("/assets/create", create_asset)
+        .get("/assets/{asset}", one_asset)
+        .post("/assets/{asset}/delete", delete_asset)
+        .get("/asset/{asset}/conversations", conversations_of_asset)
+        .get("/asset/{asset}/formats", formats_of_asset)
+        .get("/format/{format}", one_format)
+        .post("/anchors/create", create_anchor)
+        .post("/annotations/create", create_annotation)
+        .post("/websites/create", create_website)
+        .post("/message/update/value", update_message)
+        .post(
             "/conversation/{conversation}/rename",
-            post(name_after_first_message),
+            name_after_first_message,
         )
         .merge(search::routes())
         .merge(transfer::routes())
@@ -66,7 +66,7 @@ pub(super) fn all() -> Router<App> {
         .merge(asking::routes())
         .merge(model::routes());
     for kind in Kind::ROUTED {
-        router = of_kind(router, kind).merge(batch::route(kind));
+        routes = of_kind(routes, kind).merge(batch::route(kind));
     }
     for (a, b) in [
         (Kind::Conversation, Kind::Asset),
@@ -82,103 +82,97 @@ pub(super) fn all() -> Router<App> {
         (Kind::Anchor, Kind::Annotation),
         (Kind::Message, Kind::Annotation),
     ] {
-        router = association(router, a, b);
+        routes = association(routes, a, b);
     }
-    router
+    routes
 }
 
 /// The routes that all kinds share.
-fn of_kind(router: Router<App>, kind: Kind) -> Router<App> {
+fn of_kind(routes: Routes, kind: Kind) -> Routes {
     let (one, many) = (kind.noun(), kind.plural());
-    router
-        .route(
+    let mut routes = routes
+        .get(
             &format!("/{many}"),
-            get(move |State(app): State<App>, params: Params| async move {
+            move |State(app): State<App>, params: Params| async move {
                 let transferables = params.transferables()?;
                 Ok::<_, Failure>(list::all(app.store, kind, transferables))
-            }),
+            },
         )
-        .route(
+        .get(
             &format!("/{many}/stream/identifiers"),
-            get(move |State(app): State<App>, upgrade: WebSocketUpgrade| {
+            move |State(app): State<App>, upgrade: WebSocketUpgrade| {
                 stream::identifiers(app, kind, upgrade)
-            }),
+            },
         )
-        .route(
+        .get(
             &format!("/{one}/{{id}}"),
-            get(move |State(app): State<App>, Id(id): Id, params: Params| {
-                fetch(app, kind, id, params)
-            }),
+            move |State(app): State<App>, Id(id): Id, params: Params| fetch(app, kind, id, params),
         )
-        .route(
+        .post(
             &format!("/{one}/update"),
-            post(
-                move |State(app): State<App>, params: Params, Body(body): Body| {
-                    write(app, params, move |change| {
-                        objects::update(change, kind, body).map(|row| Link::from(&row))
-                    })
-                },
-            ),
-        )
-        .merge(if kind == Kind::Conversation {
-            Router::new()
-        } else {
-            Router::new().route(
-                &format!("/{many}/identifiers"),
-                get(move |State(app): State<App>| identifiers(app, kind)),
-            )
+            move |State(app): State<App>, params: Params, Body(body): Body| {
+                write(app, params, move |change| {
+                    objects::update(change, kind, body).map(|row| Link::from(&row))
+                })
+            },
+        );
+    // Conversations and assets have their own of one of these.
+    if kind != Kind::Conversation {
+        routes = routes.get(
+            &format!("/{many}/identifiers"),
+            move |State(app): State<App>| identifiers(app, kind),
+        );
+    }
+    if kind != Kind::Asset {
+        routes = routes.post(
+            &format!("/{many}/{{id}}/delete"),
+            move |State(app): State<App>, Id(id): Id| delete(app, kind, id),
+        );
+    }
+    routes
+}
+
+async fn delete(app: App, kind: Kind, id: String) -> Result<StatusCode, Failure> {
+    let halted = match kind {
+        Kind::Conversation => app.answers.halt(&id),
+        _ => None,
+    };
+    app.store
+        .write(move |change| {
+            if let Some(halted) = halted {
+                halted.store(change)?;
+            }
+            objects::delete(change, kind, &id)
         })
-        .merge(if kind == Kind::Asset {
-            Router::new()
-        } else {
-            Router::new().route(
-                &format!("/{many}/{{id}}/delete"),
-                post(move |State(app): State<App>, Id(id): Id| async move {
-                    let halted = match kind {
-                        Kind::Conversation => app.answers.halt(&id),
-                        _ => None,
-                    };
-                    app.store
-                        .write(move |change| {
-                            if let Some(halted) = halted {
-                                halted.store(change)?;
-                            }
-                            objects::delete(change, kind, &id)
-                        })
-                        .await?;
-                    Ok::<_, Failure>(StatusCode::NO_CONTENT)
-                }),
-            )
-        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Associates and disassociates objects, named from the side of `a`.
-fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
+fn association(routes: Routes, a: Kind, b: Kind) -> Routes {
     let path = |verb| format!("/{}/{{a}}/{}/{verb}/{{b}}", a.noun(), b.plural());
-    router
-        .route(
+    routes
+        .post(
             &path("associate"),
-            post(
-                move |State(app): State<App>,
-                      over_socket: Extension<OverSocket>,
-                      Ids(x, y): Ids| async move {
-                    let ends = named_file((a, &x), (b, &y));
-                    let job =
-                        move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
-                    app.store.write(job).await?;
-                    // Our own windows tie files; other clients name them.
-                    if let Some((conversation, anchor)) = ends
-                        && !over_socket.0.0
-                    {
-                        app.answers.note_anchor(&conversation, &anchor, true);
-                    }
-                    Ok::<_, Failure>(StatusCode::NO_CONTENT)
-                },
-            ),
+            move |State(app): State<App>,
+                  over_socket: Extension<OverSocket>,
+                  Ids(x, y): Ids| async move {
+                let ends = named_file((a, &x), (b, &y));
+                let job =
+                    move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
+                app.store.write(job).await?;
+                // Our own windows tie files; other clients name them.
+                if let Some((conversation, anchor)) = ends
+                    && !over_socket.0.0
+                {
+                    app.answers.note_anchor(&conversation, &anchor, true);
+                }
+                Ok::<_, Failure>(StatusCode::NO_CONTENT)
+            },
         )
-        .route(
+        .post(
             &path("disassociate"),
-            post(move |State(app): State<App>, Ids(x, y): Ids| async move {
+            move |State(app): State<App>, Ids(x, y): Ids| async move {
                 if let Some((conversation, anchor)) = named_file((a, &x), (b, &y)) {
                     app.answers.note_anchor(&conversation, &anchor, false);
                 }
@@ -186,7 +180,7 @@ fn association(router: Router<App>, a: Kind, b: Kind) -> Router<App> {
                     move |change: &mut Change<'_>| objects::disassociate(change, (a, &x), (b, &y));
                 app.store.write(job).await?;
                 Ok::<_, Failure>(StatusCode::NO_CONTENT)
-            }),
+            },
         )
 }
 

@@ -2,18 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use axum::{
-    Router,
-    extract::State,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{extract::State, response::Response};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{
     App, json as json_text,
     request::{Body, Id, Params},
+    table::Routes,
 };
 use crate::service::{
     Failure,
@@ -27,11 +23,11 @@ const DEPTH: usize = 10_000;
 /// Maximum objects in one response.
 const HITS: usize = 100;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/conversations/search", post(conversations))
-        .route("/conversation/{conversation}/search", post(messages))
-        .route("/assets/search", get(assets))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/conversations/search", conversations)
+        .post("/conversation/{conversation}/search", messages)
+        .get("/assets/search", assets)
 }
 
 /// The objects that match `typed`, best first.

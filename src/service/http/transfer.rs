@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 
 use axum::{
-    Router,
     extract::{DefaultBodyLimit, State},
+    handler::Handler as _,
     http::header,
     response::{IntoResponse as _, Response},
-    routing::{get, post},
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use super::{
     App, MAX_IMPORT, json as json_text,
     list::{CHUNK, PAGE, each_readable, streamed},
     request::ImportBody,
+    table::Routes,
 };
 use crate::service::{
     Failure,
@@ -27,13 +27,13 @@ use crate::service::{
 /// The format of an export; readers refuse a newer one.
 pub(crate) const FORMAT: u64 = 1;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post(
             "/pieces-lsp/import",
-            post(import_objects).layer(DefaultBodyLimit::max(MAX_IMPORT)),
+            import_objects.layer(DefaultBodyLimit::max(MAX_IMPORT)),
         )
-        .route("/pieces-lsp/export", get(everything))
+        .get("/pieces-lsp/export", everything)
 }
 
 /// Takes `{objects: [{KIND: {…}}], dryRun?, heads?}`, in one transaction; `heads`: a dry run of objects

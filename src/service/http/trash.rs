@@ -8,11 +8,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     extract::{FromRequestParts, Path, State},
     http::{StatusCode, request::Parts},
     response::Response,
-    routing::{get, post},
 };
 use serde_json::{Map, Value, json};
 use tokio::{sync::OnceCell, time::Instant};
@@ -20,6 +18,7 @@ use tokio::{sync::OnceCell, time::Instant};
 use super::{
     App, json as json_text,
     request::{Body, Id},
+    table::Routes,
 };
 use crate::private;
 use crate::service::{
@@ -111,18 +110,19 @@ fn log(result: Result<(), Failure>) {
     }
 }
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/pieces-lsp/trash", get(list).post(stage))
-        .route("/pieces-lsp/trash/{entry}", get(seeded))
-        .route("/pieces-lsp/trash/{entry}/add", post(add))
-        .route("/pieces-lsp/trash/{entry}/commit", post(commit))
-        .route("/pieces-lsp/trash/{entry}/drop", post(forget))
-        .route("/pieces-lsp/trash/{entry}/take", post(take))
-        .route("/pieces-lsp/trash/{entry}/release", post(release))
-        .route("/pieces-lsp/trash/{entry}/restored", post(restored))
-        .route("/pieces-lsp/restore/{conversation}", post(restore))
-        .route("/pieces-lsp/restored", get(old_ids))
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/pieces-lsp/trash", list)
+        .post("/pieces-lsp/trash", stage)
+        .get("/pieces-lsp/trash/{entry}", seeded)
+        .post("/pieces-lsp/trash/{entry}/add", add)
+        .post("/pieces-lsp/trash/{entry}/commit", commit)
+        .post("/pieces-lsp/trash/{entry}/drop", forget)
+        .post("/pieces-lsp/trash/{entry}/take", take)
+        .post("/pieces-lsp/trash/{entry}/release", release)
+        .post("/pieces-lsp/trash/{entry}/restored", restored)
+        .post("/pieces-lsp/restore/{conversation}", restore)
+        .get("/pieces-lsp/restored", old_ids)
 }
 
 /// The entry number in the path.
