@@ -1,5 +1,5 @@
-//! A packed run of neighbouring conversations: fixed-size records, one string of names and one list of links.
-//! About 64 bytes a conversation plus its name and links, and three allocations a run.
+//! A packed run of neighbouring conversations: fixed-size records, one string of names and one list of ties.
+//! About 64 bytes a conversation plus its name and ties, and three allocations a run.
 
 use super::conversation::{AnswerStatus, Answering, ConversationRef, Key};
 use super::letters::letters;
@@ -17,8 +17,8 @@ struct Record {
     letters: u64,
     /// Ends of this record's parts; each starts at the previous record's end.
     name_end: u32,
-    links_end: u32,
-    /// How many of the links are assets; then come the anchors, and the message of an answer if there is one.
+    ties_end: u32,
+    /// How many of the ties are assets; then come the anchors, and the message of an answer if there is one.
     assets: u32,
     messages: u32,
     application: u16,
@@ -32,7 +32,7 @@ enum Mark {
     Not,
     /// The answer has no message yet.
     Without(AnswerStatus),
-    /// The last link is the message of the answer.
+    /// The last tie is the message of the answer.
     With(AnswerStatus),
 }
 
@@ -45,15 +45,15 @@ impl Mark {
         }
     }
 
-    /// Takes the message of the answer off the links.
-    fn read(self, links: &[Uuid]) -> (&[Uuid], Option<Answering>) {
+    /// Takes the message of the answer off the ties.
+    fn read(self, ties: &[Uuid]) -> (&[Uuid], Option<Answering>) {
         let answering = |message, status| Some(Answering { message, status });
-        match (self, links.split_last()) {
-            (Mark::With(status), Some((message, links))) => {
-                (links, answering(Some(*message), status))
+        match (self, ties.split_last()) {
+            (Mark::With(status), Some((message, ties))) => {
+                (ties, answering(Some(*message), status))
             }
-            (Mark::With(status) | Mark::Without(status), _) => (links, answering(None, status)),
-            (Mark::Not, _) => (links, None),
+            (Mark::With(status) | Mark::Without(status), _) => (ties, answering(None, status)),
+            (Mark::Not, _) => (ties, None),
         }
     }
 }
@@ -63,7 +63,7 @@ impl Mark {
 pub(super) struct Chunk {
     records: Box<[Record]>,
     names: Box<str>,
-    links: Box<[Uuid]>,
+    ties: Box<[Uuid]>,
 }
 
 impl Chunk {
@@ -98,10 +98,10 @@ impl Chunk {
         start as usize..self.records[at].name_end as usize
     }
 
-    fn links_range(&self, at: usize) -> Range<usize> {
+    fn ties_range(&self, at: usize) -> Range<usize> {
         let before = at.checked_sub(1).map(|before| &self.records[before]);
-        let start = before.map_or(0, |before| before.links_end);
-        start as usize..self.records[at].links_end as usize
+        let start = before.map_or(0, |before| before.ties_end);
+        start as usize..self.records[at].ties_end as usize
     }
 
     pub(super) fn get<'a>(
@@ -110,9 +110,9 @@ impl Chunk {
         applications: &'a [Box<str>],
     ) -> ConversationRef<'a> {
         let record = &self.records[at];
-        let links = &self.links[self.links_range(at)];
-        let (links, answering) = record.answering.read(links);
-        let (assets, anchors) = links.split_at(record.assets as usize);
+        let ties = &self.ties[self.ties_range(at)];
+        let (ties, answering) = record.answering.read(ties);
+        let (assets, anchors) = ties.split_at(record.assets as usize);
         ConversationRef {
             id: record.id,
             name: self.name(at),
@@ -129,9 +129,9 @@ impl Chunk {
         }
     }
 
-    /// Whether any conversation here is linked to `id`, as asset or anchor.
-    pub(super) fn links_to(&self, id: Uuid) -> bool {
-        self.links.contains(&id)
+    /// Whether any conversation here is tied to `id`, as asset or anchor.
+    pub(super) fn has_tie(&self, id: Uuid) -> bool {
+        self.ties.contains(&id)
     }
 
     /// The position of `key`, or where to insert it.
@@ -151,7 +151,7 @@ impl Chunk {
 pub(super) struct Packer {
     records: Vec<Record>,
     names: String,
-    links: Vec<Uuid>,
+    ties: Vec<Uuid>,
 }
 
 impl Packer {
@@ -162,16 +162,16 @@ impl Packer {
     /// A packer with room for exactly these conversations: growing would leave holes in the heap that outlive
     /// the load of a large account.
     pub(super) fn for_copies<'a>(copies: impl Iterator<Item = (&'a Chunk, usize)>) -> Packer {
-        let (mut count, mut names, mut links) = (0, 0, 0);
+        let (mut count, mut names, mut ties) = (0, 0, 0);
         for (chunk, at) in copies {
             count += 1;
             names += chunk.name_range(at).len();
-            links += chunk.links_range(at).len();
+            ties += chunk.ties_range(at).len();
         }
         Packer {
             records: Vec::with_capacity(count),
             names: String::with_capacity(names),
-            links: Vec::with_capacity(links),
+            ties: Vec::with_capacity(ties),
         }
     }
 
@@ -190,16 +190,16 @@ impl Packer {
     fn add(&mut self, one: ConversationRef<'_>, application: u16, letters: u64) {
         // Ends are 32 bits wide: callers seal a packer after a few thousand clipped names.
         self.names.push_str(one.name);
-        self.links.extend_from_slice(one.assets);
-        self.links.extend_from_slice(one.anchors);
-        self.links.extend(one.answering.and_then(|it| it.message));
+        self.ties.extend_from_slice(one.assets);
+        self.ties.extend_from_slice(one.anchors);
+        self.ties.extend(one.answering.and_then(|it| it.message));
         self.records.push(Record {
             id: one.id,
             updated: one.updated,
             created: one.created,
             letters,
             name_end: self.names.len() as u32,
-            links_end: self.links.len() as u32,
+            ties_end: self.ties.len() as u32,
             assets: one.assets.len() as u32,
             messages: one.messages,
             application,
@@ -212,7 +212,7 @@ impl Packer {
         Chunk {
             records: self.records.into_boxed_slice(),
             names: self.names.into_boxed_str(),
-            links: self.links.into_boxed_slice(),
+            ties: self.ties.into_boxed_slice(),
         }
     }
 }

@@ -21,9 +21,9 @@ pub struct Conversation {
     pub favorited: bool,
     /// The number of its messages.
     pub messages: u32,
-    /// The linked assets.
+    /// The assets it is tied to.
     pub assets: Vec<Uuid>,
-    /// The linked anchors (files and directories).
+    /// The anchors it is tied to (files and directories).
     pub anchors: Vec<Uuid>,
     /// The application that created it; empty if unknown.
     pub application: String,
@@ -95,9 +95,9 @@ pub struct ConversationRef<'a> {
     pub favorited: bool,
     /// The number of its messages.
     pub messages: u32,
-    /// The linked assets.
+    /// The assets it is tied to.
     pub assets: &'a [Uuid],
-    /// The linked anchors.
+    /// The anchors it is tied to.
     pub anchors: &'a [Uuid],
     /// The application that created it; empty if unknown.
     pub application: &'a str,

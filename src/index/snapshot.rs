@@ -43,17 +43,17 @@ impl Snapshot {
         })
     }
 
-    /// The conversations linked to one of `links` (assets or anchors), newest first.
-    pub fn linked_to<'a>(&'a self, links: &'a [Uuid]) -> impl Iterator<Item = ConversationRef<'a>> {
+    /// The conversations tied to one of these assets or anchors, newest first.
+    pub fn tied_to<'a>(&'a self, ids: &'a [Uuid]) -> impl Iterator<Item = ConversationRef<'a>> {
         self.chunks
             .iter()
-            .filter(|chunk| links.iter().any(|link| chunk.links_to(*link)))
+            .filter(|chunk| ids.iter().any(|id| chunk.has_tie(*id)))
             .flat_map(move |chunk| {
                 (0..chunk.len()).map(move |at| chunk.get(at, &self.applications))
             })
             .filter(|one| {
                 let tied = |id: &Uuid| one.assets.contains(id) || one.anchors.contains(id);
-                links.iter().any(tied)
+                ids.iter().any(tied)
             })
     }
 

@@ -240,7 +240,7 @@ impl Index {
         self.retie(&moved)
     }
 
-    /// Publishes the conversations linked to these anchors as changed.
+    /// Publishes the conversations tied to these anchors as changed.
     fn retie(&self, anchors: &HashSet<Uuid>) -> Option<Delta> {
         if anchors.is_empty() {
             return None;
@@ -363,9 +363,9 @@ impl Reader {
         &self.shared.ties
     }
 
-    /// Whether the asset is known: listed by the service, saved by us, or linked to a conversation.
+    /// Whether the asset is known: listed by the service, saved by us, or tied to a conversation.
     pub fn knows_asset(&self, id: Uuid) -> bool {
         let tied = |one: ConversationRef<'_>| one.assets.contains(&id);
-        self.ties().knows_asset(id) || self.snapshot().linked_to(&[id]).any(tied)
+        self.ties().knows_asset(id) || self.snapshot().tied_to(&[id]).any(tied)
     }
 }

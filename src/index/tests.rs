@@ -147,7 +147,7 @@ impl Model {
         }
         let asset = Uuid::from_u128(1);
         assert_eq!(
-            snapshot.linked_to(&[asset]).count(),
+            snapshot.tied_to(&[asset]).count(),
             held.iter()
                 .filter(|one| one.assets.contains(&asset))
                 .count()

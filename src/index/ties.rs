@@ -1,11 +1,11 @@
-//! Links between conversations and files: anchors, their paths, and the known assets.
+//! What ties conversations to files: anchors, their paths, and the known assets.
 
 use dashmap::{DashMap, DashSet};
 use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// An anchor: a file or directory, linked to its assets and conversations.
+/// An anchor: a file or directory, and the assets and conversations tied to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchor {
     /// Its id.
@@ -14,7 +14,7 @@ pub struct Anchor {
     pub paths: Vec<String>,
     /// Assets saved from it.
     pub assets: Vec<Uuid>,
-    /// Linked conversations.
+    /// Conversations tied to it.
     pub conversations: Vec<Uuid>,
     /// When it last changed, in microseconds since the Unix epoch.
     pub updated: i64,

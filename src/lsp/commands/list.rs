@@ -51,7 +51,7 @@ struct Asked {
     /// Applications, one of which it has to come from; empty for all.
     origins: Vec<String>,
     asset: Option<Uuid>,
-    /// The conversations linked to a URI.
+    /// The conversations tied to what a URI names.
     tied: Option<HashSet<Uuid>>,
 }
 
@@ -170,13 +170,13 @@ fn newest(
     snapshot.iter().skip(offset).take(limit)
 }
 
-/// The conversations linked to the file, asset or conversation of `uri`.
+/// The conversations tied to the file, asset or conversation of `uri`.
 async fn tied_to_uri(uri: &Url, index: &Reader) -> HashSet<Uuid> {
     match id_of_uri(uri) {
         Some((Form::ConversationUri, id)) => HashSet::from([id]),
         Some((_, asset)) => {
             let snapshot = index.snapshot();
-            snapshot.linked_to(&[asset]).map(|one| one.id).collect()
+            snapshot.tied_to(&[asset]).map(|one| one.id).collect()
         }
         None => {
             let ties = FileTies::of(uri, index).await;

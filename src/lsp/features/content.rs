@@ -75,7 +75,7 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
     names
         .learn(&server.session, &one.assets, ASSET_NAMES_TIMEOUT)
         .await;
-    let ties = Ties::of(&one, server);
+    let ties = TiedTo::of(&one, server);
     let clock = clock(server);
     let (text, _) = render(one, ties, clock, transcript, note).await?;
     Ok(text)
@@ -88,7 +88,7 @@ pub(crate) async fn lines(
     transcript: &Arc<pieces::Transcript>,
 ) -> Vec<usize> {
     // Names, which may not be known yet, fill no lines.
-    let ties = Ties::of(one, server);
+    let ties = TiedTo::of(one, server);
     let (one, transcript) = (one.clone(), Arc::clone(transcript));
     let rendered = render(one, ties, clock(server), Some(transcript), None).await;
     rendered.map(|(_, lines)| lines).unwrap_or_default()
@@ -97,7 +97,7 @@ pub(crate) async fn lines(
 /// The document, and the line of each message.
 async fn render(
     one: Conversation,
-    ties: Ties,
+    ties: TiedTo,
     clock: Clock,
     transcript: Option<Arc<pieces::Transcript>>,
     note: Option<String>,
@@ -163,12 +163,12 @@ fn from_raw(raw: &Value) -> Option<Conversation> {
 }
 
 /// The assets and files of a conversation, as links.
-struct Ties {
+struct TiedTo {
     assets: Vec<Tie>,
     files: Vec<Tie>,
 }
 
-impl Ties {
+impl TiedTo {
     fn of(one: &Conversation, server: &Server) -> Self {
         let index = server.session.reader();
         let asset = |id: &Uuid| match server.asset_names.get(*id) {
@@ -189,7 +189,7 @@ impl Ties {
             })
         };
         let files = files_of(&one.anchors, index.ties());
-        Ties {
+        TiedTo {
             assets: one.assets.iter().map(asset).collect(),
             files: files.into_iter().filter_map(file).collect(),
         }
@@ -198,7 +198,7 @@ impl Ties {
 
 /// The files that a conversation is tied to, as its document links to them.
 pub(crate) fn files(one: &Conversation, server: &Server) -> Vec<Tie> {
-    Ties::of(one, server).files
+    TiedTo::of(one, server).files
 }
 
 /// The present, in the zone in which the person reads times.

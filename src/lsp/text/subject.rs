@@ -1,4 +1,4 @@
-//! What a place in a document is about: the current asset, the file, and the linked conversations.
+//! What a place in a document is about: the current asset, the file, and the conversations tied to it.
 
 use super::real_path::resolved;
 use super::reference::{self, Form, Reference};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tower_lsp::lsp_types::{Range as LspRange, Url};
 use uuid::Uuid;
 
-/// The anchors that link a file to conversations.
+/// The anchors that tie a file to conversations.
 #[derive(Debug, Default)]
 pub(crate) struct FileTies {
     anchors: Vec<Arc<Anchor>>,
@@ -59,9 +59,9 @@ impl FileTies {
         if self.anchors.is_empty() {
             return Vec::new();
         }
-        let mut links: Vec<Uuid> = self.anchors.iter().map(|anchor| anchor.id).collect();
-        links.extend(self.assets());
-        let mut found = tied_to(&links, index);
+        let mut ids: Vec<Uuid> = self.anchors.iter().map(|anchor| anchor.id).collect();
+        ids.extend(self.assets());
+        let mut found = tied_to(&ids, index);
         let mut seen: HashSet<Uuid> = found.iter().map(|one| one.id).collect();
         let named = self.anchors.iter().flat_map(|anchor| &anchor.conversations);
         found.extend(
@@ -94,13 +94,10 @@ fn resolve(path: &Path, alike: &[Arc<Anchor>]) -> (Option<PathBuf>, Vec<Arc<Anch
     (Some(real), same)
 }
 
-/// The conversations linked to one of these assets or anchors, newest first.
-pub(crate) fn tied_to(links: &[Uuid], index: &Reader) -> Vec<Conversation> {
+/// The conversations tied to one of these assets or anchors, newest first.
+pub(crate) fn tied_to(ids: &[Uuid], index: &Reader) -> Vec<Conversation> {
     let snapshot = index.snapshot();
-    snapshot
-        .linked_to(links)
-        .map(|one| one.to_owned())
-        .collect()
+    snapshot.tied_to(ids).map(|one| one.to_owned()).collect()
 }
 
 /// The path of a `file:` URI.
