@@ -13,6 +13,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use support::client::RpcError;
 use support::standin::Fault;
 use support::world::{ABSENT, ALL, Service, WHOLE, World, capabilities, refused};
@@ -358,6 +359,30 @@ fn open_shows_the_document() {
         refused(world.run("open", json!(id)), "refused");
         refused(world.run("open", json!(ABSENT)), "not-found");
     });
+}
+
+#[test]
+fn a_command_that_shows_something_does_not_wait_for_an_editor_that_waits_for_it() {
+    let mut world = World::start(Service::Local);
+    let id = world.create_known("one");
+    // It would answer when it has the response.
+    world.client.answer("window/showDocument", |_| None);
+    let started = Instant::now();
+    let requests = [
+        world.send("open", json!(id)),
+        world.send("talk", json!({"conversation": id})),
+    ];
+    let [opened, talk] = requests.map(|request| world.client.response(request).unwrap());
+    // Emacs gives a request up after this time.
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(opened, Value::Null);
+    let mut shown = || world.client.wait_request("window/showDocument", |_| true);
+    let shown = [shown()["uri"].clone(), shown()["uri"].clone()];
+    assert!(shown.contains(&talk["uri"]), "{shown:?}");
+    assert!(
+        shown.contains(&json!(format!("pieces-conversation:/{id}.md"))),
+        "{shown:?}"
+    );
 }
 
 #[test]

@@ -388,6 +388,56 @@ fn symbols_are_conversations_by_name() {
 }
 
 #[test]
+fn completion_offers_scattered_letters_only_if_nothing_else_matches() {
+    let mut world = World::start(Service::Local);
+    for name in ["Webpack polyfill", "Exponential backoff"] {
+        seeded(&mut world, name, &[]);
+    }
+    let mut offered = |query: &str| -> Vec<String> {
+        world.open(NOTE, &format!("[[pieces:{query}"));
+        let answer = at(&mut world, "completion", 0, 9 + query.len() as u32);
+        let items = answer["items"].as_array().unwrap().iter();
+        let labels = items.map(|one| one["label"].as_str().unwrap().to_owned());
+        let labels = labels.collect();
+        let closed = json!({"textDocument": {"uri": NOTE}});
+        world.client.notify("textDocument/didClose", closed);
+        labels
+    };
+    assert_eq!(offered("back"), ["Exponential backoff"]);
+    assert_eq!(offered("wbpck"), ["Webpack polyfill"]);
+}
+
+#[test]
+fn where_the_editor_opens_only_files_symbols_and_definitions_lead_to_copies() {
+    for service in WHOLE {
+        let mut world = World::of_editor("helix", service, capabilities(), Value::Null, |_| ());
+        for number in 0..25 {
+            seeded(&mut world, &format!("Retry {number}"), &[]);
+        }
+        let id = seeded(&mut world, "With jitter", &[("USER", "Hello")]);
+        let query = json!({ "query": "jitter" });
+        let found = world.client.request("workspace/symbol", query).unwrap();
+        let copy = &found[0]["location"]["uri"];
+        let path = url::Url::parse(copy.as_str().unwrap()).unwrap();
+        let read = || std::fs::read_to_string(path.to_file_path().unwrap()).unwrap();
+        assert_eq!(read(), content(&mut world, &link(&id)));
+
+        world.open(NOTE, &format!("see {}", link(&id)));
+        let definition = at(&mut world, "definition", 0, 10);
+        assert_eq!(&definition["uri"], copy);
+
+        let query = json!({ "query": "pieces retry" });
+        let found = world.client.request("workspace/symbol", query).unwrap();
+        assert_eq!(found.as_array().unwrap().len(), 20, "each is a file");
+        for one in found.as_array().unwrap() {
+            let uri = one["location"]["uri"].as_str().unwrap();
+            let path = url::Url::parse(uri).unwrap().to_file_path().unwrap();
+            assert!(path.is_file(), "{uri}");
+        }
+    }
+}
+
+#[test]
 fn links_to_deleted_conversations() {
     for service in ALL {
         let mut world = World::start(service);

@@ -504,3 +504,52 @@ fn a_talk_file_continues_its_conversation_and_goes_with_it() {
         "not-found",
     );
 }
+
+#[test]
+fn an_editor_that_stands_still_until_a_command_is_answered_is_not_kept_waiting() {
+    let of = |name: &str| {
+        let mut world = World::of_editor(name, Service::Full, capabilities(), Value::Null, |_| ());
+        let uri = code(&mut world);
+        let asks = "// pieces: why does b loop?\n";
+        let change = json!({"textDocument": {"uri": uri, "version": 2},
+            "contentChanges": [{"text": format!("{asks}{CODE}")}]});
+        world.client.notify("textDocument/didChange", change);
+        let offered = actions(&mut world, &uri, 0, "pieces.ask");
+        assert_eq!(titles(&offered)[0], "Ask Pieces: “why does b loop?”");
+        (world, offered[0].clone())
+    };
+    for name in ["Eglot", "emacs"] {
+        let (mut world, action) = of(name);
+        world
+            .standin()
+            .with(|state| state.answer = Answer::Refuse(402, "the card is full"));
+        let id = run(&mut world, &action);
+        assert_eq!(world.client.response(id), Ok(Value::Null));
+        // What the request can no longer say is shown.
+        let shown = world
+            .client
+            .wait_notification("window/showMessage", |_| true);
+        assert_eq!(shown["type"], 1, "{shown}");
+        let message = shown["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Pieces OS could not answer"),
+            "{message}"
+        );
+    }
+    let (_, action) = of("test");
+    assert_eq!(action["command"]["arguments"][0]["wait"], Value::Null);
+}
+
+#[test]
+fn an_editor_that_hides_the_errors_of_commands_is_told_by_a_message() {
+    let mut world = World::of_editor("helix", Service::Local, capabilities(), Value::Null, |_| ());
+    let uri = code(&mut world);
+    let error = world.run("send", json!({"uri": uri})).unwrap_err();
+    let shown = world
+        .client
+        .wait_notification("window/showMessage", |_| true);
+    assert_eq!(
+        (&shown["type"], &shown["message"]),
+        (&json!(1), &json!(error.message))
+    );
+}

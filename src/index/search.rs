@@ -20,7 +20,12 @@ pub struct Match<'a> {
     pub conversation: ConversationRef<'a>,
     /// The score: higher is better; comparable within one query only.
     pub score: u32,
+    /// The name has every word of the query, and not just its letters in that order.
+    pub whole: bool,
 }
+
+/// What the score of a whole match has on top. Scores of words are 16 bits wide, and a query has at most 128.
+const WHOLE: u32 = 1 << 24;
 
 /// Maximum characters of a query; the rest is ignored. Users type words, not files.
 const MAX_QUERY: usize = 256;
@@ -30,7 +35,8 @@ type Hit = (Reverse<u32>, u32, u16);
 
 impl Snapshot {
     /// The conversations whose names match `query` fuzzily, best first, newer first among equals. Words
-    /// separated by white space must all match, in any order, ignoring case and accents.
+    /// separated by white space must all match, in any order, ignoring case and accents. Names that have all words
+    /// come before those that have only their letters.
     pub fn search(&self, query: &str) -> impl ExactSizeIterator<Item = Match<'_>> + use<'_> {
         let query: String = query.chars().take(MAX_QUERY).collect();
         let words: Vec<Atom> = query.split_whitespace().map(word).collect();
@@ -41,7 +47,8 @@ impl Snapshot {
         let hits = BestFirst::new(found.into_iter().flatten().collect());
         hits.map(|(Reverse(score), number, at)| Match {
             conversation: self.chunks[number as usize].get(at as usize, &self.applications),
-            score,
+            score: score % WHOLE,
+            whole: score >= WHOLE,
         })
     }
 }
@@ -115,21 +122,28 @@ fn look(chunks: &[Arc<Chunk>], first: usize, words: &[Atom], wanted: u64) -> Vec
     for (number, chunk) in (first..).zip(chunks) {
         for at in candidates(chunk, wanted) {
             let name = Utf32Str::new(shown_name(chunk, at), &mut scratch);
-            let score = words.iter().try_fold(0u32, |sum, word| {
-                score(word, name, &mut matcher).map(|score| sum + score)
-            });
+            let score = score(words, name, &mut matcher);
             hits.extend(score.map(|score| (Reverse(score), number as u32, at as u16)));
         }
     }
     hits
 }
 
-/// Matches the word as a whole if the name has it, else letter by letter. Trying all placements of the
-/// letters would find better scores for the latter, at many times the cost.
-fn score(word: &Atom, name: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u32> {
-    let whole = word.score(name, matcher);
-    let score = whole.or_else(|| matcher.fuzzy_match_greedy(name, word.needle_text()));
-    score.map(u32::from)
+/// Matches a word as a whole if the name has it, else letter by letter. Trying all placements of the letters would
+/// find better scores for the latter, at many times the cost.
+fn score(words: &[Atom], name: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u32> {
+    let mut sum = WHOLE;
+    for word in words {
+        let score = match word.score(name, matcher) {
+            Some(score) => score,
+            None => {
+                sum %= WHOLE;
+                matcher.fuzzy_match_greedy(name, word.needle_text())?
+            }
+        };
+        sum += u32::from(score);
+    }
+    Some(sum)
 }
 
 /// The conversations of a chunk whose names have all letters of the query.
@@ -224,5 +238,11 @@ mod tests {
             &["a list of entries to retry one day", "Retry"],
         );
         check(&["r.e.t.r.y", "retry"], "retry", &["retry", "r.e.t.r.y"]);
+        // However well its letters are placed.
+        check(
+            &["Webpack Retry", "web: a throwback, retry"],
+            "web back retry",
+            &["web: a throwback, retry", "Webpack Retry"],
+        );
     }
 }

@@ -40,8 +40,11 @@ pub(crate) const SEARCHES_AT_ONCE: usize = 2;
 pub(crate) const EDITOR_TIMEOUT: Duration = Duration::from_secs(2);
 /// Telling the editor that a document of ours changed: some read it again before they answer.
 pub(crate) const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Showing a document, which the editor has to open first.
-pub(crate) const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
+/// Showing a document, which the editor has to open first. One that does not answer until its own request is
+/// answered shows it all the same, and gives that request up after some 10 s.
+pub(crate) const SHOW_TIMEOUT: Duration = Duration::from_secs(2);
+/// Applying an edit, for which some editors ask the user.
+pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A question of a command: a person decides, but the request should end within minutes.
 pub(crate) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(300);
 /// An offer that no request waits for; it may stay open over lunch.
@@ -114,6 +117,8 @@ pub(crate) const READ_FILE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const MAX_SAVED_BYTES: usize = 8 << 20;
 /// Anchors of files of the same name whose paths are resolved: everybody has a `mod.rs`.
 pub(crate) const MAX_NAMESAKES: usize = 32;
+/// A private copy that an answer names, which waits for its messages.
+pub(crate) const NAMED_COPY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a conversation that was opened as a file stays on disk.
 pub(crate) const OPENED_FILE_AGE: Duration = Duration::from_secs(86_400);
 
@@ -138,6 +143,8 @@ pub(crate) const MAX_SEARCH_HITS: usize = 100;
 pub(crate) const MAX_SYMBOLS: usize = 128;
 /// Workspace symbols where they stand among others: a few, or they hide the functions of the project.
 pub(crate) const MAX_SYMBOLS_BESIDE: usize = 5;
+/// Workspace symbols that lead to private copies, all of which are written.
+pub(crate) const MAX_COPIED_SYMBOLS: usize = 20;
 /// Completion items: a longer list is narrowed by typing.
 pub(crate) const MAX_COMPLETIONS: usize = 50;
 /// Code actions in one answer: a menu has to fit on a screen.

@@ -162,7 +162,7 @@ impl LanguageServer for LanguageService {
         &self,
         params: GotoDefinitionParams,
     ) -> Result<Option<GotoDefinitionResponse>> {
-        Ok(navigation::definition(self.documents(), self.index(), params).await)
+        Ok(navigation::definition(&self.server, params).await)
     }
 
     async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
@@ -188,7 +188,7 @@ impl LanguageServer for LanguageService {
         params: WorkspaceSymbolParams,
     ) -> Result<Option<Vec<SymbolInformation>>> {
         Ok(Some(
-            symbols::workspace_symbols(self.index(), params.query).await,
+            symbols::workspace_symbols(&self.server, params.query).await,
         ))
     }
 

@@ -68,9 +68,14 @@ impl Client {
 
     /// `initialize` and `initialized`.
     pub fn initialize(&mut self, capabilities: Value, options: Value) -> Value {
+        self.initialize_as("test", capabilities, options)
+    }
+
+    /// The same for an editor of this name.
+    pub fn initialize_as(&mut self, name: &str, capabilities: Value, options: Value) -> Value {
         let params = json!({
             "processId": std::process::id(),
-            "clientInfo": {"name": "test"},
+            "clientInfo": {"name": name},
             "rootUri": null,
             "capabilities": capabilities,
             "initializationOptions": options,

@@ -65,6 +65,17 @@ impl World {
         options: Value,
         prepare: impl FnOnce(&StandIn),
     ) -> Self {
+        Self::of_editor("test", service, capabilities, options, prepare)
+    }
+
+    /// The same in an editor of this name.
+    pub fn of_editor(
+        name: &str,
+        service: Service,
+        capabilities: Value,
+        options: Value,
+        prepare: impl FnOnce(&StandIn),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (spawn, standin) = match service {
             Service::Local => (local(&dir.path().join("store")), None),
@@ -75,7 +86,8 @@ impl World {
                 (pieces_os(&standin.url()), Some(standin))
             }
         };
-        let (mut client, _) = Client::connect(spawn, capabilities, options);
+        let mut client = Client::start(spawn);
+        client.initialize_as(name, capabilities, options);
         // What is started is shown.
         client.answer("window/showDocument", |_| Some(json!({"success": true})));
         wait_live(&mut client);

@@ -2,7 +2,7 @@
 
 use super::arguments::{id, number, structure, text, uri};
 use super::start;
-use crate::lsp::limits::SHOW_TIMEOUT;
+use crate::lsp::limits::APPLY_TIMEOUT;
 use crate::lsp::rpc::ask as ask_editor;
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::rpc::long_work::reading;
@@ -59,7 +59,7 @@ pub(super) async fn insert_code(server: &Arc<Server>, argument: &Value) -> Resul
         edit,
     };
     let client = &server.client;
-    let answer = ask_editor::<request::ApplyWorkspaceEdit>(client, params, SHOW_TIMEOUT).await;
+    let answer = ask_editor::<request::ApplyWorkspaceEdit>(client, params, APPLY_TIMEOUT).await;
     Ok(json!({ "applied": answer.is_ok_and(|answer| answer.applied) }))
 }
 

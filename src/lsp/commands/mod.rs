@@ -19,14 +19,17 @@ mod stop;
 mod talk;
 mod trash;
 
+use crate::lsp::rpc::context::RequestContext;
 use crate::lsp::rpc::error::invalid;
 use crate::lsp::rpc::progress::Progress;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::status_object;
+use arguments::flag;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use std::sync::Arc;
-use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::ProgressToken;
+use tower_lsp::jsonrpc::{Error, Result};
+use tower_lsp::lsp_types::{MessageType, ProgressToken};
 
 /// The advertised commands.
 pub(crate) const NAMES: [&str; 22] = [
@@ -64,6 +67,51 @@ pub(crate) async fn execute(
     if !argument.is_object() && !argument.is_string() && !argument.is_null() {
         return Err(invalid("The argument must be a JSON object."));
     }
+    if ASKS.contains(&name) && flag(&argument, "wait")? == Some(false) {
+        begin(Arc::clone(server), name.to_owned(), argument);
+        return Ok(Value::Null);
+    }
+    let result = run(server, name, argument, token).await;
+    if let Err(error) = &result
+        && server.flags().hides_errors
+    {
+        show_error(server, error).await;
+    }
+    result
+}
+
+/// The commands that are answered when a model has answered.
+const ASKS: [&str; 2] = ["pieces.conversations.ask", "pieces.conversations.send"];
+
+/// Runs a command whose answer nobody waits for. What goes wrong is shown.
+fn begin(server: Arc<Server>, name: String, argument: Value) {
+    // The request ends now, so its token does, too.
+    let running = async move {
+        if let Err(error) = run(&server, &name, argument, None).await {
+            show_error(&server, &error).await;
+        }
+    };
+    let mut running = Box::pin(RequestContext::default().scope(running));
+    // Its first step is taken before the next message is read, as in a handler: it looks at the documents as they are.
+    if (&mut running).now_or_never().is_none() {
+        tokio::spawn(running);
+    }
+}
+
+async fn show_error(server: &Server, error: &Error) {
+    let message = error.message.to_string();
+    server
+        .client
+        .show_message(MessageType::ERROR, message)
+        .await;
+}
+
+async fn run(
+    server: &Arc<Server>,
+    name: &str,
+    argument: Value,
+    token: Option<ProgressToken>,
+) -> Result<Value> {
     let progress = |title| Progress::begin(server, token.clone(), title);
     match name {
         "pieces.conversations.createFromAsset" => {

@@ -4,6 +4,7 @@ use super::arguments::{field, id, uri};
 use crate::index::Conversation;
 use crate::lsp::features::copy;
 use crate::lsp::limits::{ACTION_CHARS, CONFIRM_TIMEOUT, MAX_CHOICES, SHOW_TIMEOUT, TIES_TIMEOUT};
+use crate::lsp::rpc::ask::Unanswered;
 use crate::lsp::rpc::error::failure;
 use crate::lsp::rpc::{ask, ask_user};
 use crate::lsp::state::Server;
@@ -13,7 +14,7 @@ use crate::pieces::Kind;
 use serde_json::Value;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
-use tower_lsp::lsp_types::{MessageType, ShowDocumentParams, Url, request};
+use tower_lsp::lsp_types::{MessageType, Position, Range, ShowDocumentParams, Url, request};
 use uuid::Uuid;
 
 /// Shows a conversation's document in the editor. With `uri`, the person chooses among the newest
@@ -52,11 +53,11 @@ pub(super) async fn show(server: &Arc<Server>, id: Uuid) -> bool {
     let Ok(uri) = Url::parse(&conversation_uri(id)) else {
         return false;
     };
-    if shown(server, uri).await {
+    if shown(server, uri, None).await {
         return true;
     }
     match copy::write(server, id).await {
-        Some(file) => shown(server, file).await,
+        Some(file) => shown(server, file, None).await,
         None => false,
     }
 }
@@ -106,13 +107,18 @@ fn choices(conversations: &[Conversation]) -> Vec<String> {
     titles
 }
 
-async fn shown(server: &Server, uri: Url) -> bool {
+/// Shows a document, with the cursor there.
+pub(super) async fn shown(server: &Server, uri: Url, cursor: Option<Position>) -> bool {
     let params = ShowDocumentParams {
         uri,
         external: Some(false),
         take_focus: Some(true),
-        selection: None,
+        selection: cursor.map(|cursor| Range::new(cursor, cursor)),
     };
-    let answer = ask::<request::ShowDocument>(&server.client, params, SHOW_TIMEOUT).await;
-    answer.is_ok_and(|answer| answer.success)
+    match ask::<request::ShowDocument>(&server.client, params, SHOW_TIMEOUT).await {
+        Ok(answer) => answer.success,
+        // It is still opening it, or answers when its own request is answered.
+        Err(Unanswered::Late) => true,
+        Err(Unanswered::Refused(_)) => false,
+    }
 }

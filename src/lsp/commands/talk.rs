@@ -1,10 +1,9 @@
 //! `pieces.conversations.talk` and `pieces.conversations.send`.
 
 use super::arguments::{optional_id, structure, uri};
-use super::ask;
+use super::{ask, open};
 use crate::ask::{Request, Selection};
-use crate::lsp::limits::{LAST_EDIT_TIMEOUT, SHOW_TIMEOUT};
-use crate::lsp::rpc::ask as ask_editor;
+use crate::lsp::limits::LAST_EDIT_TIMEOUT;
 use crate::lsp::rpc::error::{failure, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::state::talks::{About, Talk, TalkDir};
@@ -20,9 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tower_lsp::jsonrpc::{Error, Result};
-use tower_lsp::lsp_types::{
-    MessageType, Position, ProgressToken, Range, ShowDocumentParams, Url, request,
-};
+use tower_lsp::lsp_types::{MessageType, Position, ProgressToken, Range, Url};
 use uuid::Uuid;
 
 /// `pieces.conversations.talk {conversation?, uri?, range?}`: opens a talk file.
@@ -157,21 +154,9 @@ async fn text_of(server: &Arc<Server>, uri: &Url) -> Option<String> {
 
 /// Shows a talk file; where the editor cannot, a message has its path.
 async fn show(server: &Arc<Server>, uri: &Url, line: Option<usize>) {
-    let cursor = line.map(|line| {
-        let at = Position::new(line as u32, 0);
-        Range::new(at, at)
-    });
-    if server.flags().show_document {
-        let params = ShowDocumentParams {
-            uri: uri.clone(),
-            external: Some(false),
-            take_focus: Some(true),
-            selection: cursor,
-        };
-        let answer = ask_editor::<request::ShowDocument>(&server.client, params, SHOW_TIMEOUT);
-        if answer.await.is_ok_and(|answer| answer.success) {
-            return;
-        }
+    let cursor = line.map(|line| Position::new(line as u32, 0));
+    if server.flags().show_document && open::shown(server, uri.clone(), cursor).await {
+        return;
     }
     let path = file_path(uri).unwrap_or_default();
     let message = format!("Open {} and write your question there.", path.display());

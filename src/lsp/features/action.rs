@@ -1,5 +1,6 @@
 //! A code action of ours, before the client gets it.
 
+use crate::lsp::state::capabilities::Flags;
 use serde_json::Value;
 use tower_lsp::lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, Command};
 
@@ -36,19 +37,29 @@ impl Action {
         }
     }
 
-    /// As the client takes it: as a literal, or as a bare command.
-    pub fn render(self, literals: bool) -> CodeActionOrCommand {
-        let command = Command {
-            title: self.title.clone(),
+    /// Its command, for this client.
+    pub fn command(mut self, client: Flags) -> Command {
+        let asks = ["pieces.conversations.ask", "pieces.conversations.send"];
+        if client.stands_still && asks.contains(&self.command) {
+            self.argument["wait"] = false.into();
+        }
+        Command {
+            title: self.title,
             command: self.command.to_owned(),
             arguments: Some(vec![self.argument]),
-        };
-        if !literals {
+        }
+    }
+
+    /// As the client takes it: as a literal, or as a bare command.
+    pub fn render(self, client: Flags) -> CodeActionOrCommand {
+        let kind = self.kind.clone();
+        let command = self.command(client);
+        if !client.code_action_literals {
             return CodeActionOrCommand::Command(command);
         }
         CodeActionOrCommand::CodeAction(CodeAction {
-            title: self.title,
-            kind: Some(self.kind),
+            title: command.title.clone(),
+            kind: Some(kind),
             command: Some(command),
             ..CodeAction::default()
         })

@@ -82,13 +82,13 @@ pub(crate) async fn code_actions(
         asked.of_document(&mut actions).await;
     }
     tell_apart(&mut actions, &server.session.reader());
-    let literals = server.flags().code_action_literals;
+    let client = server.flags();
     let actions = actions
         .into_iter()
         .filter(|action| asked.wants(&action.kind));
-    let mut rendered: Vec<_> = actions.map(|action| action.render(literals)).collect();
+    let mut rendered: Vec<_> = actions.map(|action| action.render(client)).collect();
     if let Some(document) = &asked.document
-        && literals
+        && client.code_action_literals
         && asked.wants(&CodeActionKind::QUICKFIX)
         && rendered.len() < MAX_ACTIONS
     {

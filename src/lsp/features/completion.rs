@@ -57,11 +57,13 @@ fn items(
     let snapshot = index.snapshot();
     let found: Vec<ConversationRef<'_>> = match typed.query.trim() {
         "" => snapshot.iter().take(MAX_COMPLETIONS).collect(),
-        query => snapshot
-            .search(query)
-            .take(MAX_COMPLETIONS)
-            .map(|hit| hit.conversation)
-            .collect(),
+        query => {
+            let hits: Vec<_> = snapshot.search(query).take(MAX_COMPLETIONS).collect();
+            let whole = hits.first().is_some_and(|hit| hit.whole);
+            // Names that have only the letters are for queries that nothing else answers.
+            let best = hits.into_iter().take_while(|hit| hit.whole == whole);
+            best.map(|hit| hit.conversation).collect()
+        }
     };
     let items = found
         .iter()

@@ -1,18 +1,42 @@
 //! Private copies of conversations, for editors that show only files.
 
 use super::content;
-use crate::lsp::limits::OPENED_FILE_AGE;
+use crate::lsp::limits::{NAMED_COPY_TIMEOUT, OPENED_FILE_AGE};
 use crate::lsp::state::Server;
 use crate::private;
+use futures_util::future::join_all;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
 /// Writes the transcript to a file that only the user can read, and keeps it up to date from now on.
 pub(crate) async fn write(server: &Arc<Server>, id: Uuid) -> Option<Url> {
+    tidy(server).await;
     let path = written(server, id, true).await?;
+    kept(server, id, path)
+}
+
+/// The copies of these conversations, for an answer that names files: they are there and up to date. `None` for one
+/// that cannot be written now.
+pub(crate) async fn files(server: &Arc<Server>, ids: &[Uuid]) -> Vec<Option<Url>> {
+    tidy(server).await;
+    let copying = ids.iter().map(|id| async move {
+        let copy = async {
+            match written(server, *id, false).await {
+                Some(path) => Some(path),
+                None => written(server, *id, true).await,
+            }
+        };
+        let path = timeout(NAMED_COPY_TIMEOUT, copy).await.ok()??;
+        kept(server, *id, path)
+    });
+    join_all(copying).await
+}
+
+fn kept(server: &Arc<Server>, id: Uuid, path: PathBuf) -> Option<Url> {
     server.copies.insert(id);
     Url::from_file_path(path).ok()
 }
@@ -25,16 +49,14 @@ pub(crate) async fn renew(server: &Arc<Server>, id: Uuid) {
     }
 }
 
+/// Writes a copy: always if it is `new`, else only in place of one that says something else.
 async fn written(server: &Arc<Server>, id: Uuid, new: bool) -> Option<PathBuf> {
     let text = content::conversation(server, id).await.ok()?;
     let data_dir = server.session.data_dir()?;
     let writing = tokio::task::spawn_blocking(move || {
         let dir = private::subdir(&data_dir, "opened")?;
         let path = dir.join(format!("{id}.md"));
-        if new {
-            private::remove_drafts(&dir);
-            forget_old(&dir);
-        } else if std::fs::read(&path)? == text.as_bytes() {
+        if !new && std::fs::read(&path)? == text.as_bytes() {
             // Editors would read it again for nothing.
             return Ok(path);
         }
@@ -42,6 +64,19 @@ async fn written(server: &Arc<Server>, id: Uuid, new: bool) -> Option<PathBuf> {
         io::Result::Ok(path)
     });
     writing.await.ok()?.ok()
+}
+
+/// Removes what nobody needs any more.
+async fn tidy(server: &Arc<Server>) {
+    let Some(data_dir) = server.session.data_dir() else {
+        return;
+    };
+    let tidying = tokio::task::spawn_blocking(move || {
+        let dir = data_dir.join("opened");
+        private::remove_drafts(&dir);
+        forget_old(&dir);
+    });
+    let _ = tidying.await;
 }
 
 /// Removes files older than [`OPENED_FILE_AGE`] that [`write`] wrote.

@@ -1,13 +1,16 @@
 //! Document links, definitions and references of ids in any text.
 
+use super::copy;
 use crate::index::Reader;
 use crate::lsp::limits::MAX_PLACES;
 use crate::lsp::rpc::long_work::reading;
+use crate::lsp::state::Server;
 use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::conversation_uri;
 use crate::lsp::text::reference::{
     ASSET, CONVERSATION, Form, Located, in_lines, is_in_uri, touched,
 };
+use std::sync::Arc;
 use tower_lsp::lsp_types::{
     DocumentLink, DocumentLinkParams, GotoDefinitionParams, GotoDefinitionResponse, Location,
     Range, ReferenceParams, TextDocumentPositionParams, Url,
@@ -44,14 +47,17 @@ pub(crate) async fn links(
     Some(finding.await)
 }
 
-/// `textDocument/definition`: the conversation's document.
+/// `textDocument/definition`: the conversation's document, or a private copy where the editor opens only files.
 pub(crate) async fn definition(
-    documents: &Documents,
-    index: Reader,
+    server: &Arc<Server>,
     params: GotoDefinitionParams,
 ) -> Option<GotoDefinitionResponse> {
     let place = params.text_document_position_params;
-    let (_, uri) = at_cursor(documents, index, &place).await?;
+    let index = server.session.reader();
+    let (id, mut uri) = at_cursor(&server.documents, index, &place).await?;
+    if server.flags().only_files && uri.scheme() == CONVERSATION {
+        uri = copy::files(server, &[id]).await.pop()??;
+    }
     Some(GotoDefinitionResponse::Scalar(Location::new(
         uri,
         Range::default(),

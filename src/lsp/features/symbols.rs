@@ -1,8 +1,12 @@
 //! Conversations as workspace symbols, and the messages of a conversation's document.
 
+use super::copy;
 use crate::index::{ConversationRef, Reader};
-use crate::lsp::limits::{MAX_PLACES, MAX_SYMBOLS, MAX_SYMBOLS_BESIDE, SAID_CHARS, SYMBOL_CHARS};
+use crate::lsp::limits::{
+    MAX_COPIED_SYMBOLS, MAX_PLACES, MAX_SYMBOLS, MAX_SYMBOLS_BESIDE, SAID_CHARS, SYMBOL_CHARS,
+};
 use crate::lsp::rpc::long_work::{off_the_loop, reading};
+use crate::lsp::state::Server;
 use crate::lsp::state::document::{Document, Documents};
 use crate::lsp::text::item::ago;
 use crate::lsp::text::item::conversation_uri;
@@ -10,52 +14,93 @@ use crate::lsp::text::item::label;
 use crate::lsp::text::reference::CONVERSATION;
 use crate::markdown::gist;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
+use std::sync::Arc;
 use tower_lsp::lsp_types::{
     DocumentSymbol, DocumentSymbolResponse, FoldingRange, FoldingRangeKind, Location, Position,
     Range, SymbolInformation, SymbolKind, Url,
 };
+use uuid::Uuid;
 
 /// What a query begins with that is for conversations only.
 const ONLY_OURS: &str = "pieces ";
 
 /// `workspace/symbol`: conversations by name, best match first; without a query, the newest. Only a few,
-/// because they stand among the functions of a project, unless the query says that it is for them.
-pub(crate) async fn workspace_symbols(index: Reader, query: String) -> Vec<SymbolInformation> {
+/// because they stand among the functions of a project, unless the query says that it is for them. Where the editor
+/// opens only files, they lead to private copies.
+pub(crate) async fn workspace_symbols(
+    server: &Arc<Server>,
+    query: String,
+) -> Vec<SymbolInformation> {
+    let index = server.session.reader();
+    let copies = server.flags().only_files;
     // So that a keystroke that cancels it is read in the meantime.
-    off_the_loop(move || {
+    let found = off_the_loop(move || {
         let begins = query.get(..ONLY_OURS.len()).unwrap_or_default();
+        let all = if copies {
+            MAX_COPIED_SYMBOLS
+        } else {
+            MAX_SYMBOLS
+        };
         match begins.eq_ignore_ascii_case(ONLY_OURS) {
-            true => search(&index, query[ONLY_OURS.len()..].trim(), MAX_SYMBOLS),
+            true => search(&index, query[ONLY_OURS.len()..].trim(), all),
             false => search(&index, query.trim(), MAX_SYMBOLS_BESIDE),
         }
-    })
-    .await
+    });
+    let found = found.await;
+    let targets = match copies {
+        true => {
+            let ids: Vec<Uuid> = found.iter().map(|one| one.id).collect();
+            copy::files(server, &ids).await
+        }
+        false => found.iter().map(|one| document_of(one.id)).collect(),
+    };
+    let symbols = found.into_iter().zip(targets);
+    symbols
+        .filter_map(|(one, target)| Some(one.symbol(target?)))
+        .collect()
 }
 
-fn search(index: &Reader, query: &str, most: usize) -> Vec<SymbolInformation> {
+/// A conversation as a symbol.
+struct Named {
+    id: Uuid,
+    name: String,
+    age: String,
+}
+
+impl Named {
+    fn of(one: &ConversationRef<'_>) -> Self {
+        Named {
+            id: one.id,
+            name: label(one.title(), SYMBOL_CHARS),
+            age: ago(one.updated),
+        }
+    }
+
+    #[expect(deprecated, reason = "the field has to be given")]
+    fn symbol(self, target: Url) -> SymbolInformation {
+        SymbolInformation {
+            name: self.name,
+            kind: SymbolKind::FILE,
+            tags: None,
+            deprecated: None,
+            location: Location::new(target, Range::default()),
+            container_name: Some(format!("Pieces · {}", self.age)),
+        }
+    }
+}
+
+fn search(index: &Reader, query: &str, most: usize) -> Vec<Named> {
     let snapshot = index.snapshot();
     if query.is_empty() {
-        return snapshot
-            .iter()
-            .take(most)
-            .filter_map(|one| symbol(&one))
-            .collect();
+        let newest = snapshot.iter().take(most);
+        return newest.map(|one| Named::of(&one)).collect();
     }
     let hits = snapshot.search(query).take(most);
-    hits.filter_map(|hit| symbol(&hit.conversation)).collect()
+    hits.map(|hit| Named::of(&hit.conversation)).collect()
 }
 
-#[expect(deprecated, reason = "the field has to be given")]
-fn symbol(one: &ConversationRef<'_>) -> Option<SymbolInformation> {
-    let uri = Url::parse(&conversation_uri(one.id)).ok()?;
-    Some(SymbolInformation {
-        name: label(one.title(), SYMBOL_CHARS),
-        kind: SymbolKind::FILE,
-        tags: None,
-        deprecated: None,
-        location: Location::new(uri, Range::default()),
-        container_name: Some(format!("Pieces · {}", ago(one.updated))),
-    })
+fn document_of(id: Uuid) -> Option<Url> {
+    Url::parse(&conversation_uri(id)).ok()
 }
 
 /// A message of a conversation's document.

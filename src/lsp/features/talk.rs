@@ -20,7 +20,7 @@ use crate::private;
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::sync::Arc;
-use tower_lsp::lsp_types::{CodeLens, Command, Position, Range, Url};
+use tower_lsp::lsp_types::{CodeLens, Position, Range, Url};
 use uuid::Uuid;
 
 /// A place in a document, for which actions are wanted.
@@ -269,11 +269,7 @@ pub(super) async fn lenses(server: &Arc<Server>, uri: &Url) -> Option<Vec<CodeLe
     let line = document.text.byte_to_line(places.marker) as u32;
     let lens = |action: Action| CodeLens {
         range: Range::new(Position::new(line, 0), Position::new(line, 0)),
-        command: Some(Command {
-            title: action.title,
-            command: action.command.to_owned(),
-            arguments: Some(vec![action.argument]),
-        }),
+        command: Some(action.command(server.flags())),
         data: None,
     };
     Some(action.map(lens).into_iter().collect())

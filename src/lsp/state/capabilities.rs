@@ -42,7 +42,19 @@ pub(crate) struct Flags {
     pub text_document_content: bool,
     /// Supports it only after a registration.
     pub registers_content: bool,
+    /// Opens `file:` URIs only, in definitions and symbols too.
+    pub only_files: bool,
+    /// Stands still until a command is answered, and gives it up after some 10 s.
+    pub stands_still: bool,
+    /// Does not show the error that a command ends with.
+    pub hides_errors: bool,
 }
+
+/// What is known of clients by the beginnings of their names, because no capability says so.
+const ONLY_FILES: &[&str] = &["helix", "kak-lsp", "Zed"];
+/// Eglot and lsp-mode, but not our own package.
+const STANDS_STILL: &[&str] = &["Eglot", "emacs"];
+const HIDES_ERRORS: &[&str] = &["helix"];
 
 impl Flags {
     /// Reads the parameters of `initialize`.
@@ -50,6 +62,9 @@ impl Flags {
         let at = |path: &str| initialize["capabilities"].pointer(path);
         let is = |path: &str| at(path) == Some(&Value::Bool(true));
         let encodings = at("/general/positionEncodings").and_then(Value::as_array);
+        let name = initialize["clientInfo"]["name"].as_str();
+        let is_one_of =
+            |names: &[&str]| name.is_some_and(|name| names.iter().any(|one| name.starts_with(one)));
         let utf8 = encodings.is_some_and(|all| all.iter().any(|one| one == "utf-8"));
         Flags {
             encoding: if utf8 {
@@ -72,6 +87,9 @@ impl Flags {
             text_document_content: at("/workspace/textDocumentContent")
                 .is_some_and(Value::is_object),
             registers_content: is("/workspace/textDocumentContent/dynamicRegistration"),
+            only_files: is_one_of(ONLY_FILES),
+            stands_still: is_one_of(STANDS_STILL),
+            hides_errors: is_one_of(HIDES_ERRORS),
         }
     }
 }
@@ -117,6 +135,29 @@ mod tests {
             &[("Open", "x.open"), ("Copy link", "x.copy-link")],
         );
         check(json!({"open": "", "rename": 7}), &[]);
+    }
+
+    #[test]
+    fn habits_of_clients_are_known_by_their_names() {
+        let check = |name: Value, only_files, stands_still, hides_errors| {
+            let params = json!({ "clientInfo": { "name": name } });
+            let expected = Flags {
+                only_files,
+                stands_still,
+                hides_errors,
+                ..Flags::default()
+            };
+            assert_eq!(Flags::read(&params), expected, "{name}");
+        };
+        check(json!("helix"), true, false, true);
+        check(json!("kak-lsp"), true, false, false);
+        check(json!("Zed Preview"), true, false, false);
+        check(json!("Eglot"), false, true, false);
+        check(json!("emacs"), false, true, false);
+        check(json!("Emacs pieces.el"), false, false, false);
+        check(json!("Visual Studio Code"), false, false, false);
+        check(json!(7), false, false, false);
+        check(Value::Null, false, false, false);
     }
 
     #[test]
