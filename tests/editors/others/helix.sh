@@ -14,11 +14,10 @@ shows() { screen | grep -qF -- "$1"; }
 seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }
 type_in() { term send-keys -t e "$@"; }
 
-python3 "$TEST_HERE/../model.py" "$TEST_DIR/model" &
-model=$!
-trap 'term kill-server 2>/dev/null; kill "$model" 2>/dev/null' EXIT
-until_true 'the model' test -e "$TEST_DIR/model"
-PIECES_LSP_MODEL_URL=$(cat "$TEST_DIR/model")
+model_endpoint
+trap 'term kill-server 2>/dev/null; kill "$model_pid" 2>/dev/null' EXIT
+model script '["One two.\n\nThree four.\n\nFi", {"hold": true}, "ve six."]'
+PIECES_LSP_MODEL_URL=$model_url
 export PIECES_LSP_MODEL_URL
 
 cd "$work" || exit 1
@@ -71,9 +70,9 @@ seen 'Three four.'
 type_in Escape 'g' 'e' 'o'
 type_in -l 'And then?'
 type_in Escape
-touch "$TEST_DIR/model.go"
+model go null
 seen 'Five six.'
-seen '*small'
+seen '*other'
 seen 'And then?'
 test "$(screen | grep -c 'One two.')" = 1 || die "written twice: $(screen)"
 echo 'ok helix-talk'

@@ -42,3 +42,7 @@ model_endpoint() {
     until_true 'the endpoint' test -s "$TEST_DIR/endpoint"
     model_url=$(cat "$TEST_DIR/endpoint")
 }
+
+model() { # PATH JSON: tells the endpoint what to do
+    curl -fsS --max-time 20 --data "$2" "${model_url%/v1}/$1" >/dev/null
+}

@@ -1,12 +1,8 @@
 -- A talk file, with Neovim's own code actions and nothing of the plugin: sent, answered while somebody types,
 -- undone, closed.
 local t = require('harness')
-local url = t.scratch .. '/model'
-local model = vim.system({ 'python3', vim.env.TEST_HERE .. '/../model.py', url })
-t.wait('the model', function()
-  return vim.uv.fs_stat(url)
-end)
-vim.env.PIECES_LSP_MODEL_URL = vim.fn.readfile(url)[1]
+local endpoint = t.endpoint()
+endpoint.script({ 'One two.\n\nThree four.\n\nFi', { hold = true }, 've six.' })
 t.file('retry.rs', { 'fn retry() {', '    loop {}', '}' })
 t.live()
 
@@ -57,8 +53,8 @@ has('\n\nOne two.\n\nThree four.\n\n## You\n')
 t.eq(nil, text():find('Fi', 1, true), 'half a paragraph')
 -- Typing meanwhile.
 vim.cmd('normal! GoAnd then?')
-vim.fn.writefile({}, url .. '.go')
-has('\n\nThree four.\n\nFive six.\n\n*small')
+endpoint.go()
+has('\n\nThree four.\n\nFive six.\n\n*other')
 t.eq('And then?', vim.fn.getline('$'), 'what was typed meanwhile')
 t.eq(1, select(2, text():gsub('One two%.', '')), 'times that it was written')
 -- The edits can be undone, and nothing writes them again.
@@ -81,4 +77,3 @@ t.wait('the file on disk', function()
     and disk:find('Five six.', 1, true)
     and disk:find('And then?', 1, true)
 end)
-model:kill('sigkill')
