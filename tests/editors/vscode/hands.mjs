@@ -56,7 +56,7 @@ export function handsOn(page) {
   /** Light Modern, Dark Modern, Light High Contrast, Dark High Contrast */
   const theme = async (name) => {
     await palette("Color Theme", "Preferences");
-    await titled("Select Color Theme").catch(() => {});
+    await page.getByPlaceholder(/^Select Color Theme/).waitFor();
     await input.fill(name);
     await option(new RegExp(`^${name}`)).click();
     await input.waitFor({ state: "hidden" });

@@ -1,9 +1,10 @@
 // The machine of a session: folders, settings, a code-server with the extension, services, and clients of them.
-import { spawn, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
+import { promisify } from "node:util";
 
 const { VSIX, CODE_SERVER, CODE_SERVER_NODE, PLAYWRIGHT, SHOTS } = process.env;
 export const { BINARY, SCRATCH } = process.env;
@@ -128,6 +129,8 @@ console.log("ok vscode-install-vsix");
 
 const log = fs.openSync(path.join(SCRATCH, "code-server.log"), "w");
 const flags = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
+/** The command line, on the store of the session. Not waited for in place: it may ask a model that is in this process. */
+export const cli = (...args) => promisify(execFile)(BINARY, [...args, "--data-dir", store], { env });
 /** A child that ends with us, however we end. */
 const child = (command, args, options) => spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { env, ...options });
 const server = child(CODE_SERVER_NODE, [...base, ...flags], { stdio: ["ignore", log, log], detached: true });

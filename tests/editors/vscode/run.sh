@@ -70,7 +70,8 @@ install() {
         (cd "$root/pw" && npm install --no-audit --no-fund --loglevel=error playwright-core@1.65.1) || return 1
         touch "$root/pw.ok"
     fi
-    (cd "$extension" && npm ci --no-audit --no-fund --loglevel=error)
+    cmp -s "$extension/package-lock.json" "$extension/node_modules/.installed" && return
+    (cd "$extension" && npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed)
 }
 locked install >&2 || { fail vscode-install "see above"; exit 1; }
 test -z "${INSTALL_ONLY-}" || exit 0

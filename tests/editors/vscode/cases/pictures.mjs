@@ -1,10 +1,9 @@
 // The pictures of the README: a week of somebody's conversations, an answer while it is written, and a question about
 // some lines. Only with PICTURES=1, into SHOTS.
-import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { BINARY, freePort, SCRATCH, shots, store, until, work } from "../machine.mjs";
+import { cli, freePort, SCRATCH, shots, until, work } from "../machine.mjs";
 import { Model } from "../model.mjs";
 
 const HOUR = 3_600_000;
@@ -70,15 +69,11 @@ export default async ({ page, step, row, text, talk, said, theme, explorer, conv
   const model = new Model();
   const port = await freePort();
   await model.start(port);
-  const run = (...args) => {
-    const done = spawnSync(BINARY, [...args, "--data-dir", store], { encoding: "utf8" });
-    if (done.status !== 0) throw new Error(done.stdout + done.stderr);
-  };
   await step("pictures", async () => {
     await page.setViewportSize({ width: 1280, height: 720 });
     fs.writeFileSync(path.join(work, "retry.rs"), RETRY);
-    run("model", "use", `http://127.0.0.1:${port}/v1`, "--model", "small");
-    run("import", "--from", remember());
+    await cli("model", "use", `http://127.0.0.1:${port}/v1`, "--model", "small");
+    await cli("import", "--from", remember());
     await closeAll();
     await explorer("retry.rs");
     await conversations();
@@ -110,7 +105,7 @@ export default async ({ page, step, row, text, talk, said, theme, explorer, conv
     model.release();
     await said("is flat").waitFor();
     await closeAll();
-    run("model", "off");
+    await cli("model", "off");
   });
   await model.stop();
   await page.setViewportSize({ width: 1280, height: 800 });
