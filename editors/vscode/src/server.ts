@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import { LanguageClient, State as ClientState, WorkDoneProgress } from "vscode-languageclient/node";
-import { clientOptions, type Instead } from "./client";
+import { clientOptions, hoverCommands, type Instead } from "./client";
 import { learn } from "./documents";
 import { find, Missing } from "./find";
 import type { Answering, Changes, Status } from "./protocol";
@@ -92,11 +92,14 @@ export class Server implements vscode.Disposable {
 
   start(): Promise<LanguageClient> {
     this.wanted = true;
-    this.starting ??= this.launch().catch((error: unknown) => {
-      this.starting = undefined;
-      this.say(error instanceof Missing ? "missing" : "stopped");
-      throw error;
-    });
+    // Not launched on the spot: it tells of its state at once, and who hears that may ask for the server again.
+    this.starting ??= Promise.resolve()
+      .then(() => this.launch())
+      .catch((error: unknown) => {
+        this.starting = undefined;
+        this.say(error instanceof Missing ? "missing" : "stopped");
+        throw error;
+      });
     return this.starting;
   }
 
@@ -159,6 +162,7 @@ export class Server implements vscode.Disposable {
       },
     });
     const client: LanguageClient = new LanguageClient(SECTION, "Pieces Conversations", { command: this.program(), args }, options);
+    client.registerFeature(hoverCommands);
     this.listen(client);
     this.client = client;
     await client.start();

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import { sentence } from "../errors";
-import type { Answering, ConversationItem, Message, Page, Phase } from "../protocol";
+import { type Answering, type ConversationItem, failure, type Message, type Page, type Phase } from "../protocol";
 import type { Server } from "../server";
 import { Growing } from "./growing";
 import type { Shown } from "./wire";
@@ -17,7 +17,7 @@ const ENDED: readonly Phase[] = ["done", "cancelled", "incomplete"];
 export class Talk implements vscode.Disposable {
   private messages: readonly Message[] = [];
   private item: ConversationItem | undefined;
-  private deleted = false;
+  private gone: Shown["gone"] = null;
   private trouble: string | null = null;
   private growing: { answer: string | null; phase: Phase; readonly text: Growing } | undefined;
   private readonly failures: Record<string, string> = {};
@@ -45,10 +45,16 @@ export class Talk implements vscode.Disposable {
           this.onAnswer(answering);
         }
       }),
+      server.onStatus((shown) => {
+        // What could not be read may be there now.
+        if ((this.trouble !== null || this.gone === "missing") && typeof shown !== "string" && shown.state === "live") {
+          void this.refresh();
+        }
+      }),
       server.onChanges(({ upserted, removed, reset }) => {
         const item = upserted.find((one) => one.id === id);
         if (id !== undefined && removed.includes(id)) {
-          this.deleted = true;
+          this.gone = "deleted";
           this.changed.fire();
         } else if (item || reset === true) {
           this.item = item ?? this.item;
@@ -93,7 +99,7 @@ export class Talk implements vscode.Disposable {
       name,
       favorited: this.item?.favorited === true,
       files,
-      deleted: this.deleted,
+      gone: this.gone,
       trouble: this.trouble,
       messages: this.messages,
       pending: this.waiting,
@@ -134,8 +140,11 @@ export class Talk implements vscode.Disposable {
       try {
         await this.read();
       } catch (error) {
+        if (failure(error)?.kind === "not-found") {
+          this.gone ??= "missing";
+        }
         // What was read before stays.
-        this.trouble = this.deleted ? null : sentence(error);
+        this.trouble = this.gone === null ? sentence(error) : null;
         this.server.log.warn(String(error));
         this.changed.fire();
         return;
@@ -155,7 +164,7 @@ export class Talk implements vscode.Disposable {
       this.server.run<Page>("pieces.conversations.list", { uri }),
     ]);
     this.item = page.items.find((one) => one.id === id) ?? this.item;
-    this.deleted = false;
+    this.gone = null;
     this.trouble = null;
     this.messages = items.map((one) => ({ ...one, text: one.text ?? "" }));
     const writing = items.findLast(({ state }) => state === "writing");

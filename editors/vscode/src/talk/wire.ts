@@ -8,7 +8,8 @@ export interface Shown {
   readonly name: string;
   readonly favorited: boolean;
   readonly files: readonly { readonly uri: string; readonly name: string }[];
-  readonly deleted: boolean;
+  /** Whether it was deleted while it was shown, or was not there. */
+  readonly gone: "deleted" | "missing" | null;
   /** Why the messages could not be read. */
   readonly trouble: string | null;
   readonly messages: readonly Message[];

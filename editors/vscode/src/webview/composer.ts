@@ -41,8 +41,9 @@ export class Composer {
       this.box,
       make("div", { class: "row" }, add, this.model, make("span", { class: "hint" }, phrase("keys")), this.send, this.stop),
     );
-    this.problem.hidden = true;
-    this.editing.hidden = true;
+    for (const one of [this.notice, this.problem, this.editing, this.chips, this.model]) {
+      one.hidden = true;
+    }
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();

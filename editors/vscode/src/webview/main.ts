@@ -29,13 +29,13 @@ function top(now: Shown): void {
     }, { class: "file", title: uri, "aria-label": phrase("openFile", name) }),
   );
   header.replaceChildren(title, ...files);
-  if (now.deleted) {
+  if (now.gone !== null) {
     const restore = button(phrase("restore"), () => {
       host.postMessage({ type: "command", command: "restore" });
     });
-    header.append(make("p", { class: "gone", role: "status" }, phrase("gone")), restore);
+    header.append(make("p", { class: "gone", role: "status" }, phrase(now.gone)), restore);
   }
-  composer.element.hidden = now.deleted;
+  composer.element.hidden = now.gone !== null;
 }
 
 function onMessage(message: ToPage): void {
