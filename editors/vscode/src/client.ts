@@ -8,6 +8,7 @@ import {
   type LanguageClientOptions,
   type Middleware,
   RevealOutputChannelOn,
+  type StaticFeature,
 } from "vscode-languageclient/node";
 import { conversationOf, converters, openTwice, show } from "./documents";
 import { forServer } from "./settings";
@@ -70,8 +71,7 @@ function middleware(instead: ReadonlyMap<string, Instead>): Middleware {
     },
     provideHover: async (document, position, token, next) => {
       const hover = await next(document, position, token);
-      const id = hover && idAt(document, position);
-      return id ? new vscode.Hover([...hover.contents, actions(id)], hover.range) : hover;
+      return hover && new vscode.Hover(hover.contents.map(trusted), hover.range);
     },
     workspace: {
       configuration: (params) => params.items.map(() => forServer()),
@@ -89,20 +89,23 @@ function middleware(instead: ReadonlyMap<string, Instead>): Middleware {
   };
 }
 
-const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/i;
+/** Commands that a hover may link to; the server is told of them, and writes the links. */
+const HOVER_COMMANDS = { open: "piecesLsp.open", rename: "piecesLsp.rename", copyLink: "piecesLsp.copyLink" };
 
-function idAt(document: vscode.TextDocument, position: vscode.Position): string | undefined {
-  const range = document.getWordRangeAtPosition(position, ID);
-  return range && document.getText(range).toLowerCase();
-}
+export const hoverCommands: StaticFeature = {
+  fillClientCapabilities(capabilities) {
+    const experimental = capabilities.experimental as object | undefined;
+    capabilities.experimental = { ...experimental, pieces: { hoverCommands: HOVER_COMMANDS } };
+  },
+  initialize: () => undefined,
+  getState: () => ({ kind: "static" }),
+  clear: () => undefined,
+};
 
-/** Only this line of a hover may run commands, and only these. */
-function actions(id: string): vscode.MarkdownString {
-  const target = encodeURIComponent(JSON.stringify([{ id }]));
-  const one = (title: string, command: string) => `[${title}](command:piecesLsp.${command}?${target})`;
-  const { t } = vscode.l10n;
-  const links = [one(t("Open"), "open"), one(t("Rename"), "rename"), one(t("Copy Link"), "copyLink")];
-  const markdown = new vscode.MarkdownString(links.join(" · "));
-  markdown.isTrusted = { enabledCommands: ["open", "rename", "copyLink"].map((name) => `piecesLsp.${name}`) };
-  return markdown;
+/** Hovers quote what others wrote: no other command runs from them. */
+function trusted<T>(content: T): T {
+  if (content instanceof vscode.MarkdownString) {
+    content.isTrusted = { enabledCommands: Object.values(HOVER_COMMANDS) };
+  }
+  return content;
 }

@@ -26,8 +26,8 @@ interface Parts {
   readonly lines: LinesBox;
 }
 
-/** What a command is about: a row, an id in a text, the focused row of the view, or nothing yet. */
-type Target = { readonly item: ConversationItem } | { readonly id: string } | "view" | undefined;
+/** What a command is about: a row, a conversation that a hover is about, the focused row of the view, or nothing yet. */
+type Target = { readonly item: ConversationItem } | { readonly conversation: string } | "view" | undefined;
 
 export function register({ server, view, editor, lines }: Parts): vscode.Disposable {
   const { t } = vscode.l10n;
@@ -49,7 +49,7 @@ export function register({ server, view, editor, lines }: Parts): vscode.Disposa
       return target.item;
     }
     const uri = activeUri();
-    const id = target?.id ?? (uri && conversationOf(uri));
+    const id = target?.conversation ?? (uri && conversationOf(uri));
     return (id === undefined ? undefined : await item(server, id)) ?? pick(server, title);
   };
   const browse = browsing(view);
