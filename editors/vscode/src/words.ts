@@ -12,16 +12,6 @@ export function conversations(n: number): string {
   return n === 1 ? vscode.l10n.t("1 conversation") : vscode.l10n.t("{0} conversations", n.toLocaleString(vscode.env.language));
 }
 
-export function lines(range: vscode.Range): string {
-  const [first, last] = [range.start.line + 1, lastLine(range) + 1];
-  return first === last ? vscode.l10n.t("line {0}", first) : vscode.l10n.t("lines {0}–{1}", first, last);
-}
-
-/** A selection that ends at the start of a line does not take that line in. */
-function lastLine({ start, end }: vscode.Range): number {
-  return end.character === 0 && end.line > start.line ? end.line - 1 : end.line;
-}
-
 /** `5 min ago`; in full for screen readers. */
 export function ago(time: string, style: "narrow" | "long" = "narrow"): string {
   return age(time, Date.now(), vscode.env.language, style);

@@ -50,20 +50,22 @@ test("rendering is linear in what a model can write", () => {
   }
 });
 
+const code = (language: string, lines: number) => `${language} ${lines}`;
+
 test("a screen reader is told of paragraphs that have ended, and of code by its size", () => {
   const text = "First *one*.\n\nSecond\none.\n\n```rust\na\n\nb\n```\nLast";
-  const { paragraphs, next } = spoken(text, 0, false);
-  assert.deepEqual(paragraphs, ["First one.", "Second one.", "code: rust, 3"]);
-  assert.deepEqual(spoken(text, next, false).paragraphs, []);
-  assert.deepEqual(spoken(text, next, true).paragraphs, ["Last"]);
+  const { paragraphs, next } = spoken(text, 0, false, code);
+  assert.deepEqual(paragraphs, ["First one.", "Second one.", "rust 3"]);
+  assert.deepEqual(spoken(text, next, false, code).paragraphs, []);
+  assert.deepEqual(spoken(text, next, true, code).paragraphs, ["Last"]);
 });
 
 test("every paragraph is told once, wherever the pieces end", () => {
   const text = "a\n\nb c\n\n~~~\nx\n~~~\n\nd\n";
-  const whole = spoken(text, 0, true).paragraphs;
+  const whole = spoken(text, 0, true, code).paragraphs;
   for (let cut = 0; cut <= text.length; cut++) {
-    const first = spoken(text.slice(0, cut), 0, false);
-    const rest = spoken(text, first.next, true);
+    const first = spoken(text.slice(0, cut), 0, false, code);
+    const rest = spoken(text, first.next, true, code);
     assert.deepEqual([...first.paragraphs, ...rest.paragraphs], whole, `${cut}`);
   }
 });

@@ -46,13 +46,13 @@ test("what is stored is right when the two differ", () => {
   assert.equal(one.text, "abcd");
 });
 
-const WORDS = { messages: String, all: (bytes: number) => `${bytes}`, part: (sent: number, bytes: number) => `${sent}/${bytes}` };
+const WORDS = { earlier: (messages: number) => `${messages} before`, all: (bytes: number) => `${bytes}`, part: (sent: number, bytes: number) => `${sent}/${bytes}` };
 const context = (kind: Context["kind"], name: string, bytes: number, sent = bytes): Context => ({ kind, name, uri: `file:///${name}`, bytes, sent });
 
 test("chips say what is sent, how much of it, and what can be removed", () => {
-  const planned = { context: [context("messages", "4 messages", 900, 500), context("file", "retry.rs", 80), context("asset", "pool.rs", 0)] };
+  const planned = { context: [context("messages", "4 earlier messages", 900, 500), context("file", "retry.rs", 80), context("asset", "pool.rs", 0)] };
   assert.deepEqual(chips(planned, WORDS), [
-    { key: "messages file:///4 messages", label: "4 messages", title: "500/900", removable: false, cut: true },
+    { key: "messages file:///4 earlier messages", label: "4 before", title: "500/900", removable: false, cut: true },
     { key: "file file:///retry.rs", label: "retry.rs", title: "80", removable: true, cut: false },
   ]);
 });

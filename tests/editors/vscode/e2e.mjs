@@ -6,12 +6,12 @@ import { handsOn } from "./hands.mjs";
 import { leave, open, shots, user } from "./machine.mjs";
 
 /** In this order: later ones find what earlier ones left. */
-const cases = ["first", "local", "view", "links", "talk", "pictures", "faults", "elsewhere", "long"];
+const cases = ["first", "local", "view", "links", "talk", "together", "pictures", "faults", "elsewhere", "long", "german"];
 
 let failed = 0;
 /** When servers were killed or a window was closed: what the client says about it then is as it should be. */
 const rough = [];
-const killing = /kill|crash|restart|away|nothing-answers|missing|another-window/;
+const killing = /kill|crash|restart|away|nothing-answers|missing|another-window|reload/;
 let browser;
 
 try {

@@ -116,7 +116,7 @@ export const ours = () => JSON.parse(fs.readFileSync(path.join(store, "service.j
 export const local = client(ours);
 export const distant = client(() => ({ url: `http://127.0.0.1:${farPort}` }));
 
-const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: path.join(home, "config"), XDG_DATA_HOME: path.join(home, "share") };
+export const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: path.join(home, "config"), XDG_DATA_HOME: path.join(home, "share") };
 for (const name of Object.keys(env)) if (name.startsWith("PIECES_LSP_")) delete env[name];
 fs.writeFileSync(path.join(SCRATCH, "config.yaml"), `bind-addr: 127.0.0.1:${port}\nauth: none\ncert: false\n`);
 const base = [CODE_SERVER, "--config", path.join(SCRATCH, "config.yaml"), "--user-data-dir", user, "--extensions-dir", path.join(SCRATCH, "extensions")];
@@ -132,7 +132,7 @@ const flags = ["--disable-telemetry", "--disable-update-check", "--disable-getti
 /** The command line, on the store of the session. Not waited for in place: it may ask a model that is in this process. */
 export const cli = (...args) => promisify(execFile)(BINARY, [...args, "--data-dir", store], { env });
 /** A child that ends with us, however we end. */
-const child = (command, args, options) => spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { env, ...options });
+export const child = (command, args, options) => spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { env, ...options });
 const server = child(CODE_SERVER_NODE, [...base, ...flags], { stdio: ["ignore", log, log], detached: true });
 let service;
 export const kill = () => {

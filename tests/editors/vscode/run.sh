@@ -59,6 +59,7 @@ install_code_server() {
 
 install() {
     mkdir -p "$root"
+    (unpack forky neovim 1 usr/bin/nvim) || return 1
     if ! test -x /usr/bin/chromium || ! test -f /usr/include/krb5.h; then
         apt-get update -qq >/dev/null
         apt_get chromium fonts-dejavu-core libkrb5-dev libsecret-1-dev libxkbfile-dev libx11-dev pkg-config make g++ python3 python3-venv || return 1
@@ -97,7 +98,7 @@ if (cd "$extension" && node scripts/l10n.mjs --check) >"$scratch/l10n.log" 2>&1;
 else
     fail vscode-strings "$(tr '\n' ' ' <"$scratch/l10n.log" | cut -c 1-1500)"
 fi
-export EXTENSION="$extension" BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch"
+export EXTENSION="$extension" BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch" NEOVIM="$cache/neovim-1"
 export CODE_SERVER="$place/node_modules/code-server/out/node/entry.js" CODE_SERVER_NODE="$root/node${runs_on%%.*}/bin/node"
 guarded node "$here/e2e.mjs" || failed=1
 nothing_left vscode-nothing-is-left-running

@@ -23,7 +23,7 @@ export interface Chosen {
 
 /** Phrases, so that they can be translated. */
 export interface Words {
-  readonly messages: (count: number) => string;
+  readonly earlier: (messages: number) => string;
   readonly all: (bytes: number) => string;
   readonly part: (sent: number, bytes: number) => string;
 }
@@ -33,11 +33,17 @@ export function chips(planned: Pick<Planned, "context">, words: Words): Chip[] {
   const counted = planned.context.filter(({ bytes, sent }) => bytes > 0 || sent > 0);
   return counted.map((one) => ({
     key: keyOf(one),
-    label: one.kind === "messages" ? line(one.name, 40) : line(one.name, 60),
+    label: labelOf(one, words),
     title: one.sent < one.bytes ? words.part(one.sent, one.bytes) : words.all(one.bytes),
     removable: one.kind === "file" || one.kind === "document" || one.kind === "selection",
     cut: one.sent < one.bytes,
   }));
+}
+
+/** The server says `2 earlier messages`. */
+function labelOf({ kind, name }: Context, words: Words): string {
+  const count = kind === "messages" ? Number.parseInt(name, 10) : Number.NaN;
+  return Number.isNaN(count) ? line(name, 60) : words.earlier(count);
 }
 
 function keyOf({ kind, uri, name }: Context): string {

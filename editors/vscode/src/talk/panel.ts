@@ -363,7 +363,7 @@ function words() {
   const { t } = vscode.l10n;
   const size = (bytes: number) => (bytes < 10_000 ? t("{0} bytes", bytes) : t("{0} KiB", Math.round(bytes / 1024)));
   return {
-    messages: (count: number) => t("{0} messages", count),
+    earlier: (messages: number) => (messages === 1 ? t("1 earlier message") : t("{0} earlier messages", messages)),
     all: size,
     part: (sent: number, bytes: number) => t("{0} of {1}", size(sent), size(bytes)),
   };

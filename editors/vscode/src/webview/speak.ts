@@ -1,7 +1,10 @@
 // What a screen reader is told of a growing answer: a paragraph at a time, code by its size. No DOM in here.
 
+/** How code is spoken of: by its language, empty if it has none, and its number of lines. */
+export type CodePhrase = (language: string, lines: number) => string;
+
 /** The paragraphs that have ended since an offset, and where the next one begins. At the end, the rest too. */
-export function spoken(text: string, from: number, ended: boolean): { paragraphs: string[]; next: number } {
+export function spoken(text: string, from: number, ended: boolean, code: CodePhrase): { paragraphs: string[]; next: number } {
   const paragraphs: string[] = [];
   let next = from;
   for (;;) {
@@ -9,7 +12,7 @@ export function spoken(text: string, from: number, ended: boolean): { paragraphs
     if (end === undefined && !ended) {
       return { paragraphs, next };
     }
-    const paragraph = said(text.slice(next, end));
+    const paragraph = said(text.slice(next, end), code);
     if (paragraph !== "") {
       paragraphs.push(paragraph);
     }
@@ -54,7 +57,7 @@ function endOf(text: string, from: number): number | undefined {
   return undefined;
 }
 
-function said(paragraph: string): string {
+function said(paragraph: string, code: CodePhrase): string {
   const trimmed = paragraph.trim();
   const mark = FENCE.exec(trimmed)?.[1];
   if (mark === undefined) {
@@ -63,5 +66,5 @@ function said(paragraph: string): string {
   const [first = "", ...rest] = trimmed.split("\n");
   const lines = rest.filter((line) => !line.trim().startsWith(mark)).length;
   const language = first.trim().slice(mark.length).trim().split(/\s/)[0] ?? "";
-  return `code: ${language === "" ? "" : `${language}, `}${lines}`;
+  return code(language, lines);
 }

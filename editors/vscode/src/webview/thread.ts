@@ -26,7 +26,9 @@ export class Thread {
   private ticking: number | undefined;
 
   constructor() {
-    this.pill.hidden = true;
+    for (const one of [this.trouble, this.status, this.pill]) {
+      one.hidden = true;
+    }
     this.element.append(this.trouble, this.list, this.status, this.pill, this.live);
     this.element.addEventListener("scroll", () => {
       keep({ scroll: this.element.scrollTop });
@@ -138,7 +140,7 @@ export class Thread {
       this.live.replaceChildren();
     }
     const text = ended ? (messages.find((one) => one.id === id)?.text ?? "") : answering.text;
-    const { paragraphs, next } = spoken(text, this.told.at, ended);
+    const { paragraphs, next } = spoken(text, this.told.at, ended, code);
     this.live.append(...paragraphs.map((one) => make("p", {}, one)));
     this.told = ended ? { id: "", at: 0 } : { id, at: next };
   }
@@ -148,6 +150,10 @@ export class Thread {
     const below = this.element.scrollHeight - this.element.clientHeight - this.element.scrollTop;
     this.pill.hidden = below < NEAR || this.shown?.answering == null;
   }
+}
+
+function code(language: string, lines: number): string {
+  return language === "" ? phrase("code", lines) : phrase("codeIn", language, lines);
 }
 
 function select(element: HTMLElement, words: string): void {

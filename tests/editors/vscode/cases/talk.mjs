@@ -1,20 +1,15 @@
 // Asking: without a model, with one, stopping, editing, code, lines, a model that goes away, two windows.
-import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { handsOn } from "../hands.mjs";
-import { BINARY, freePort, local, message, store, until, workbench } from "../machine.mjs";
+import { cli, freePort, local, message, until, workbench } from "../machine.mjs";
 import { CODE, Model } from "../model.mjs";
 
 export default async ({ page, context, step, shot, row, tab, text, talk, said, box, palette, option, theme, explorer, conversations, closeAll }) => {
   const model = new Model();
   const port = await freePort();
   await model.start(port);
-  const use = (...args) => {
-    const done = spawnSync(BINARY, ["model", ...args, "--data-dir", store], { encoding: "utf8" });
-    if (done.status !== 0) throw new Error(done.stdout + done.stderr);
-  };
   const ask = async (question) => {
     await box.fill(question);
     await box.press("Enter");
@@ -30,7 +25,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await shot("no-model");
   });
   await step("a-model-is-found-when-it-was-chosen", async () => {
-    use("use", `http://127.0.0.1:${port}/v1`, "--model", "small");
+    await cli("model", "use", `http://127.0.0.1:${port}/v1`, "--model", "small");
     await talk.getByRole("button", { name: "Check Again" }).click();
     await talk.getByText("No language model is chosen yet.").waitFor({ state: "hidden" });
     await talk.getByRole("button", { name: "Model: small" }).waitFor();
@@ -58,7 +53,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     const names = await talk.locator("article").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
     if (!/^You, \d\d:\d\d$/.test(names[0]) || !/^Assistant, \d\d:\d\d$/.test(names[1])) throw new Error(names.join(" | "));
     const spoken = await talk.locator("[aria-live=polite]").innerText();
-    if (!spoken.includes("code: rust, 3") || !spoken.includes("That is all.")) throw new Error(spoken);
+    if (!spoken.includes("code, rust, lines: 3") || !spoken.includes("That is all.")) throw new Error(spoken);
     const source = fs.readFileSync(createRequire(path.join(process.env.EXTENSION, "package.json")).resolve("axe-core"), "utf8");
     const body = talk.locator("body");
     for (const name of ["Light Modern", "Dark Modern", "Dark High Contrast", "Light High Contrast"]) {
@@ -259,7 +254,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await closeAll();
   });
   await step("the-model-is-off-again", async () => {
-    use("off");
+    await cli("model", "off");
     await model.stop();
   });
 };
