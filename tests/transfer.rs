@@ -639,7 +639,7 @@ async fn an_invalid_source_is_named() {
     std::fs::write(empty.path().join("empty.jsonl"), "").unwrap();
     for (path, why) in [
         (Path::new("/nowhere/at/all.jsonl"), "does not exist"),
-        (Path::new("Cargo.toml"), "was not written by"),
+        (Path::new("Cargo.toml"), "is nothing that can be imported"),
         (empty.path(), "is a directory without"),
         (&empty.path().join("empty.jsonl"), "is empty"),
         #[cfg(unix)]
@@ -739,8 +739,9 @@ async fn a_damaged_export_is_imported_as_far_as_readable() {
         Err(("newer pieces-lsp", counts(0, 0, 0, 0))),
     )
     .await;
-    check(&[], Err(("not written by", counts(0, 0, 0, 0)))).await;
-    check(&lines[1..], Err(("not written by", counts(0, 0, 0, 0)))).await;
+    check(&[], Err(("is empty", counts(0, 0, 0, 0)))).await;
+    let nothing = "is nothing that can be imported";
+    check(&lines[1..], Err((nothing, counts(0, 0, 0, 0)))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use super::args::ExportOptions;
 use super::common::Target;
 use super::complain;
 use super::meter::Meter;
-use super::terminal::inert;
+use super::terminal::{count, inert};
 use crate::service;
 use crate::transfer::{self, Exported};
 use std::io::{self, Write};
@@ -22,12 +22,18 @@ pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
     match outcome {
         Ok(exported) => {
             exported.notice.iter().for_each(|notice| complain(notice));
+            let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
             // Stdout may be closed.
             let _ = writeln!(
                 io::stdout(),
-                "{} conversations ({} objects in all) are in {}",
-                exported.conversations,
-                exported.objects,
+                "{} ({} in all) {} in {}",
+                count(number(exported.conversations), "conversation"),
+                count(number(exported.objects), "object"),
+                if exported.conversations == 1 {
+                    "is"
+                } else {
+                    "are"
+                },
                 inert(&options.directory.display().to_string())
             );
             ExitCode::SUCCESS

@@ -89,7 +89,7 @@ fn tell(report: &Report, dry_run: bool) {
 fn tell_more(remarks: &[String], unreadable: &[Unreadable]) {
     remarks.iter().for_each(|remark| complain(remark));
     for one in unreadable {
-        let _ = writeln!(io::stderr(), "{one}");
+        let _ = writeln!(io::stderr(), "{}", inert(&one.to_string()));
     }
 }
 

@@ -66,6 +66,10 @@ pub enum Seen {
     PiecesOs(String),
 }
 
+/// What [`Discovery::find`] says if nothing is there.
+pub(crate) const NOT_RUNNING: &str =
+    "Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.";
+
 impl Discovery {
     /// The places that Pieces OS is known to use on this system.
     pub fn standard() -> Discovery {
@@ -97,9 +101,7 @@ impl Discovery {
                 });
             }
         }
-        Err(Error::offline(
-            "Pieces OS is not running on this machine; start it, or set `pieces.backend` to `local`.",
-        ))
+        Err(Error::offline(NOT_RUNNING))
     }
 
     /// Looks at every place, for diagnosis. Sends only `GET /.well-known/health`.

@@ -20,6 +20,7 @@ pub mod wire;
 pub(crate) const OWN: &str = "pieces_lsp";
 
 pub use client::{Client, Listed};
+pub(crate) use discovery::NOT_RUNNING;
 pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use list::{ListParser, Unreadable};

@@ -317,9 +317,9 @@ pub fn default_data_dir() -> Result<PathBuf, ServiceError> {
     Ok(base.data_dir().join("pieces-lsp"))
 }
 
-/// Whether the directory has a store.
+/// Whether the directory has a store. One that cannot be looked into counts as having one.
 pub fn has_store(data_dir: &Path) -> bool {
-    data_dir.join(STORE).exists()
+    data_dir.join(STORE).try_exists().unwrap_or(true)
 }
 
 /// Whether the store of this directory has conversations. An unreadable store counts as having some.

@@ -51,7 +51,10 @@ pub async fn export(
 ) -> Result<Exported, Error> {
     let draft = Draft::new(target)?;
     let mut local = Local::attach_unwritten(data_dir).await?;
-    let notice = local.notice.take();
+    let notice = local.notice.take().or_else(|| {
+        let none = || format!("{} has no store yet.", data_dir.display());
+        local.is_scratch().then(none)
+    });
     let exported = copy(&local, draft, progress).await;
     local.detach().await;
     exported.map(|exported| {

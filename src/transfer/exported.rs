@@ -29,7 +29,7 @@ const MAX_HEADER: usize = 64 << 10;
 const LINE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Lines between two reports of progress.
 const PROGRESS_EVERY: u64 = 500;
-const NOT_AN_EXPORT: &str = "was not written by `pieces-lsp export`";
+const NOT_AN_EXPORT: &str = "is nothing that can be imported";
 
 /// Imports everything from the file, or from [`EXPORTED_FILE`] in an export directory. Counts and skips
 /// unreadable lines.
@@ -50,10 +50,7 @@ pub(super) async fn read(
         }
         Some(_) => return Err(refused(&path, NOT_AN_EXPORT)),
         None => {
-            return Err(refused(
-                &path,
-                "is empty, so it was not written by `pieces-lsp export`",
-            ));
+            return Err(refused(&path, "is empty"));
         }
     };
     let found = match &*source {
@@ -91,12 +88,14 @@ pub(super) async fn read(
     match announced {
         Some(count) if count == objects => Ok(()),
         Some(count) => Err(Error::new(format!(
-            "{} is not whole: {objects} of {count} objects are there, and those were imported. Look for another copy of the export.",
-            path.display()
+            "{} is not whole: it has {}, and its last line counts {count}. What is there was imported. Look for another copy of the export.",
+            path.display(),
+            counted(objects, "object")
         ))),
         None => Err(Error::new(format!(
-            "{} is not whole: its end is missing. The {objects} objects that are there were imported. Look for another copy of the export.",
-            path.display()
+            "{} is not whole: its end is missing. What is there, {}, was imported. Look for another copy of the export.",
+            path.display(),
+            counted(objects, "object")
         ))),
     }
 }
@@ -246,8 +245,13 @@ async fn open(path: &Path) -> Result<(PathBuf, File, u64), Error> {
     if path.is_dir() {
         let inner = path.join(EXPORTED_FILE);
         if matches!(inner.try_exists(), Ok(false)) {
-            let why = format!("is a directory without {EXPORTED_FILE}");
-            return Err(refused(&path, &why));
+            return Err(match service::has_store(&path) {
+                true => Error::new(archives::sentence(&path, archives::IS_A_STORE)),
+                false => refused(
+                    &path,
+                    "is a directory without anything that can be imported",
+                ),
+            });
         }
         path = inner;
     }
@@ -308,7 +312,10 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => refused(path, "does not exist"),
         ErrorKind::InvalidInput => refused(path, &format!("{NOT_AN_EXPORT} ({error})")),
-        _ => refused(path, &format!("cannot be read ({error})")),
+        _ => Error::new(format!(
+            "{} cannot be read ({error}); check its permissions.",
+            path.display()
+        )),
     }
 }
 

@@ -7,7 +7,10 @@ use super::local::Local;
 use super::report::{Report, Step};
 use super::sink::Sink;
 use super::{archives, exported, source};
-use crate::pieces::{BaseUrl, Client, Discovery, Kind};
+use crate::pieces::{BaseUrl, Client, Discovery, Kind, NOT_RUNNING};
+
+const NAME_IT: &str =
+    "Pieces OS is not running on this machine; start it, or name the export or archive to import.";
 
 /// The source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +91,14 @@ pub struct Import {
 pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Result<Report, Error> {
     let client = match &import.from {
         Origin::PiecesOs => {
-            let found = Discovery::standard().find().await?;
+            let found = Discovery::standard().find().await.map_err(|error| {
+                let message = match &*error.message {
+                    NOT_RUNNING => NAME_IT.to_owned(),
+                    other => other.to_owned(),
+                };
+                let error = Error::from(error);
+                Error { message, ..error }
+            })?;
             Some(Client::new(found.client_base, None)?)
         }
         Origin::Url(base) => Some(Client::new(base.clone(), None)?),

@@ -67,6 +67,11 @@ impl Local {
         Ok(local)
     }
 
+    /// Whether an empty store stands for a missing one.
+    pub(super) fn is_scratch(&self) -> bool {
+        self.scratch.is_some()
+    }
+
     pub(super) async fn detach(self) {
         self.attached.shutdown().await;
     }

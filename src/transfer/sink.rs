@@ -21,6 +21,8 @@ const SIZE: usize = 4 << 20;
 const LARGEST: usize = service::MAX_IMPORT - (1 << 20);
 /// Objects compared in one request.
 const HEADS: usize = 2_000;
+/// Objects in a row that the service may fail to store; then it is not the objects.
+const MAX_FAILURES: u32 = 3;
 
 /// The target of a copy.
 pub(super) struct Sink {
@@ -36,6 +38,8 @@ pub(super) struct Sink {
     size: usize,
     /// The conversation whose messages follow.
     conversation: Option<Current>,
+    /// Objects in a row that the service failed to store.
+    failures: u32,
 }
 
 struct Sent {
@@ -86,6 +90,7 @@ impl Sink {
             batch: Vec::new(),
             size: 0,
             conversation: None,
+            failures: 0,
         }
     }
 
@@ -207,6 +212,7 @@ impl Sink {
             }
             match Local::post(&self.client, self.body(batch)).await {
                 Ok(outcomes) if outcomes.len() == batch.len() => {
+                    self.failures = 0;
                     for (sent, outcome) in batch.iter().zip(&outcomes) {
                         self.count(sent, outcome);
                     }
@@ -214,6 +220,7 @@ impl Sink {
                 Ok(_) => return Err(surprised()),
                 Err(error) if !error.is_refusal() => return Err(error),
                 Err(error) => match batch {
+                    [_] if self.is_failing(&error) => return Err(error),
                     [sent] => {
                         let why = format!("the local service refused it: {error}");
                         self.report.unreadable(sent.kind, Some(sent.id), why);
@@ -226,6 +233,18 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Whether the service itself fails, whatever it is sent: the disk is full, or the store is read-only.
+    fn is_failing(&mut self, error: &Error) -> bool {
+        match error.cause.as_deref().and_then(|cause| cause.status) {
+            Some(507) => true,
+            Some(500..) => {
+                self.failures += 1;
+                self.failures >= MAX_FAILURES
+            }
+            _ => false,
+        }
     }
 
     fn body(&self, batch: &[Sent]) -> Vec<u8> {
@@ -361,7 +380,7 @@ mod tests {
     use crate::pieces::BaseUrl;
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-    /// A local service that refuses requests with an object named `bad`.
+    /// A local service that refuses requests with an object named `bad`, and fails at those named by a status.
     async fn choosy_service() -> Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -384,10 +403,12 @@ mod tests {
                 socket.read_exact(&mut body).await.unwrap();
                 let body: Value = serde_json::from_slice(&body).unwrap();
                 let objects = body["objects"].as_array().unwrap();
-                let bad = objects.iter().any(|one| one["website"]["name"] == "bad");
-                let answer = match bad {
-                    true => ("400 Bad Request", "no".to_owned()),
-                    false => {
+                let named = |name: &str| objects.iter().any(|one| one["website"]["name"] == name);
+                let answer = match () {
+                    () if named("bad") => ("400 Bad Request", "no".to_owned()),
+                    () if named("500") => ("500 Internal Server Error", "no".to_owned()),
+                    () if named("507") => ("507 Insufficient Storage", "no".to_owned()),
+                    () => {
                         let outcomes = vec!["new"; objects.len()];
                         ("200 OK", json!({"outcomes": outcomes}).to_string())
                     }
@@ -420,6 +441,29 @@ mod tests {
         let named: Vec<_> = sink.report.unreadable.iter().map(|one| &one.what).collect();
         let website = |n| format!("website {}", Uuid::from_u128(n));
         assert_eq!(named, [&website(3), &website(17)]);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_fails_whatever_it_is_sent_ends_the_import() {
+        // Status, objects that it fails at, whether the import ends, objects that are counted as unreadable.
+        for (status, failing, ends, unreadable) in [
+            ("507", 1, true, 0),
+            ("500", 2, false, 2),
+            ("500", 3, true, 2),
+        ] {
+            let mut sink = Sink::new(choosy_service().await, false);
+            for n in 0..20_u128 {
+                let name = if n < failing { status } else { "good" };
+                let website = json!({"id": Uuid::from_u128(n), "name": name});
+                sink.put(Kind::Website, website).await.unwrap();
+            }
+            let ended = sink.flush().await.is_err();
+            assert_eq!(
+                (ended, sink.report.counts.unreadable),
+                (ends, unreadable),
+                "{status} {failing}"
+            );
+        }
     }
 
     #[test]

@@ -246,6 +246,32 @@ async fn odd_conversations_cost_only_themselves() {
     );
 }
 
+/// The text is still JSON; only the checksum at its end tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_in_a_zip_is_told() {
+    let here = dir();
+    let path = here.path().join("export.zip");
+    let text = json!([conversation(ID)]).to_string();
+    let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("conversations.json", stored).unwrap();
+    std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+    zip.finish().unwrap();
+    import(&path, dir().path()).await;
+    let mut bytes = fs::read(&path).unwrap();
+    let word = b"What is this?";
+    let at = bytes
+        .windows(word.len())
+        .position(|one| one == word)
+        .unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let error = refused(&path, dir().path()).await.to_string();
+    assert!(error.contains("conversations.json is not whole"), "{error}");
+    assert!(error.contains("Fetch the export again"), "{error}");
+}
+
 fn say(data: &Path, from: &Path) -> Value {
     let (mut client, _) = Client::connect(local(data), capabilities(), Value::Null);
     wait_live(&mut client);

@@ -67,7 +67,7 @@ async fn bad_records_cost_only_themselves() {
         "its name does not fit its id",
     ];
     assert_eq!(reasons(&report), expected);
-    assert_eq!(left_out(&report, "file that is no record"), 1);
+    assert_eq!(left_out(&report, "file without a record"), 1);
     let shown: Vec<_> = report.unreadable.iter().map(ToString::to_string).collect();
     assert!(
         shown.contains(&format!(
@@ -113,20 +113,31 @@ async fn nothing_is_followed_out_of_an_archive() {
     fs::create_dir(named(4)).unwrap();
     let report = import(archive.path(), data.path()).await;
     assert_eq!(report.counts, counts(7, 0, 0, 0), "{report:?}");
-    assert_eq!(left_out(&report, "link or device"), 4);
-    assert_eq!(left_out(&report, "folder that is no record"), 1);
+    assert_eq!(left_out(&report, "special file"), 4);
+    assert_eq!(left_out(&report, "folder without a record"), 1);
 
     // A folder of records, and all of them, elsewhere.
     let (linked, real) = (Archive::filled(), Archive::filled());
     fs::remove_dir_all(linked.folder("messages")).unwrap();
     symlink(real.folder("messages"), linked.path().join("data/messages")).unwrap();
     let report = import(linked.path(), dir().path()).await;
-    assert_eq!(report.counts, counts(5, 0, 0, 0), "{report:?}");
+    // Told, because what is in it was not read.
+    assert_eq!(report.counts, counts(5, 0, 0, 1), "{report:?}");
+    assert_eq!(report.unreadable[0].what, "data/messages");
+    assert!(
+        !report
+            .notes
+            .iter()
+            .any(|note| note.contains("Left out by the exporter")),
+        "{report:?}"
+    );
     fs::remove_dir_all(linked.path().join("data")).unwrap();
     symlink(real.path().join("data"), linked.path().join("data")).unwrap();
     let error = refused(linked.path(), dir().path()).await;
     assert!(
-        error.to_string().contains("has no conversations"),
+        error
+            .to_string()
+            .contains("has no conversations: its folder data/conversations cannot be read"),
         "{error}"
     );
     assert_eq!(error.so_far, counts(0, 0, 0, 0));
@@ -258,7 +269,7 @@ async fn damaged_and_odd_zips_say_what_to_do() {
     assert!(
         error
             .to_string()
-            .contains("unrelated.zip was not written by"),
+            .contains("unrelated.zip is nothing that can be imported"),
         "{error}"
     );
 }

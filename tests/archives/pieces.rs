@@ -507,7 +507,7 @@ async fn anchors_need_a_path_and_keep_it_whatever_it_is() {
     );
     let report = import(archive.path(), data.path()).await;
     assert_eq!(report.counts, counts(5, 0, 0, 0));
-    assert_eq!(left_out(&report, "anchor without its path"), 1);
+    assert_eq!(left_out(&report, "anchor without a path"), 1);
     assert_eq!(left_out(&report, "website with another kind of address"), 1);
 }
 
@@ -568,7 +568,7 @@ async fn the_path_may_be_near_the_archive() {
     assert!(
         error
             .to_string()
-            .contains("is a directory without conversations.jsonl"),
+            .contains("is a directory without anything that can be imported"),
         "{error}"
     );
     for taken in [
@@ -580,4 +580,73 @@ async fn the_path_may_be_near_the_archive() {
     ] {
         assert!(error.to_string().contains(taken), "{error}");
     }
+}
+
+/// Rights that are missing are not taken for records that are.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_cannot_be_listed_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (archive, data) = (Archive::filled(), dir());
+    let folder = archive.folder("messages");
+    let rights = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    rights(0);
+    if fs::read_dir(&folder).is_ok() {
+        // Nothing is closed to root: a file stands for it.
+        rights(0o700);
+        fs::rename(&folder, archive.path().join("aside")).unwrap();
+        fs::write(&folder, "").unwrap();
+    }
+    let report = import(archive.path(), data.path()).await;
+    assert_eq!(report.counts.unreadable, 1, "{report:?}");
+    assert_eq!(report.unreadable[0].what, "data/messages");
+    assert!(
+        !report
+            .remarks()
+            .iter()
+            .any(|remark| remark.contains("missing")),
+        "{report:?}"
+    );
+    if folder.is_dir() {
+        rights(0o700);
+    }
+}
+
+/// One that is there and cannot be read was not left out by the exporter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreadable_message_is_told_once() {
+    let (archive, data) = (Archive::filled(), dir());
+    fs::write(archive.file("messages", SECOND), "{").unwrap();
+    let report = import(archive.path(), data.path()).await;
+    assert_eq!(report.counts.unreadable, 1, "{report:?}");
+    assert!(
+        !report
+            .remarks()
+            .iter()
+            .any(|remark| remark.contains("Left out by the exporter")),
+        "{report:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_without_its_files_does_not_blame_the_exporter() {
+    let without = async |archive: &Archive| {
+        let error = refused(archive.path(), dir().path()).await.to_string();
+        let why = error.split_once(": ").unwrap().1.to_owned();
+        why.split_once(". If").unwrap().0.to_owned()
+    };
+    let archive = Archive::new("filtered");
+    fs::create_dir(archive.path().join("markdown")).unwrap();
+    assert_eq!(without(&archive).await, "the exporter found none");
+    let coverage = json!([{"material": "ASSETS", "included": 1}, {"material": "CONVERSATIONS", "included": 312}]);
+    archive.manifest(json!({"coverage": coverage}));
+    assert_eq!(
+        without(&archive).await,
+        "the files of the 312 that the exporter counted are missing; look for a whole copy"
+    );
+    fs::remove_dir(archive.path().join("data")).unwrap();
+    assert_eq!(
+        without(&archive).await,
+        "its folder data or raw is missing, and Markdown alone does not say who wrote what; look for a whole copy"
+    );
 }

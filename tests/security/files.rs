@@ -117,7 +117,7 @@ mod unix {
             let spawn = Spawn::with_arguments(["import", "--from"]).arg(path);
             let finished = spawn.arg("--data-dir").arg(dir.path().join("store")).run();
             assert_eq!(finished.code, Some(1), "{finished:?}");
-            let what = format!("{} was not written by `pieces-lsp export`", path.display());
+            let what = format!("{} is nothing that can be imported", path.display());
             assert!(finished.stderr.contains(&what), "{finished:?}");
         }
     }

@@ -91,6 +91,11 @@ impl<R: BufRead> Elements<R> {
         Ok(None)
     }
 
+    /// Reads what follows the array: only at its end does a zip tell that a file is damaged.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        io::copy(&mut self.reader, &mut io::sink()).map(drop)
+    }
+
     /// Reads up to the next comma or the end of the array.
     fn read_one(&mut self) -> io::Result<One> {
         self.element.clear();

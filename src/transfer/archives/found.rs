@@ -48,18 +48,35 @@ impl fmt::Display for Found {
     }
 }
 
-/// `1 thought`, `2 thoughts`, `3 entries`.
+/// `1 thought`, `2 thoughts`, `3 entries`, `4 parts of an unknown kind`.
 pub(in crate::transfer) fn counted(count: u64, what: &str) -> String {
-    match (count, what.strip_suffix('y')) {
+    let end = [" of ", " with ", " without "].map(|word| what.find(word));
+    let end = end.into_iter().flatten().min().unwrap_or(what.len());
+    let (noun, rest) = what.split_at(end);
+    match (count, noun.strip_suffix('y')) {
         (1, _) => format!("1 {what}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {what}s"),
+        (_, Some(stem)) => format!("{count} {stem}ies{rest}"),
+        (_, None) => format!("{count} {noun}s{rest}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_noun_has_the_plural() {
+        let table = [
+            (1, "part of an unknown kind", "1 part of an unknown kind"),
+            (2, "part of an unknown kind", "2 parts of an unknown kind"),
+            (3, "anchor without a path", "3 anchors without a path"),
+            (0, "thought", "0 thoughts"),
+            (2, "entry", "2 entries"),
+        ];
+        for (count, what, expected) in table {
+            assert_eq!(counted(count, what), expected);
+        }
+    }
 
     #[test]
     fn kind_age_and_counts_are_one_phrase() {

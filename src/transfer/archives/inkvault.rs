@@ -12,7 +12,7 @@ use super::pieces::join::{Join, Taken};
 use super::pieces::record::{Bad, MAX_RECORD, Record, Records, Type};
 use super::place::{Place, sentence};
 use super::tree::{Entry, Tree};
-use super::{Look, Reader};
+use super::{IS_A_STORE, Look, Reader};
 use crate::private;
 
 /// What every SQLite database begins with.
@@ -75,6 +75,13 @@ impl Vault {
         let tables: i64 = db
             .query_row(is_table, [], |row| row.get(0))
             .map_err(unreadable)?;
+        let is_ours = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('entity', 'trash_part')";
+        let ours: i64 = db
+            .query_row(is_ours, [], |row| row.get(0))
+            .map_err(unreadable)?;
+        if ours == 2 {
+            return Err(IS_A_STORE.to_owned());
+        }
         if tables < 2 {
             return Err("is a database that is not known here; InkVault's vault.db is".to_owned());
         }

@@ -160,7 +160,11 @@ impl Listed {
             loop {
                 number += 1;
                 let place = format!("conversation {number} of {file}");
-                match elements.next() {
+                let next = match elements.next() {
+                    Ok(None) => elements.finish().map(|()| None),
+                    next => next,
+                };
+                match next {
                     Ok(None) => break,
                     Ok(Some(Element::Whole(text))) => {
                         let read = json::from_slice(&text);

@@ -33,7 +33,8 @@ pub(super) use tree::date;
 
 use found::Found;
 use out::{Out, Yield};
-use place::{Place, sentence};
+use place::Place;
+pub(super) use place::sentence;
 use tree::Entry;
 
 use crate::transfer::EXPORTED_FILE;
@@ -42,6 +43,9 @@ use crate::transfer::EXPORTED_FILE;
 pub(super) const TAKEN: &str = "name a Pieces archive, InkVault's vault.db, Claude Code's projects \
      directory or one of its logs, the data export of ChatGPT or Claude.ai (its zip, its directory or its \
      conversations.json), or the conversations.jsonl of an export of pieces-lsp";
+
+/// What to do with a store of our own.
+pub(super) const IS_A_STORE: &str = "is a store of pieces-lsp; run `pieces-lsp export DIR` with this path as its --data-dir, and import DIR";
 
 /// One kind of archive, opened.
 trait Reader {

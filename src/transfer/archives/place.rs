@@ -96,6 +96,6 @@ impl Place {
 }
 
 /// A sentence about the path.
-pub(super) fn sentence(path: &Path, why: &str) -> String {
+pub(in crate::transfer) fn sentence(path: &Path, why: &str) -> String {
     format!("{} {why}.", path.display())
 }

@@ -107,6 +107,8 @@ fn order(
     for id in &listed {
         match left.remove(id).or_else(|| homeless.remove(id)) {
             Some(head) => messages.push(head),
+            // Told as unreadable.
+            None if join.records.may_have(Type::Message, &id.to_string()) => {}
             None => *join.missing.entry(Type::Message).or_default() += 1,
         }
     }

@@ -1,11 +1,11 @@
 //! Records in files: `<hash>.json` with one each, and `group-<number>.jsonl` with one per line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 
 use super::super::lines::{Line, Lines};
-use super::super::out::Out;
+use super::super::out::{Out, Yield};
 use super::super::tree::{Entry, Tree};
 use super::record::{Bad, MAX_RECORD, Record, Records, Type, file_name};
 
@@ -17,6 +17,10 @@ pub(super) struct Files {
     places: BTreeMap<Type, Vec<Place>>,
     /// Files that are no records, by what is said of them.
     skipped: BTreeMap<&'static str, u64>,
+    /// Names of records that are no regular files.
+    special: BTreeSet<(Type, [u8; 32])>,
+    /// Folders of records that are there and cannot be listed, and why.
+    closed: BTreeMap<Type, String>,
     /// The group file that was read last.
     open: Option<(String, File)>,
 }
@@ -39,6 +43,8 @@ impl Files {
             base,
             places: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            special: BTreeSet::new(),
+            closed: BTreeMap::new(),
             open: None,
         };
         for of in Type::ALL {
@@ -52,19 +58,28 @@ impl Files {
         let mut names: Vec<[u8; 32]> = Vec::new();
         let mut groups: Vec<u32> = Vec::new();
         let mut skip = |what| *self.skipped.entry(what).or_default() += 1;
-        // A folder that is absent, a link, or closed to us has no records.
-        let _ = self.tree.each(&folder, &mut |name, entry| match (
-            entry,
-            record_name(name),
-            group_number(name),
-        ) {
-            (Entry::File, Some(record), _) => names.push(record),
-            (Entry::File, _, Some(group)) => groups.push(group),
-            (Entry::File, ..) if name.starts_with('.') => {}
-            (Entry::File, ..) => skip("file that is no record"),
-            (Entry::Folder, ..) => skip("folder that is no record"),
-            (Entry::Other, ..) => skip("link or device"),
+        let special = &mut self.special;
+        let listed = self.tree.each(&folder, &mut |name, entry| {
+            let record = record_name(name);
+            match (entry, record, group_number(name)) {
+                (Entry::File, Some(record), _) => return names.push(record),
+                (Entry::File, _, Some(group)) => return groups.push(group),
+                (Entry::File, ..) if name.starts_with('.') => {}
+                (Entry::File, ..) => skip("file without a record"),
+                (Entry::Folder, ..) => skip("folder without a record"),
+                (Entry::Other, ..) => skip("special file"),
+            }
+            special.extend(record.map(|record| (of, record)));
         });
+        if let Err(error) = listed {
+            let why = match error.kind() {
+                io::ErrorKind::NotADirectory => {
+                    "it is a link or no directory, which is not followed".to_owned()
+                }
+                _ => format!("it cannot be listed ({error})"),
+            };
+            self.closed.insert(of, why);
+        }
         names.sort_unstable();
         groups.sort_unstable();
         let mut places: Vec<_> = names.into_iter().map(Place::File).collect();
@@ -130,11 +145,44 @@ impl Files {
             out.left_out(what, count);
         }
     }
+
+    /// Tells which folders could not be listed.
+    ///
+    /// # Errors
+    /// Nobody listens any more.
+    pub(super) fn report_closed(&self, out: &Out) -> Yield {
+        for (of, why) in &self.closed {
+            out.unreadable(of.kind(), self.folder(*of), why)?;
+        }
+        Ok(())
+    }
+
+    /// The folder that has the conversations or messages but cannot be listed, and why.
+    pub(super) fn closed(&self) -> Option<(String, &str)> {
+        let of = [Type::Conversation, Type::Message];
+        let closed = of.iter().find_map(|of| self.closed.get_key_value(of));
+        closed.map(|(of, why)| (self.folder(*of), &**why))
+    }
+
+    /// Whether there is a folder for the records, not a link to one.
+    pub(super) fn has_base(&mut self) -> bool {
+        self.tree.has_folder(&self.base)
+    }
 }
 
 impl Records for Files {
     fn count(&self, of: Type) -> usize {
         self.places.get(&of).map_or(0, Vec::len)
+    }
+
+    fn may_have(&self, of: Type, id: &str) -> bool {
+        let name = file_name(of, id);
+        let places = self.places.get(&of).map_or(&[][..], Vec::as_slice);
+        // Files stand before the lines of groups, in order.
+        let at = places.partition_point(|place| matches!(place, Place::File(one) if *one < name));
+        self.closed.contains_key(&of)
+            || self.special.contains(&(of, name))
+            || matches!(places.get(at), Some(Place::File(one)) if *one == name)
     }
 
     fn read(&mut self, of: Type, number: usize) -> Result<Record, Bad> {

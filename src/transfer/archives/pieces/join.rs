@@ -214,7 +214,7 @@ impl<'a> Join<'a> {
             let Found { mut parts } = points.of(join.records, record.id, inline, is_path)?;
             parts.retain(is_path);
             if parts.is_empty() {
-                join.out.left_out("anchor without its path", 1);
+                join.out.left_out("anchor without a path", 1);
                 return Ok(());
             }
             record

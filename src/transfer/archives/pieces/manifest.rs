@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::elements::has_too_many_parts;
 use super::super::tree::Tree;
+use super::record::Type;
 use crate::json;
 
 /// Largest manifest that the exporter itself reads, in bytes.
@@ -86,6 +87,30 @@ impl Manifest {
         self.0.get("scope")?.get("name")?.as_str()
     }
 
+    /// How many conversations the exporter counted.
+    pub(super) fn conversations(&self) -> u64 {
+        let coverage = self.0.get("coverage").and_then(Value::as_array);
+        let mut coverage = coverage.into_iter().flatten();
+        let line = coverage.find(|line| line["material"] == Type::Conversation.material());
+        line.and_then(|line| line["included"].as_u64())
+            .unwrap_or_default()
+    }
+
+    /// Why it has no conversations, if it was not to have any.
+    pub(super) fn why_left_out(&self) -> Option<String> {
+        if !self.leaves_out_conversations() {
+            return None;
+        }
+        let (scope, default) = match self.scope().unwrap_or("summaries") {
+            "summaries" => ("summaries".to_owned(), ", the default"),
+            scope => (plain(scope), ""),
+        };
+        Some(format!(
+            "it was made with the scope \"{scope}\"{default}, which leaves them out; \
+             `pieces-export --scope all` includes them"
+        ))
+    }
+
     fn leaves_out_conversations(&self) -> bool {
         let lists = |key: &str| {
             let listed = self
@@ -107,36 +132,6 @@ pub(super) fn base(tree: &mut Tree, preferred: &str) -> String {
         true => other.to_owned(),
         false => preferred.to_owned(),
     }
-}
-
-/// What to say of an archive without conversations. `assets`: it had those, and they were imported.
-pub(super) fn no_conversations(manifest: Option<&Manifest>, assets: bool) -> String {
-    let left_out = manifest.filter(|manifest| manifest.leaves_out_conversations());
-    let why = match (
-        manifest,
-        left_out.map(|manifest| manifest.scope().unwrap_or("summaries")),
-    ) {
-        (None, _) => "it is unfinished, and the exporter had not come to them".to_owned(),
-        (_, None) => "the exporter found none".to_owned(),
-        (_, Some("summaries")) => {
-            "it was made with the scope \"summaries\", the default, which leaves them out; \
-             `pieces-export --scope all` includes them"
-                .to_owned()
-        }
-        (_, Some(scope)) => format!(
-            "it was made with the scope \"{}\", which leaves them out; `pieces-export --scope all` includes them",
-            plain(scope)
-        ),
-    };
-    let also = if assets {
-        " Its assets were imported."
-    } else {
-        ""
-    };
-    format!(
-        "This archive has no conversations: {why}.{also} \
-         If Pieces OS is still installed, start it and run `pieces-lsp import`."
-    )
 }
 
 /// Words of the archive that reach a terminal.

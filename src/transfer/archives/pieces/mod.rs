@@ -117,18 +117,48 @@ impl Reader for Archive {
             None => state::tell(&missing, &redacted, out)?,
         }
         if taken != Taken::Conversations {
-            let manifest = self.manifest.as_ref();
-            return Err(Stop::Because(manifest::no_conversations(
-                manifest,
-                taken == Taken::Assets,
+            let why = self.without_conversations();
+            let also = match taken {
+                Taken::Assets => " Its assets were imported.",
+                _ => "",
+            };
+            return Err(Stop::Because(format!(
+                "This archive has no conversations: {why}.{also} \
+                 If Pieces OS is still installed, start it and run `pieces-lsp import`."
             )));
         }
+        self.files.report_closed(out)?;
         match self.is_partial {
             false => Ok(()),
             true => Err(Stop::Because(format!(
                 "{} is unfinished: what it has was imported; look for a finished copy.",
                 self.path
             ))),
+        }
+    }
+}
+
+impl Archive {
+    /// Why there are none, as far as it is known.
+    fn without_conversations(&mut self) -> String {
+        if let Some((folder, why)) = self.files.closed() {
+            return format!("its folder {folder} cannot be read, because {why}");
+        }
+        let manifest = self.manifest.as_ref();
+        if let Some(why) = manifest.and_then(Manifest::why_left_out) {
+            return why;
+        }
+        if !self.files.has_base() {
+            return "its folder data or raw is missing, and Markdown alone does not say who wrote what; \
+                    look for a whole copy"
+                .to_owned();
+        }
+        match manifest.map(Manifest::conversations) {
+            None => "it is unfinished, and the exporter had not come to them".to_owned(),
+            Some(0) => "the exporter found none".to_owned(),
+            Some(many) => format!(
+                "the files of the {many} that the exporter counted are missing; look for a whole copy"
+            ),
         }
     }
 }

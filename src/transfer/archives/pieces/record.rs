@@ -103,6 +103,11 @@ impl Type {
 pub(in crate::transfer::archives) trait Records {
     fn count(&self, of: Type) -> usize;
 
+    /// Whether there may be one with this id, although it cannot be read.
+    fn may_have(&self, _of: Type, _id: &str) -> bool {
+        false
+    }
+
     /// Reads one.
     ///
     /// # Errors
