@@ -171,6 +171,89 @@ fn texts_go_with_the_question() {
     answered(&mut client, question, request, "None.");
 }
 
+/// What was cut or left out before it reached the service is told by every window, now and later.
+#[test]
+fn what_was_not_sent_is_told_and_kept() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let dir = desk.dir.path().canonicalize().unwrap();
+    let (long, gone, swapped) = (
+        dir.join("long.txt"),
+        dir.join("gone.txt"),
+        dir.join("swapped.txt"),
+    );
+    std::fs::write(&long, "0123456789abcde\n".repeat(20_000)).unwrap();
+    std::fs::write(&gone, "short").unwrap();
+    std::fs::write(&swapped, "public").unwrap();
+    let uris: Vec<_> = [&long, &gone, &swapped]
+        .map(|path| url::Url::from_file_path(path).unwrap())
+        .into();
+    let told = |context: &Value| -> Vec<(String, u64, u64)> {
+        let files = context.as_array().unwrap().iter();
+        let files = files.filter(|one| one["kind"] == "file");
+        let number = |one: &Value, field: &str| one[field].as_u64().unwrap();
+        let one = |one: &Value| {
+            let name = one["name"].as_str().unwrap().to_owned();
+            (name, number(one, "bytes"), number(one, "sent"))
+        };
+        files.map(one).collect()
+    };
+    let kept = |client: &mut Client, answer: &Value| {
+        told(&messages(client, &answer["conversation"]).last().unwrap()["context"])
+    };
+    let request = ask(&mut client, json!({"prompt": "What?", "files": uris}));
+    let question = desk.endpoint.question();
+    let answer = answered(&mut client, question, request, "Texts.");
+    let cut = told(&answer["context"]);
+    let of = |name: &str| cut.iter().find(|one| one.0 == name).unwrap().clone();
+    let (_, bytes, sent) = of("long.txt");
+    assert!(bytes == 320_000 && sent < bytes, "{cut:?}");
+    assert_eq!(kept(&mut client, &answer), cut);
+
+    // A file that is gone, and one that leads to something that nobody named.
+    std::fs::remove_file(&gone).unwrap();
+    std::fs::write(dir.join("secret.txt"), "secret").unwrap();
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(&swapped).unwrap();
+        std::os::unix::fs::symlink(dir.join("secret.txt"), &swapped).unwrap();
+    }
+    #[cfg(not(unix))]
+    std::fs::remove_file(&swapped).unwrap();
+    let next = json!({"prompt": "And now?", "conversation": answer["conversation"]});
+    let request = ask(&mut client, next);
+    let question = desk.endpoint.question();
+    assert!(!question.messages().join("\n").contains("secret"));
+    let answer = answered(&mut client, question, request, "Less.");
+    let told = told(&answer["context"]);
+    for left_out in [("gone.txt", 5, 0), ("swapped.txt", 6, 0)] {
+        let (name, bytes, sent) = left_out;
+        assert!(told.contains(&(name.to_owned(), bytes, sent)), "{told:?}");
+    }
+    assert_eq!(kept(&mut client, &answer), told);
+}
+
+/// A link that a person named goes along, now and later.
+#[cfg(unix)]
+#[test]
+fn a_link_that_was_named_goes_along_again() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let dir = desk.dir.path();
+    std::fs::write(dir.join("real.txt"), "behind a link").unwrap();
+    let link = dir.join("link.txt");
+    std::os::unix::fs::symlink("real.txt", &link).unwrap();
+    let uri = url::Url::from_file_path(&link).unwrap();
+    let request = ask(&mut client, json!({"prompt": "What?", "files": [uri]}));
+    let question = desk.endpoint.question();
+    let answer = answered(&mut client, question, request, "A text.");
+    let next = json!({"prompt": "And now?", "conversation": answer["conversation"]});
+    let request = ask(&mut client, next);
+    let question = desk.endpoint.question();
+    assert!(question.messages().join("\n").contains("behind a link"));
+    answered(&mut client, question, request, "The same.");
+}
+
 #[test]
 fn a_conversation_tied_to_a_file_sends_nothing_of_it() {
     let desk = Desk::new();

@@ -6,7 +6,6 @@ use super::{Asker, Event, Events, Failure, Request, wording};
 use crate::pieces::{Kind, Message, OWN, Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Where a question goes, and what is known about it from earlier ones.
@@ -17,7 +16,7 @@ pub(super) struct Place {
     /// The seed of a new conversation.
     seed: Option<Value>,
     /// The files that earlier questions named.
-    pub named: Vec<PathBuf>,
+    pub named: Vec<Named>,
     /// What the conversation was started from.
     pub assets: Vec<Uuid>,
     /// The messages that it has already.
@@ -173,19 +172,20 @@ fn branch(request: &Request, before: &[Message], assets: &[Uuid]) -> Value {
 }
 
 /// The files in force after these messages: those of the last question of ours. Each of our questions has all of them.
-fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<PathBuf> {
+fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<Named> {
     let last = messages.iter().rev().find_map(|message| {
         let kept = kept.iter().find(|kept| kept.id == message.id);
         let own = kept.map_or(&message.raw[OWN], |kept| &kept.own);
         let named = own["named"].as_array()?;
         Some(named.iter().filter_map(|one| Named::deserialize(one).ok()))
     });
-    last.into_iter().flatten().map(|one| one.path).collect()
+    last.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn message(named: Value) -> Message {
         Message {
@@ -200,7 +200,10 @@ mod tests {
     #[test]
     fn the_last_question_says_which_files_are_named() {
         let file = |path: &str| json!({"path": path, "size": 1, "sha256": "00"});
-        let named = |messages: &[Message]| named_by(messages, &[]);
+        let named = |messages: &[Message]| -> Vec<PathBuf> {
+            let named = named_by(messages, &[]).into_iter();
+            named.map(|one| one.path).collect()
+        };
         assert!(named(&[]).is_empty());
         let one = message(json!([file("/a")]));
         let both = message(json!([file("/a"), {"path": 7}, file("/b")]));

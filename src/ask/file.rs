@@ -28,6 +28,12 @@ pub(super) async fn read(path: PathBuf) -> Result<Start, &'static str> {
     }
 }
 
+/// Where a path leads. `None` if nothing is there, or the file system does not answer in time.
+pub(super) async fn real(path: PathBuf) -> Option<PathBuf> {
+    let looking = tokio::task::spawn_blocking(move || path.canonicalize().ok());
+    timeout(READ_FILE, looking).await.ok()?.ok()?
+}
+
 fn read_now(path: &Path) -> Result<Start, &'static str> {
     let file = private::regular(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "does not exist",

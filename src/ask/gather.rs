@@ -29,6 +29,9 @@ pub(super) struct Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Named {
     pub path: PathBuf,
+    /// Where the path led, if through a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<PathBuf>,
     pub size: u64,
     pub sha256: String,
 }
@@ -41,6 +44,18 @@ pub(super) struct Gathered {
     pub named: Vec<Named>,
     /// Earlier files that cannot be read any more, and assets that are no text.
     pub left_out: Vec<Context>,
+}
+
+impl Gathered {
+    /// What is missing of the texts, with the whole length.
+    pub fn cut(&self) -> Vec<Context> {
+        let cut = self
+            .texts
+            .iter()
+            .filter(|text| text.text.len() as u64 != text.bytes);
+        let cut = cut.map(|text| text.context(text.text.len()));
+        cut.chain(self.left_out.iter().cloned()).collect()
+    }
 }
 
 impl Text {
@@ -63,7 +78,7 @@ impl Text {
 pub(super) async fn gather(
     asker: &Asker,
     request: &Request,
-    earlier: &[PathBuf],
+    earlier: &[Named],
     assets: &[Uuid],
 ) -> Result<Gathered, Failure> {
     let mut all = Gathered::default();
@@ -85,7 +100,7 @@ pub(super) async fn gather(
     if let Some(uri) = &request.document {
         let read = open_or_saved(asker, uri).await;
         let read = read.map_err(|why| unreadable("uri", uri, why))?;
-        all.add(Kind::Document, uri, read, &mut room);
+        all.add(Kind::Document, uri, read, &mut room).await;
     }
     let (files, forget) = match &request.files {
         None => (&[][..], false),
@@ -104,23 +119,24 @@ pub(super) async fn gather(
         }
         let read = open_or_saved(asker, uri).await;
         let read = read.map_err(|why| unreadable("files", uri, why))?;
-        all.add(Kind::File, uri, read, &mut room);
+        all.add(Kind::File, uri, read, &mut room).await;
     }
     let earlier = if forget { &[][..] } else { earlier };
-    for path in earlier {
-        let Ok(uri) = Url::from_file_path(path) else {
+    for file in earlier {
+        let Ok(uri) = Url::from_file_path(&file.path) else {
             continue;
         };
         if all.has(&uri) || all.named.len() >= MAX_FILES {
             continue;
         }
-        match open_or_saved(asker, &uri).await {
-            Ok(read) => all.add(Kind::File, &uri, read, &mut room),
+        match again(asker, file, &uri).await {
+            Ok(read) => all.add(Kind::File, &uri, read, &mut room).await,
             Err(_) => all.left_out.push(Context {
                 kind: Kind::File,
                 name: name_of(&uri),
                 uri: Some(uri.into()),
-                bytes: 0,
+                // Its length when it was named.
+                bytes: file.size.max(1),
                 sent: 0,
             }),
         }
@@ -151,9 +167,11 @@ impl Gathered {
             .any(|one| one.kind != Kind::Selection && one.uri.as_deref() == Some(uri.as_str()))
     }
 
-    fn add(&mut self, kind: Kind, uri: &Url, read: file::Start, room: &mut usize) {
+    async fn add(&mut self, kind: Kind, uri: &Url, read: file::Start, room: &mut usize) {
         if let Ok(path) = uri.to_file_path() {
+            let real = file::real(path.clone()).await;
             self.named.push(Named {
+                real: real.filter(|real| *real != path),
                 path,
                 size: read.bytes,
                 sha256: sha256(&read.text),
@@ -211,6 +229,18 @@ impl Gathered {
         });
         Ok(())
     }
+}
+
+/// A file that an earlier question named: a person named what was there, so not where its path leads by now.
+async fn again(asker: &Asker, file: &Named, uri: &Url) -> Result<file::Start, &'static str> {
+    let is_open = asker.surroundings.open_text(uri).is_some();
+    if !is_open
+        && file::real(file.path.clone()).await.as_ref()
+            != Some(file.real.as_ref().unwrap_or(&file.path))
+    {
+        return Err("leads elsewhere now");
+    }
+    open_or_saved(asker, uri).await
 }
 
 /// The text of an open document as it is there, else of the file on disk.

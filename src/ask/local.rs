@@ -60,6 +60,7 @@ fn question(run: &Run, choice: Option<&Choice>) -> Question {
     let again = run.place.asked_before.as_deref();
     let mut own = json!({
         "texts": run.gathered.texts,
+        "cut": run.gathered.cut(),
         "named": run.gathered.named,
     });
     if run.asker.client.is_private() {
@@ -197,7 +198,14 @@ fn contexts(run: &Run, said: &Value) -> Vec<Context> {
         let text = run.gathered.texts.iter().find(|text| same(one, text));
         one.bytes = one.bytes.max(text.map_or(0, |text| text.bytes));
     }
-    all.extend(run.gathered.left_out.iter().cloned());
+    // An older service does not tell them.
+    for one in &run.gathered.left_out {
+        let is_it =
+            |told: &Context| (told.kind, &told.name, &told.uri) == (one.kind, &one.name, &one.uri);
+        if !all.iter().any(is_it) {
+            all.push(one.clone());
+        }
+    }
     all
 }
 

@@ -80,8 +80,10 @@ pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool)
 /// What was unusual about an answer.
 fn tell(answer: &Answer) -> ExitCode {
     for one in &answer.context {
-        if one.sent < one.bytes || one.bytes == 0 {
-            let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
+        let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
+        if sent == 0 && bytes > 0 {
+            complain(&format!("nothing of {name} was sent"));
+        } else if sent < bytes {
             complain(&format!("{sent} of {bytes} bytes of {name} were sent"));
         }
     }
@@ -227,6 +229,8 @@ fn sentence(failure: &Failure) -> String {
     let message = message.replace("`prompt`", "The question");
     match &failure.cause {
         ask::Cause::Service(error) => match &error.detail {
+            // The service's own sentence is the message already.
+            Some(detail) if message.starts_with(detail.trim_end_matches('.')) => message,
             Some(detail) => {
                 let message = message.trim_end_matches('.');
                 format!("{message} ({}).", super::common::printable(detail))

@@ -116,6 +116,7 @@ fn nearest(name: &str, listed: &[Model]) -> String {
         .collect();
     match &*names {
         [] => String::new(),
+        [name] => format!(", the nearest is {name}"),
         names => format!(", the nearest are {}", names.join(", ")),
     }
 }

@@ -266,7 +266,7 @@ impl Reading<'_> {
             _ if self.unreadable > 0 => (
                 Stop::Incomplete,
                 Some(format!(
-                    "{} parts of the answer could not be read.",
+                    "Parts of the answer ({}) could not be read.",
                     self.unreadable
                 )),
             ),

@@ -31,8 +31,8 @@ pub(super) struct Material {
     pub(super) note: Option<String>,
     /// Why the question cannot be asked: the store could not be read.
     pub(super) failure: Option<String>,
-    /// The whole length of texts of which only the start goes along.
-    whole: Vec<(Part, String, u64)>,
+    /// Texts of which only the start goes along, with their whole length.
+    whole: Vec<Context>,
 }
 
 impl Material {
@@ -66,7 +66,13 @@ impl Material {
             text.text.truncate(end.unwrap_or(0));
         }
         if (text.text.len() as u64) < bytes {
-            self.whole.push((text.kind, text.name.clone(), bytes));
+            self.whole.push(Context {
+                kind: text.kind,
+                name: text.name.clone(),
+                uri: text.uri.clone(),
+                bytes,
+                sent: 0,
+            });
         }
         self.texts.push(text);
     }
@@ -77,7 +83,7 @@ impl Material {
             let bytes = file.size;
             self.add(file.text, bytes);
         }
-        self.omitted = read.omitted;
+        self.omitted.extend(read.omitted);
         self.note = read.note;
     }
 }
@@ -86,6 +92,7 @@ impl Material {
 pub(super) struct Said {
     pub(super) prompt: String,
     texts: Vec<Text>,
+    cut: Vec<Context>,
     assets: Vec<String>,
 }
 
@@ -93,12 +100,15 @@ impl Said {
     /// Takes it out of a question.
     pub(super) fn of(question: &mut Question) -> Self {
         let mut texts = std::mem::take(&mut question.seeds);
+        let mut cut = Vec::new();
         if let Some(own) = &mut question.own {
             texts.append(&mut own.texts);
+            cut.append(&mut own.cut);
         }
         Self {
             prompt: std::mem::take(&mut question.prompt),
             texts,
+            cut,
             assets: std::mem::take(&mut question.assets),
         }
     }
@@ -119,6 +129,12 @@ pub(super) fn gather(
     for text in said.texts {
         let bytes = text.text.len() as u64;
         material.add(text, bytes);
+    }
+    for cut in said.cut {
+        match material.texts.iter().any(|text| is_of(&cut, text)) {
+            true => material.whole.push(cut),
+            false => material.omitted.push(cut),
+        }
     }
     let mut assets = Vec::new();
     if let Some(conversation) = conversation {
@@ -195,15 +211,19 @@ pub(super) fn build(material: &Material, choice: &Choice, context: u32) -> Promp
     )
 }
 
+fn is_of(part: &Context, text: &Text) -> bool {
+    (part.kind, &part.name, &part.uri) == (text.kind, &text.name, &text.uri)
+}
+
 /// The member `context` of a result: what was sent of each part, and what was not read at all.
 pub(super) fn told(sent: Option<&Vec<Context>>, material: &Material) -> Value {
     let mut all: Vec<Context> = sent.into_iter().flatten().cloned().collect();
-    for (kind, name, bytes) in &material.whole {
-        let cut = all
-            .iter_mut()
-            .find(|part| part.kind == *kind && part.name == *name);
-        if let Some(part) = cut {
-            part.bytes = *bytes;
+    for whole in &material.whole {
+        let is_it = |part: &Context| {
+            (part.kind, &part.name, &part.uri) == (whole.kind, &whole.name, &whole.uri)
+        };
+        for part in all.iter_mut().filter(|part| is_it(part)) {
+            part.bytes = part.bytes.max(whole.bytes);
         }
     }
     all.extend(material.omitted.iter().cloned());

@@ -59,6 +59,8 @@ pub(crate) struct Own {
     /// The unanswered question that is asked again.
     pub(crate) question: Option<String>,
     pub(crate) texts: Vec<prompt::Text>,
+    /// What of these the asking side cut, with the whole length, or left out.
+    pub(crate) cut: Vec<prompt::Context>,
     /// The text to store in place of the prompt.
     pub(crate) stored: Option<String>,
     /// Files that the question names, as they are stored: `[{path, size, sha256}]`.
@@ -186,18 +188,22 @@ impl Own {
                 })?))
             }
         };
-        let texts = own.remove("texts");
+        let list = |value: Option<Value>| match value {
+            Some(Value::Array(list)) => list,
+            _ => Vec::new(),
+        };
+        let texts = list(own.remove("texts"));
         let texts = texts
-            .as_ref()
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let texts = texts.map(|text| own_text(text).ok_or("`pieces_lsp.texts` cannot be read."));
+            .iter()
+            .map(|text| own_text(text).ok_or("`pieces_lsp.texts` cannot be read."));
+        let cut = list(own.remove("cut")).into_iter();
+        let cut = cut.filter_map(|one| serde_json::from_value(one).ok());
         Ok(Self {
             endpoint,
             model: text_of(&own, "model"),
             question: text_of(&own, "question"),
             texts: texts.collect::<Result<_, _>>()?,
+            cut: cut.collect(),
             stored: text_of(&own, "stored"),
             // An empty list says that the files of earlier questions are not meant any more.
             named: own.remove("named").filter(Value::is_array),

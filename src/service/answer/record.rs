@@ -3,6 +3,8 @@
 //! The question is stored first. The answer appears with its first words and grows while it is in state `writing`;
 //! its end takes the state away. `updated` and the full-text index change at the question and at the end only.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::{Map, Value, json};
 
 use crate::pieces::OWN;
@@ -10,10 +12,14 @@ use crate::service::{
     Failure,
     objects::{self, conversation, message, seed::Seed},
     store::{
-        self, Change, Kind, Link, New, Row,
+        self, Change, Kind, Link, New, Row, Store,
         writing::{self, ASKED, UNANSWERED, WRITING},
     },
 };
+
+/// Time between two attempts to store an end that the store has refused, and how many there are: a day.
+const LATER: Duration = Duration::from_secs(10);
+const LATER_AT_MOST: u32 = 8_640;
 
 /// A question to store.
 #[derive(Debug, Default)]
@@ -251,6 +257,20 @@ pub(super) fn finish(
     }
     change.touch(&Link::from(&conversation))?;
     Ok(Stored::Yes)
+}
+
+/// Stores the end of an answer that the store has refused, once it takes writes again. Until then the message says
+/// that it is being written; without this, until the next start.
+pub(super) async fn finish_later(store: Arc<Store>, ids: Ids, end: Finish) {
+    for _ in 0..LATER_AT_MOST {
+        tokio::time::sleep(LATER).await;
+        let (ids, end) = (ids.clone(), end.clone());
+        let kept = store.write(move |change| finish(change, &ids, &end, true));
+        // A second end finds no message that is being written.
+        if kept.await.is_ok() {
+            return;
+        }
+    }
 }
 
 /// The conversation without its document.

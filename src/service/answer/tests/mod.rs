@@ -8,5 +8,6 @@
 )]
 
 mod asking;
+mod late;
 mod races;
 mod stage;
