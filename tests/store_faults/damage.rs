@@ -188,6 +188,31 @@ async fn a_damaged_page_costs_only_what_is_on_it() {
     assert!(said.contains("could not be read"), "{said}");
 }
 
+/// A copy that broke off, a disk that lost its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_cut_off_keeps_its_beginning() {
+    let dir = TempDir::new().unwrap();
+    ended(dir.path()).await;
+    let store = dir.path().join("store.db");
+    let bytes = fs::read(&store).unwrap();
+    let last = b"\"kept 2\"";
+    let at = bytes
+        .windows(last.len())
+        .position(|one| one == last)
+        .unwrap();
+    fs::write(&store, &bytes[..at / 4096 * 4096]).unwrap();
+    let (attached, local) = serve(dir.path(), true).await;
+    let notice = attached.notice.clone().unwrap();
+    assert!(!notice.contains("nothing of it"), "{notice}");
+    let listed = names(&local).await;
+    assert!(listed.contains(&NAMES[0].to_owned()), "{listed:?}");
+    attached.shutdown().await;
+    check_integrity(dir.path());
+    // The one that was set aside can still be exported.
+    let (code, exported, said) = export(&set_aside(dir.path())[0]);
+    assert_eq!((code, exported), (Some(0), listed), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_indices_are_rebuilt_and_nothing_is_lost() {
     let whole = TempDir::new().unwrap();

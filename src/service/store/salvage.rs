@@ -37,6 +37,8 @@ pub(super) fn into(db: &mut Connection, old: &Path) -> rusqlite::Result<Salvaged
     // A separate connection: one that has found damage no longer writes.
     let opened = Connection::open(old).and_then(|old| {
         open::tune(&old)?;
+        // SQLite refuses a file that was cut off, unless it is told that this is a repair.
+        old.pragma_update(None, "writable_schema", true)?;
         schema::version(&old)?;
         Ok(old)
     });
