@@ -31,10 +31,22 @@ pub fn own_dir(dir: &Path) -> Result<(), Unusable> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)?;
+    only_ours(dir)
+}
+
+/// Checks that no other user can write to a directory, or to a file in one that is ours.
+///
+/// # Errors
+/// [`Unusable`].
+pub fn only_ours(path: &Path) -> Result<(), Unusable> {
+    #[cfg_attr(
+        not(unix),
+        expect(unused_variables, reason = "has no owner to look at")
+    )]
+    let meta = fs::metadata(path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        let meta = fs::metadata(dir)?;
         if meta.uid() != rustix::process::geteuid().as_raw() {
             return Err(Unusable::Foreign);
         }
@@ -128,7 +140,9 @@ fn replace(path: &Path, bytes: &[u8], read_only: bool) -> io::Result<()> {
     let mut draft = tempfile::Builder::new()
         .prefix(DRAFT.0)
         .suffix(DRAFT.1)
-        .tempfile_in(dir)?;
+        .tempfile_in(dir)
+        // Without the name of the draft, which says nothing to a person.
+        .map_err(|error| io::Error::from(error.kind()))?;
     // Says to others that it is being written, where a file can be locked.
     let _ = draft.as_file().try_lock();
     draft.write_all(bytes)?;

@@ -38,8 +38,8 @@ fn none() -> Check {
 /// The endpoint's own sentence is left out: a report goes to strangers.
 fn failed(error: &Error) -> Check {
     let summary = match error.status {
-        Some(status) => format!("{} (HTTP {status})", error.kind.as_str()),
-        None => error.kind.as_str().to_owned(),
+        Some(status) => format!("does not work (HTTP {status})"),
+        None => "does not work".to_owned(),
     };
     let check = Check::failed(NAME, summary, &error.message).fact("kind", error.kind.as_str());
     match error.status {

@@ -62,7 +62,7 @@ pub fn save(data_dir: &Path, new: &New) -> Result<(), Error> {
     private::write(&path, &json).map_err(|error| {
         let path = path.display();
         Error::model(format!(
-            "The choice cannot be written to {path} ({error}); check the permissions, or pass another `--data-dir`."
+            "The choice cannot be written to {path} ({error}); check the permissions and the free space, or pass another `--data-dir`."
         ))
     })
 }
@@ -99,6 +99,7 @@ pub(super) fn read(data_dir: &Path) -> Result<Option<New>, Error> {
     };
     // Whoever can write there could name an endpoint of theirs.
     private::own_dir(data_dir).map_err(|why| unusable(data_dir, &why))?;
+    private::only_ours(&path).map_err(|why| broken(&why.to_string()))?;
     let stored = crate::json::from_slice::<Stored>(&bytes).map_err(|_| broken("it is damaged"))?;
     let url = EndpointUrl::parse(&stored.url, stored.allow_http_private)?;
     let key = stored.key_env.map(Key::Variable);
@@ -206,7 +207,12 @@ mod tests {
         save(dir.path(), &new).unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(read(dir.path()).is_err());
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = dir.path().join(NAME);
+        for (mode, usable) in [(0o644, true), (0o666, false), (0o620, false), (0o600, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(dir.path()).is_ok(), usable, "{mode:o}");
+        }
         let elsewhere = dir.path().join("other.json");
         std::fs::rename(dir.path().join(NAME), &elsewhere).unwrap();
         std::os::unix::fs::symlink(&elsewhere, dir.path().join(NAME)).unwrap();
