@@ -231,6 +231,18 @@ fn what_was_not_sent_is_told_and_kept() {
         assert!(told.contains(&(name.to_owned(), bytes, sent)), "{told:?}");
     }
     assert_eq!(kept(&mut client, &answer), told);
+
+    // One that comes back goes along again.
+    std::fs::write(&gone, "it is back").unwrap();
+    let next = json!({"prompt": "And now?", "conversation": answer["conversation"]});
+    let request = ask(&mut client, next);
+    let question = desk.endpoint.question();
+    let sent = question.messages().join("\n");
+    assert!(
+        sent.contains("it is back") && !sent.contains("secret"),
+        "{sent}"
+    );
+    answered(&mut client, question, request, "More.");
 }
 
 /// A link that a person named goes along, now and later.

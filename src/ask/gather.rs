@@ -131,14 +131,18 @@ pub(super) async fn gather(
         }
         match again(asker, file, &uri).await {
             Ok(read) => all.add(Kind::File, &uri, read, &mut room).await,
-            Err(_) => all.left_out.push(Context {
-                kind: Kind::File,
-                name: name_of(&uri),
-                uri: Some(uri.into()),
-                // Its length when it was named.
-                bytes: file.size.max(1),
-                sent: 0,
-            }),
+            Err(_) => {
+                all.left_out.push(Context {
+                    kind: Kind::File,
+                    name: name_of(&uri),
+                    uri: Some(uri.into()),
+                    // Its length when it was named.
+                    bytes: file.size.max(1),
+                    sent: 0,
+                });
+                // It may come back.
+                all.named.push(file.clone());
+            }
         }
     }
     if asker.client.is_local() {

@@ -24,7 +24,7 @@ pub(super) fn route(kind: Kind) -> Routes {
     let path = format!("/{}/batch/fetch", kind.plural());
     let handler = move |State(app): State<App>, params: Params, Body(body): Body| async move {
         let transferables = params.get("transferables").is_some() && params.transferables()?;
-        let mut seed = Seed::object(body, "the body")?;
+        let mut seed = Seed::object(body, "body")?;
         if seed.count_ids(kind.plural()) > MAX_IDS {
             return Err(Failure::invalid(format!(
                 "At most {MAX_IDS} ids fit in one request."

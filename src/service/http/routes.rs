@@ -282,21 +282,21 @@ async fn create_asset(
 
 async fn create_anchor(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
     write(app, params, move |change| {
-        anchor::resolve(change, Seed::object(body, "the body")?)
+        anchor::resolve(change, Seed::object(body, "body")?)
     })
     .await
 }
 
 async fn create_annotation(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
     write(app, params, move |change| {
-        annotation::add(change, Seed::object(body, "the body")?)
+        annotation::add(change, Seed::object(body, "body")?)
     })
     .await
 }
 
 async fn create_website(State(app): State<App>, params: Params, Body(body): Body) -> Answer {
     write(app, params, move |change| {
-        website::resolve(change, Seed::object(body, "the body")?)
+        website::resolve(change, Seed::object(body, "body")?)
     })
     .await
 }

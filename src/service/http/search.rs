@@ -40,7 +40,7 @@ fn hits(db: &Connection, typed: &str) -> Result<Vec<Found>, Failure> {
 
 /// The words of a `SearchInput`, from all its engines.
 fn words(body: Value) -> Result<String, Failure> {
-    let engines = Seed::object(body, "the body")?
+    let engines = Seed::object(body, "body")?
         .take_object("engines")?
         .ok_or_else(|| Failure::invalid("`engines` is required."))?
         .take_array("iterable")?;

@@ -43,7 +43,7 @@ async fn import_objects(
     State(app): State<App>,
     ImportBody(body): ImportBody,
 ) -> Result<Response, Failure> {
-    let mut seed = Seed::object(body, "the body")?;
+    let mut seed = Seed::object(body, "body")?;
     let heads = seed.take("heads") == Some(Value::Bool(true));
     let dry_run = heads || seed.take("dryRun") == Some(Value::Bool(true));
     let objects = seed.take_array("objects")?;

@@ -164,7 +164,7 @@ async fn list(State(app): State<App>) -> Result<Response, Failure> {
 /// Takes `{origin, objects, whole}`: the first objects of a copy, `whole` if there are no more. Answers
 /// `{entry}`.
 async fn stage(State(app): State<App>, Body(body): Body) -> Result<Response, Failure> {
-    let mut seed = Seed::object(body, "the body")?;
+    let mut seed = Seed::object(body, "body")?;
     let origin = seed.required("origin")?.to_owned();
     let whole = seed.take("whole") == Some(Value::Bool(true));
     let objects = seed.take_array("objects")?;
@@ -187,7 +187,7 @@ async fn add(
     Entry(entry): Entry,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let mut seed = Seed::object(body, "the body")?;
+    let mut seed = Seed::object(body, "body")?;
     let whole = seed.take("whole") == Some(Value::Bool(true));
     let objects = seed.take_array("objects")?;
     app.store
@@ -273,7 +273,7 @@ async fn restored(
     Entry(entry): Entry,
     Body(body): Body,
 ) -> Result<StatusCode, Failure> {
-    let seed = Seed::object(body, "the body")?;
+    let seed = Seed::object(body, "body")?;
     let new = uuid(seed.map().get("conversation"), "conversation")?;
     app.store
         .write(move |change| {

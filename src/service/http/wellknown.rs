@@ -53,7 +53,7 @@ pub(super) async fn connect(State(app): State<App>, Body(body): Body) -> Result<
 }
 
 fn register(change: &mut Change<'_>, body: Value) -> Result<Map<String, Value>, Failure> {
-    let mut seed = Seed::object(body, "the body")?
+    let mut seed = Seed::object(body, "body")?
         .take_object("application")?
         .ok_or_else(|| Failure::invalid("`application` is required."))?;
     let name = seed.required("name")?.to_owned();

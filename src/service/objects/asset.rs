@@ -24,7 +24,7 @@ pub(crate) fn create(
     application: Map<String, Value>,
     creator: &str,
 ) -> Result<Link, Failure> {
-    let mut outer = Seed::object(seed, "the body")?;
+    let mut outer = Seed::object(seed, "body")?;
     let mut seed = outer.take_object("asset")?.ok_or_else(|| {
         Failure::invalid("`asset` is required; other seeds have routes of their own.")
     })?;

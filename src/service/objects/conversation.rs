@@ -19,7 +19,7 @@ pub(crate) fn create(
     seed: Value,
     application: Option<Map<String, Value>>,
 ) -> Result<Link, Failure> {
-    let mut seed = Seed::object(seed, "the body")?;
+    let mut seed = Seed::object(seed, "body")?;
     seed.set_default("type", "COPILOT");
     seed.required("type")?;
     let name = seed.optional("name")?.unwrap_or_default().to_owned();

@@ -10,7 +10,7 @@ use crate::service::{
 
 /// Creates a message from a `SeededConversationMessage` that names its conversation.
 pub(crate) fn create(change: &mut Change<'_>, seed: Value) -> Result<Link, Failure> {
-    let mut seed = Seed::object(seed, "the body")?;
+    let mut seed = Seed::object(seed, "body")?;
     let id = seed
         .take_reference("conversation")?
         .ok_or_else(|| Failure::invalid("`conversation` is required."))?;

@@ -23,7 +23,7 @@ use super::{
 /// Writes a whole object over the stored one. Missing fields stay; owned and associated objects in the body
 /// are ignored, so a stale copy loses nothing.
 pub(crate) fn update(change: &mut Change<'_>, kind: Kind, body: Value) -> Result<Row, Failure> {
-    let mut body = Seed::object(body, "the body")?.into_map();
+    let mut body = Seed::object(body, "body")?.into_map();
     let id = seed::uuid(body.get("id"), "id")?;
     let row = store::get(change.db, kind, &id)?;
     // Some responses have arrays of copies here, which are never stored.
