@@ -21,18 +21,11 @@ if ! test -e "$venv/.installed"; then
 fi >&2
 test -z "${INSTALL_ONLY-}" || exit 0
 
-"$binary" service --no-token --data-dir "$scratch/data" >"$scratch/url" 2>"$scratch/log" &
-server=$!
-tries=0
-until grep -q http "$scratch/url"; do
-    tries=$((tries + 1))
-    if test "$tries" -gt 200 || ! kill -0 "$server" 2>/dev/null; then
-        echo "FAIL openapi-start: $(tail -n 1 "$scratch/log")"
-        exit 1
-    fi
-    sleep 0.05
-done
-url=$(cat "$scratch/url")
+. "$root/tests/service.sh"
+if ! start_service "$binary"; then
+    echo "FAIL openapi-start: $(tail -n 1 "$scratch/log")"
+    exit 1
+fi
 
 failed=0
 cd "$scratch" || exit 1

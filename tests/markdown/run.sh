@@ -31,17 +31,9 @@ test -z "${INSTALL_ONLY-}" || exit 0
 # Node looks for packages where a script lies.
 cp "$here"/*.mjs "$here"/*.json "$readers"
 
-"$binary" service --no-token --data-dir "$scratch/data" >"$scratch/url" 2>"$scratch/log" &
-server=$!
-tries=0
-until grep -q http "$scratch/url"; do
-    tries=$((tries + 1))
-    if test "$tries" -gt 200 || ! kill -0 "$server" 2>/dev/null; then
-        fail markdown-start "$(tail -n 1 "$scratch/log")"
-    fi
-    sleep 0.05
-done
-node "$readers/check.mjs" fill "$(cat "$scratch/url")" "$scratch/texts" >&2 || fail markdown-fill "see above"
+. "$here/../service.sh"
+start_service "$binary" || fail markdown-start "$(tail -n 1 "$scratch/log")"
+node "$readers/check.mjs" fill "$url" "$scratch/texts" >&2 || fail markdown-fill "see above"
 "$binary" export "$scratch/export" --data-dir "$scratch/data" >"$scratch/said" 2>&1 \
     || fail markdown-export "$(tail -n 1 "$scratch/said")"
 node "$readers/check.mjs" read "$scratch/texts" "$scratch/export" "$readers/venv/bin/python"

@@ -3,26 +3,14 @@
 set -u
 . "$TEST_HERE/lib.sh"
 root=$TEST_CACHE/hx-1
-session=helix-$$
 mkdir -p "$HOME/.config/helix"
 for part in 1 2; do readme "$EDITORS/helix/README.md" toml $part; done >"$HOME/.config/helix/languages.toml"
-term() { tmux -L "$session" "$@"; }
-trap 'term kill-server 2>/dev/null' EXIT
-trap 'exit 130' INT TERM HUP
-screen() { term capture-pane -p -t e 2>/dev/null; }
-shows() { screen | grep -qF -- "$1"; }
-seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }
-type_in() { term send-keys -t e "$@"; }
-
 model_endpoint
-trap 'term kill-server 2>/dev/null; kill "$model_pid" 2>/dev/null' EXIT
-model script '["One two.\n\nThree four.\n\nFi", {"hold": true}, "ve six."]'
-PIECES_LSP_MODEL_URL=$model_url
-export PIECES_LSP_MODEL_URL
+tell_model script '["One two.\n\nThree four.\n\nFi", {"hold": true}, "ve six."]'
+export PIECES_LSP_MODEL_URL="$model_url"
 
 cd "$work" || exit 1
-term -f /dev/null new-session -d -s e -x 120 -y 30 \
-    "HELIX_RUNTIME=$root/usr/lib/hx/runtime $root/usr/lib/hx/hx retry.rs 2>$TEST_DIR/stderr"
+in_terminal "HELIX_RUNTIME=$root/usr/lib/hx/runtime $root/usr/lib/hx/hx retry.rs 2>$TEST_DIR/stderr"
 seen 'fn retry'
 # The menu is empty until the server is there and live; asking again is what a person does.
 menu() {
@@ -57,6 +45,32 @@ seen 'fn retry() {}'
 type_in ':lsp-workspace-command pieces.conversations.create' Enter
 until_true 'an empty conversation' conversations 2
 echo 'ok helix-command'
+# Symbols and definitions lead to private copies.
+type_in Space S
+type_in -l retry
+seen 'Pieces · '
+type_in Enter
+seen '# retry.rs'
+seen 'data/opened/'
+type_in ':buffer-close!' Enter
+seen 'fn retry() {}'
+id=$(service /conversations/identifiers | grep -oE '[0-9a-f]{8}-[0-9a-f-]{27}' | tail -n 1)
+type_in ':open links.md' Enter i
+type_in -l "See pieces-conversation:/$id.md"
+seen 'See pieces'
+# The first one closes the menu of completions.
+normal() { type_in Escape && shows ' NOR '; }
+until_true 'normal mode' normal
+type_in h h h h h h h h g d
+seen 'data/opened/'
+type_in ':buffer-close!' Enter
+seen 'See pieces'
+echo 'ok helix-leads-to-copies'
+# Why a command failed is shown.
+type_in ':lsp-workspace-command pieces.conversations.open {"conversation": "00000000-0000-4000-8000-000000000000"}' Enter
+seen 'There is no conversation with this id'
+type_in ':buffer-close!' Enter
+echo 'ok helix-error'
 # A talk file: sent, answered while somebody types, undone, closed.
 type_in ':open retry.rs' Enter
 until_true 'asking about the file' menu 'Ask about this file'
@@ -70,21 +84,19 @@ seen 'Three four.'
 type_in Escape 'g' 'e' 'o'
 type_in -l 'And then?'
 type_in Escape
-model go null
+tell_model go '{}'
 seen 'Five six.'
-seen '*other'
+seen ' tokens read'
 seen 'And then?'
 test "$(screen | grep -c 'One two.')" = 1 || die "written twice: $(screen)"
 echo 'ok helix-talk'
 type_in u
-hidden() { ! shows 'Five six.'; }
-until_true 'the undo' hidden
+until_true 'the undo' hides 'Five six.'
 type_in U
 seen 'Five six.'
 type_in ':buffer-close!' Enter
 closed() { grep -q 'Five six.' "$data"/talk/*.md && grep -q 'And then?' "$data"/talk/*.md; }
 until_true 'the file on disk' closed
 echo 'ok helix-talk-closed'
-gone() { ! term has-session -t e 2>/dev/null; }
 type_in ':quit!' Enter
-until_true 'the end of Helix' gone
+until_true 'the end of Helix' ended

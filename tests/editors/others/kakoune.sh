@@ -2,21 +2,11 @@
 # Drives Kakoune with kakoune-lsp in a terminal.
 set -u
 . "$TEST_HERE/lib.sh"
-session=kakoune-$$
 mkdir -p "$HOME/.config/kak" "$TEST_DIR/run"
 readme "$EDITORS/kakoune/README.md" kak >"$HOME/.config/kak/kakrc"
-term() { tmux -L "$session" "$@"; }
-trap 'term kill-server 2>/dev/null' EXIT
-trap 'exit 130' INT TERM HUP
-screen() { term capture-pane -p -t e 2>/dev/null; }
-shows() { screen | grep -qF -- "$1"; }
-seen() { until_true "on the screen: $1, which is $(screen)" shows "$1"; }
-type_in() { term send-keys -t e "$@"; }
-
 cd "$work" || exit 1
 printf 'Retries with jitter.\n' >notes.md
-term -f /dev/null new-session -d -s e -x 120 -y 30 \
-    "XDG_RUNTIME_DIR=$TEST_DIR/run kak notes.md 2>$TEST_DIR/stderr"
+in_terminal "XDG_RUNTIME_DIR=$TEST_DIR/run kak notes.md 2>$TEST_DIR/stderr"
 seen 'Retries with jitter'
 # The menu is empty until the server is there and live; asking again is what a person does.
 menu() {
@@ -44,6 +34,5 @@ command() {
 }
 command || die "no empty conversation; the screen: $(screen)"
 echo 'ok kakoune-command'
-gone() { ! term has-session -t e 2>/dev/null; }
 type_in ':quit!' Enter
-until_true 'the end of Kakoune' gone
+until_true 'the end of Kakoune' ended

@@ -10,7 +10,7 @@ until_true() { # WHAT COMMAND...: a deadline for a busy machine, no pause that m
     tries=0
     until "$@"; do
         tries=$((tries + 1))
-        test "$tries" -lt 1200 || die "timed out: $what"
+        test "$tries" -lt 1200 || die "timed out: $what$(test -z "${session-}" || screen)"
         sleep 0.05
     done
 }
@@ -38,11 +38,32 @@ readme() { # FILE KIND [N]
 model_endpoint() {
     python3 "$TEST_HERE/../endpoint.py" >"$TEST_DIR/endpoint" &
     model_pid=$!
-    trap 'kill $model_pid 2>/dev/null' EXIT
+    trap ending EXIT
     until_true 'the endpoint' test -s "$TEST_DIR/endpoint"
     model_url=$(cat "$TEST_DIR/endpoint")
 }
 
-model() { # PATH JSON: tells the endpoint what to do
-    curl -fsS --max-time 20 --data "$2" "${model_url%/v1}/$1" >/dev/null
+tell_model() { # PATH JSON
+    curl -sS --max-time 20 -d "$2" "${model_url%/v1}/$1" >/dev/null || die "the endpoint at $1"
 }
+
+# An editor in a terminal, which ends with the script.
+in_terminal() { # COMMAND
+    session=$(basename "$0" .sh)-$$
+    trap ending EXIT
+    trap 'exit 130' INT TERM HUP
+    term -f /dev/null new-session -d -s e -x 160 -y 40 "$1"
+}
+
+ending() {
+    test -z "${session-}" || term kill-server 2>/dev/null
+    test -z "${model_pid-}" || kill "$model_pid" 2>/dev/null
+}
+
+term() { tmux -L "$session" "$@"; }
+type_in() { term send-keys -t e "$@"; }
+screen() { term capture-pane -p -t e 2>/dev/null; }
+shows() { screen | grep -qF -- "$1"; }
+hides() { ! shows "$1"; }
+seen() { until_true "on the screen: $1" shows "$1"; }
+ended() { ! term has-session -t e 2>/dev/null; }

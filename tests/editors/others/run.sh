@@ -1,9 +1,9 @@
 #!/bin/sh
 # Helix, Emacs (pieces.el, eglot and lsp-mode) and Vim with the configurations of editors/*/README.md against a server binary:
-# in each a code action starts a conversation from a file, and a command starts an empty one. In Helix a question is asked in
-# a talk file, too, and in Emacs by pieces.el, also beside a Neovim.
+# in each a code action starts a conversation from a file, and a command starts an empty one. In Helix and with eglot a question
+# is asked in a talk file, too, and in Emacs by pieces.el, also beside a Neovim.
 #
-#   tests/editors/others/run.sh BINARY [helix|emacs|lsp_mode|vim|together|kakoune]...
+#   tests/editors/others/run.sh BINARY [helix|emacs|eglot_talk|lsp_mode|vim|together|kakoune]...
 #
 # What is missing is installed the first time, see ../lib.sh. Prints `ok NAME` or `FAIL NAME: why`.
 set -u
@@ -25,6 +25,7 @@ install_emacs() { # with eglot inside; Debian's own is a major version too old f
     command -v emacs >/dev/null && emacs -Q --batch --eval '(kill-emacs (if (< emacs-major-version 29) 1 0))' && return
     backports emacs-nox
 }
+install_eglot_talk() { need tmux python3 && install_emacs; }
 install_lsp_mode() {
     install_emacs || return 1
     # Debian's own helper would push out the Emacs of backports.
@@ -59,9 +60,9 @@ run_editor() { # NAME
 }
 
 if test -n "${INSTALL_ONLY-}"; then
-    for editor in ${*:-helix emacs lsp_mode vim together}; do locked "install_$editor" >&2 || failed=1; done
+    for editor in ${*:-helix emacs eglot_talk lsp_mode vim together}; do locked "install_$editor" >&2 || failed=1; done
     exit "$failed"
 fi
-for editor in ${*:-helix emacs lsp_mode vim together}; do run_editor "$editor"; done
+for editor in ${*:-helix emacs eglot_talk lsp_mode vim together}; do run_editor "$editor"; done
 nothing_left editors-nothing-is-left-running
 exit "$failed"

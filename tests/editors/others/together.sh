@@ -4,7 +4,7 @@ set -u
 . "$TEST_HERE/lib.sh"
 model_endpoint
 export PIECES_LSP_MODEL_URL="$model_url"
-curl -sS --max-time 20 -d '["Slowly ", {"hold": true}, "but surely ", {"hold": true}, "done"]' "${model_url%/v1}/script" >/dev/null || exit 1
+tell_model script '["Slowly ", {"hold": true}, "but surely ", {"hold": true}, "done"]'
 nvim=$TEST_CACHE/neovim-1
 case=$TEST_HERE/together.lua
 mkdir -p "$TEST_DIR/site/pack/tests/opt" && ln -s "$EDITORS/nvim" "$TEST_DIR/site/pack/tests/opt/pieces"
