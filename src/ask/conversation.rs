@@ -72,7 +72,9 @@ impl Place {
         let position = |id: Uuid, field: &str| {
             let at = messages.iter().position(|message| message.id == id);
             at.ok_or_else(|| {
-                Failure::invalid(format!("`{field}` names no message of this conversation."))
+                Failure::invalid(format!(
+                    "`{field}` must be the id of a message in this conversation."
+                ))
             })
         };
         if let Some(question) = request.question {

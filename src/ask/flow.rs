@@ -44,7 +44,9 @@ pub async fn ask(
 fn check(request: &Request) -> Result<(), Failure> {
     let prompt = request.prompt.as_deref().unwrap_or_default();
     if prompt.trim().is_empty() && request.question.is_none() {
-        return Err(Failure::invalid("`prompt` must be a question in words."));
+        return Err(Failure::invalid(
+            "`prompt` must be a text that is not empty.",
+        ));
     }
     if prompt.len() > MAX_PROMPT {
         let what = "`prompt` is longer than 1 MiB; name long texts with `files` instead.";

@@ -1,5 +1,4 @@
-//! The language server: everything that names `tower-lsp` or `lsp-types` lives in here, on the floors that
-//! `docs/architecture.md` describes.
+//! The language server. Only code in here uses `tower-lsp` and `lsp-types`. `docs/architecture.md` describes its floors.
 
 mod commands;
 mod features;

@@ -1,4 +1,4 @@
-//! The language server: what it offers, and where each request goes.
+//! The language server: its capabilities, and the handler of each request.
 
 use crate::index::Reader;
 use crate::lsp::features::{
@@ -28,14 +28,14 @@ const PROGRESS_CANCEL: &str = "window/workDoneProgress/cancel";
 /// What tower-lsp calls.
 struct LanguageService {
     server: Arc<Server>,
-    /// For upkeep, from `initialized` on.
+    /// Events for `upkeep`; taken at `initialized`.
     events: Mutex<Option<mpsc::UnboundedReceiver<Event>>>,
 }
 
 /// Serves on stdin and stdout until the editor leaves.
 ///
 /// # Errors
-/// Why nothing could be read from it any more, one sentence.
+/// Why its input could not be read any further, one sentence.
 pub async fn run(launch: Launch, parent: Option<i64>) -> std::result::Result<u8, String> {
     let (Ok(output), Ok(input)) = (Output::stdout(), stdin()) else {
         return Err("Cannot start a thread; close other programs first.".to_owned());
@@ -58,7 +58,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> std::result::Result<u8,
     .custom_method(PROGRESS_CANCEL, LanguageService::work_done_progress_cancel)
     .finish();
     let code = serve::serve(service, socket, input, output.clone(), hooks).await;
-    // Should not depend on the length of the session: otherwise tasks leak.
+    // Must not grow with the length of the session: that would be a leak.
     let tasks = tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks();
@@ -71,7 +71,7 @@ pub async fn run(launch: Launch, parent: Option<i64>) -> std::result::Result<u8,
     match unreadable.get() {
         None => Ok(code),
         Some(why) => Err(format!(
-            "The input is not what an editor sends: {why}. The server has ended; check what else writes to its input."
+            "The input is not LSP: {why}. The server has stopped; check whether another program writes to its stdin."
         )),
     }
 }
@@ -108,7 +108,7 @@ impl LanguageServer for LanguageService {
 
     async fn initialized(&self, _: InitializedParams) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        // Sent once; a second one would start everything twice.
+        // A second `initialized` would start everything twice.
         if let Some(events) = events.take() {
             upkeep::start(&self.server, events);
         }

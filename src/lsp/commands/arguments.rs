@@ -52,7 +52,7 @@ pub(super) fn text<'a>(argument: &'a Value, name: &str) -> Result<Option<&'a str
         .transpose()
 }
 
-/// An LSP structure that may be absent; `what` describes it in the error.
+/// An LSP structure that may be absent; `what` names the expected type in the error.
 pub(super) fn structure<T: DeserializeOwned>(
     argument: &Value,
     name: &str,
@@ -65,7 +65,7 @@ pub(super) fn structure<T: DeserializeOwned>(
         .transpose()
 }
 
-/// A list that may be absent, which is not the same as empty; `what` describes it in the error.
+/// A list; `None` if it is absent, which differs from empty. `what` names the expected type in the error.
 pub(super) fn list<T: DeserializeOwned>(
     argument: &Value,
     name: &str,

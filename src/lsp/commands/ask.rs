@@ -32,7 +32,7 @@ use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{MessageType, ProgressToken, Range, Url};
 use uuid::Uuid;
 
-/// Asks, and answers with the whole answer.
+/// Asks a question; the result has the complete answer.
 pub(super) async fn ask(
     server: &Arc<Server>,
     argument: &Value,
@@ -43,12 +43,12 @@ pub(super) async fn ask(
     let title = argument.title();
     let inside = Arc::clone(server);
     let request = async move { argument.request(&inside).await };
-    let tap = show.then(|| shows(server));
+    let tap = show.then(|| show_conversation(server));
     run(server, title, token, tap, request).await
 }
 
-/// Runs a question to its end and shows it to the editor meanwhile. `$/cancelRequest` of the running request and the
-/// other ways to stop it end it with a result. `tap` hears every event.
+/// Runs a question to its end and reports its progress to the editor. `$/cancelRequest` and the other ways to stop it
+/// end it with a result, not an error. `tap` receives every event.
 pub(super) async fn run(
     server: &Arc<Server>,
     title: String,
@@ -107,11 +107,11 @@ pub(super) async fn run(
     answering.tell(rest).await;
     let outcome = match done {
         Some(done) => done.unwrap_or_else(|_| Err(Error::internal_error())),
-        // It goes on to its end by itself: a write that was sent is not cut off.
+        // The question runs to its end without us: a write that was sent is never dropped.
         None => Ok(Outcome::Answer(left(&answering))),
     };
     if let Some(conversation) = answering.conversation {
-        // Read again by whoever looks next, even if the event about it comes later.
+        // The next reader fetches the conversation again, even if its stream event comes later.
         server.transcripts.forget(conversation);
     }
     let status = match &outcome {
@@ -133,9 +133,9 @@ pub(super) async fn run(
     }
 }
 
-/// Shows the conversation of a question. A document that grows with the answer is shown at once, a copy in a
-/// file when the answer is there.
-fn shows(server: &Arc<Server>) -> mpsc::UnboundedSender<Event> {
+/// Shows the conversation of a question: at once if the editor refreshes the document while the answer is written,
+/// or as a copy in a file when the answer is complete.
+fn show_conversation(server: &Arc<Server>) -> mpsc::UnboundedSender<Event> {
     let (tap, mut events) = mpsc::unbounded_channel();
     let server = Arc::clone(server);
     tokio::spawn(async move {
@@ -160,7 +160,7 @@ fn shows(server: &Arc<Server>) -> mpsc::UnboundedSender<Event> {
 
 fn pass_on(tap: Option<&mpsc::UnboundedSender<Event>>, batch: &[Event]) {
     if let Some(tap) = tap {
-        // Who listened may have lost interest.
+        // The receiver may be gone.
         batch
             .iter()
             .cloned()
@@ -168,7 +168,7 @@ fn pass_on(tap: Option<&mpsc::UnboundedSender<Event>>, batch: &[Event]) {
     }
 }
 
-/// A task of its own, which is not cut off with the request.
+/// Asks in a task of its own, which outlives a cancelled request.
 fn spawn(
     server: &Arc<Server>,
     request: impl Future<Output = Result<Request>> + Send + 'static,
@@ -187,7 +187,7 @@ fn spawn(
     })
 }
 
-/// Who asks from this window.
+/// The endpoint through which this window asks: the local service or Pieces OS.
 pub(super) async fn asker(
     server: &Arc<Server>,
 ) -> std::result::Result<Asker, crate::pieces::Error> {
@@ -200,7 +200,7 @@ pub(super) async fn asker(
     })
 }
 
-/// Tells the index about a conversation that was made.
+/// Tells the index about a conversation that was created.
 fn written(server: &Arc<Server>, batch: &[Event]) -> Option<JoinHandle<()>> {
     let created = batch.iter().find_map(|event| match event {
         Event::Created(one) => Some(from_wire(one)),
@@ -215,7 +215,7 @@ fn written(server: &Arc<Server>, batch: &[Event]) -> Option<JoinHandle<()>> {
     }))
 }
 
-/// The result of a question that was stopped and has not ended yet.
+/// The result of a stopped question whose last event has not arrived.
 fn left(answering: &Answering) -> ask::Answer {
     ask::Answer {
         conversation: answering.conversation,
@@ -231,7 +231,7 @@ fn left(answering: &Answering) -> ask::Answer {
     }
 }
 
-/// The argument of the command, as it was when the command came.
+/// The argument of the command, with documents as they were when the command arrived.
 struct Argument {
     request: Request,
     uri: Option<Url>,
@@ -246,7 +246,7 @@ impl Argument {
         };
         let owned = |name: &str| Ok(text(argument, name)?.map(str::to_owned));
         if field(argument, "prompt").is_none() && field(argument, "question").is_none() {
-            return Err(invalid("`prompt` must be a question in words."));
+            return Err(invalid("`prompt` must be a text that is not empty."));
         }
         Ok(Argument {
             request: Request {
@@ -293,7 +293,7 @@ impl Argument {
     }
 }
 
-/// What is shown while this is asked.
+/// The title of the progress report.
 pub(super) fn title(prompt: &str) -> String {
     let name = ask::conversation_name(prompt);
     format!("Asking {}", quoted(&name, ACTION_CHARS))
@@ -326,7 +326,7 @@ pub(super) async fn about(
     Ok(())
 }
 
-/// The editor, as a question sees it.
+/// What a question needs from the editor.
 struct Editor(Arc<Server>);
 
 impl Surroundings for Editor {
@@ -344,7 +344,7 @@ impl Surroundings for Editor {
 
     fn choose<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Consent> {
         Box::pin(async move {
-            // A person who said no is not asked again in this session.
+            // After a "no" the user is not asked again in this session.
             if self.0.asked_for_model.swap(true, Ordering::Relaxed) {
                 return Consent::No;
             }
@@ -355,8 +355,12 @@ impl Surroundings for Editor {
                 .collect();
             titles.push("Not now".to_owned());
             let message = match found {
-                [one] => format!("No model was chosen to answer questions, but one answers on this machine, at {}. Use it?", one.url),
-                _ => "No model was chosen to answer questions, but these answer on this machine. Use one of them?".to_owned(),
+                [one] => format!(
+                    "No model was chosen, but one is running on this machine, at {}. Use it?",
+                    one.url
+                ),
+                _ => "No model was chosen, but these are running on this machine. Use one of them?"
+                    .to_owned(),
             };
             let client = &self.0.client;
             let chosen = ask_user(client, MessageType::INFO, message, &titles, CONFIRM_TIMEOUT);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 
-/// `pieces.conversations.create {seededConversation?, transferables?}`.
+/// Creates a conversation and waits until the index has it. Returns the Conversation as the service sent it.
 pub(super) async fn create(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let seed = match field(argument, "seededConversation") {
         None => json!({"type": "COPILOT"}),

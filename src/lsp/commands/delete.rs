@@ -20,14 +20,14 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::MessageType;
 use uuid::Uuid;
 
-/// How often a conversation that changes while it is copied is copied again.
+/// How often a conversation is copied at most, if it changes while it is copied.
 const ATTEMPTS: usize = 3;
-/// Annotations, anchors and websites that are read at once.
+/// Concurrent reads of annotations, anchors and websites.
 const READS: usize = 2;
 
-/// How a conversation will be found in the trash after its deletion.
+/// How a deleted conversation gets into the trash.
 enum Kept {
-    /// The service moves it there itself, or there is nothing to keep.
+    /// The service moves it there itself, or it does not exist any more.
     ByService,
     /// A copy was staged.
     Staged(Staged),
@@ -35,9 +35,9 @@ enum Kept {
 
 /// Why a conversation cannot be kept in the trash.
 enum Unkept {
-    /// The service that has it does not answer, or wants something first.
+    /// The service does not respond, or must be signed in to or updated first.
     Service(pieces::Error),
-    /// As the part of a sentence.
+    /// The reason, as a part of a sentence.
     Because(String),
 }
 
@@ -54,8 +54,8 @@ impl Unkept {
     }
 }
 
-/// Deletes a conversation. It goes to the trash in the same step; if it cannot, the person is asked again,
-/// or the delete is refused where nobody is to be asked.
+/// Deletes a conversation and moves it to the trash in one step. If it cannot be kept there, the user is asked
+/// again, or the delete is refused if confirmation is off.
 pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let confirm = flag(argument, "confirm")?.unwrap_or(true) && server.settings().confirm_delete;
@@ -65,14 +65,16 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
         return refused;
     }
     let (handle, client) = server.session.client().await.map_err(failed)?;
-    // Only now: what came while the question was open belongs to it.
+    // Copied after the question, so that messages that arrived meanwhile are included.
     let kept = match keep(server, &client, id).await {
         Ok(kept) => kept,
-        // What cannot be read for such a reason cannot be deleted either.
+        // For such a reason the delete would fail too.
         Err(Unkept::Service(error)) => return Err(failed(error)),
         Err(Unkept::Because(_)) if force => Kept::ByService,
         Err(Unkept::Because(reason)) if confirm => {
-            let again = format!("It cannot be kept in the trash: {reason}. Delete it for good?");
+            let again = format!(
+                "The conversation cannot be kept in the trash: {reason}. Delete it permanently?"
+            );
             if !confirmed(server, again).await {
                 return refused;
             }
@@ -80,7 +82,7 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
         }
         Err(Unkept::Because(reason)) => {
             let what = format!(
-                "The conversation was not deleted, because it cannot be kept in the trash: {reason}. To delete it for good, repeat with `force`."
+                "The conversation was not deleted, because it cannot be kept in the trash: {reason}. To delete it permanently, repeat the command with `force`."
             );
             return Err(failure(Kind::Refused, what));
         }
@@ -111,16 +113,17 @@ pub(super) async fn delete(server: &Arc<Server>, argument: &Value) -> Result<Val
     send_write(server, deleting).await
 }
 
-/// Sees to it that the conversation will be in the trash.
+/// Makes sure that the conversation will be in the trash after the delete.
 ///
 /// # Errors
-/// Why that cannot be.
+/// Why it cannot be kept.
 async fn keep(server: &Server, client: &Client, id: Uuid) -> std::result::Result<Kept, Unkept> {
     if server.session.status().backend == Backend::Local {
         // The service moves it, in the transaction that deletes it.
         return match Trash::of(client.clone()).probe().await {
             Err(error) if error.kind == Kind::NotFound => Err(Unkept::Because(
-                "the local service is of an older pieces-lsp; close its windows first".into(),
+                "the local service belongs to an older pieces-lsp; close its editor windows first"
+                    .into(),
             )),
             _ => Ok(Kept::ByService),
         };
@@ -134,7 +137,7 @@ async fn keep(server: &Server, client: &Client, id: Uuid) -> std::result::Result
     })
 }
 
-/// Copies the conversation as it is now, past every cache.
+/// Stages a copy of the conversation as it is now, bypassing every cache.
 async fn stage(server: &Server, client: &Client, id: Uuid) -> std::result::Result<Kept, Unkept> {
     let trash = server.session.trash().await;
     let trash = trash.map_err(|error| Unkept::because(&error))?;
@@ -143,7 +146,7 @@ async fn stage(server: &Server, client: &Client, id: Uuid) -> std::result::Resul
         let transcript = match client.transcript(id).await {
             Ok(transcript) => transcript,
             Err(error) if error.kind == Kind::NotFound => {
-                // Either it is gone, as the delete will say, or there is no such route.
+                // Either it is gone, which the delete will report, or the route is missing.
                 return match client.identifier_ids().await {
                     Ok(ids) if !ids.contains(&id) => Ok(Kept::ByService),
                     _ => Err(Unkept::Because(
@@ -171,7 +174,7 @@ async fn stage(server: &Server, client: &Client, id: Uuid) -> std::result::Resul
             Ok(now) if state(&now) == state(&transcript.conversation) => {
                 return Ok(Kept::Staged(staged));
             }
-            // It has changed meanwhile.
+            // It has changed while it was copied.
             Ok(_) => staged.discard().await,
             Err(error) => return Err(Unkept::reading(error)),
         }
@@ -181,7 +184,7 @@ async fn stage(server: &Server, client: &Client, id: Uuid) -> std::result::Resul
     ))
 }
 
-/// What tells one version of a conversation from another.
+/// `updated` and the ids of messages and annotations, by which two versions of a conversation differ.
 fn state(conversation: &Value) -> (&Value, Vec<Uuid>, Vec<Uuid>) {
     (
         &conversation["updated"]["value"],
@@ -190,8 +193,8 @@ fn state(conversation: &Value) -> (&Value, Vec<Uuid>, Vec<Uuid>) {
     )
 }
 
-/// The annotations of a conversation, and the anchors and websites that it is associated with. What the
-/// service does not provide is left out.
+/// The annotations of a conversation and its associated anchors and websites. Objects that the service does not
+/// provide are left out.
 async fn around(
     server: &Server,
     client: &Client,
@@ -250,7 +253,7 @@ fn question(server: &Server, id: Uuid) -> String {
     format!("Delete {what}?")
 }
 
-/// Asks the user. A missing answer counts as no.
+/// Asks for confirmation. A missing answer counts as no.
 async fn confirmed(server: &Server, message: String) -> bool {
     const DELETE: &str = "Delete";
     let (client, titles) = (&server.client, [DELETE, "Cancel"]);

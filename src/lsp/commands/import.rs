@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::ProgressToken;
 
-/// Imports, and answers with the counts.
+/// Imports; the result has the counts of objects.
 pub(super) async fn run(
     server: &Arc<Server>,
     argument: &Value,

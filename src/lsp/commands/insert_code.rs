@@ -20,8 +20,8 @@ use tower_lsp::lsp_types::{
 };
 use uuid::Uuid;
 
-/// Puts a block of code of a message in place of a range, by an edit of the version that the range is about. `false`:
-/// the text there is not what was expected, or the editor did not apply the edit.
+/// Replaces a range with a code block of a message, by an edit of the version that the range refers to. `applied` is
+/// false if the text there is not `expect`, or the editor did not apply the edit.
 pub(super) async fn insert_code(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let (conversation, message) = (id(argument, "conversation")?, id(argument, "message")?);
     let block = number(argument, "block", 0)?;
@@ -33,7 +33,7 @@ pub(super) async fn insert_code(server: &Arc<Server>, argument: &Value) -> Resul
         return Err(invalid("`range` must be a range with start and end."));
     };
     let expect = text(argument, "expect")?;
-    // As it was when the command came: that is what the range is about.
+    // The document as it was when the command arrived: the range refers to it.
     let open = server.documents.get(&uri);
     let code = code(server, conversation, message, block).await?;
     let document = match &open {
@@ -63,7 +63,7 @@ pub(super) async fn insert_code(server: &Arc<Server>, argument: &Value) -> Resul
     Ok(json!({ "applied": answer.is_ok_and(|answer| answer.applied) }))
 }
 
-/// The text of a block of code.
+/// The text of a code block.
 async fn code(
     server: &Arc<Server>,
     conversation: Uuid,
@@ -75,18 +75,18 @@ async fn code(
     let found = transcript.messages.iter().find(|one| one.id == message);
     let Some(found) = found else {
         let what =
-            "There is no such message in this conversation (any more); read its messages again.";
+            "This conversation has no message with this id (any more); read its messages again.";
         return Err(failure(Kind::NotFound, what));
     };
     let text = found.text.clone().unwrap_or_default();
     let blocks = reading(text.len(), move || code_blocks(&text)).await;
     let code = blocks.into_iter().nth(block);
     code.map(|code| code.text).ok_or_else(|| {
-        invalid("`block` names no block of code of this message; they are counted from 0.")
+        invalid("`block` must be the index of a code block of this message, counted from 0.")
     })
 }
 
-/// The code as it fits there: with a line break at its end where whole lines are replaced or inserted, else without.
+/// The code with a line break at its end if whole lines are replaced or inserted, else without one.
 fn fitting(mut code: String, there: &str, document: &Document, range: Range) -> String {
     let at_line_start = range.end.character == 0 && range.start.character == 0;
     let after = document.text.get_char(document.chars(range).end);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
     let limit = number(argument, "limit", DEFAULT_LISTED)?;
     let offset = number(argument, "offset", 0)?;
-    let (origins, query) = split(text(argument, "query")?.unwrap_or_default());
+    let (origins, query) = split_origins(text(argument, "query")?.unwrap_or_default());
     let asset = optional_id(argument, "asset")?;
     let uri = uri(argument, "uri")?;
 
@@ -28,7 +28,7 @@ pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
         None => None,
         Some(uri) => Some(tied_to_uri(uri, &index).await),
     };
-    let asked = Asked {
+    let asked = Filter {
         limit,
         offset,
         query,
@@ -42,21 +42,21 @@ pub(super) async fn list(server: &Server, argument: &Value) -> Result<Value> {
     Ok(off_the_loop(move || asked.answer(&index)).await)
 }
 
-/// What one request wants to see.
-struct Asked {
+/// The conversations that a request selects.
+struct Filter {
     limit: usize,
     offset: usize,
     /// Empty for all names.
     query: String,
-    /// Applications, one of which it has to come from; empty for all.
+    /// Its application must begin with one of these; empty for all.
     origins: Vec<String>,
     asset: Option<Uuid>,
     /// The conversations tied to what a URI names.
     tied: Option<HashSet<Uuid>>,
 }
 
-impl Asked {
-    /// Nothing is searched or left out.
+impl Filter {
+    /// Selects all conversations.
     fn is_everything(&self) -> bool {
         self.query.is_empty() && self.is_only_a_query()
     }
@@ -66,7 +66,7 @@ impl Asked {
     }
 
     fn answer(&self, index: &Reader) -> Value {
-        let Asked {
+        let Filter {
             limit,
             offset,
             query,
@@ -127,8 +127,8 @@ impl Asked {
     }
 }
 
-/// The names after `from:` in a query, and the rest of it.
-fn split(query: &str) -> (Vec<String>, String) {
+/// The names after `from:` in a query, and the rest of the query.
+fn split_origins(query: &str) -> (Vec<String>, String) {
     let mut origins = Vec::new();
     let words = query.split_whitespace().filter(|word| {
         let name = word
@@ -193,7 +193,7 @@ mod tests {
     fn a_query_names_applications_by_their_letters() {
         let check = |query: &str, origins: &[&str], rest: &str| {
             let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-            assert_eq!(split(query), (origins, rest.to_owned()), "{query}");
+            assert_eq!(split_origins(query), (origins, rest.to_owned()), "{query}");
         };
         check("  retry  loop ", &[], "retry  loop");
         check("from:chatgpt", &["chatgpt"], "");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
 
-/// The messages of a conversation as stored, those behind `after` only if it is given.
+/// The messages of a conversation as stored; with `after`, only those that follow it.
 pub(super) async fn messages(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let conversation = id(argument, "conversation")?;
     let after = optional_id(argument, "after")?;
@@ -27,7 +27,9 @@ pub(super) async fn messages(server: &Arc<Server>, argument: &Value) -> Result<V
         Some(after) => {
             let mut messages = transcript.messages.iter();
             let at = messages.position(|message| message.id == after);
-            1 + at.ok_or_else(|| invalid("`after` names no message of this conversation."))?
+            1 + at.ok_or_else(|| {
+                invalid("`after` must be the id of a message in this conversation.")
+            })?
         }
     };
     let lines = match reader.get(conversation) {
@@ -42,7 +44,7 @@ pub(super) async fn messages(server: &Arc<Server>, argument: &Value) -> Result<V
     Ok(json!({ "conversation": conversation, "revision": revision, "items": items }))
 }
 
-/// What is kept here about a conversation of Pieces OS.
+/// Our own records about a conversation of Pieces OS.
 async fn kept(server: &Server, conversation: Uuid) -> Vec<Kept> {
     match server.session.data_dir() {
         Some(dir) if server.session.pieces_os().is_some() => ask::kept(&dir, conversation).await,
@@ -60,7 +62,7 @@ fn items(transcript: &Transcript, first: usize, lines: &[usize], kept: &[Kept]) 
             item(message, own, line(at))
         })
         .collect();
-    // Prompts that Pieces OS has not taken.
+    // Prompts that Pieces OS did not accept.
     items.extend(kept.iter().filter_map(|one| {
         let prompt = one.prompt.as_deref()?;
         Some(json!({

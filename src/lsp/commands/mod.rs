@@ -148,6 +148,8 @@ async fn run(
         "pieces.models" => models::models(server).await,
         "pieces.import" => import::run(server, &argument, token).await,
         "pieces.status" => Ok(status_object(&server.session)),
-        _ => Err(invalid("pieces-lsp has no such command.")),
+        _ => Err(invalid(
+            "This command is unknown; `executeCommandProvider` of the server's capabilities lists all.",
+        )),
     }
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 
-/// Lists the models.
 pub(super) async fn models(server: &Arc<Server>) -> Result<Value> {
     let asker = asker(server).await.map_err(failed)?;
     let models = ask::models(&asker).await.map_err(failed)?;

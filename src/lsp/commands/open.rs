@@ -17,8 +17,8 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::{MessageType, Position, Range, ShowDocumentParams, Url, request};
 use uuid::Uuid;
 
-/// Shows a conversation's document in the editor. With `uri`, the person chooses among the newest
-/// conversations about that file if there are several.
+/// Shows a conversation's document in the editor. With `uri`, the user chooses among the newest conversations about
+/// that file if there are several.
 pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let file = match field(argument, "conversation") {
         Some(_) => None,
@@ -42,13 +42,13 @@ pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value
     match show(server, id).await {
         true => Ok(Value::Null),
         false => {
-            let what = "The editor did not show the conversation; look for the reason in its log.";
+            let what = "The editor did not show the conversation; its log may say why.";
             Err(failure(Kind::Refused, what))
         }
     }
 }
 
-/// Shows a conversation's document, or where the editor shows only files, a private copy of it.
+/// Shows a conversation's document, or a private copy of it if the editor shows only files. Returns whether it did.
 pub(super) async fn show(server: &Arc<Server>, id: Uuid) -> bool {
     let Ok(uri) = Url::parse(&conversation_uri(id)) else {
         return false;
@@ -62,7 +62,8 @@ pub(super) async fn show(server: &Arc<Server>, id: Uuid) -> bool {
     }
 }
 
-/// The conversation about this file, or the one that the person chooses; `None` if they choose none.
+/// The conversation about this file; if there are several, the one that the user chooses. `None` if the user
+/// chooses none.
 async fn choose(server: &Arc<Server>, file: &Url) -> Result<Option<Uuid>> {
     server.session.ties(TIES_TIMEOUT).await;
     let conversations = conversations_about(file, &server.session.reader()).await;
@@ -76,7 +77,7 @@ async fn choose(server: &Arc<Server>, file: &Url) -> Result<Option<Uuid>> {
     }
 }
 
-/// A missing answer counts as none of them.
+/// A missing answer counts as none.
 async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) -> Option<Uuid> {
     let newest = &conversations[..conversations.len().min(MAX_CHOICES)];
     let titles = choices(newest);
@@ -94,7 +95,7 @@ async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) 
     Some(newest[at].id)
 }
 
-/// A title for each, with its age. The answer is only a title, so no two may be equal.
+/// A title for each, with its age. They are unique, because the client answers with a title.
 fn choices(conversations: &[Conversation]) -> Vec<String> {
     let mut titles: Vec<String> = Vec::new();
     for one in conversations {

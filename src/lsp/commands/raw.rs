@@ -1,4 +1,4 @@
-//! Commands that pass on the response of the service, and `refresh`.
+//! Commands that return the response of the service unchanged, and `refresh`.
 
 use super::arguments::flag;
 use crate::lsp::rpc::error::{failed, failure};
@@ -21,9 +21,9 @@ pub(super) async fn snapshot(server: &Server, argument: &Value) -> Result<Value>
     as_answered(client.snapshot(transferables).await)
 }
 
-/// `pieces.conversations.refresh`: a full resync, without anything that was read before.
+/// `pieces.conversations.refresh`: a full resync, with empty caches.
 pub(super) async fn refresh(server: &Server) -> Result<Value> {
-    // Before the resync: what is read from here on is current.
+    // Before the resync: everything that is read from now on is current.
     server.transcripts.forget_all();
     server.asset_names.clear();
     let (handle, _) = server.session.client().await.map_err(failed)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 
-/// Answers with the renamed conversation.
+/// Renames a conversation; the result is its ConversationItem.
 pub(super) async fn rename(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     let name = text(argument, "name")?.unwrap_or_default();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::{Error, Result};
 use uuid::Uuid;
 
-/// Brings a deleted conversation back: on the local service as it was, on Pieces OS under a new id.
+/// Restores a deleted conversation: on the local service as it was, on Pieces OS under a new id.
 pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let id = id(argument, "conversation")?;
     if server.session.has_no_trash() {
@@ -63,7 +63,7 @@ pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Va
                 Ok(answer)
             }
             Err(error) => {
-                // What may have been restored stays claimed for a while: nobody should do it twice.
+                // If it may have been restored, the claim is kept until it expires, so that it is not restored twice.
                 if !error.outcome_unknown {
                     trash.release(entry.entry).await;
                 }
@@ -75,11 +75,11 @@ pub(super) async fn restore(server: &Arc<Server>, argument: &Value) -> Result<Va
 }
 
 fn not_there() -> Error {
-    let what = "This conversation is not in the trash (any more); `pieces.conversations.trash` lists what is.";
+    let what = "This conversation is not in the trash (any more); `pieces.conversations.trash` lists the trash.";
     failure(Kind::NotFound, what)
 }
 
-/// A service refuses a conversation about an asset that it does not have.
+/// Drops unknown assets: a service refuses a conversation about an asset that it does not have.
 fn keep_known_assets(seed: &mut Value, known: impl Fn(Uuid) -> bool) {
     if let Some(assets) = seed
         .pointer_mut("/assets/iterable")

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
 
-/// One thing that was found.
+/// One match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     conversation: Uuid,
@@ -27,13 +27,13 @@ struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     Message(Uuid),
-    /// The name of the conversation or a note, and none of its messages.
+    /// Only the name of the conversation or a note matches.
     Name,
-    /// The service did not tell.
+    /// The service did not say which messages match.
     Unknown,
 }
 
-/// One page of what was found, each with an excerpt around the match.
+/// One page of matches, each with an excerpt.
 pub(super) async fn search(server: &Arc<Server>, argument: &Value) -> Result<Value> {
     let query = argument
         .as_str()
@@ -41,7 +41,7 @@ pub(super) async fn search(server: &Arc<Server>, argument: &Value) -> Result<Val
         .map_or_else(|| text(argument, "query"), Ok)?;
     let query = query.unwrap_or_default().trim();
     if query.is_empty() {
-        return Err(invalid("`query` must be some words to look for."));
+        return Err(invalid("`query` must have at least one word."));
     }
     let limit = number(argument, "limit", DEFAULT_SEARCH_HITS)?.min(MAX_SEARCH_HITS);
     let offset = number(argument, "offset", 0)?;
@@ -83,7 +83,7 @@ fn places(hit: &SearchHit) -> Vec<Place> {
     what.into_iter().map(place).collect()
 }
 
-/// Items for places in one conversation; none if it is gone by now.
+/// Items for the matches in one conversation; none if it is gone meanwhile.
 async fn items(
     server: &Arc<Server>,
     client: &Client,
@@ -127,7 +127,7 @@ async fn items(
     .await
 }
 
-/// The messages with these ids, each with the line where it stands in the conversation's document.
+/// The messages with these ids, each with its line in the conversation's document.
 async fn messages(
     server: &Arc<Server>,
     client: &Client,
@@ -184,8 +184,8 @@ fn described(
     })
 }
 
-/// The part of a message around what was searched for. Words that only its Markdown has, such as those of an
-/// address, are shown in it.
+/// The part of a message around the match, in plain text, or in Markdown if only that has the words, such as those
+/// of an address.
 fn of_message(text: &str, query: &str) -> (String, [usize; 2]) {
     let said = plain(text);
     around(&said, query)
@@ -193,8 +193,8 @@ fn of_message(text: &str, query: &str) -> (String, [usize; 2]) {
         .unwrap_or_else(|| (label(&said, EXCERPT_CHARS), [0, 0]))
 }
 
-/// The part of a line around what was searched for, and where that is in it, in UTF-16 code units. `None` if it
-/// is not in the line.
+/// The part of a line around the match, and the range of the match in it, in UTF-16 code units. `None` if the line
+/// does not match.
 fn around(line: &str, query: &str) -> Option<(String, [usize; 2])> {
     let found = words::find(line, query)?;
     let before = &line[..found.start];

@@ -43,7 +43,7 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
     };
     let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
     let show = flag(argument, "show")?.unwrap_or(true);
-    // As it was when the command came: what is typed meanwhile was not selected.
+    // The document as it was when the command arrived: text that is typed later was not selected.
     let document = server.documents.get(&uri);
     server.session.ties(TIES_TIMEOUT).await;
     let document = match (document, id_of_uri(&uri)) {
@@ -62,7 +62,7 @@ pub(super) async fn from_document(server: &Arc<Server>, argument: &Value) -> Res
             save_and_start(server, &uri, text).await?
         }
         (Subject::Selection(_) | Subject::Whole, None) => {
-            return Err(invalid("`uri` names no document."));
+            return Err(invalid("`uri` must name a document or an asset."));
         }
     };
     Ok(announce(server, started, show))
@@ -74,7 +74,7 @@ struct Started {
     name: String,
 }
 
-/// The answer to a start. Shows what was started, without making the answer wait for it.
+/// The result of a start. Shows the conversation without delaying the response.
 fn announce(server: &Arc<Server>, started: Started, show: bool) -> Value {
     let Started { conversation, name } = started;
     let answer = json!({ "conversation": conversation, "name": name });
@@ -97,10 +97,10 @@ fn announce(server: &Arc<Server>, started: Started, show: bool) -> Value {
 /// Text that becomes an asset.
 struct Text {
     text: String,
-    /// What the asset, and so the conversation, is called.
+    /// The name of the asset, and so of the conversation.
     name: String,
     language: Option<String>,
-    /// The real path of its file, so that it is found through every symlink.
+    /// The real path of its file, which is found through every symlink.
     path: Option<PathBuf>,
 }
 
@@ -113,7 +113,9 @@ impl Text {
         };
         if text.chars().all(char::is_whitespace) {
             return Err(invalid(match subject {
-                Subject::Selection(_) => "`range` selects only blanks; select some text first.",
+                Subject::Selection(_) => {
+                    "`range` selects only white space; select some text first."
+                }
                 _ => "`uri` names an empty document; write or select something first.",
             }));
         }
@@ -130,7 +132,7 @@ impl Text {
             None => None,
         };
         let file = subject::display_name(uri);
-        // A cell is not written in the language of its notebook.
+        // The URI of a cell has the extension of the notebook, not that of the cell's language.
         let extension = match uri.scheme().contains("notebook") {
             true => None,
             false => Path::new(&file).extension().and_then(|it| it.to_str()),
@@ -190,7 +192,7 @@ async fn save_and_start(server: &Arc<Server>, uri: &Url, text: Text) -> Result<S
     send_write(server, starting).await
 }
 
-/// The first of these assets that still has exactly this text. One that cannot be read has not.
+/// The first of these assets that still has exactly this text. An asset that cannot be read counts as different.
 async fn same_text(client: &Client, candidates: Vec<Uuid>, text: &str) -> Option<Uuid> {
     let mut compared = Vec::new();
     let comparing = async {
@@ -212,7 +214,7 @@ async fn same_text(client: &Client, candidates: Vec<Uuid>, text: &str) -> Option
     timeout(COMPARE_TIMEOUT, comparing).await.ok().flatten()
 }
 
-/// Starts a conversation and waits until the index holds it.
+/// Starts a conversation and waits until it is in the index.
 async fn start(
     server: &Arc<Server>,
     handle: &Handle,
@@ -253,8 +255,7 @@ async fn save(server: &Arc<Server>, handle: &Handle, client: &Client, text: &Tex
     match client.create_asset(&seed).await {
         Ok(id) => Ok(id),
         Err(error) if error.status == Some(404) => {
-            let message =
-                "This service cannot save assets; save it in Pieces itself, then start from there.";
+            let message = "This service cannot save assets; save the text in Pieces itself, then start from there.";
             Err(failed(error.with_message(message)))
         }
         Err(error) => Err(report_failed_write(server, handle, error).await),
@@ -272,10 +273,10 @@ pub(super) async fn read(uri: &Url, server: &Server) -> Result<Document> {
     if let Some((Form::AssetUri, asset)) = id_of_uri(uri) {
         let (_, client) = server.session.client().await.map_err(failed)?;
         let asset = client.asset_text(asset).await.map_err(failed)?;
-        let text = asset.text.ok_or_else(|| missing("is no text"))?;
+        let text = asset.text.ok_or_else(|| missing("is not text"))?;
         return Ok(Document::detached(&text, server.flags().encoding));
     }
-    let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is no file"))?;
+    let path = subject::file_path(uri).ok_or_else(|| missing("is not open and is not a file"))?;
     let reading = async {
         let file = tokio::task::spawn_blocking(move || private::regular(&path)).await??;
         let mut text = String::new();

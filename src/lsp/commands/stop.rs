@@ -6,8 +6,8 @@ use crate::lsp::state::Server;
 use serde_json::{Value, json};
 use tower_lsp::jsonrpc::Result;
 
-/// Stops the answer that is being written in a conversation. On the local service any window can; Pieces OS stops only
-/// what was asked over the same socket.
+/// Stops the answer that is being written in a conversation. On the local service any window can stop it; on Pieces OS
+/// only the window that asked.
 pub(super) async fn stop(server: &Server, argument: &Value) -> Result<Value> {
     let conversation = id(argument, "conversation")?;
     let stopped = if server.asks.stop(conversation) {

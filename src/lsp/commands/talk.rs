@@ -11,7 +11,7 @@ use crate::lsp::text::real_path::real_path;
 use crate::lsp::text::subject::{display_name, file_path};
 use crate::lsp::text::talk::find::{about, conversation_of, talk_of};
 use crate::lsp::text::talk::{Markers, said};
-use crate::lsp::upkeep::talk::{Asked, Heard, write_answer, write_file};
+use crate::lsp::upkeep::talk::{AnswerEvent, PendingQuestion, write_answer, write_file};
 use crate::markdown::question;
 use crate::pieces::Kind;
 use serde_json::{Value, json};
@@ -39,21 +39,21 @@ pub(super) async fn talk(server: &Arc<Server>, argument: &Value) -> Result<Value
     };
     let start = Start {
         conversation: conversation.or(shown),
-        // A conversation is no text that goes with a question.
+        // The text of a conversation is not attached to a question.
         place: place.filter(|_| shown.is_none()),
         range,
     };
     let (id, dir, about) = start.prepare(server).await?;
     write_file(server, id, dir.clone()).await;
     let Ok(uri) = Url::from_file_path(dir.path(id)) else {
-        return Err(unusable("its path is no file URI"));
+        return Err(unusable("its path cannot be written as a file URI"));
     };
     let line = prompt_line(server, &uri, &about).await;
     show(server, &uri, Some(line)).await;
     Ok(json!({ "uri": uri }))
 }
 
-/// What is to be talked about.
+/// The subject of a new talk file.
 struct Start {
     conversation: Option<Uuid>,
     place: Option<Url>,
@@ -61,7 +61,7 @@ struct Start {
 }
 
 impl Start {
-    /// Stores what the talk is about.
+    /// Creates the talk, or finds the one that continues the conversation, and stores its subject.
     async fn prepare(self, server: &Arc<Server>) -> Result<(Uuid, TalkDir, About)> {
         let index = server.session.reader();
         if let Some(conversation) = self.conversation
@@ -100,7 +100,7 @@ impl Start {
                 (about.document, about.tied) = (document, tied);
             }
             if let Some(quoted) = quoted {
-                // Below what was typed before.
+                // Appended to the draft.
                 about.draft = format!("{}\n\n{quoted}", about.draft.trim_end());
             }
             dir.keep(id, &about)?;
@@ -130,7 +130,7 @@ async fn selected(server: &Arc<Server>, uri: &Url, range: Range) -> Result<Optio
     Ok(request.selection)
 }
 
-/// The line on which a person writes.
+/// The line on which the user writes.
 async fn prompt_line(server: &Arc<Server>, uri: &Url, about: &About) -> usize {
     let markers = Markers::new(&about.token);
     match text_of(server, uri).await {
@@ -152,7 +152,7 @@ async fn text_of(server: &Arc<Server>, uri: &Url) -> Option<String> {
     reading.await.ok()?
 }
 
-/// Shows a talk file; where the editor cannot, a message has its path.
+/// Shows a talk file; if the editor cannot, a message has its path.
 async fn show(server: &Arc<Server>, uri: &Url, line: Option<usize>) {
     let cursor = line.map(|line| Position::new(line as u32, 0));
     if server.flags().show_document && open::shown(server, uri.clone(), cursor).await {
@@ -163,7 +163,7 @@ async fn show(server: &Arc<Server>, uri: &Url, line: Option<usize>) {
     server.client.show_message(MessageType::INFO, message).await;
 }
 
-/// `pieces.conversations.send {uri}`: asks what stands below the marker of a talk file.
+/// `pieces.conversations.send {uri}`: asks the question below the marker of a talk file.
 pub(super) async fn send(
     server: &Arc<Server>,
     argument: &Value,
@@ -172,10 +172,10 @@ pub(super) async fn send(
     let Some(uri) = uri(argument, "uri")? else {
         return Err(invalid("`uri` must be a URI."));
     };
-    // As it was when the command came: what is typed meanwhile was not sent.
+    // The document as it was when the command arrived: text that is typed later is not sent.
     let document = server.documents.get(&uri);
     let Some(talk) = talk_of(server, &uri).await else {
-        let what = "`uri` is no talk file; `pieces.conversations.talk` opens one.";
+        let what = "`uri` is not a talk file; `pieces.conversations.talk` opens one.";
         return Err(invalid(what));
     };
     let text = match &document {
@@ -183,13 +183,13 @@ pub(super) async fn send(
         None => text_of(server, &uri).await,
     };
     let text = text.ok_or_else(|| invalid("`uri` names a file that cannot be read."))?;
-    let Some(prompt) = below_the_marker(&talk, &text) else {
-        let what = "The line that begins with `<!-- pieces:` is missing or there twice; undo that, or close the file and open it again.";
+    let Some(prompt) = draft_of(&talk, &text) else {
+        let what = "The line that begins with `<!-- pieces:` is missing or duplicated; undo the edit, or close the file and open it again.";
         return Err(failure(Kind::Refused, what));
     };
     let stored = about(&talk).await.unwrap_or_default();
     let request = request_of(&prompt, &stored).await?;
-    // The end of the last answer may still be on its way into the file.
+    // The last edit of the previous answer may still be in flight.
     let asked_here = |id| server.asks.asked_here(id);
     let within = match stored.conversation.is_some_and(asked_here) {
         true => Duration::ZERO,
@@ -200,7 +200,7 @@ pub(super) async fn send(
             "The last question of this file is still being answered; wait for it, or stop it.";
         return Err(failure(Kind::Busy, what));
     }
-    let asked = Asked {
+    let asked = PendingQuestion {
         tied: stored.tied.clone().or_else(|| stored.document.clone()),
         uri,
         talk: Arc::clone(&talk),
@@ -209,13 +209,13 @@ pub(super) async fn send(
     run(server, asked, request, token).await
 }
 
-/// What a person wrote, without blanks around it; `None` if there is no telling where.
-fn below_the_marker(talk: &Talk, text: &str) -> Option<String> {
+/// The draft below the marker, trimmed; `None` if the marker is missing or duplicated.
+fn draft_of(talk: &Talk, text: &str) -> Option<String> {
     let places = Markers::new(&talk.token).locate(text).ok()?;
     Some(text[said(text, places.prompt)].replace("\r\n", "\n"))
 }
 
-/// The question in words, and the code below it if it was not deleted.
+/// The prompt, and the code quoted below it unless it was deleted.
 async fn request_of(below: &str, stored: &About) -> Result<Request> {
     let (prompt, quoted) = match question::parts(below) {
         Some((prompt, quoted)) => (prompt, Some(quoted)),
@@ -254,10 +254,10 @@ async fn request_of(below: &str, stored: &About) -> Result<Request> {
     })
 }
 
-/// Asks, and writes the answer into the file while it comes.
+/// Asks, and streams the answer into the file.
 async fn run(
     server: &Arc<Server>,
-    asked: Asked,
+    asked: PendingQuestion,
     request: Request,
     token: Option<ProgressToken>,
 ) -> Result<Value> {
@@ -277,7 +277,7 @@ async fn run(
                 {
                     belongs_to(&talk, conversation).await;
                 }
-                let _ = heard.send(Heard::Event(event));
+                let _ = heard.send(AnswerEvent::Event(event));
             }
         }
     });
@@ -285,13 +285,13 @@ async fn run(
     let _ = listening.await;
     let id = |value: &Value| value.as_str().and_then(|id| Uuid::parse_str(id).ok());
     let _ = heard.send(match &outcome {
-        Ok(answer) => Heard::Ended {
+        Ok(answer) => AnswerEvent::Ended {
             conversation: id(&answer["conversation"]),
             answer: id(&answer["answer"]),
             text: answer["text"].as_str().unwrap_or_default().to_owned(),
             failure: None,
         },
-        Err(error) => Heard::Ended {
+        Err(error) => AnswerEvent::Ended {
             conversation: None,
             answer: None,
             text: String::new(),
@@ -301,7 +301,7 @@ async fn run(
     outcome
 }
 
-/// The conversation was made, or is known: the next question goes there.
+/// Records the conversation of a talk: the next question goes there.
 async fn belongs_to(talk: &Arc<Talk>, conversation: Uuid) {
     let talk = Arc::clone(talk);
     let storing = tokio::task::spawn_blocking(move || {
@@ -309,6 +309,6 @@ async fn belongs_to(talk: &Arc<Talk>, conversation: Uuid) {
             .change(talk.id, |about| about.conversation = Some(conversation))
     });
     if let Ok(Err(error)) = storing.await {
-        tracing::warn!(%error, "a talk file does not know its conversation");
+        tracing::warn!(%error, "the conversation of a talk file was not recorded");
     }
 }

@@ -13,10 +13,10 @@ use tower_lsp::jsonrpc::Result;
 use tower_lsp::lsp_types::MessageType;
 use uuid::Uuid;
 
-/// A staged copy whose conversation exists a day later belongs to no delete that is under way.
+/// In microseconds: a staged copy of this age whose conversation exists belongs to no delete in flight.
 const ABANDONED: i64 = 86_400_000_000;
 
-/// What is in the trash, deleted last first.
+/// Lists the trash, most recently deleted first.
 pub(super) async fn trash(server: &Server) -> Result<Value> {
     if server.session.has_no_trash() {
         return Ok(json!({ "items": [] }));
@@ -34,7 +34,7 @@ pub(super) async fn trash(server: &Server) -> Result<Value> {
     Ok(json!({ "items": deleted.iter().map(item).collect::<Vec<_>>() }))
 }
 
-/// A name as people see it.
+/// A name as users see it.
 pub(super) fn shown(name: &str) -> &str {
     match name.trim().is_empty() {
         true => UNNAMED,
@@ -42,7 +42,7 @@ pub(super) fn shown(name: &str) -> &str {
     }
 }
 
-/// The conversations that were deleted and do not exist (any more), each once, deleted last first.
+/// The deleted conversations that do not exist again, each once, most recently deleted first.
 pub(super) async fn deleted(
     server: &Server,
     trash: &Trash,
@@ -59,7 +59,7 @@ pub(super) async fn deleted(
     let local = status.backend == Backend::Local;
     let index = server.session.reader();
     let staged = listed.entries.iter().any(|one| one.staged);
-    // Staged copies are judged by a complete index only.
+    // Only a complete index can tell whether the conversation of a staged copy is gone.
     let judged = staged && !local && status.state == State::Live;
     let origin = match judged {
         true => match server.session.client().await {
@@ -76,7 +76,7 @@ pub(super) async fn deleted(
             false => index.get(one.conversation).is_some(),
         };
         if one.staged {
-            // Whether it was deleted can be told where it came from, and only when all of it is known.
+            // Only the service that had it can tell whether it was deleted, and only if its index is complete.
             if origin.as_ref() != Some(&one.origin) {
                 continue;
             }
@@ -93,7 +93,7 @@ pub(super) async fn deleted(
     Ok(found)
 }
 
-/// Microseconds between then and now, whichever comes first.
+/// The absolute difference between `then` and now, in microseconds.
 fn distance(then: i64) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(0, |since| {

@@ -1,4 +1,4 @@
-//! A code action of ours, before the client gets it.
+//! Our code actions, before they are rendered for the client.
 
 use crate::lsp::state::capabilities::Flags;
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl Action {
         }
     }
 
-    /// As the client takes it: as a literal, or as a bare command.
+    /// A code action literal, or a bare command for clients without literals.
     pub fn render(self, client: Flags) -> CodeActionOrCommand {
         let kind = self.kind.clone();
         let command = self.command(client);

@@ -61,14 +61,14 @@ pub(crate) async fn code_actions(
         server.session.ties(MENU_TIES_TIMEOUT).await;
     }
     let index = server.session.reader();
-    let place = look(
+    let place = subject_and_conversations(
         &params.text_document.uri,
         document.as_ref(),
         params.range,
         index,
     );
     let (subject, conversations) = place.await;
-    let asked = Asked {
+    let asked = ActionRequest {
         server,
         only,
         uri: &params.text_document.uri,
@@ -81,7 +81,7 @@ pub(crate) async fn code_actions(
     if invoked {
         asked.of_document(&mut actions).await;
     }
-    tell_apart(&mut actions, &server.session.reader());
+    disambiguate(&mut actions, &server.session.reader());
     let client = server.flags();
     let actions = actions
         .into_iter()
@@ -98,8 +98,8 @@ pub(crate) async fn code_actions(
     rendered
 }
 
-/// What the range is about, and the conversations that it names.
-async fn look(
+/// The subject of the range, and the conversations that it names.
+async fn subject_and_conversations(
     uri: &Url,
     document: Option<&Document>,
     range: Range,
@@ -126,7 +126,7 @@ fn wants(only: Option<&[CodeActionKind]>, kind: &CodeActionKind) -> bool {
     only.is_none_or(|only| only.iter().any(|one| selects(one, kind)))
 }
 
-/// Whether `only` selects `kind`: it is the same kind or a parent of it.
+/// Whether `only` is `kind` or a parent of it.
 fn selects(only: &CodeActionKind, kind: &CodeActionKind) -> bool {
     let rest = kind.as_str().strip_prefix(only.as_str());
     only == &CodeActionKind::EMPTY
@@ -134,24 +134,24 @@ fn selects(only: &CodeActionKind, kind: &CodeActionKind) -> bool {
 }
 
 /// One request for code actions.
-struct Asked<'a> {
+struct ActionRequest<'a> {
     server: &'a Arc<Server>,
     only: Option<&'a [CodeActionKind]>,
     uri: &'a Url,
     document: Option<Document>,
     range: Range,
-    /// What the range is about.
+    /// The subject of the range.
     subject: Subject,
     /// The conversations that the range names.
     conversations: Vec<Conversation>,
 }
 
-impl Asked<'_> {
+impl ActionRequest<'_> {
     fn wants(&self, kind: &CodeActionKind) -> bool {
         wants(self.only, kind)
     }
 
-    /// Whether it names a kind of ours that has deletes.
+    /// Whether `only` names `pieces` or `pieces.delete`.
     fn names_delete(&self) -> bool {
         let names = |one: &CodeActionKind| one != &CodeActionKind::EMPTY && selects(one, &DELETE);
         self.only.is_some_and(|only| only.iter().any(names))
@@ -180,7 +180,7 @@ impl Asked<'_> {
         };
         let mut deletes = Vec::new();
         let (shown, asking) = self.asking().await;
-        // A question that is written here comes before anything else, one that could be after what goes on.
+        // First a question that is written here, last the actions that start a new one.
         let (here, asking): (Vec<_>, Vec<_>) = asking
             .into_iter()
             .partition(|one| shown.is_some() || one.command != "pieces.conversations.talk");
@@ -219,7 +219,7 @@ impl Asked<'_> {
         place.actions().await
     }
 
-    /// What can be started here, where no asset is under the cursor.
+    /// The action that starts a conversation here, if no asset is under the cursor.
     fn start(&self) -> Option<Action> {
         let name = || label(&subject::display_name(self.uri), ACTION_CHARS);
         match &self.subject {
@@ -240,7 +240,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The name of an asset, if it is known or told at once.
+    /// The name of an asset, if it is cached or the service answers within [`MENU_NAMES_TIMEOUT`].
     async fn name_of(&self, asset: Uuid) -> Option<String> {
         let (names, session) = (&self.server.asset_names, &self.server.session);
         names.learn(session, &[asset], MENU_NAMES_TIMEOUT).await;
@@ -296,8 +296,8 @@ fn delete(one: &Conversation) -> Action {
     }
 }
 
-/// Adds their ages to actions that are called the same.
-fn tell_apart(actions: &mut [Action], index: &Reader) {
+/// Adds ages to actions that have the same title.
+fn disambiguate(actions: &mut [Action], index: &Reader) {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for action in actions.iter() {
         *counts.entry(action.title.clone()).or_default() += 1;

@@ -1,5 +1,4 @@
-//! `textDocument/codeLens`: the conversations of a file, at its top; what can be done with a talk file, at its
-//! marker.
+//! `textDocument/codeLens`: the conversations of a file, at its top; "Send" or "Stop" at the marker of a talk file.
 
 use super::talk;
 use crate::lsp::limits::ACTION_CHARS;
@@ -33,7 +32,7 @@ pub(crate) async fn code_lenses(server: &Arc<Server>, uri: &Url) -> Vec<CodeLens
             let argument = json!({ "conversation": one.id });
             lenses.push(lens(title, "pieces.conversations.open", argument));
         }
-        // Which one is asked when it is run.
+        // The command asks which one.
         several => {
             let title = format!("{}…", counted(several.len(), "conversation"));
             lenses.push(lens(

@@ -70,7 +70,7 @@ fn items(
         .enumerate()
         .map(|(rank, one)| item(document, number, line, &typed, rank, one));
     Some(CompletionResponse::List(CompletionList {
-        // Another query has another list.
+        // A longer query needs a new list.
         is_incomplete: true,
         items: items.collect(),
     }))
@@ -179,7 +179,7 @@ mod tests {
             Some(("[[pieces:retry with]]", "retry with", true)),
         );
         check("[[pieces:a]] b|", None);
-        // Every item holds what it replaces, so that has to be short.
+        // Every item contains the text that it replaces, so that must be short.
         check("pieces-conversation:////a|", None);
         check(
             "pieces-conversation:/a.md [[pieces:b|",

@@ -81,13 +81,13 @@ pub(crate) async fn conversation(server: &Arc<Server>, id: Uuid) -> Result<Strin
     Ok(text)
 }
 
-/// The lines on which the messages of a conversation stand in its document.
+/// The line of each message in the document of a conversation.
 pub(crate) async fn lines(
     server: &Server,
     one: &Conversation,
     transcript: &Arc<pieces::Transcript>,
 ) -> Vec<usize> {
-    // Names, which may not be known yet, fill no lines.
+    // Names of assets do not change the number of lines, so missing ones do not matter.
     let ties = TiedTo::of(one, server);
     let (one, transcript) = (one.clone(), Arc::clone(transcript));
     let rendered = render(one, ties, clock(server), Some(transcript), None).await;
@@ -102,7 +102,7 @@ async fn render(
     transcript: Option<Arc<pieces::Transcript>>,
     note: Option<String>,
 ) -> Result<(String, Vec<usize>)> {
-    // Rendering a long conversation takes long.
+    // Rendering a long conversation is slow.
     let rendering = tokio::task::spawn_blocking(move || {
         let transcript = transcript.as_deref();
         let messages = transcript.map_or(&[][..], |all| &all.messages);
@@ -133,7 +133,7 @@ async fn render(
     })
 }
 
-/// The application, if people know it by this name: those of the API are in capitals.
+/// The application, if its name is one for people; the names of the API are in capitals.
 fn origin(application: &str) -> &str {
     match application.contains(char::is_lowercase) {
         true => application,
@@ -196,12 +196,12 @@ impl TiedTo {
     }
 }
 
-/// The files that a conversation is tied to, as its document links to them.
+/// The files linked to a conversation, as its document shows them.
 pub(crate) fn files(one: &Conversation, server: &Server) -> Vec<Tie> {
     TiedTo::of(one, server).files
 }
 
-/// The present, in the zone in which the person reads times.
+/// The present in the configured time zone.
 fn clock(server: &Server) -> Clock {
     Clock::now(server.settings().time_zone.as_deref())
 }
@@ -215,7 +215,7 @@ async fn asset(server: &Server, id: Uuid) -> Result<String> {
     })
 }
 
-/// The URI of an asset's document; the name tells editors the language.
+/// The URI of an asset's document; editors detect the language by the name in it.
 fn asset_uri(id: Uuid, name: &str) -> String {
     let name = Path::new(file_name_in(name))
         .file_name()

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
-/// Writes the transcript to a file that only the user can read, and keeps it up to date from now on.
+/// Writes the transcript to a file that only the user can read; [`renew`] updates it from now on.
 pub(crate) async fn write(server: &Arc<Server>, id: Uuid) -> Option<Url> {
     tidy(server).await;
     let path = written(server, id, true).await?;
@@ -44,7 +44,7 @@ fn kept(server: &Arc<Server>, id: Uuid, path: PathBuf) -> Option<Url> {
 /// Writes the copy again, if this window has written one that is still there.
 pub(crate) async fn renew(server: &Arc<Server>, id: Uuid) {
     if server.copies.contains(&id) {
-        // A conversation that cannot be read now keeps its copy as it is.
+        // If the conversation cannot be read now, its copy stays as it is.
         let _ = written(server, id, false).await;
     }
 }
@@ -57,7 +57,7 @@ async fn written(server: &Arc<Server>, id: Uuid, new: bool) -> Option<PathBuf> {
         let dir = private::subdir(&data_dir, "opened")?;
         let path = dir.join(format!("{id}.md"));
         if !new && std::fs::read(&path)? == text.as_bytes() {
-            // Editors would read it again for nothing.
+            // An unchanged file would make editors read it again.
             return Ok(path);
         }
         private::write_read_only(&path, text.as_bytes())?;

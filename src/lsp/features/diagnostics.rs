@@ -36,7 +36,7 @@ pub(crate) async fn diagnose(server: &Server, document: &Document) -> Vec<Diagno
             severity: Some(DiagnosticSeverity::WARNING),
             code: Some(NumberOrString::String(GONE.into())),
             source: Some(OUR_SOURCE.into()),
-            message: "The conversation that this links to is gone.".into(),
+            message: "The linked conversation does not exist (any more).".into(),
             ..Diagnostic::default()
         });
         diagnostics.take(MAX_DIAGNOSTICS).collect()
@@ -92,7 +92,7 @@ pub(crate) async fn fixes(
     off_the_loop(move || search_fixes(&index, &uri, &document, gone)).await
 }
 
-/// The fixes for broken links; those that were restored come with their new id.
+/// The fixes for broken links. For a restored conversation the fix is its new id.
 fn search_fixes(
     index: &Reader,
     uri: &Url,
@@ -114,7 +114,7 @@ fn search_fixes(
         };
         let text = link.as_ref().map_or("", |link| &line[link.text.clone()]);
         let snapshot = index.snapshot();
-        // An empty query would match everything, and a long text is no name.
+        // An empty query would match everything, and a long text is not a name.
         let is_name = |text: &&str| !text.is_empty() && text.len() <= MAX_NAME_CHARS;
         let alike = Some(text.trim()).filter(is_name);
         let alike = alike

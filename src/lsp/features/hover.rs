@@ -55,8 +55,8 @@ pub(crate) async fn hover(server: &Arc<Server>, params: HoverParams) -> Option<H
     })
 }
 
-/// The lines of a hover: the name, what it is, the last question and the last answer. `text` writes somebody
-/// else's text.
+/// The lines of a hover: name, size, age, files, the last question and the last answer. `text` escapes untrusted
+/// text.
 fn lines(
     one: &Conversation,
     files: &[String],
@@ -86,7 +86,7 @@ fn lines(
         let said = gist(message.text.as_deref().unwrap_or_default(), EXCERPT_CHARS);
         if !shows_nothing(&said) {
             let role = text(&role(&message.role), ROLE_CHARS);
-            // It is cut already, with a mark behind it.
+            // It is cut already, with an ellipsis.
             lines.push(format!("{role}: {}", text(&said, EXCERPT_CHARS + 1)));
         }
     }
@@ -104,8 +104,8 @@ fn last_of_each(messages: &[Message]) -> Vec<&Message> {
     places.iter().map(|at| &messages[*at]).collect()
 }
 
-/// What can be done with the conversation. A command in a link does something only where the client asked
-/// for it by name; elsewhere there is the link that people share.
+/// Links to the client's own commands, if it named any (only such a client can run them), else the link to the
+/// conversation's document.
 fn links(commands: &[(&'static str, String)], id: Uuid) -> String {
     if commands.is_empty() {
         return format!("[Open]({})", conversation_uri(id));

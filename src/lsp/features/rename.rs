@@ -36,7 +36,7 @@ pub(crate) async fn prepare(
     })
 }
 
-/// `textDocument/rename`: renames the conversation. Documents stay as they are: they hold ids, not names.
+/// `textDocument/rename`: renames the conversation. Documents are not edited: they contain ids, not names.
 pub(crate) async fn rename(
     server: &Arc<Server>,
     params: RenameParams,
@@ -93,7 +93,7 @@ pub(crate) async fn rename_conversation(
     let fits = name.chars().count() <= MAX_NAME_CHARS && !name.contains(char::is_control);
     if !fits || shows_nothing(&name) {
         return Err(invalid(
-            "`name` must be one line of 1 to 1000 characters that show something.",
+            "`name` must be one line of 1 to 1000 characters, not all of them invisible.",
         ));
     }
     let (handle, client) = server.session.client().await.map_err(failed)?;
@@ -110,11 +110,12 @@ async fn replace_name(
     name: String,
 ) -> Result<Value> {
     let known = handle.index.get(id);
-    // The whole object is written back, so fetch it now and keep the fields we do not know.
+    // The whole object is written back, so fetch it now to keep unknown fields.
     let mut fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {
-            let message = "This service cannot rename conversations; rename it in Pieces itself.";
+            let message =
+                "This service cannot rename conversations; rename this one in Pieces itself.";
             return Err(failed(error.with_message(message)));
         }
         Err(error) => return Err(failed(error)),

@@ -21,11 +21,11 @@ use tower_lsp::lsp_types::{
 };
 use uuid::Uuid;
 
-/// What a query begins with that is for conversations only.
+/// The prefix of queries for conversations only.
 const ONLY_OURS: &str = "pieces ";
 
-/// `workspace/symbol`: conversations by name, best match first; without a query, the newest. Only a few,
-/// because they stand among the functions of a project, unless the query says that it is for them. Where the editor
+/// `workspace/symbol`: conversations by name, best match first; without a query, the newest. Without the prefix
+/// [`ONLY_OURS`] only a few, because they are listed among the functions of a project. Where the editor
 /// opens only files, they lead to private copies.
 pub(crate) async fn workspace_symbols(
     server: &Arc<Server>,
@@ -33,7 +33,7 @@ pub(crate) async fn workspace_symbols(
 ) -> Vec<SymbolInformation> {
     let index = server.session.reader();
     let copies = server.flags().only_files;
-    // So that a keystroke that cancels it is read in the meantime.
+    // Off the loop, so that a cancel is read meanwhile.
     let found = off_the_loop(move || {
         let begins = query.get(..ONLY_OURS.len()).unwrap_or_default();
         let all = if copies {
@@ -107,13 +107,13 @@ fn document_of(id: Uuid) -> Option<Url> {
 struct Section {
     /// Who wrote it.
     heading: String,
-    /// The beginning of what it says, in plain words; may be empty.
+    /// The beginning of its text, as plain text; may be empty.
     said: String,
     /// The line of its heading, and those below it.
     lines: std::ops::Range<usize>,
 }
 
-/// What `describe` makes of the sections of a conversation's document, one for each message.
+/// Maps the sections of a conversation's document, one for each message, with `describe`.
 async fn of_sections<T: Send + 'static>(
     documents: &Documents,
     uri: &Url,
@@ -175,7 +175,7 @@ fn sections(document: &Document, text: &str) -> Vec<Section> {
     sections
 }
 
-/// What the text below a heading says, without the line with its time.
+/// The beginning of the text below a heading, without the line with its time.
 fn said(text: &str) -> String {
     let text = text.trim_start_matches('\n');
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));

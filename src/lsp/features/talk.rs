@@ -114,7 +114,7 @@ impl Place<'_> {
         ))
     }
 
-    /// The messages of a conversation, if they are known or told at once.
+    /// The messages of a conversation, if they are cached or the service answers in time for a menu.
     async fn transcript(&self, conversation: Uuid) -> Option<Arc<Transcript>> {
         let (transcripts, session) = (&self.server.transcripts, &self.server.session);
         transcripts
@@ -122,7 +122,7 @@ impl Place<'_> {
             .await
     }
 
-    /// What can be done with the message at the cursor.
+    /// The actions for the message at the cursor.
     async fn of_message(&self, conversation: Uuid, transcript: Arc<Transcript>) -> Vec<Action> {
         let Some(document) = self.document.cloned() else {
             return Vec::new();
@@ -133,7 +133,7 @@ impl Place<'_> {
         let at = self.range.start;
         let looking = reading(document.text.len_bytes(), move || {
             let text = document.text.to_string().replace("\r\n", "\n");
-            // By lines: an editor may have another kind of line end.
+            // By lines, because the document may have other line endings.
             let lines = text.split_inclusive('\n').take(at.line as usize);
             let at: usize = lines.map(str::len).sum();
             let messages = transcript.messages.iter();
@@ -158,7 +158,7 @@ impl Place<'_> {
         actions
     }
 
-    /// Puts a block of an answer in place of the lines that the question was about, if they are still the same.
+    /// The action that replaces the lines of the question with a block of the answer, if they are unchanged.
     async fn insert(
         &self,
         conversation: Uuid,
@@ -204,8 +204,8 @@ impl Place<'_> {
     }
 }
 
-/// Asks the question of this message, or of the one before, again: in a new conversation, or here if it has no
-/// answer yet.
+/// The action that asks the question of this message, or the one before, again: in a new conversation, or in this one
+/// if it has no answer.
 fn again(conversation: Uuid, transcript: &Transcript, message: usize) -> Option<Action> {
     let until = transcript.messages[..=message].iter();
     let asked = until.rev().find(|one| one.role == Role::User)?;

@@ -1,4 +1,4 @@
-//! What the editor is told while an answer is written.
+//! The messages to the editor while an answer is written.
 
 use super::ask;
 use crate::ask::{Event, Status};
@@ -34,18 +34,18 @@ impl Notification for PartialResult {
     const METHOD: &'static str = "$/progress";
 }
 
-/// Waiting for longer than this is shown with its time.
+/// A wait longer than this is shown with its duration.
 const LONG: Duration = Duration::from_secs(2);
 
-/// Tells the editor about one answer: progress, partial results and `pieces/didAnswer`.
+/// Reports one answer to the editor: progress, partial results and `pieces/didAnswer`.
 pub(crate) struct Answering {
     server: Arc<Server>,
     ask: Ask,
-    /// Shown as work done, once the editor knows the token.
+    /// The token under which progress is shown, once the editor knows it.
     token: Option<ProgressToken>,
-    /// A token of ours, once the editor has accepted it.
+    /// A token of ours that the editor has yet to accept.
     created: Option<oneshot::Receiver<ProgressToken>>,
-    /// Of the request.
+    /// The `partialResultToken` of the request.
     partial: Option<Value>,
     title: String,
     begun: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// Begins to show progress under the token of the request, else under one of ours if the editor can.
+    /// Begins to show progress under the token of the request, or else under one of ours if the editor supports that.
     pub fn new(
         server: &Arc<Server>,
         ask: Ask,
@@ -98,7 +98,7 @@ impl Answering {
         self.token = Some(token);
     }
 
-    /// Passes events on; several at once cost one message of each kind.
+    /// Sends events to the editor, batched as one message of each kind.
     pub async fn tell(&mut self, events: Vec<Event>) {
         let mut delta = String::new();
         let at = self.text.len();
@@ -144,7 +144,7 @@ impl Answering {
         self.show().await;
     }
 
-    /// To be called about once a second: shows how long the model has been waited for.
+    /// Shows how long the model has been waited for. To be called about once a second.
     pub async fn show(&mut self) {
         if let Some(created) = &mut self.created
             && let Ok(token) = created.try_recv()
@@ -196,7 +196,7 @@ impl Answering {
         waited.as_millis() as f64 / 1e3
     }
 
-    /// The answer is over: `done`, `cancelled` or `incomplete`.
+    /// Ends the reports; `status` is `done`, `cancelled` or `incomplete`.
     pub async fn end(mut self, status: &str) {
         if self.sent.is_some() {
             self.did_answer(status, None).await;
@@ -236,7 +236,7 @@ impl Answering {
     }
 }
 
-/// Offers the editor a token of ours.
+/// Sends a token of ours to the editor; received once the editor has accepted it.
 fn create(server: &Arc<Server>) -> oneshot::Receiver<ProgressToken> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -249,7 +249,7 @@ fn create(server: &Arc<Server>) -> oneshot::Receiver<ProgressToken> {
         };
         let created = ask::<request::WorkDoneProgressCreate>(&client, params, EDITOR_TIMEOUT);
         if created.await.is_ok() {
-            // The answer may be over by now; then nothing is shown.
+            // The answer may have ended; then nothing is shown.
             let _ = accepted.send(token);
         }
     });

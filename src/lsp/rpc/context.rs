@@ -20,9 +20,9 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     state: AtomicU8,
-    /// What a cancel does instead of ending the handler.
+    /// If set, a cancel stops this switch instead of ending the handler.
     stop: OnceLock<Stop>,
-    /// Of the raw parameters.
+    /// `partialResultToken` of the raw parameters.
     partial_result_token: OnceLock<Value>,
 }
 
@@ -44,13 +44,13 @@ impl RequestContext {
         self.turn(CANCELLED) == POSTED
     }
 
-    /// From now on a cancel of this request only stops this switch: the handler answers with what it has, soon. To be
-    /// called before the first await.
+    /// From now on a cancel of this request only stops the returned switch, and the handler must respond soon with what
+    /// it has. To be called before the first await.
     pub fn stop_instead_of_cancel(&self) -> Stop {
         self.0.stop.get_or_init(Stop::default).clone()
     }
 
-    /// The switch that a cancel stops, if the handler wants that.
+    /// The switch that a cancel stops, if the handler asked for one.
     pub(crate) fn stop(&self) -> Option<&Stop> {
         self.0.stop.get()
     }

@@ -28,7 +28,7 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     }
 }
 
-/// A failed question: it may have been kept, and then the error names it.
+/// A failed question. If it was kept, the error has its id.
 pub(crate) fn asked(failure: Failure) -> Error {
     let mut error = match failure.cause {
         Cause::Invalid(message) => invalid(message),
@@ -83,7 +83,7 @@ pub(super) fn of_protocol(code: ErrorCode, message: impl Into<String>) -> Error 
     }
 }
 
-/// The error as it is answered: those of tower-lsp get a kind, and a sentence of ours that quotes nothing.
+/// The error as it is sent: an error of tower-lsp gets a kind, and a sentence of ours that quotes no content.
 pub(super) fn answered(error: Error, method: &str) -> Error {
     let kind = error.data.as_ref().and_then(|data| data.get("kind"));
     if kind.is_some_and(Value::is_string) {
@@ -108,7 +108,7 @@ pub(super) fn answered(error: Error, method: &str) -> Error {
     of_protocol(error.code, sentence)
 }
 
-/// The field that serde misses. Its other sentences may quote the parameters.
+/// The field that serde reports as missing. Its other messages may quote the parameters.
 fn missing_field(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.split('`').next()
 }

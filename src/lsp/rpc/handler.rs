@@ -34,7 +34,7 @@ impl Handler {
         Self { method, call }
     }
 
-    /// Polls once, on the spot. After `Pending` the caller has to poll again from a task.
+    /// Polls once. After `Pending` the caller has to poll again from a task.
     pub fn poll_once(&mut self) -> Poll<Option<Result<Value>>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
     }

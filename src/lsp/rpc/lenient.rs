@@ -1,6 +1,6 @@
-//! What an editor sends, made readable for tower-lsp, which refuses a whole message for one odd field.
+//! Repairs parameters of the editor before tower-lsp reads them, which refuses the whole message for one bad field.
 //!
-//! Fields that handlers need are repaired where that is possible, optional ones of the wrong type are left out.
+//! Fields that handlers need are repaired if possible; optional fields of the wrong type are dropped.
 //! Everything is linear in the message.
 
 use crate::lsp::state::document::NO_VERSION;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower_lsp::lsp_types::Diagnostic;
 
-/// The `source` of our diagnostics; nobody needs those of others.
+/// The `source` of our diagnostics; those of other servers are dropped.
 pub(crate) const OUR_SOURCE: &str = "pieces";
-/// The last line or column that LSP has.
+/// The largest line or column that LSP allows.
 const LAST: i64 = i32::MAX as i64;
 
-/// The parameters, and the names of fields that could not be used.
+/// The repaired parameters, and the names of fields that could not be used.
 pub(super) fn params(method: &str, params: Option<Value>) -> (Option<Value>, Vec<&'static str>) {
     let mut dropped = Vec::new();
     if !method.starts_with("textDocument/") && !method.starts_with("workspace/") {
@@ -49,7 +49,7 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
         .or_else(|| value.as_f64().and_then(whole))
 }
 
-/// How Lua writes an empty object.
+/// An empty array, which is how Lua writes an empty object.
 pub(crate) fn is_empty_table(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
@@ -69,7 +69,7 @@ const FIELDS: &[(&str, Repair)] = &[
     ("partialResultToken", |value, _| token(value)),
 ];
 
-/// What a method needs and some editors leave out.
+/// Adds required fields that some editors leave out.
 fn add_missing(method: &str, object: &mut Map<String, Value>) {
     let missing = match method {
         "textDocument/codeAction" | "textDocument/references" => ("context", json!({})),
@@ -77,7 +77,7 @@ fn add_missing(method: &str, object: &mut Map<String, Value>) {
         "workspace/symbol" => ("query", json!("")),
         "workspace/didChangeConfiguration" => ("settings", Value::Null),
         "textDocument/completion" => {
-            // Of no use, and picky about its form.
+            // Unused, and lsp-types is strict about its form.
             object.remove("context");
             return;
         }
@@ -117,7 +117,7 @@ fn text_document(value: Value, dropped: &mut Dropped) -> Option<Value> {
     Some(Value::Object(document))
 }
 
-/// A position; what is missing of it is `default`.
+/// A position; a missing line or column becomes `default`.
 fn position(value: &Value, default: i64) -> Option<Value> {
     let of = |name: &str| match value.get(name) {
         None | Some(Value::Null) => Some(default),
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(change(odd.clone()), (at(0, 0, i32::MAX as u32), vec![]));
         odd["end"]["character"] = json!(18_446_744_073_709_551_615_u64);
         assert_eq!(change(odd), (at(0, 0, i32::MAX as u32), vec![]));
-        // Taken for a change without a range, it would replace everything.
+        // As a change without a range it would replace the whole document.
         for unusable in [
             json!([]),
             json!({}),

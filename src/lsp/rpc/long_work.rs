@@ -1,12 +1,12 @@
-//! Computations that other requests must not wait for.
+//! Runs long computations off the loop, so that other requests do not wait for them.
 
 use crate::lsp::limits::{LONG_WORK_AT_ONCE, SHORT_TEXT};
 use tokio::sync::Semaphore;
 
 static PERMITS: Semaphore = Semaphore::const_new(LONG_WORK_AT_ONCE);
 
-/// Runs `work`, which reads `bytes` of text: on the spot if they are few, else off the loop. A handler
-/// that is cancelled leaves work behind that has begun, so `work` must be at most linear in `bytes`.
+/// Runs `work`, which reads `bytes` of text: on the loop up to [`SHORT_TEXT`], else off it. Work that has begun is
+/// not stopped if the handler is cancelled, so `work` must be at most linear in `bytes`.
 pub(crate) async fn reading<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -17,11 +17,11 @@ pub(crate) async fn reading<T: Send + 'static>(
     off_the_loop(work).await
 }
 
-/// Runs `work` on a thread of its own, [`LONG_WORK_AT_ONCE`] at once. A panic in it is one here.
+/// Runs `work` on a thread of its own, [`LONG_WORK_AT_ONCE`] at a time. A panic in `work` panics here too.
 pub(crate) async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    // Never closed, so always a permit.
+    // The semaphore is never closed, so this cannot fail.
     let permit = PERMITS.acquire().await.ok();
     let working = tokio::task::spawn_blocking(move || {
         let _permit = permit;

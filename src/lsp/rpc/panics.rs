@@ -1,4 +1,4 @@
-//! What a panic leaves in the log.
+//! Logging of panics.
 
 use std::panic;
 

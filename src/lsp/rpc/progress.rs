@@ -21,7 +21,8 @@ struct Report {
 }
 
 impl Progress {
-    /// Shown at once with the `token` of a request, else after [`PROGRESS_DELAY`] if the client supports it.
+    /// Progress under the `token` of a request is shown at once, other progress after [`PROGRESS_DELAY`] if the client
+    /// supports it.
     pub fn begin(server: &Arc<Server>, token: Option<ProgressToken>, title: &str) -> Self {
         if token.is_none() && !server.flags().progress {
             return Progress(None);

@@ -1,7 +1,7 @@
 //! The loop between the pipes and a tower-lsp service, in place of `tower_lsp::Server`.
 //!
 //! One task owns all of the state. Requests reach the service in arrival order and are polled once
-//! on the spot: what a handler does before its first await is therefore ordered, and a quick handler
+//! immediately: what a handler does before its first await is therefore ordered, and a quick handler
 //! costs no task. A handler that has to wait gets a task of its own, so any number of them can wait
 //! without delaying the others. Every request is answered exactly once.
 
@@ -63,7 +63,7 @@ pub async fn serve<S: LanguageServer>(
         output,
         finished,
         running: HashMap::new(),
-        asked: VecDeque::new(),
+        unanswered: VecDeque::new(),
         next_ticket: 0,
         phase: Phase::New,
         shutdown_seen: false,
@@ -124,7 +124,7 @@ struct MainLoop<S> {
     /// Requests whose handler is waiting, by the client's id.
     running: HashMap<Id, Running>,
     /// Our requests that the client has not answered, oldest first.
-    asked: VecDeque<jsonrpc::Id>,
+    unanswered: VecDeque<jsonrpc::Id>,
     /// The id that tower-lsp sees for the next request. It is our own because a client may reuse an id
     /// after cancelling, and tower-lsp remembers the ids of handlers that never ended.
     next_ticket: i32,
@@ -271,7 +271,7 @@ impl<S: LanguageServer> MainLoop<S> {
         let (mut params, dropped) = lenient::params(method, params);
         for field in dropped {
             if self.dropped.insert((method.to_owned(), field)) {
-                tracing::warn!(method, field, "a field that cannot be used was left out");
+                tracing::warn!(method, field, "a field that cannot be used was dropped");
             }
         }
         if let Some(params) = &mut params {
@@ -289,7 +289,7 @@ impl<S: LanguageServer> MainLoop<S> {
             params.clone()
         } else {
             // One unknown capability must not prevent the start. Our own reader takes them one by one.
-            tracing::debug!("initialize has parts that lsp-types does not know");
+            tracing::debug!("initialize has values that lsp-types does not know");
             json!({"capabilities": {}})
         };
         // A second attempt after a failed one comes from the same client.
@@ -387,9 +387,13 @@ impl<S: LanguageServer> MainLoop<S> {
             Id::String(string) => Some(jsonrpc::Id::String(string)),
             Id::Null => None,
         };
-        let at = id.and_then(|id| self.asked.iter().position(|asked| *asked == id));
-        let Some(id) = at.and_then(|at| self.asked.remove(at)) else {
-            tracing::debug!("an answer that nobody asked for");
+        let at = id.and_then(|id| {
+            self.unanswered
+                .iter()
+                .position(|unanswered| *unanswered == id)
+        });
+        let Some(id) = at.and_then(|at| self.unanswered.remove(at)) else {
+            tracing::debug!("a response without a pending request");
             return;
         };
         self.pass_on(Response::from_parts(id, outcome.map_err(client_error)));
@@ -401,12 +405,12 @@ impl<S: LanguageServer> MainLoop<S> {
             self.socket.send(response).now_or_never()
         }));
         if passed.is_err() {
-            tracing::warn!("an answer came after its asker had gone");
+            tracing::warn!("a response arrived after its request was abandoned");
         }
     }
 
     fn broken(&mut self, length: usize, id: &Id, fault: Fault) {
-        tracing::warn!(length, ?fault, "a message that is no JSON-RPC message");
+        tracing::warn!(length, ?fault, "a message that is not JSON-RPC");
         let (code, what) = match fault {
             Fault::Json => (ErrorCode::ParseError, "JSON"),
             Fault::Envelope => (ErrorCode::InvalidRequest, "a JSON-RPC 2.0 message"),
@@ -448,10 +452,10 @@ impl<S: LanguageServer> MainLoop<S> {
     }
 
     fn forward(&mut self, request: &Request) {
-        self.asked.extend(request.id().cloned());
+        self.unanswered.extend(request.id().cloned());
         self.output.send(self.encoded(request));
-        if self.asked.len() > MAX_UNANSWERED
-            && let Some(oldest) = self.asked.pop_front()
+        if self.unanswered.len() > MAX_UNANSWERED
+            && let Some(oldest) = self.unanswered.pop_front()
         {
             self.pass_on(Response::from_error(oldest, Error::request_cancelled()));
         }

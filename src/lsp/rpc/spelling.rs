@@ -1,7 +1,7 @@
-//! The editor's own spelling of the URIs of its documents.
+//! The editor's own form of the URIs of its documents.
 //!
-//! URIs are normalised as they are read, but editors compare them as text: what goes out has to be spelled as it
-//! came in. A path is taken for a file, and anything else that is no URI for a document without a place.
+//! URIs are normalised when they are read, but editors compare them as text, so each is sent back exactly as it was
+//! received. A plain path counts as a file; any other text that is not a URI gets a stand-in.
 
 use crate::lsp::limits::MAX_SPELLINGS;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use url::Url;
 
-/// The scheme of stand-ins for what is no URI.
+/// The scheme of stand-ins for texts that are not URIs.
 const STAND_IN: &str = "pieces-unreadable";
 
-/// What was spelled differently: the normal spelling, and the editor's.
+/// The editor's form of each URI whose normal form differs, by the normal form.
 #[derive(Debug, Default)]
 pub(super) struct Spelling(RwLock<HashMap<String, String>>);
 
@@ -64,13 +64,13 @@ impl Spelling {
         }
     }
 
-    /// Whether everything is spelled as we would, which is usual.
+    /// Whether the editor uses normal forms only, which is usual.
     pub fn is_empty(&self) -> bool {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.is_empty()
     }
 
-    /// Spells the URIs in a message as the editor does.
+    /// Replaces the URIs in a message by the editor's forms.
     pub fn write(&self, message: &mut Value) {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if !all.is_empty() {
@@ -79,7 +79,7 @@ impl Spelling {
     }
 }
 
-/// A URI in place of what is none.
+/// A stand-in for a text that is not a URI.
 fn stand_in(text: &str) -> String {
     let name = || format!("{STAND_IN}:{}", utf8_percent_encode(text, NON_ALPHANUMERIC));
     Url::from_file_path(text).map_or_else(|()| name(), String::from)

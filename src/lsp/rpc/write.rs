@@ -1,4 +1,4 @@
-//! Handlers that write: cancelling the request and failing.
+//! Cancellation and errors of handlers that write.
 
 use super::context::RequestContext;
 use super::error::failed;
@@ -8,8 +8,8 @@ use crate::pieces::{self, Kind};
 use crate::sync::{Handle, Write};
 use tower_lsp::jsonrpc::{Error, Result};
 
-/// Runs `write`, which sends a POST, to its end. A request that was cancelled before sends nothing;
-/// cancelling it later stops the waiting, not the write, and its outcome is then reported as unknown.
+/// Runs `write`, which sends a POST, to its end. If the request was cancelled before the POST, nothing is sent. A later
+/// cancel ends the wait but not the write, and the outcome is reported as unknown.
 ///
 /// # Errors
 /// Those of `write`, or "cancelled".
@@ -25,7 +25,7 @@ pub(crate) async fn send_write<T: Send + 'static>(
 }
 
 /// Turns the error of a write into a response. If the write may have happened, or its object is gone,
-/// the index is read again first.
+/// the index is resynced first.
 pub(crate) async fn report_failed_write(
     server: &Server,
     handle: &Handle,

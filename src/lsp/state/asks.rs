@@ -1,4 +1,4 @@
-//! The questions of this window that are being answered, and how to stop them.
+//! The questions of this window that are being answered, with a switch to stop each.
 
 use crate::ask::Stop;
 use dashmap::DashMap;
@@ -34,7 +34,7 @@ impl Asks {
     }
 }
 
-/// One question. It is known until this is dropped.
+/// One question, registered until it is dropped.
 pub(crate) struct Ask {
     asks: Arc<Asks>,
     pub stop: Stop,
@@ -52,16 +52,16 @@ impl Ask {
         }
     }
 
-    /// It was sent to this conversation.
+    /// Records the conversation to which the question was sent.
     pub fn sent(&mut self, conversation: Uuid) {
-        // Where another question is being answered, this one is about to be refused.
+        // If another question is being answered there, this one is about to be refused.
         if let Entry::Vacant(place) = self.asks.conversations.entry(conversation) {
             place.insert(self.stop.clone());
             self.conversation = Some(conversation);
         }
     }
 
-    /// Its progress is shown under this token.
+    /// Records the token under which its progress is shown.
     pub fn shown(&mut self, token: ProgressToken) {
         self.asks.tokens.insert(token.clone(), self.stop.clone());
         self.token = Some(token);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub(crate) struct AssetNames {
     known: DashMap<Uuid, Option<String>>,
-    /// Held while asking, so that nobody asks for what is on its way.
+    /// Held while fetching, so that no name is fetched twice.
     asking: Mutex<()>,
 }
 
@@ -28,7 +28,7 @@ impl AssetNames {
         self.known.clear();
     }
 
-    /// Remembers an answer of the service; a failure may be over the next time.
+    /// Caches a response of the service; a failure is not cached.
     fn remember(&self, id: Uuid, answer: Result<Option<String>, &Error>) {
         match answer {
             Ok(name) => drop(self.known.insert(id, name)),
@@ -61,7 +61,7 @@ impl AssetNames {
                     continue;
                 }
                 let answer = client.asset_name(id).await;
-                // A service that does not answer will not tell the others either.
+                // If the service does not respond, the other requests would fail too.
                 let silent = answer.as_ref().is_err_and(|error| error.status.is_none());
                 names.remember(id, answer.as_ref().cloned());
                 if silent {

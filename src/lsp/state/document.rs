@@ -9,16 +9,16 @@ use tower_lsp::lsp_types::{
     DidChangeTextDocumentParams, DidOpenTextDocumentParams, Position, Range as LspRange, Url,
 };
 
-/// In place of a version that the editor did not send.
+/// Stands for a version that the editor did not send.
 pub(crate) const NO_VERSION: i32 = i32::MIN;
 
-/// A document as the editor has it. Cheap to clone.
+/// A document as it is in the editor. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub text: Rope,
-    /// `None` if the editor did not send one that can be used.
+    /// `None` if the editor sent no usable version.
     pub version: Option<i32>,
-    /// What the editor calls its language; empty if it did not say.
+    /// Its `languageId`; empty if the editor sent none.
     pub language_id: Arc<str>,
     encoding: Encoding,
 }
@@ -137,7 +137,7 @@ impl Document {
         start.min(end).min(last)..start.max(end).min(last) + 1
     }
 
-    /// The length of these lines.
+    /// The length of these lines, in bytes.
     pub fn bytes_of(&self, lines: Range<usize>) -> usize {
         let start = |line: usize| self.text.line_to_byte(line.min(self.text.len_lines()));
         start(lines.end).saturating_sub(start(lines.start))

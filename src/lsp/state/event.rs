@@ -2,7 +2,7 @@
 
 use crate::pieces::Kind;
 
-/// Something that upkeep may make an offer about. Sent up instead of calling upkeep from below.
+/// An event for which upkeep may make an offer. Sent, because a lower floor must not call upkeep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A new conversation was created.

@@ -1,4 +1,4 @@
-//! Requests that change something: what has been sent is not cut off.
+//! Writes in flight: a write that was sent is never dropped.
 
 use crate::lsp::limits::WRITE_GRACE;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ impl Drop for InFlightGuard {
 }
 
 impl InFlightWrites {
-    /// Runs `write` in a task of its own: dropping this future stops the waiting, not the write.
+    /// Runs `write` in a task of its own: dropping this future ends the wait, not the write.
     ///
     /// # Errors
     /// If `write` panicked.
@@ -43,7 +43,7 @@ impl InFlightWrites {
             .await
             .is_err()
         {
-            tracing::warn!("leaving with writes in flight");
+            tracing::warn!("exiting with writes in flight");
         }
     }
 }

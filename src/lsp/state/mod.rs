@@ -49,17 +49,17 @@ pub(crate) struct Server {
     pub asks: Arc<Asks>,
     /// The conversations of which this session wrote a copy.
     pub copies: DashSet<Uuid>,
-    /// The person was asked whether to use a model on this machine, and did not say yes.
+    /// The user was asked whether to use a model on this machine, and did not say yes.
     pub asked_for_model: AtomicBool,
     pub configuration: Configuration,
     pub stale: Stale,
     pub talks: Talks,
-    /// Whether `liveUpdates` was on when the settings were last put in force.
+    /// Whether `liveUpdates` was on when the settings were last applied.
     pub live: AtomicBool,
     /// Of `pieces/didChangeConversations`. Locked while sending, so that revisions stay in order.
     pub last_sent_revision: Mutex<u64>,
     events: mpsc::UnboundedSender<Event>,
-    /// The parameters of `initialize`, once they have come.
+    /// The parameters of `initialize`, once they have arrived.
     initialize_params: Arc<OnceLock<Value>>,
     flags: OnceLock<Flags>,
 }
@@ -94,7 +94,7 @@ impl Server {
         }
     }
 
-    /// What the editor can do; before `initialize`, nothing.
+    /// The capabilities of the editor; before `initialize`, none.
     pub fn flags(&self) -> Flags {
         let params = self.initialize_params.get();
         let read = |params| *self.flags.get_or_init(|| Flags::read(params));
@@ -116,14 +116,14 @@ impl Server {
         params.map(capabilities::hover_commands).unwrap_or_default()
     }
 
-    /// The settings in force.
+    /// The current settings.
     pub fn settings(&self) -> Arc<Settings> {
         self.configuration.settings()
     }
 
     /// Reports something to upkeep.
     pub fn report(&self, event: Event) {
-        // Upkeep listens for as long as the process runs.
+        // Upkeep receives events for as long as the process runs.
         let _ = self.events.send(event);
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// The asset of each text, by a hash of its document and the text. Whoever looks for an asset and then
-/// saves one holds the lock of that text, so that two starts at once save it once.
+/// The asset of each text, by a hash of its document and the text. Looking for an asset and saving one is done under
+/// the lock of that text, so that two starts at once save it once.
 #[derive(Debug, Default)]
 pub(crate) struct SavedAssets(DashMap<u64, Arc<Mutex<Option<Uuid>>>>);
 

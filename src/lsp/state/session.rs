@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 
-/// Options of the command line and the environment. They win over the editor's settings.
+/// Options of the command line and the environment. They override the editor's settings.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
     /// `auto`, `pieces-os` or `local`, not validated.
@@ -53,14 +53,14 @@ pub(crate) struct Session {
     /// The backend that the user chose when asked.
     chosen: std::sync::Mutex<Option<Backend>>,
     connection: watch::Sender<Option<Connection>>,
-    /// The choice in force and its backend. Locked while switching.
+    /// The current choice and its backend. Locked while switching.
     active: Mutex<Option<(Choice, Option<Arc<Source>>)>>,
     trash: TrashService,
-    /// The person knows that the old trash has files that cannot be read.
+    /// The user was told that the old trash has unreadable files.
     told_unreadable: AtomicBool,
 }
 
-/// A new connection: its handle, and what happens to its conversations.
+/// A new connection: its handle, and the changes of its conversations.
 pub(crate) struct Started {
     pub handle: Handle,
     /// Every change, in order.
@@ -105,7 +105,7 @@ impl Session {
         }
         let old = self.connection.borrow().clone();
         if let Some(Connection::Running(old)) = old {
-            // Otherwise it would go on reporting on the old service, and reconnect to it.
+            // Otherwise it would still report on the old service, and reconnect to it.
             let _ = timeout(STOP_TIMEOUT, old.stop()).await;
         }
         if let Some((_, Some(old))) = active.take() {
@@ -180,7 +180,7 @@ impl Session {
         }
     }
 
-    /// The trash, in the store of the local service; while Pieces OS is in use, that is attached to for it.
+    /// The trash, in the store of the local service, which is attached to while Pieces OS is in use.
     ///
     /// # Errors
     /// Those of the connection, or why there is no local service.
@@ -196,18 +196,18 @@ impl Session {
         self.trash.attach(dir).await
     }
 
-    /// Whether nothing was ever deleted here, so that no store need be made to say so.
+    /// Whether there is no store yet, and so no trash: listing the trash must not create one.
     pub fn has_no_trash(&self) -> bool {
         let nothing = |dir: PathBuf| !service::has_store(&dir) && !dir.join("trash").exists();
         self.status().backend == Backend::PiecesOs && self.data_dir().is_none_or(nothing)
     }
 
-    /// `true` the first time: a person is told only once.
+    /// `true` the first time only: the user is told once.
     pub fn first_time_unreadable(&self) -> bool {
         !self.told_unreadable.swap(true, Ordering::Relaxed)
     }
 
-    /// What tells the service behind `client` from others: the id that its health route has, else its URL.
+    /// Identifies the service behind `client`: the id in the response of its health route, else its URL.
     pub async fn origin(&self, client: &Client) -> String {
         match client.health().await {
             Ok(health) if health.starts_with("ok:") => health,
@@ -297,7 +297,7 @@ impl Session {
             }
         };
         if timeout(STOP_TIMEOUT, stopping).await.is_err() {
-            tracing::warn!("leaving before the local service has stopped");
+            tracing::warn!("exiting before the local service has stopped");
         }
         self.trash.shutdown().await;
     }

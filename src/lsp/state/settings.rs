@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The settings in force.
+/// The current settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub backend: Backend,
@@ -30,10 +30,10 @@ pub(crate) struct Settings {
 /// How an answer is written into a talk file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum AnswerInDocument {
-    /// By finished paragraphs.
+    /// Paragraph by paragraph.
     #[default]
     Live,
-    /// In one edit, when it is whole.
+    /// In one edit, when it is complete.
     End,
 }
 
@@ -54,7 +54,7 @@ impl Default for Settings {
     }
 }
 
-/// The settings by source, and those in force.
+/// The settings by source, and the effective ones.
 #[derive(Debug, Default)]
 pub(crate) struct Configuration {
     layers: Mutex<Layers>,
@@ -62,12 +62,12 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
-    /// The settings in force.
+    /// The current settings.
     pub fn settings(&self) -> Arc<Settings> {
         self.in_force.load_full()
     }
 
-    /// Changes the layers, and with them the settings in force.
+    /// Changes the layers, and with them the effective settings.
     pub fn change<T>(&self, change: impl FnOnce(&mut Layers) -> T) -> T {
         let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut layers);
@@ -76,7 +76,7 @@ impl Configuration {
     }
 }
 
-/// The settings by source. A key of the workspace wins over the same key of the initialization options.
+/// The settings by source. A key of the workspace overrides the same key of the initialization options.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     initialization: Map<String, Value>,
@@ -134,7 +134,7 @@ impl Layers {
         match object {
             Value::Object(object) => {
                 for (key, value) in object {
-                    // Set on scratch settings, only to check the value.
+                    // Set on a scratch copy, only to validate the value.
                     match set(&mut Settings::default(), key, value) {
                         Verdict::Taken => {
                             usable.insert(key.clone(), value.clone());
@@ -158,7 +158,7 @@ impl Layers {
                 }
             }
             Value::Null => {}
-            // How Lua writes an empty object.
+            // Lua writes an empty object as an array.
             Value::Array(none) if none.is_empty() => {}
             _ => report(
                 source,
@@ -172,7 +172,7 @@ impl Layers {
 enum Verdict {
     Taken,
     Unknown,
-    /// The type is wrong; this is what was expected.
+    /// The type is wrong; names the expected one.
     Expected(&'static str),
 }
 

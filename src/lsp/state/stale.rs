@@ -1,4 +1,4 @@
-//! What the editor shows that may be out of date.
+//! Marks what the editor shows as stale.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;

@@ -1,8 +1,8 @@
 //! Talk files on disk, and which of them are open.
 //!
-//! A talk is two files in our `talk` directory: `<id>.md`, which editors open, and `<id>.json`, which says what
-//! it is about and keeps what is typed below the marker. A window that has a talk open holds a shared lock on
-//! `<id>.lock`; the Markdown is written only by who has the lock for itself.
+//! A talk is two files in our `talk` directory: `<id>.md`, which editors open, and `<id>.json`, which has its subject
+//! and the draft below the marker. A window that has a talk open holds a shared lock on `<id>.lock`; writing the
+//! Markdown needs the exclusive lock.
 
 use crate::private;
 use dashmap::DashMap;
@@ -18,40 +18,40 @@ use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
-/// What is stored about a talk, in bytes: a question of 1 MiB and a little around it.
+/// The largest `<id>.json`, in bytes: a question of 1 MiB, escaped, and the other fields.
 const MAX_ABOUT: u64 = 4 << 20;
-/// A talk that was not used for so long is forgotten, unless somebody has typed something there.
+/// A talk that was not used for this long is removed, unless it has a typed draft.
 const UNUSED: Duration = Duration::from_secs(86_400);
 
 /// The directory of talk files.
 #[derive(Debug, Clone)]
 pub(crate) struct TalkDir(PathBuf);
 
-/// What a talk is about.
+/// The stored state of a talk: its subject and draft.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct About {
-    /// Of the markers in the Markdown file.
+    /// The token of the markers in the Markdown file.
     pub token: String,
-    /// Made when the first question is sent.
+    /// Created when the first question is sent.
     pub conversation: Option<Uuid>,
     /// The kind of service that has the conversation.
     pub backend: String,
-    /// The document that goes with the first question.
+    /// The document that is sent with the first question.
     pub document: Option<Url>,
-    /// The file that a new conversation is tied to.
+    /// The file that a new conversation is linked to.
     pub tied: Option<Url>,
-    /// What stands below the marker.
+    /// The text below the marker.
     pub draft: String,
-    /// Whether a person has typed a part of it.
+    /// Whether the user typed a part of it.
     pub typed: bool,
 }
 
 impl TalkDir {
-    /// The one in this data directory, made if it is missing.
+    /// The directory in this data directory, created if it is missing.
     ///
     /// # Errors
-    /// Those of the file system, or it is not safe to use.
+    /// Those of the file system, or other users can write to the directory.
     pub fn of(data_dir: &Path) -> io::Result<Self> {
         Ok(TalkDir(private::subdir(data_dir, "talk")?))
     }
@@ -71,7 +71,7 @@ impl TalkDir {
         self.0.join(format!("{id}.{extension}"))
     }
 
-    /// What a talk is about; `None` if there is none, or it cannot be read.
+    /// The state of a talk; `None` if there is no such talk, or it cannot be read.
     pub fn about(&self, id: Uuid) -> Option<About> {
         let bytes = private::read(&self.file(id, "json"), MAX_ABOUT).ok()?;
         serde_json::from_slice(&bytes).ok()
@@ -84,12 +84,12 @@ impl TalkDir {
         private::write(&self.file(id, "json"), &bytes)
     }
 
-    /// Changes what is stored about a talk.
+    /// Changes the state of a talk.
     ///
     /// # Errors
     /// Those of the file system; `NotFound` if the talk is gone.
     pub fn change(&self, id: Uuid, change: impl FnOnce(&mut About)) -> io::Result<()> {
-        // One at a time in this process; other windows change it rarely, and a draft is typed in one.
+        // Exclusive in this process only: other windows rarely change it, and a draft is typed in one window.
         static CHANGING: Mutex<()> = Mutex::new(());
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut about = self.about(id).ok_or(io::ErrorKind::NotFound)?;
@@ -123,7 +123,7 @@ impl TalkDir {
         ids.collect()
     }
 
-    /// Writes the Markdown (0600), unless a window has it open; whether it did.
+    /// Writes the Markdown (0600), unless a window has it open. Returns whether it did.
     ///
     /// # Errors
     /// Those of the file system.
@@ -142,7 +142,7 @@ impl TalkDir {
         private::file(&self.file(id, "lock"), &mut options)
     }
 
-    /// Says to other windows that it is open here, until the file is dropped.
+    /// Locks the talk as open in this window, until the file is dropped.
     fn hold(&self, id: Uuid) -> Option<File> {
         let lock = self.lock(id).ok()?;
         lock.try_lock_shared().ok().map(|()| lock)
@@ -159,7 +159,7 @@ impl TalkDir {
         }
     }
 
-    /// Removes the talks that nobody needs any more. `gone` says whether a conversation was deleted.
+    /// Removes talks of deleted conversations and unused talks. `gone` says whether a conversation was deleted.
     pub fn tidy(&self, gone: impl Fn(Uuid, &About) -> bool) {
         private::remove_drafts(&self.0);
         for id in self.ids() {
@@ -195,18 +195,18 @@ pub(crate) struct Talk {
     pub id: Uuid,
     pub dir: TalkDir,
     pub token: String,
-    /// Says to other windows that it is open here.
+    /// The lock that shows other windows that it is open here.
     lock: Mutex<Option<File>>,
-    /// Its draft is going to be stored.
+    /// A task is about to store its draft.
     storing: AtomicBool,
     /// An answer is being written into it.
     answering: AtomicBool,
-    /// Wakes who waits for the end of that.
+    /// Notified when that ends.
     ended: Notify,
 }
 
 impl Talk {
-    /// `true` for the one who has to store the draft.
+    /// `true` if the caller has to store the draft.
     pub fn begins_storing(&self) -> bool {
         !self.storing.swap(true, Ordering::AcqRel)
     }
@@ -215,7 +215,7 @@ impl Talk {
         self.storing.store(false, Ordering::Release);
     }
 
-    /// `false` if an answer is still being written after that time.
+    /// `false` if another answer is still being written after `within`.
     pub async fn begins_answer(&self, within: Duration) -> bool {
         let begins = async {
             loop {
@@ -264,7 +264,7 @@ impl Talks {
         self.open.get(uri).map(|talk| Arc::clone(&talk))
     }
 
-    /// Takes a talk file for open. Touches the file system.
+    /// Registers a talk file as open. Touches the file system.
     pub fn open(&self, uri: &Url, dir: TalkDir, id: Uuid) -> Option<Arc<Talk>> {
         if let Some(talk) = self.get(uri) {
             return Some(talk);
@@ -297,7 +297,7 @@ impl Talks {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Hears of every such change from now on.
+    /// Receives every such change from now on.
     pub fn listen(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 /// The conversations that were read most recently, up to [`MAX_TRANSCRIPTS`].
 ///
-/// A slot is made before its conversation is read, and the answer goes into that slot only. What is
-/// forgotten in the meantime has no slot any more, so an answer that may be stale is not cached.
+/// A slot is reserved before its conversation is read, and the response goes into that slot only. If the conversation
+/// was forgotten meanwhile, the slot is gone, so a response that may be stale is not cached.
 #[derive(Debug, Default)]
 pub(crate) struct Transcripts {
     slots: DashMap<Uuid, Slot>,
@@ -26,7 +26,7 @@ struct Slot {
     /// `updated` and the number of messages in the index before the read.
     state: (i64, u32),
     used: u64,
-    /// `None` until the answer has arrived.
+    /// `None` until the response has arrived.
     transcript: Option<Arc<Transcript>>,
 }
 
@@ -50,7 +50,7 @@ impl Transcripts {
         slot.transcript.clone().filter(|_| slot.state == state)
     }
 
-    /// Makes a slot for what is going to be read; returns its number.
+    /// Reserves a slot for a read; returns its number.
     fn reserve(&self, id: Uuid, state: (i64, u32)) -> u64 {
         let number = self.tick();
         let slot = Slot {
@@ -95,7 +95,7 @@ impl Transcripts {
         Ok(transcript)
     }
 
-    /// The same if it arrives `within` that time; otherwise it goes on being fetched for the next call.
+    /// The same if it arrives within that time; otherwise the fetch continues and fills the cache for the next call.
     pub async fn read_soon(
         self: &Arc<Self>,
         session: &Arc<Session>,

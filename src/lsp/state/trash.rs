@@ -1,4 +1,4 @@
-//! The trash: it is in the store of the local service, whatever the backend.
+//! The trash, which is in the store of the local service whatever the backend.
 
 use crate::lsp::limits::{STOP_TIMEOUT, TRASH_TIMEOUT};
 use crate::pieces::{Client, Error};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The local service, attached to for its trash while Pieces OS is in use.
 #[derive(Debug, Default)]
 pub(crate) struct TrashService {
-    /// Kept while this process serves it, and asked for anew while another one does.
+    /// Kept while this process serves the store; looked up again each time while another process does.
     attached: Mutex<Option<Attached>>,
 }
 
@@ -29,18 +29,18 @@ pub(crate) struct Entry {
     /// Microseconds since the Unix epoch.
     pub deleted: i64,
     pub messages: u64,
-    /// The service that it is a copy of; empty if the store is where it was.
+    /// The service that had the conversation; empty if it was in this store.
     pub origin: String,
-    /// Whether it was deleted is not known.
+    /// Whether it was deleted is unknown.
     pub staged: bool,
     /// The store has a conversation with this id.
     pub exists: bool,
 }
 
-/// What a list of the trash says.
+/// The trash, as listed.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
-    /// Deleted last first.
+    /// Most recently deleted first.
     pub entries: Vec<Entry>,
     /// Files of an older version that cannot be read.
     pub unreadable: u64,
@@ -60,7 +60,7 @@ impl TrashService {
             };
             if !serves {
                 if let Some(before) = held.take() {
-                    // Lets go of a store that it could not go on serving.
+                    // Release a store that this process could no longer serve.
                     before.shutdown().await;
                 }
                 let options = Options {
@@ -108,7 +108,7 @@ impl Trash {
         self.0.get_value("/pieces-lsp/restored").await.map(drop)
     }
 
-    /// Everything that is in it. The caller knows which of it still exists elsewhere.
+    /// All entries. The caller checks which conversations still exist on another service.
     ///
     /// # Errors
     /// Those of the service.
@@ -138,7 +138,7 @@ impl Trash {
     /// Stages the copy of a conversation: `objects` are JSON texts as for an import, the conversation first.
     ///
     /// # Errors
-    /// Those of the service; then nothing is left of it.
+    /// Those of the service; then no copy is left.
     pub async fn stage(&self, origin: &str, objects: &[String]) -> Result<Staged, Error> {
         let mut batches = batches(objects).peekable();
         let first = batches.next().unwrap_or_default();
@@ -162,8 +162,8 @@ impl Trash {
         Ok(staged)
     }
 
-    /// Claims an entry and answers with the `SeededConversation` that makes it again. Others are refused (503)
-    /// until it is released or restored, for 90 seconds at most.
+    /// Claims an entry and returns the `SeededConversation` that creates the conversation again. Other claims are refused
+    /// (503) until it is released or restored, for 90 seconds at most.
     ///
     /// # Errors
     /// Those of the service; `not-found` when it has been restored meanwhile.
@@ -181,11 +181,11 @@ impl Trash {
     }
 
     pub async fn release(&self, entry: i64) {
-        // Best effort: the claim ends by itself.
+        // Best effort: the claim expires.
         let _ = self.post(entry, "release", String::new()).await;
     }
 
-    /// Records under which id a conversation was restored elsewhere, and forgets its copies.
+    /// Records the id under which a conversation was restored elsewhere, and removes its copies.
     ///
     /// # Errors
     /// Those of the service.
@@ -204,11 +204,11 @@ impl Trash {
 
     /// The copy is not needed.
     pub async fn discard(&self, entry: i64) {
-        // Best effort: what stays is not listed while its conversation exists.
+        // Best effort: a staged copy is not listed while its conversation exists.
         let _ = self.post(entry, "drop", String::new()).await;
     }
 
-    /// Moves a conversation of this store back; its name.
+    /// Restores a conversation of this store; returns its name.
     ///
     /// # Errors
     /// Those of the service; `not-found` when it is not in the trash.
@@ -241,7 +241,8 @@ fn batches(objects: &[String]) -> impl Iterator<Item = String> {
     })
 }
 
-/// A copy of a conversation that is about to be deleted. Dropped unsettled, it is discarded: nothing has left.
+/// A copy of a conversation that is about to be deleted. If it is dropped before one of its methods is called, it is
+/// discarded, because no delete was sent.
 pub(crate) struct Staged {
     trash: Trash,
     entry: i64,
@@ -249,8 +250,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// The conversation was deleted. If that cannot be recorded, the copy is listed once the conversation is
-    /// seen to be gone.
+    /// To be called after the delete. If the commit fails, the copy is listed once the conversation is known to be gone.
     pub async fn commit(mut self) {
         self.settled = true;
         if let Err(error) = self.trash.commit(self.entry).await {
@@ -258,13 +258,13 @@ impl Staged {
         }
     }
 
-    /// The conversation was not deleted.
+    /// To be called if the conversation was not deleted.
     pub async fn discard(mut self) {
         self.settled = true;
         self.trash.discard(self.entry).await;
     }
 
-    /// Whether the conversation was deleted is not known.
+    /// To be called if it is unknown whether the conversation was deleted.
     pub fn leave(mut self) {
         self.settled = true;
     }

@@ -5,16 +5,16 @@ use crate::lsp::state::document::Document;
 use ropey::RopeSlice;
 use std::ops::Range;
 
-/// What begins a comment in some language, longer ones first.
+/// Beginnings of comments in common languages, longer ones first.
 const LEADERS: [&str; 18] = [
     "<!--", "///", "//!", "/**", "//", "/*", "(*", "{-", "--", "#", ";;", ";", "%", "\"\"\"", "\"",
     "'", "*", "REM",
 ];
-/// What ends one, on its line.
+/// Ends of comments, on the same line.
 const CLOSERS: [&str; 6] = ["*/", "-->", "*)", "-}", "--}}", "\"\"\""];
-/// What makes a comment ours.
+/// The word that makes a comment a question.
 const NAME: &str = "pieces:";
-/// A comment behind more than this is not looked for, in bytes.
+/// Bytes of a line in which a comment is searched.
 const WIDEST: usize = 4096;
 
 /// A question in a comment.
@@ -25,7 +25,7 @@ pub(crate) struct Question {
     pub lines: Range<usize>,
 }
 
-/// The question in the comment on this line, which begins there or on one of the lines above.
+/// The question in the comment on this line, which may begin on a line above.
 pub(crate) fn question_at(document: &Document, line: usize) -> Option<Question> {
     let lowest = line.saturating_sub(MAX_COMMENT_LINES - 1);
     let mut asked = None;
@@ -35,7 +35,7 @@ pub(crate) fn question_at(document: &Document, line: usize) -> Option<Question> 
             asked = Some((start, leader.to_owned(), without_closer(words).to_owned()));
             break;
         }
-        // Only a comment of one kind goes on over lines.
+        // A comment continues only with the same leader.
         leader_of(text.trim_start())?;
     }
     let (start, leader, first) = asked?;
@@ -66,7 +66,7 @@ fn bounded(line: RopeSlice<'_>) -> Option<String> {
     (line.len_bytes() <= WIDEST).then(|| line.to_string())
 }
 
-/// The leader of a comment that begins with our name, behind code or not, and what it says.
+/// The leader and the text of a comment that begins with [`NAME`], on its own or after code.
 fn begins(line: &str) -> Option<(&'static str, &str)> {
     let at = line.find(NAME)?;
     let before = line[..at].trim_end();
@@ -81,7 +81,7 @@ fn leader_of(text: &str) -> Option<&'static str> {
     found.copied()
 }
 
-/// What the next line of a comment says, if it belongs to it.
+/// The text of the next line of a comment, if it continues the question.
 fn goes_on<'a>(line: &'a str, leader: &str) -> Option<&'a str> {
     let text = line.trim_start();
     let line_leader = match leader {
@@ -100,7 +100,7 @@ fn without_closer(text: &str) -> &str {
     closer.unwrap_or(text).trim()
 }
 
-/// A word alone may be the note of a field called `pieces`, unless it asks.
+/// A single word may document a field called `pieces`, unless it ends with a question mark.
 fn is_question(text: &str) -> bool {
     let asks = |c: char| matches!(c, '?' | '？' | '؟' | ';' | '՞');
     let words = text

@@ -1,4 +1,4 @@
-//! Conversations and the status as clients and people read them.
+//! Conversations and the status as clients and users read them.
 
 use super::reference::CONVERSATION;
 use crate::index::{ConversationRef, Ties, UNNAMED};
@@ -85,7 +85,7 @@ pub(crate) fn label(name: &str, most: usize) -> String {
     }
 }
 
-/// The same within a sentence: a name from right to left keeps the order of the words beside it.
+/// The same in a sentence, isolated so that a right-to-left name does not reorder the words beside it.
 pub(crate) fn quoted(name: &str, most: usize) -> String {
     format!("“{}”", markdown::isolated(&label(name, most)))
 }
@@ -120,7 +120,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// A role as a person reads it.
+/// A role as users read it.
 pub(crate) fn role(role: &Role) -> String {
     match role {
         Role::User => "You".to_owned(),

@@ -1,14 +1,14 @@
 //! From the language ids of editors to the classifications of the Pieces API.
 
-/// Ids that are the classification, too.
+/// Language ids that are classifications, too.
 const SAME: &[&str] = &[
     "agda", "css", "dart", "elm", "glsl", "go", "groovy", "hcl", "ini", "java", "lean", "lisp",
     "lua", "luau", "nim", "php", "r", "scss", "sql", "svelte", "swift", "toml", "vhdl", "vue",
     "zig",
 ];
 
-/// Ids of a language, and its classifications: the usual one first, then those that a file name with that
-/// extension says more exactly.
+/// The ids of a language, and its classifications: the usual one first, then more exact ones that a file extension may
+/// select.
 const LANGUAGES: &[(&[&str], &[&str])] = &[
     (&["bat"], &["bat", "cmd"]),
     (&["c"], &["c", "h"]),
@@ -69,8 +69,8 @@ const LANGUAGES: &[(&[&str], &[&str])] = &[
     (&["yaml"], &["yaml", "yml"]),
 ];
 
-/// The classification of a text, from what the editor calls its language and from the extension of its
-/// file. Editors call everything that they do not know plain text, so there the extension decides.
+/// The classification of a text, from its `languageId` and the extension of its file. Editors use the id of plain text
+/// for unknown languages, so for that one the extension decides.
 pub(crate) fn classification(language_id: &str, extension: Option<&str>) -> Option<String> {
     let id = language_id.to_lowercase();
     let extension = extension.map(str::to_lowercase);

@@ -1,11 +1,11 @@
-//! Messages as a person reads them.
+//! Messages as users read them.
 
 use super::item::{counted, role};
 use crate::markdown::{Clock, Part, label};
 use crate::pieces::{Message, OWN, Role};
 use serde_json::Value;
 
-/// Most characters of the name of a model or of a text that was sent.
+/// Characters that are shown of the name of a model or of an attached text.
 const NAME: usize = 60;
 
 /// A message as a section of a document.
@@ -45,8 +45,8 @@ pub(crate) fn awaited(conversation: &Value) -> Option<Part<'static>> {
     })
 }
 
-/// The quiet line below a message: how it came about, and what is missing of it. Empty where there is
-/// nothing to say.
+/// The line in emphasis below an answer: how it ended, the model, tokens, what was not sent. Empty if nothing is
+/// known.
 pub(crate) fn aside(raw: &Value) -> String {
     let own = &raw[OWN];
     let mut facts: Vec<String> = Vec::new();
@@ -54,10 +54,12 @@ pub(crate) fn aside(raw: &Value) -> String {
     let state = match state {
         Some("writing") => Some("writing…"),
         Some("stopped") => Some("stopped"),
-        Some("interrupted") => Some("interrupted: pieces-lsp ended before the answer did"),
+        Some("interrupted") => {
+            Some("interrupted: pieces-lsp stopped before the answer was complete")
+        }
         Some("unanswered") => Some("not answered"),
         _ => match own["stop"].as_str() {
-            Some("length") => Some("ended at the model's limit of length"),
+            Some("length") => Some("cut at the model's length limit"),
             Some("incomplete") => Some("incomplete"),
             _ => None,
         },
@@ -83,7 +85,7 @@ pub(crate) fn aside(raw: &Value) -> String {
     facts.join(" · ")
 }
 
-/// What the model did not see of a text that was meant for it.
+/// The part of an attached text that was not sent to the model.
 fn omitted(item: &Value) -> Option<String> {
     let (bytes, sent) = (item["bytes"].as_u64()?, item["sent"].as_u64()?);
     if sent >= bytes {
@@ -105,7 +107,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_quiet_line_says_what_there_is_to_know() {
+    fn the_line_below_an_answer_says_what_is_known() {
         let check = |own: Value, expected: &str| {
             assert_eq!(aside(&json!({ "pieces_lsp": own })), expected, "{own}");
         };
@@ -126,7 +128,7 @@ mod tests {
                 {"kind": "file", "name": "c.rs", "bytes": 10, "sent": 0},
                 {"kind": "messages", "name": "x", "bytes": 900, "sent": 100}],
                 "note": "The model ended early."}),
-            "ended at the model's limit of length · m · with only a part of b.rs · without c.rs \
+            "cut at the model's length limit · m · with only a part of b.rs · without c.rs \
              · with only a part of the earlier messages · The model ended early.",
         );
         check(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-/// All look-ups of the process: they share the threads for blocking work with everything else.
+/// All lookups of the process, which share the threads for blocking work with other tasks.
 static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(REAL_PATH_TIMEOUT));
 
 /// Runs `resolve`, which asks the file system about `path`; `None` if it takes too long.
@@ -33,9 +33,9 @@ pub(crate) async fn real_path(path: PathBuf) -> Option<PathBuf> {
 /// Bounds the threads that wait for the file system.
 struct Resolver {
     patience: Duration,
-    /// A look-up keeps its permit until the file system answers, also when nobody waits any more.
+    /// A lookup keeps its permit until the file system responds, even if nothing waits for it any more.
     permits: Arc<Semaphore>,
-    /// When a look-up in this directory was given up.
+    /// When a lookup in this directory timed out.
     slow: Mutex<HashMap<PathBuf, Instant>>,
 }
 
@@ -71,7 +71,7 @@ impl Resolver {
         }
     }
 
-    /// Whether a look-up in its directory, or in one above, was given up lately.
+    /// Whether a lookup in its directory, or in a parent, timed out within [`SLOW_DIRECTORY`].
     fn is_slow(&self, path: &Path) -> bool {
         let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
         slow.retain(|_, since| since.elapsed() < SLOW_DIRECTORY);
@@ -116,7 +116,7 @@ mod tests {
             hanging.push(sender);
         }
         assert_eq!(resolver.permits.available_permits(), 0);
-        // A look-up that got no thread has been dropped, and with it the receiver.
+        // A lookup that got no thread was dropped, and with it the receiver.
         let alive = hanging.iter().filter(|one| one.send(()).is_ok()).count();
         assert_eq!(alive, REAL_PATHS_AT_ONCE);
     }

@@ -15,7 +15,7 @@ pub(crate) const ASSET: &str = "pieces-asset";
 
 /// The length of an id in a text.
 const ID_BYTES: usize = 36;
-/// More bytes than a reference has: a scheme, slashes, an id, a name, and the byte that ends it.
+/// An upper bound of the bytes of a reference: a scheme, slashes, an id, a name, and the byte that ends it.
 const LONGEST: usize = 64 + ID_BYTES + MAX_URI_NAME_BYTES;
 
 /// How a reference is written.
@@ -67,8 +67,7 @@ pub(crate) fn id_of_uri(uri: &url::Url) -> Option<(Form, Uuid)> {
     Some((form, Uuid::parse_str(id).ok()?))
 }
 
-/// All references in `text`, in order. They do not overlap: whatever `text` holds, no byte is read as a
-/// part of more than one.
+/// All references in `text`, in order. They never overlap.
 pub(crate) fn scan(text: &str) -> impl Iterator<Item = Reference> {
     let bytes = text.as_bytes();
     let mut from = 0;
@@ -93,7 +92,7 @@ fn hyphenated(bytes: &[u8]) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
-/// The URI around the id at `id`, or just the id. What is before `from` belongs to another reference.
+/// The URI around the id at `id`, or just the id. Bytes before `from` belong to the previous reference.
 fn whole(text: &str, from: usize, id: Range<usize>) -> (Form, Range<usize>) {
     let before = text[from..id.start].trim_end_matches('/');
     let slashes = id.start - from - before.len();
@@ -116,7 +115,7 @@ fn whole(text: &str, from: usize, id: Range<usize>) -> (Form, Range<usize>) {
     (Form::Bare, id)
 }
 
-/// The bytes of `/<name>` at the start of what is behind the id of a URI.
+/// The length in bytes of `/<name>` at the start of `after`, the text after the id of a URI.
 fn name_length(after: &str) -> usize {
     if !after.starts_with('/') {
         return 0;
@@ -131,7 +130,7 @@ fn name_length(after: &str) -> usize {
     name.trim_end_matches(['.', ',', ';', ':', '!', '?']).len()
 }
 
-/// Whether it is a bare id in a URI of ours that we do not read: `pieces-other:/<id>`.
+/// Whether it is a bare id in an unknown URI of ours: `pieces-other:/<id>`.
 pub(crate) fn is_in_uri(document: &Document, found: &Located) -> bool {
     if found.reference.form != Form::Bare {
         return false;
@@ -151,7 +150,7 @@ pub(crate) fn is_in_uri(document: &Document, found: &Located) -> bool {
 }
 
 /// The references that `range` touches, in its first [`MAX_MENU_LINES`] lines; a cursor directly behind
-/// one touches it. Looks at a line when it is asked for the next one.
+/// one touches it. Lazy: reads a line when its references are needed.
 pub(crate) fn touched(document: &Document, range: LspRange) -> impl Iterator<Item = Located> {
     let selected = document.lines(range);
     let lines = touched_lines(document, range);
@@ -169,7 +168,7 @@ pub(crate) fn touched(document: &Document, range: LspRange) -> impl Iterator<Ite
     })
 }
 
-/// The references in a line that touch these bytes of it. What is far behind them is not read.
+/// The references in a line that touch these bytes of it. Only the bytes near them are read.
 pub(crate) fn touching(line: RopeSlice<'_>, bytes: Range<usize>) -> Vec<Reference> {
     let end = bytes.end.saturating_add(LONGEST).min(line.len_bytes());
     let text = Cow::from(line.slice(..line.byte_to_char(end)));
@@ -179,15 +178,15 @@ pub(crate) fn touching(line: RopeSlice<'_>, bytes: Range<usize>) -> Vec<Referenc
         .collect()
 }
 
-/// The lines that [`touched`] looks at.
+/// The lines that [`touched`] reads.
 pub(crate) fn touched_lines(document: &Document, range: LspRange) -> Range<usize> {
     let lines = document.lines(range);
     lines.start..lines.end.min(lines.start + MAX_MENU_LINES)
 }
 
-/// All references in these lines. Looks at a line when it is asked for the next one.
+/// All references in these lines. Lazy: reads a line when its references are needed.
 pub(crate) fn in_lines(document: &Document, lines: Range<usize>) -> impl Iterator<Item = Located> {
-    // Walking is many times faster than looking up each line, and most lines are too short for an id.
+    // Iterating is many times faster than indexing each line, and most lines are too short for an id.
     let texts = document.text.lines_at(lines.start);
     lines.zip(texts).flat_map(move |(line, text)| {
         let found: Vec<Reference> = match text.len_bytes() < ID_BYTES {

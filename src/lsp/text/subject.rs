@@ -105,7 +105,7 @@ pub(crate) fn file_path(uri: &Url) -> Option<PathBuf> {
     (uri.scheme() == "file").then(|| uri.to_file_path().ok())?
 }
 
-/// The name of the file or document as a person reads it.
+/// The name of the file or document as users read it.
 pub(crate) fn display_name(uri: &Url) -> String {
     let path = file_path(uri);
     let name = path.as_deref().and_then(Path::file_name);
@@ -141,7 +141,7 @@ pub(crate) fn conversations_at(
     conversations
 }
 
-/// What a conversation that is started somewhere is about.
+/// The subject of a conversation that is started somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// A known asset: its id is the selection or under the cursor.
@@ -164,7 +164,7 @@ pub(crate) struct Selection {
 }
 
 impl Subject {
-    /// What the person selected, as it is now. Looks at no other line than those that `range` touches.
+    /// The subject of `range` in a document as it is now. Reads only the lines that `range` touches.
     pub fn of(
         uri: &Url,
         document: Option<&Document>,
@@ -190,7 +190,7 @@ impl Subject {
         Selection::of(document, range)
     }
 
-    /// The name of what is started in the document of this URI: `retry.rs`, or `retry.rs, lines 23–29`.
+    /// The name of a conversation that is started in the document of this URI: `retry.rs`, or `retry.rs, lines 23–29`.
     pub fn name(&self, uri: &Url) -> String {
         let document = display_name(uri);
         match self {
@@ -222,7 +222,7 @@ pub(crate) fn file_name_in(name: &str) -> &str {
 impl Selection {
     fn of(document: &Document, range: LspRange) -> Option<Self> {
         let chars = document.chars(range);
-        // Helix, Kakoune and ALE send the character under the cursor where nothing is selected.
+        // Without a selection, Helix, Kakoune and ALE send the character under the cursor.
         if chars.len() <= 1 || document.text.slice(chars.clone()) == "\r\n" {
             return None;
         }
@@ -232,7 +232,7 @@ impl Selection {
         Some(Selection { chars, lines })
     }
 
-    /// Whether its one line has nothing but blanks beside it.
+    /// Whether the rest of its only line is blank.
     pub fn is_whole_line(&self, document: &Document) -> bool {
         let (number, text) = (self.lines.start() - 1, &document.text);
         let start = text.line_to_char(number);
@@ -241,7 +241,7 @@ impl Selection {
         blank(start..self.chars.start) && blank(self.chars.end..end)
     }
 
-    /// Its first characters, as many as any title can show.
+    /// Its first characters, as many as a title can show.
     pub fn beginning(&self, document: &Document) -> String {
         let selected = document.text.slice(self.chars.clone()).chars();
         let visible = selected.skip_while(|c| c.is_whitespace());

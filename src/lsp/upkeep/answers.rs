@@ -1,5 +1,5 @@
-//! What this window hears of answers: `pieces/didAnswer` about those that other windows asked for, and how often open
-//! documents are shown again while an answer grows.
+//! `pieces/didAnswer` about answers that other windows asked for, and throttled refreshes of open documents while an
+//! answer grows.
 
 use super::throttle::Throttle;
 use crate::index::{Answering, Reader};
@@ -32,8 +32,8 @@ impl Default for Answers {
 }
 
 impl Answers {
-    /// These conversations changed, or any. Tells the client about answers of other windows; returns the conversations
-    /// whose open documents should be refreshed now.
+    /// To be called when these conversations changed, or any. Tells the client about answers of other windows; returns the
+    /// conversations whose open documents should be refreshed now.
     pub async fn changed(
         &mut self,
         server: &Arc<Server>,
@@ -47,7 +47,7 @@ impl Answers {
         for id in looked_at {
             match answering(&index, id) {
                 Some(answering) => {
-                    // The last news may come after the window's own question was answered.
+                    // The last event may come after the window's own question was answered.
                     let before = self.running.get(&id).is_some_and(|(_, here)| *here);
                     let here = before || server.asks.asked_here(id);
                     self.running.insert(id, (answering.message, here));
@@ -76,7 +76,7 @@ impl Answers {
         news.into_iter().chain(refreshes).min()
     }
 
-    /// Sends the news that are due; returns the conversations whose documents are due.
+    /// Sends the notifications that are due; returns the conversations whose refreshes are due.
     pub async fn take_due(&mut self, server: &Server) -> HashSet<Uuid> {
         let index = server.session.reader();
         for id in self.news.take_due() {
@@ -102,7 +102,7 @@ async fn tell(server: &Server, conversation: Uuid, answering: Answering) {
     .await;
 }
 
-/// How an answer ended says its message.
+/// Tells the client how an answer ended, which its message says.
 fn tell_end(server: &Arc<Server>, conversation: Uuid, message: Option<Uuid>) {
     if !server.settings().live_updates {
         return;
@@ -115,7 +115,7 @@ fn tell_end(server: &Arc<Server>, conversation: Uuid, message: Option<Uuid>) {
     });
 }
 
-/// The answer, or where none was seen to begin, what stands last: a short answer is whole before its beginning is known.
+/// The answer, or the last message if no answer was seen: a short one is complete before the index knows that it began.
 async fn last_message(
     server: &Server,
     conversation: Uuid,
@@ -129,10 +129,10 @@ async fn last_message(
     }
 }
 
-/// Which answer ended, and how. `last`: that answer, or what stands last in the conversation.
+/// The answer that ended, and its status. `last` is that answer, or the last message of the conversation.
 fn ending(answer: Option<Uuid>, last: Option<&Message>) -> (Option<Uuid>, &'static str) {
     let Some(last) = last.filter(|last| answer.is_some() || last.role == Role::Assistant) else {
-        // One that cannot be read now has to be read again anyway.
+        // A client has to read an unreadable one again anyway.
         let status = if answer.is_some() {
             "done"
         } else {

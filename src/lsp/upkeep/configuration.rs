@@ -1,4 +1,4 @@
-//! The settings: asking for them, putting them in force, switching the backend.
+//! The settings: requesting and applying them, switching the backend.
 
 use super::{live, refresh};
 use crate::lsp::features::content;
@@ -18,15 +18,15 @@ use tower_lsp::lsp_types::{
 /// The section of the editor's configuration that is ours.
 const SECTION: &str = "pieces";
 
-/// A configuration that was announced; later ones win, in whichever order they arrive.
+/// An announced configuration. The one that was announced last wins, in whichever order they arrive.
 pub(crate) struct Announced {
     number: u64,
-    /// It came with the announcement; what is wrong with it.
+    /// It came with the notification; the problems in it.
     pushed: Option<Vec<String>>,
 }
 
-/// Takes the `initializationOptions`; returns what is wrong with them. Like [`announce`] to be called
-/// before the first await of a handler, because the order of the notifications counts.
+/// Reads the `initializationOptions`; returns the problems in them. Like [`announce`], to be called before the first
+/// await of a handler, because the order of the notifications matters.
 pub(crate) fn initialize(server: &Server) -> (Announced, Vec<String>) {
     let options = server.initialization_options();
     server.configuration.change(|layers| {
@@ -36,7 +36,7 @@ pub(crate) fn initialize(server: &Server) -> (Announced, Vec<String>) {
     })
 }
 
-/// Takes a `workspace/didChangeConfiguration`.
+/// Reads a `workspace/didChangeConfiguration`.
 pub(crate) fn announce(server: &Server, settings: &Value) -> Announced {
     server.configuration.change(|layers| {
         let number = layers.announce();
@@ -46,7 +46,7 @@ pub(crate) fn announce(server: &Server, settings: &Value) -> Announced {
     })
 }
 
-/// Asks the editor for the announced configuration unless it was pushed. Returns what is wrong with it.
+/// Requests the announced configuration unless it was pushed. Returns the problems in it.
 pub(crate) async fn read(server: &Server, announced: Announced) -> Vec<String> {
     if let Some(problems) = announced.pushed {
         return problems;
@@ -59,7 +59,7 @@ pub(crate) async fn read(server: &Server, announced: Announced) -> Vec<String> {
     configuration.change(|layers| layers.configure(number, &section))
 }
 
-/// Asks the editor for our section; `None` if there is none.
+/// Requests our section from the editor; `None` if there is none.
 async fn pull(server: &Server) -> Option<Value> {
     if !server.flags().configuration {
         return None;
@@ -81,8 +81,8 @@ async fn pull(server: &Server) -> Option<Value> {
     }
 }
 
-/// Puts the settings in force, and shows what is wrong with them.
-pub(crate) async fn put_in_force(server: &Arc<Server>, problems: Vec<String>) {
+/// Applies the settings, and shows the problems in them.
+pub(crate) async fn apply_settings(server: &Arc<Server>, problems: Vec<String>) {
     for problem in problems {
         warn(server, &problem).await;
     }
@@ -96,7 +96,7 @@ pub(crate) async fn put_in_force(server: &Arc<Server>, problems: Vec<String>) {
     }
     let switched = matches!(applied, Applied::Started(_) | Applied::Refused);
     let live_now = !switched && live && !was_live;
-    // A client that followed another connection, or none, has to read everything again.
+    // A client that watched another connection, or none, has to read everything again.
     if switched && followed || live_now {
         live::send_reset(server).await;
     }
@@ -120,10 +120,10 @@ async fn warn(server: &Server, what: &str) {
 /// Connects to the backend that the user chose when asked.
 pub(crate) async fn switch_to(server: &Arc<Server>, backend: Backend) {
     server.session.choose(backend);
-    put_in_force(server, Vec::new()).await;
+    apply_settings(server, Vec::new()).await;
 }
 
-/// Registers for what this editor wants registrations.
+/// Registers the capabilities that this editor wants registered dynamically.
 pub(crate) async fn register(server: &Server) {
     let flags = server.flags();
     let configuration = flags.registers_configuration.then(|| Registration {

@@ -5,8 +5,8 @@ use crate::lsp::state::Server;
 use std::collections::HashMap;
 use tower_lsp::lsp_types::{Diagnostic, Url};
 
-/// What the editor shows. One task owns it: two would overtake each other, and what one of them
-/// publishes for a document that has just been closed would stay.
+/// The diagnostics that the editor shows. One task owns them: two tasks would race, and diagnostics for a document that
+/// was just closed could stay.
 #[derive(Debug, Default)]
 pub(crate) struct Published(HashMap<Url, Vec<Diagnostic>>);
 

@@ -1,4 +1,4 @@
-//! Copying into the local service: on command, or because an offer was accepted.
+//! Imports into the local service: by command, or after an accepted offer.
 
 use crate::lsp::limits::IMPORT_INDEX_TIMEOUT;
 use crate::lsp::rpc::error::{failed, failure, invalid};
@@ -56,7 +56,7 @@ pub(crate) async fn import(
     let report = transfer::import(&import, shown)
         .await
         .map_err(|error| match error.cause {
-            // What was copied stays, and copying it again changes nothing.
+            // Copied objects stay, and copying them again changes nothing.
             Some(cause) => failed(cause.with_message(error.message).repeatable()),
             None => failure(Kind::Refused, error.message),
         })?;
@@ -66,7 +66,7 @@ pub(crate) async fn import(
             .show_message(MessageType::WARNING, notice)
             .await;
     }
-    // If the local service is in use, its index holds what was copied when this returns.
+    // If the local service is in use, its index has the imported objects when this returns.
     if !dry_run
         && server.session.status().backend == Backend::Local
         && let Ok((handle, _)) = server.session.client().await

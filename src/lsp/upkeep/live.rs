@@ -106,7 +106,7 @@ impl Batch {
     }
 }
 
-/// After a notification the next one has to wait, and gathers what happens meanwhile.
+/// After a notification the next one has to wait, and batches the changes of the meantime.
 #[derive(Debug, Default)]
 struct Window(Option<Instant>);
 
@@ -119,7 +119,7 @@ impl Window {
         self.0.is_none()
     }
 
-    /// Waits until it closes; for ever if it is not open.
+    /// Waits until it closes; forever if it is not open.
     async fn closes(&mut self) {
         match self.0 {
             Some(at) => sleep_until(at).await,
@@ -194,7 +194,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     }
 }
 
-/// Forgets stale transcripts at once; the editor is told with the batch.
+/// Drops stale transcripts at once; the editor is told with the batch.
 fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
     match event {
         sync::Event::Touched(touched) => {

@@ -25,7 +25,7 @@ pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Ev
     // In tasks of their own, because they wait for the editor.
     tokio::spawn(async move {
         problems.extend(configuration::read(&session, announced).await);
-        configuration::put_in_force(&session, problems).await;
+        configuration::apply_settings(&session, problems).await;
         configuration::register(&session).await;
         refresh::refresh_views(&session).await;
     });
@@ -54,6 +54,6 @@ pub(crate) fn change_configuration(server: &Arc<Server>, settings: &Value) {
     let server = Arc::clone(server);
     tokio::spawn(async move {
         let problems = configuration::read(&server, announced).await;
-        configuration::put_in_force(&server, problems).await;
+        configuration::apply_settings(&server, problems).await;
     });
 }

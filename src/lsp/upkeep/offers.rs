@@ -1,4 +1,4 @@
-//! What is offered to a person once, and never done without asking.
+//! Offers to the user, each made once: to import, to switch the backend.
 
 use super::{configuration, importing, live};
 use crate::lsp::limits::{MESSAGE_CHARS, OFFER_TIMEOUT, REPEATED_FAILURE};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tower_lsp::lsp_types::MessageType;
 
-/// What was offered so far: each offer is made once.
+/// The offers made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
     create_failed: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Asking the editor to show again what may have changed.
+//! Refresh requests to the editor.
 
 use super::diagnostics::Published;
 use crate::lsp::features::copy;
@@ -42,7 +42,7 @@ pub(crate) async fn refresh_views(server: &Server) {
     }
 }
 
-/// To be called when the conversations are those of another connection: nothing that was read counts.
+/// To be called after a switch to another connection: every cache is stale.
 pub(crate) fn everything_changed(server: &Arc<Server>) {
     server.transcripts.forget_all();
     server.asset_names.clear();

@@ -1,4 +1,4 @@
-//! Open talk files: keeping what is typed below the marker, and writing answers into them.
+//! Open talk files: storing drafts, and writing answers into the files.
 
 use crate::ask;
 use crate::lsp::features::content;
@@ -13,7 +13,7 @@ use crate::lsp::text::item::role;
 use crate::lsp::text::message::part;
 use crate::lsp::text::subject::display_name;
 use crate::lsp::text::talk::find::{about, talk_of};
-use crate::lsp::text::talk::frame::{Edit, Frame, Seen, Step, Why};
+use crate::lsp::text::talk::frame::{AbandonReason, Edit, Frame, Seen, Step};
 use crate::lsp::text::talk::{Markers, said};
 use crate::markdown::{Clock, Part, Tie, inline_isolated, question};
 use crate::pieces::Role;
@@ -28,7 +28,7 @@ use tower_lsp::lsp_types::{
 };
 use uuid::Uuid;
 
-/// A document was opened. What was typed into it before and is not there is put back.
+/// To be called when a document was opened. Restores a draft that is missing in it.
 pub(crate) fn opened(server: &Arc<Server>, uri: Url) {
     let first = server.documents.get(&uri);
     let server = Arc::clone(server);
@@ -42,18 +42,18 @@ pub(crate) fn opened(server: &Arc<Server>, uri: Url) {
             server.talks.close(&uri);
             return;
         };
-        // It may have been edited before it was known to be a talk file.
+        // It may have been edited before it was recognised as a talk file.
         let untouched = first.text == document.text;
         match put_back(&talk, &document, &stored).filter(|_| untouched) {
             Some(edit) => {
-                let _ = send(&server, &uri, &document, edit, "Put back what was typed").await;
+                let _ = send(&server, &uri, &document, edit, "Restore the draft").await;
             }
             None => store(talk, document).await,
         }
     });
 }
 
-/// The edit that puts the stored draft below the marker. What is there wins if it was saved after the draft.
+/// The edit that puts the stored draft below the marker. The text there wins if it was saved after the draft.
 fn put_back(talk: &Talk, document: &Document, stored: &About) -> Option<Edit> {
     let text = document.text.to_string();
     let places = Markers::new(&talk.token).locate(&text).ok()?;
@@ -79,7 +79,7 @@ fn put_back(talk: &Talk, document: &Document, stored: &About) -> Option<Edit> {
     })
 }
 
-/// A document was edited.
+/// To be called when a document was edited.
 pub(crate) fn changed(server: &Arc<Server>, uri: &Url) {
     server.talks.documents_changed();
     let Some(talk) = server.talks.get(uri) else {
@@ -97,7 +97,7 @@ pub(crate) fn changed(server: &Arc<Server>, uri: &Url) {
     }
 }
 
-/// A document was closed; `last` is what it was.
+/// To be called when a document was closed; `last` is its last version.
 pub(crate) fn closed(server: &Arc<Server>, uri: &Url, last: Option<Document>) {
     server.talks.documents_changed();
     let (Some(talk), Some(document)) = (server.talks.close(uri), last) else {
@@ -106,14 +106,14 @@ pub(crate) fn closed(server: &Arc<Server>, uri: &Url, last: Option<Document>) {
     let server = Arc::clone(server);
     tokio::spawn(async move {
         store(Arc::clone(&talk), document).await;
-        // Else it is written when the answer has ended.
+        // Otherwise it is written when the answer has ended.
         if !talk.is_answering() {
             write_file(&server, talk.id, talk.dir.clone()).await;
         }
     });
 }
 
-/// Removes the talk files that nobody needs: those of deleted conversations, and unused ones.
+/// Removes talk files of deleted conversations and unused ones.
 pub(crate) fn tidy(server: &Arc<Server>) {
     let status = server.session.status();
     let Some(data_dir) = server.session.data_dir() else {
@@ -136,7 +136,7 @@ pub(crate) fn tidy(server: &Arc<Server>) {
     });
 }
 
-/// Keeps what stands below the marker.
+/// Stores the draft.
 async fn store(talk: Arc<Talk>, document: Document) {
     let storing = tokio::task::spawn_blocking(move || {
         let text = document.text.to_string();
@@ -165,19 +165,19 @@ pub(crate) async fn write_file(server: &Arc<Server>, id: Uuid, dir: TalkDir) -> 
     let Ok(Some(about)) = reading.await else {
         return false;
     };
-    let picture = match about.conversation {
+    let shown = match about.conversation {
         Some(conversation) => content::conversation(server, conversation).await.ok(),
         None => Some(opening(&about)),
     };
-    let Some(picture) = picture else {
+    let Some(shown) = shown else {
         return false;
     };
-    let text = Markers::new(&about.token).compose(&picture, &about.draft);
+    let text = Markers::new(&about.token).compose(&shown, &about.draft);
     let writing = tokio::task::spawn_blocking(move || dir.write(id, &text));
     writing.await.is_ok_and(|written| written.unwrap_or(false))
 }
 
-/// The picture of a talk that has no conversation yet.
+/// The text above the marker of a talk that has no conversation yet.
 fn opening(about: &About) -> String {
     let document = about.document.as_ref();
     let name = |uri: &Url| inline_isolated(&display_name(uri), HOVER_CHARS);
@@ -185,16 +185,16 @@ fn opening(about: &About) -> String {
         None => "# A question\n".to_owned(),
         Some(name) if document.is_none() => format!("# A question about {name}\n"),
         Some(name) => {
-            format!("# A question about {name}\n\nThe text of {name} goes with the question.\n")
+            format!("# A question about {name}\n\nThe text of {name} is sent with the question.\n")
         }
     }
 }
 
-/// What is heard of an answer.
-pub(crate) enum Heard {
+/// An event of the answer to a question from a talk file.
+pub(crate) enum AnswerEvent {
     /// An event of the question.
     Event(ask::Event),
-    /// It ended: with the id of the answer, if there is one, or without, and the sentence to show.
+    /// It ended: with the id of the answer if there is one, or with the sentence to show.
     Ended {
         conversation: Option<Uuid>,
         answer: Option<Uuid>,
@@ -203,21 +203,21 @@ pub(crate) enum Heard {
     },
 }
 
-/// A question from a talk file on its way.
-pub(crate) struct Asked {
+/// A question from a talk file that is being answered.
+pub(crate) struct PendingQuestion {
     pub uri: Url,
     pub talk: Arc<Talk>,
-    /// What stood below the marker, without blanks around it.
+    /// The text below the marker, trimmed.
     pub prompt: String,
     pub tied: Option<Url>,
 }
 
-/// Writes the answer to a question into its talk file, for as long as that is open and left alone. Returns when
+/// Writes the answer to a question into its talk file, while that is open and nobody edits the frame. Returns when
 /// there is nothing more to write.
 pub(crate) async fn write_answer(
     server: Arc<Server>,
-    asked: Asked,
-    mut heard: mpsc::UnboundedReceiver<Heard>,
+    asked: PendingQuestion,
+    mut heard: mpsc::UnboundedReceiver<AnswerEvent>,
 ) {
     let mut writer = Writer::new(&server, &asked);
     let mut changes = server.talks.listen();
@@ -259,13 +259,13 @@ pub(crate) async fn write_answer(
         };
         tokio::select! {
             one = heard.recv(), if ended.is_none() => match one {
-                Some(Heard::Event(event)) => {
+                Some(AnswerEvent::Event(event)) => {
                     writer.hear(event);
-                    // Words come faster than anybody wants to look at the document for.
+                    // Words arrive faster than the document should be checked.
                     let soon = looked + TALK_LOOK;
                     due = Some(due.map_or(soon, |due: Instant| due.min(soon)));
                 }
-                Some(Heard::Ended { conversation, answer, text, failure }) => {
+                Some(AnswerEvent::Ended { conversation, answer, text, failure }) => {
                     writer.end(conversation, answer, &text, failure.as_deref()).await;
                     ended = Some(conversation);
                     due = Some(now);
@@ -286,11 +286,11 @@ pub(crate) async fn write_answer(
             () = wakes => {}
         }
     }
-    // The answer has its end in the conversation, whatever becomes of the file.
+    // The answer is complete in the conversation, whatever happens to the file.
     while ended.is_none() {
         match heard.recv().await {
-            Some(Heard::Ended { conversation, .. }) => ended = Some(conversation),
-            Some(Heard::Event(_)) => {}
+            Some(AnswerEvent::Ended { conversation, .. }) => ended = Some(conversation),
+            Some(AnswerEvent::Event(_)) => {}
             None => break,
         }
     }
@@ -305,17 +305,17 @@ pub(crate) async fn write_answer(
 
 struct Writer<'a> {
     server: &'a Arc<Server>,
-    asked: &'a Asked,
+    asked: &'a PendingQuestion,
     frame: Frame,
-    /// The question was accepted: before that, nothing is written.
+    /// Whether the question was accepted; before that, nothing is written.
     begun: bool,
     /// The document of the edit in flight, and of the next one.
     seen: Option<Document>,
-    left_alone: Option<Why>,
+    left_alone: Option<AbandonReason>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(server: &'a Arc<Server>, asked: &'a Asked) -> Self {
+    fn new(server: &'a Arc<Server>, asked: &'a PendingQuestion) -> Self {
         let settings = server.settings();
         let clock = Clock::now(settings.time_zone.as_deref());
         let question = Part {
@@ -355,7 +355,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Learns the answer as it is stored.
+    /// Reads the answer as it is stored.
     async fn end(
         &mut self,
         conversation: Option<Uuid>,
@@ -409,7 +409,7 @@ impl<'a> Writer<'a> {
             let Some(document) = document else {
                 return;
             };
-            let applied = send(&server, &uri, &document, edit, "Answer of Pieces").await;
+            let applied = send(&server, &uri, &document, edit, "Answer from Pieces").await;
             let _ = sender.send(applied);
         });
         receiver
@@ -417,9 +417,9 @@ impl<'a> Writer<'a> {
 
     async fn say_if_left_alone(&self) {
         let why = match self.left_alone {
-            None | Some(Why::Closed) => return,
-            Some(Why::Edited) => "because it was edited there",
-            Some(Why::Refused) => "because the editor did not take the edits",
+            None | Some(AbandonReason::Closed) => return,
+            Some(AbandonReason::Edited) => "because the file was edited there",
+            Some(AbandonReason::Refused) => "because the editor refused the edits",
         };
         let message = format!(
             "The answer is in the conversation, but not in the talk file, {why}. Close and open the file to see it."

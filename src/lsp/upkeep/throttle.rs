@@ -1,15 +1,15 @@
-//! At most so many messages a second about one thing, the last of them not lost.
+//! Rate-limits messages by key, without losing the last one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Lets each key through at once if it was not let through within `interval`, else when that is over.
+/// Admits each key at once if it was not admitted within `interval`, else at the end of the interval.
 #[derive(Debug)]
 pub(super) struct Throttle<K> {
     interval: Duration,
-    /// When each key was last let through, and whether it is waiting.
+    /// When each key was last admitted, and whether it is waiting.
     keys: HashMap<K, (Instant, bool)>,
 }
 
@@ -21,7 +21,7 @@ impl<K: Copy + Eq + Hash> Throttle<K> {
         }
     }
 
-    /// Whether the key may pass now. If not, it is one of [`Throttle::take_due`] later.
+    /// Whether the key is admitted now. If not, [`Throttle::take_due`] returns it later.
     pub fn admit(&mut self, key: K) -> bool {
         let now = Instant::now();
         match self.keys.get_mut(&key) {
@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash> Throttle<K> {
         }
     }
 
-    /// The key is not limited any more.
+    /// Resets the limit of a key.
     pub fn forget(&mut self, key: K) {
         self.keys.remove(&key);
     }
@@ -47,7 +47,7 @@ impl<K: Copy + Eq + Hash> Throttle<K> {
         waiting.map(|(last, _)| *last + self.interval).min()
     }
 
-    /// Lets all through that are due.
+    /// Admits all keys that are due.
     pub fn take_due(&mut self) -> Vec<K> {
         let now = Instant::now();
         let mut due = Vec::new();

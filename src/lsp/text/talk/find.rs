@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
-/// The talk file with this URI, which may be a link to it; it is taken for open.
+/// The talk file with this URI, which may lead through a symlink; it is registered as open.
 pub(crate) async fn talk_of(server: &Arc<Server>, uri: &Url) -> Option<Arc<Talk>> {
     if let Some(talk) = server.talks.get(uri) {
         return Some(talk);
@@ -21,7 +21,7 @@ pub(crate) async fn talk_of(server: &Arc<Server>, uri: &Url) -> Option<Arc<Talk>
     let resolve = {
         let path = path.clone();
         move || {
-            // Without making the directory: most Markdown files are none of ours.
+            // Without creating the directory: most Markdown files are not talk files.
             let real = path.canonicalize().ok()?;
             data_dir.join("talk").is_dir().then_some(())?;
             let dir = TalkDir::of(&data_dir).ok()?;
@@ -54,7 +54,7 @@ pub(crate) async fn conversation_of(server: &Arc<Server>, uri: &Url) -> Option<U
     resolved(&path, resolve).await?
 }
 
-/// What is stored about a talk.
+/// The stored state of a talk.
 pub(crate) async fn about(talk: &Arc<Talk>) -> Option<crate::lsp::state::talks::About> {
     let talk = Arc::clone(talk);
     let reading = tokio::task::spawn_blocking(move || talk.dir.about(talk.id));

@@ -1,9 +1,9 @@
-//! How an answer gets into a talk file that is open in an editor: a state machine without I/O.
+//! Writes an answer into a talk file that is open in an editor: a state machine without I/O.
 //!
-//! The first edit moves the question above the marker and adds a frame for the answer; later ones only add to
-//! what is in the frame, never at the end of the file. At most one edit is in flight. It has landed when the
-//! editor's own change shows it, whether that comes before the response or long after. Whatever else changes in
-//! the frame ends the writing: the answer is safe in the service.
+//! The first edit moves the question above the marker and adds a frame for the answer; later edits only append to
+//! the frame, never at the end of the file. At most one edit is in flight. It has landed when a `didChange` shows it,
+//! which may come before the response or long after it. Any other change of the frame ends the writing: the answer
+//! is stored by the service.
 
 use super::paragraphs::finished;
 use super::{Broken, Markers, Places, said};
@@ -12,21 +12,21 @@ use std::ops::Range;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Between two edits, so that undoing them stays bearable.
+/// Minimum interval between edits, so that there are few to undo.
 const EDIT_INTERVAL: Duration = Duration::from_secs(2);
-/// Between two looks for finished paragraphs.
+/// Minimum interval between searches for finished paragraphs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// For the response to an edit and the change that shows it.
+/// Deadline for the response to an edit and the change that shows it.
 const LANDING: Duration = Duration::from_secs(2);
-/// After a refused edit, unless the document changes earlier.
+/// Delay after a refused edit, unless the document changes earlier.
 const RETRY: Duration = Duration::from_millis(500);
-/// Refusals, or deadlines for landing, after which the file is left alone.
+/// Refused or timed-out edits in a row after which the file is left alone.
 const TRIES: u8 = 3;
 
 /// The heading of an answer, and the marker below it, come before its text.
 const ANSWER_HEADING: &str = "## Assistant";
 
-/// What replaces some bytes of a text.
+/// A range of bytes and the text that replaces it.
 pub(crate) type Change = (Range<usize>, String);
 
 /// Changes to a version of a document, in order, without overlaps.
@@ -36,22 +36,22 @@ pub(crate) struct Edit {
     pub changes: Vec<Change>,
 }
 
-/// What to do now.
+/// The next step of the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Send it, then report the response with [`Frame::replied`].
+    /// Send the edit, then report the response with [`Frame::replied`].
     Edit(Edit),
-    /// Until this time, or until something happens.
+    /// Wait until this time, or until an event.
     Wait(Option<Instant>),
     /// The whole answer is in the document.
     Written,
-    /// The document is not touched any more.
-    LeftAlone(Why),
+    /// The document is not edited any more.
+    LeftAlone(AbandonReason),
 }
 
-/// Why a document is left alone.
+/// AbandonReason a document is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum AbandonReason {
     Closed,
     /// The frame or the marker was edited.
     Edited,
@@ -59,7 +59,7 @@ pub(crate) enum Why {
     Refused,
 }
 
-/// The document as the editor has it.
+/// The document as it is in the editor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
     pub text: &'a str,
@@ -75,12 +75,12 @@ struct Flight {
     deadline: Instant,
 }
 
-/// What the document shows when an edit has landed.
+/// The state of the document after an edit has landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Landed {
     /// A frame with this text.
     Frame(String),
-    /// No frame; above the room for the next question stands this.
+    /// No frame; this section is above the space for the next question.
     Whole(String),
 }
 
@@ -88,21 +88,21 @@ enum Landed {
 #[derive(Debug)]
 pub(crate) struct Frame {
     markers: Markers,
-    /// Write paragraph by paragraph.
+    /// Write paragraph by paragraph, not in one edit at the end.
     live: bool,
     /// The question as it was sent, and as a section of the document.
     prompt: String,
     question: String,
-    /// The answer so far, as it came.
+    /// The answer so far, as received.
     heard: String,
-    /// Its finished paragraphs when they were last looked for, and when that was.
+    /// Its finished paragraphs at the last search, and the time of that.
     so_far: String,
     looked: Option<Instant>,
-    /// More came since.
+    /// More text arrived since.
     more: bool,
-    /// The answer as a section of the document, once it is whole.
+    /// The answer as a section of the document, once it is complete.
     whole: Option<String>,
-    /// What is in the frame, as far as it has landed; `None` before there is one.
+    /// The text of the frame that has landed; `None` before there is a frame.
     frame: Option<String>,
     flight: Option<Flight>,
     last_edit: Option<Instant>,
@@ -112,8 +112,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// `prompt` is what stood below the marker when it was sent, without blanks around it; `question` is the
-    /// same as a section, with an empty line before it.
+    /// `prompt` is the text below the marker when it was sent, trimmed; `question` is the same as a section, with an empty
+    /// line before it.
     pub fn new(markers: Markers, live: bool, prompt: String, question: String) -> Self {
         Frame {
             markers,
@@ -133,13 +133,13 @@ impl Frame {
         }
     }
 
-    /// More of the answer came.
+    /// Appends to the answer.
     pub fn add(&mut self, more: &str) {
         self.heard.push_str(more);
         self.more = true;
     }
 
-    /// The answer is whole; `section` has an empty line before it.
+    /// Completes the answer; `section` has an empty line before it.
     pub fn finish(&mut self, section: String) {
         self.whole = Some(section);
     }
@@ -151,14 +151,16 @@ impl Frame {
         }
     }
 
-    /// Looks at the document, and says what to do. `None`: it is closed.
+    /// Returns the next step for this state of the document; `seen` is `None` if it is closed.
     pub fn step(&mut self, now: Instant, seen: Option<Seen<'_>>) -> Step {
         let Some(seen) = seen else {
-            return Step::LeftAlone(Why::Closed);
+            return Step::LeftAlone(AbandonReason::Closed);
         };
         let places = match self.markers.locate(seen.text) {
             Ok(places) => places,
-            Err(Broken::Missing | Broken::Doubled) => return Step::LeftAlone(Why::Edited),
+            Err(Broken::Missing | Broken::Doubled) => {
+                return Step::LeftAlone(AbandonReason::Edited);
+            }
         };
         let place = Place { seen, places };
         if let Some(flight) = self.flight.take()
@@ -167,12 +169,12 @@ impl Frame {
             return step;
         }
         if self.whole.is_none() && self.tries >= TRIES {
-            return Step::LeftAlone(Why::Refused);
+            return Step::LeftAlone(AbandonReason::Refused);
         }
         self.next(now, &place)
     }
 
-    /// Whether the edit in flight has landed; if so, or if it was refused, there is none any more.
+    /// Checks whether the edit in flight has landed or was refused; then no edit is in flight any more.
     fn land(&mut self, mut flight: Flight, now: Instant, place: &Place<'_>) -> Option<Step> {
         if place.shows(&flight.lands, self.frame.is_some()) {
             if flight.replied.is_none() && now < flight.deadline {
@@ -192,17 +194,17 @@ impl Frame {
             self.tries += 1;
             self.refused = Some((flight.version, now + RETRY));
             self.more = true;
-            return (self.tries >= TRIES).then_some(Step::LeftAlone(Why::Refused));
+            return (self.tries >= TRIES).then_some(Step::LeftAlone(AbandonReason::Refused));
         }
         if now >= flight.deadline {
-            // It may still land: another edit now could write the same again.
+            // The edit may still land: another one now could write the same text twice.
             self.tries += 1;
             flight.deadline = now + LANDING;
             if place.frame() != self.frame {
-                return Some(Step::LeftAlone(Why::Edited));
+                return Some(Step::LeftAlone(AbandonReason::Edited));
             }
             if self.tries >= TRIES {
-                return Some(Step::LeftAlone(Why::Refused));
+                return Some(Step::LeftAlone(AbandonReason::Refused));
             }
         }
         let deadline = flight.deadline;
@@ -213,7 +215,7 @@ impl Frame {
     /// The next edit, if it is time for one.
     fn next(&mut self, now: Instant, place: &Place<'_>) -> Step {
         if place.frame() != self.frame {
-            return Step::LeftAlone(Why::Edited);
+            return Step::LeftAlone(AbandonReason::Edited);
         }
         let idle = !self.live || self.frame.is_some() && !self.more;
         if idle && self.whole.is_none() {
@@ -231,7 +233,7 @@ impl Frame {
             return Step::Wait(Some(at));
         }
         if self.whole.is_none() {
-            // Linear in the answer, so not for each of its words.
+            // Linear in the answer, so not repeated for each word.
             self.so_far = body(finished(&self.heard));
             (self.looked, self.more) = (Some(now), false);
         }
@@ -251,7 +253,7 @@ impl Frame {
         })
     }
 
-    /// What the document should show next, and the changes that make it so.
+    /// The next state of the document, and the changes that lead to it.
     fn wanted(&self, place: &Place<'_>) -> Option<(Landed, Vec<Change>)> {
         let inside = match self.so_far.as_str() {
             "" => "\n".to_owned(),
@@ -298,7 +300,7 @@ impl Frame {
     }
 }
 
-/// The document, and where things are in it.
+/// The document, and the places in it.
 struct Place<'a> {
     seen: Seen<'a>,
     places: Places,
@@ -320,7 +322,7 @@ impl Place<'_> {
         }
     }
 
-    /// Adds a section above the marker. The question below it goes unless more was written meanwhile.
+    /// Adds a section above the marker. Removes the question below it unless more was typed meanwhile.
     fn begin(&self, section: String, prompt: &str) -> Vec<Change> {
         let text = self.seen.text;
         let insert = self.places.insert;
@@ -333,8 +335,8 @@ impl Place<'_> {
     }
 }
 
-/// The change that makes `after` of a frame that holds `before`: an addition at its end where that is enough,
-/// else everything from the first line that differs.
+/// The change that turns `before`, the text of the frame, into `after`: an addition at the end if that is enough,
+/// else a replacement from the first line that differs.
 fn turn(before: &str, after: &str, text: &str, frame: &Range<usize>) -> Change {
     if let Some(more) = after.strip_prefix(before) {
         return (frame.end..frame.end, more.to_owned());
@@ -351,7 +353,7 @@ fn turn(before: &str, after: &str, text: &str, frame: &Range<usize>) -> Change {
     (frame.start + kept..frame.end, after[bytes..].to_owned())
 }
 
-/// With one kind of line end: editors may have another one than we wrote.
+/// Normalises line endings, which the editor may have changed.
 fn unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }

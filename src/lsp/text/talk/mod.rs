@@ -1,8 +1,8 @@
 //! Talk files: conversations that are continued in a document of any editor.
 //!
-//! Such a file shows the conversation, and below a marker it has room for the next question. Markers carry a
-//! random token of the file, so no text can forge one, and nothing has to be taken out of any text. What is
-//! above the marker is a picture: editing it changes nothing.
+//! Such a file shows the conversation, and below a marker it has space for the next question. Markers contain a random
+//! token that is unique to the file, so no text can forge one, and no text has to be escaped for it. The text above
+//! the marker is a copy: editing it changes nothing else.
 
 pub(crate) mod find;
 pub(crate) mod frame;
@@ -11,7 +11,7 @@ pub(crate) mod section;
 
 use std::ops::Range;
 
-/// Heads the room for the next question.
+/// The heading above the marker and the next question.
 const HEADING: &str = "## You";
 
 /// The markers of one talk file.
@@ -20,20 +20,20 @@ pub(crate) struct Markers {
     token: String,
 }
 
-/// Where things are in the text of a talk file, in bytes.
+/// The places in the text of a talk file, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
     /// The start of the line above which questions and answers are written.
     pub insert: usize,
     /// The start of the marker.
     pub marker: usize,
-    /// What stands below the marker.
+    /// The text below the marker.
     pub prompt: Range<usize>,
     /// The answer that is being written.
     pub answer: Option<Answer>,
 }
 
-/// The frame of an answer: its marker, and what stands between that and the room for the next question.
+/// The frame of an answer: its marker, and the text between that and the heading of the next question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Without its line break.
@@ -42,7 +42,7 @@ pub(crate) struct Answer {
     pub text: Range<usize>,
 }
 
-/// Why there is no telling what is below the marker.
+/// AbandonReason the text below the marker cannot be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
     Missing,
@@ -51,7 +51,7 @@ pub(crate) enum Broken {
 }
 
 impl Markers {
-    /// Of a file with this token.
+    /// The markers of a file with this token.
     pub fn new(token: impl Into<String>) -> Self {
         Markers {
             token: token.into(),
@@ -69,24 +69,24 @@ impl Markers {
 
     fn answer(&self) -> String {
         let start = self.starts("answer");
-        format!("{start} is written here; edit it, and it is left alone -->")
+        format!("{start} is written here, unless you edit it -->")
     }
 
-    /// The file: the conversation so far, the marker, and what is below it.
-    pub fn compose(&self, picture: &str, draft: &str) -> String {
-        let picture = picture.trim_end_matches('\n');
+    /// Composes the file: the conversation so far, the marker, and the draft below it.
+    pub fn compose(&self, shown: &str, draft: &str) -> String {
+        let shown = shown.trim_end_matches('\n');
         let marker = self.prompt();
         let draft = draft.trim_matches('\n');
-        // Room for the question above code that it is about.
+        // An empty line for the question, above the code that it is about.
         let room = if draft.starts_with(['`', '~']) {
             "\n\n"
         } else {
             ""
         };
-        format!("{picture}\n\n{HEADING}\n{marker}\n\n{room}{draft}\n")
+        format!("{shown}\n\n{HEADING}\n{marker}\n\n{room}{draft}\n")
     }
 
-    /// The line of a composed file on which a person writes, from 0.
+    /// The line of a composed file on which the user writes, from 0.
     pub fn prompt_line(&self, text: &str) -> usize {
         let start = self.starts("write");
         let marker = text.lines().position(|line| line.starts_with(&start));
@@ -201,16 +201,16 @@ mod tests {
             markers.locate(&format!("{text}{text}")),
             Err(Broken::Doubled)
         );
-        let crlf = text.replace('\n', "\r\n") + "Why?\r\n";
+        let crlf = text.replace('\n', "\r\n") + "AbandonReason?\r\n";
         let places = markers.locate(&crlf).unwrap();
-        assert_eq!(&crlf[said(&crlf, places.prompt)], "Why?");
+        assert_eq!(&crlf[said(&crlf, places.prompt)], "AbandonReason?");
     }
 
     #[test]
     fn an_answer_is_between_its_marker_and_the_room_for_the_question() {
         let markers = markers();
-        let picture = format!("# Retry\n\n## Assistant\n{}\n\nYes.\n", markers.answer());
-        let text = markers.compose(&picture, "next");
+        let shown = format!("# Retry\n\n## Assistant\n{}\n\nYes.\n", markers.answer());
+        let text = markers.compose(&shown, "next");
         let places = markers.locate(&text).unwrap();
         let answer = places.answer.unwrap();
         assert_eq!(&text[answer.text], "\nYes.\n\n");

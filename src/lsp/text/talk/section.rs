@@ -1,11 +1,11 @@
-//! Which message a place in a document shows. Sections are recognised by what they say, so no text can pass for
-//! another, and one that was edited is none.
+//! Finds the message that a place in a document shows. A section counts only if its text equals that of the message,
+//! so no text can pose as another message, and an edited section is not found.
 
 use crate::markdown::Part;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use std::ops::Range;
 
-/// Headings above a place that may begin its message: code has lines that look like one.
+/// Headings above a place that are tried: code has lines that look like headings.
 const HEADINGS: usize = 16;
 
 /// A message in a document.
@@ -17,7 +17,7 @@ pub(crate) struct Shown {
     pub range: Range<usize>,
 }
 
-/// The message that stands at this byte. `render` writes a part as a section, with an empty line before it.
+/// The message at this byte. `render` writes a part as a section, with an empty line before it.
 pub(crate) fn message_at(
     text: &str,
     at: usize,
@@ -67,7 +67,7 @@ pub(crate) fn message_at(
         if !range.contains(&at) {
             return None;
         }
-        // Of messages that say the same, the one that is there as often before.
+        // Of messages with equal texts, take the one with as many equal ones before it.
         let before = text[..*start].matches(rest.as_str()).count();
         let all: Vec<usize> = std::iter::once(first).chain(same).collect();
         let message = all[before.min(all.len() - 1)];
@@ -107,9 +107,9 @@ mod tests {
 
     fn parts() -> Vec<Part<'static>> {
         vec![
-            part("You", "Why?"),
+            part("You", "AbandonReason?"),
             part("Assistant", "Because:\n\n```md\n## You\nx\n```"),
-            part("You", "Why?"),
+            part("You", "AbandonReason?"),
             part("Assistant", "Yes."),
         ]
     }
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn messages_are_found_by_what_they_say() {
         let text = text();
-        assert_eq!(found(&text, "Why?", 0), Some(0));
-        assert_eq!(found(&text, "Why?", 1), Some(2));
+        assert_eq!(found(&text, "AbandonReason?", 0), Some(0));
+        assert_eq!(found(&text, "AbandonReason?", 1), Some(2));
         assert_eq!(found(&text, "x\n```", 0), Some(1));
         assert_eq!(found(&text, "Yes.", 0), Some(3));
         assert_eq!(found(&text, "# Retry", 0), None);
@@ -137,7 +137,7 @@ mod tests {
             found(&text.replace("*14:03*", "*Wed 14:03*"), "Yes.", 0),
             Some(3)
         );
-        // Edited, it is no message any more.
+        // An edited section is not a message any more.
         assert_eq!(found(&text.replace("Yes.", "Yes!"), "Yes!", 0), None);
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-const PROMPT: &str = "Why?";
+const PROMPT: &str = "AbandonReason?";
 const QUESTION: &str = "\n## You\n*14:03*\n\nWhy?\n";
 
 fn whole(text: &str) -> String {
@@ -9,7 +9,7 @@ fn whole(text: &str) -> String {
 
 /// An editor with a talk file, and how it treats edits.
 struct Editor {
-    /// What the editor has, and what it has told.
+    /// The text in the editor, and the text of its last `didChange`.
     text: String,
     told: String,
     version: i32,
@@ -184,7 +184,7 @@ async fn what_is_typed_below_the_marker_meanwhile_stays() {
     editor.write("And how?");
     let mut one = frame(true);
     run(&mut one, &mut editor, &PIECES).await;
-    assert_eq!(editor.text, expected("Why?\nAnd how?").trim_end());
+    assert_eq!(editor.text, expected("AbandonReason?\nAnd how?").trim_end());
 
     // Typed while it streams, a refusal in between.
     let (mut one, mut editor) = (frame(true), Editor::new(PROMPT));
@@ -250,7 +250,7 @@ async fn there_is_one_edit_in_flight_whether_its_change_is_early_late_or_never_t
         steps[..2],
         [Step::Wait(Some(_)), Step::Wait(Some(_))]
     ));
-    assert_eq!(steps[2], Step::LeftAlone(Why::Refused));
+    assert_eq!(steps[2], Step::LeftAlone(AbandonReason::Refused));
     assert_eq!(third.changes.len(), 1);
     assert_eq!(editor.text.matches("Two.").count(), 1);
 }
@@ -274,7 +274,7 @@ async fn refused_three_times_the_file_is_left_alone() {
         frame.replied(false);
         let step = frame.step(Instant::now(), editor.seen());
         match attempt {
-            3 => assert_eq!(step, Step::LeftAlone(Why::Refused)),
+            3 => assert_eq!(step, Step::LeftAlone(AbandonReason::Refused)),
             _ => assert!(
                 matches!(step, Step::Wait(Some(_))),
                 "the same version: {step:?}"
@@ -291,25 +291,25 @@ async fn refused_three_times_the_file_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn whoever_edits_the_frame_or_closes_the_file_keeps_it() {
     type Change = fn(&mut Editor);
-    let cases: [(Change, Option<Why>); 6] = [
+    let cases: [(Change, Option<AbandonReason>); 6] = [
         (
             |editor| editor.text = editor.text.replace("Because", "Since"),
-            Some(Why::Edited),
+            Some(AbandonReason::Edited),
         ),
         (
             |editor| editor.text = editor.text.replace("<!-- pieces:5f3a answer", ""),
-            Some(Why::Edited),
+            Some(AbandonReason::Edited),
         ),
         (
             |editor| editor.text = editor.text.replace("<!-- pieces:5f3a write", ""),
-            Some(Why::Edited),
+            Some(AbandonReason::Edited),
         ),
         (
             |editor| editor.text.push_str(&editor.text.clone()),
-            Some(Why::Edited),
+            Some(AbandonReason::Edited),
         ),
-        (|editor| editor.open = false, Some(Why::Closed)),
-        // Above the frame is a picture.
+        (|editor| editor.open = false, Some(AbandonReason::Closed)),
+        // The text above the frame does not matter.
         (
             |editor| editor.text = editor.text.replace("# Retry", "# Mine"),
             None,
@@ -346,7 +346,7 @@ async fn an_undo_of_our_edit_is_an_edit_by_the_person() {
     editor.text = before;
     editor.tell();
     let step = frame.step(later(EDIT_INTERVAL).await, editor.seen());
-    assert_eq!(step, Step::LeftAlone(Why::Edited));
+    assert_eq!(step, Step::LeftAlone(AbandonReason::Edited));
 }
 
 #[tokio::test(start_paused = true)]
