@@ -1,5 +1,6 @@
 // The machine of a session: folders, settings, a code-server with the extension, services, and clients of them.
 import { execFile, spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
@@ -66,6 +67,7 @@ fs.writeFileSync(
       "extensions.ignoreRecommendations": true,
       "update.mode": "none",
       "files.autoSave": "off",
+      "remote.autoForwardPorts": false,
       "editor.accessibilitySupport": "off",
       "editor.minimap.enabled": false,
   }),
@@ -131,6 +133,22 @@ const log = fs.openSync(path.join(SCRATCH, "code-server.log"), "w");
 const flags = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
 /** The command line, on the store of the session. Not waited for in place: it may ask a model that is in this process. */
 export const cli = (...args) => promisify(execFile)(BINARY, [...args, "--data-dir", store], { env });
+/** Imports conversations, from oldest to newest or not: their names, when they were said, and what. */
+export async function remember(all) {
+  const lines = [{ export: { format: 1, version: "0.1.0" } }];
+  for (const { id = randomUUID(), name, time, said } of all) {
+    const at = { value: new Date(time).toISOString() };
+    const conversation = { id };
+    const messages = said.map(([role, raw]) => ({ id: randomUUID(), role, created: at, updated: at, conversation, fragment: { string: { raw } } }));
+    const listed = { iterable: messages.map((one) => ({ id: one.id })), indices: Object.fromEntries(messages.map((one, n) => [one.id, n])) };
+    lines.push({ conversation: { id, name, type: "COPILOT", created: at, updated: at, messages: listed } });
+    for (const message of messages) lines.push({ message });
+  }
+  lines.push({ end: { objects: lines.length - 1 } });
+  const file = path.join(SCRATCH, "past.jsonl");
+  fs.writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  await cli("import", "--from", file);
+}
 /** A child that ends with us, however we end. */
 export const child = (command, args, options) => spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { env, ...options });
 const server = child(CODE_SERVER_NODE, [...base, ...flags], { stdio: ["ignore", log, log], detached: true });

@@ -58,7 +58,7 @@ export class Model {
       const text = /[\u0590-\u05ff]/.test(question) ? "כדי לבטל commit שכבר נדחף, השתמשו ב־`git revert`. 👩🏽‍💻" : this.says;
       const [first, ...rest] = text.split(/(?<=\n\n)/);
       piece({ content: first });
-      if (/hold/.test(question)) await new Promise((resolve) => this.held.push(resolve));
+      if (/hold/i.test(question)) await new Promise((resolve) => this.held.push(resolve));
       for (const part of rest) piece({ content: part });
     }
     if (!open) return;

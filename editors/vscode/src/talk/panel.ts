@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 import { conversationOf, type Goal, nameOf, show } from "../documents";
+import { sentence } from "../errors";
 import type { Planned } from "../protocol";
 import { isolated, line } from "../text";
 import type { Outcome, Question } from "./asks";
@@ -211,14 +212,15 @@ export class Panel implements vscode.Disposable {
       const { why, failure } = outcome;
       const stored = failure?.question;
       if (stored !== undefined) {
+        // It stands below the question.
         const detail = failure?.detail;
         this.talk.failed(stored, detail === undefined ? why : `${why} ${line(detail, 500)}`);
       } else {
         // Nothing that was typed is lost.
         this.tools.drafts.change(this.key, { text: prompt });
         this.post({ type: "draft", text: prompt, focus: true });
+        this.post({ type: "problem", text: why });
       }
-      this.post({ type: "problem", text: why });
     }
     await Promise.all([this.talk.refresh(), this.planNow()]);
   }
@@ -314,8 +316,7 @@ export class Panel implements vscode.Disposable {
       all = await models.models(server);
     } catch (error) {
       server.log.warn(String(error));
-      const obstacle = vscode.l10n.t("Nothing answers at the moment: {0}", error instanceof Error ? error.message : String(error));
-      return { ...empty, model: "", obstacle };
+      return { ...empty, model: "", obstacle: sentence(error) };
     }
     const model = models.nameOf(all, drafts.of(this.key).model);
     const obstacle = models.obstacle(all);

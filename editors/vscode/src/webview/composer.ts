@@ -2,7 +2,7 @@
 
 import type { Chip } from "../talk/chips";
 import type { Composer as State } from "../talk/wire";
-import { button, host, keep, make, phrase } from "./page";
+import { button, host, keep, make, phrase, sentence } from "./page";
 
 interface Around {
   /** The last question, for Up in an empty box. */
@@ -66,7 +66,7 @@ export class Composer {
         host.postMessage({ type: "command", command });
       };
       this.notice.append(
-        make("p", {}, state.obstacle),
+        make("p", {}, ...sentence(state.obstacle)),
         button(phrase("chooseModel"), run("model")),
         button(phrase("checkAgain"), run("checkModel")),
       );
@@ -118,7 +118,7 @@ export class Composer {
   }
 
   fail(text: string): void {
-    this.problem.textContent = text;
+    this.problem.replaceChildren(...sentence(text));
     this.problem.hidden = text === "";
   }
 

@@ -3,7 +3,7 @@
 import type { Message } from "../protocol";
 import type { CodeAction } from "../talk/wire";
 import { clock } from "../times";
-import { button, host, make, phrase, setup } from "./page";
+import { button, host, make, phrase, sentence, setup } from "./page";
 import { render } from "./render";
 
 /** A message in the page, drawn again only where it has changed. */
@@ -55,7 +55,7 @@ export class Drawn {
     this.foot.replaceChildren();
     const remark = failure ?? (state && state !== "writing" ? phrase(state) : undefined);
     if (remark !== undefined) {
-      this.foot.append(make("p", { class: "remark" }, remark));
+      this.foot.append(make("p", { class: "remark", ...(failure === undefined ? {} : { role: "alert" }) }, ...sentence(remark)));
     }
     if (state === "unanswered") {
       const question = this.message.id;
@@ -96,8 +96,9 @@ export class Drawn {
       return button(label, run(action), { "aria-label": `${label}: ${phrase("codeBlock", at + 1)}` });
     };
     const info = block.dataset.info ?? "";
-    // Of a place in a file its name is enough; the rest is in the tooltip.
-    const title = make("span", { class: "language", title: info }, info.replace(/\S*[/\\]/, ""));
+    // The place that it is from, if that is known, without its folders: the rest is in the tooltip.
+    const place = info.slice(language.length).trim();
+    const title = make("span", { class: "language", title: info }, (place || info).replace(/\S*[/\\]/, ""));
     return make("div", { class: "tools" }, title, ...(["insert", "copy", "compare", "new"] as const).map(named));
   }
 

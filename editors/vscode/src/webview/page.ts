@@ -49,3 +49,8 @@ export function button(text: string, run: () => void, attributes: Readonly<Recor
   one.addEventListener("click", run);
   return one;
 }
+
+/** A sentence of the server, with what stands in backticks as code. */
+export function sentence(text: string): Child[] {
+  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 === 1 ? make("code", {}, part) : part));
+}

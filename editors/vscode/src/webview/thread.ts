@@ -19,6 +19,7 @@ export class Thread {
   }, { class: "pill" });
   private drawn = new Map<string, Drawn>();
   private shown: Shown | undefined;
+  private atEnd = false;
   /** How much of the growing answer was told to a screen reader. */
   private told = { id: "", at: 0 };
   private slow = 0;
@@ -37,6 +38,12 @@ export class Thread {
     new ResizeObserver(() => {
       this.look();
     }).observe(this.list);
+    // Who looks at the end still does when there is less room, as when the place to type grows.
+    new ResizeObserver(() => {
+      if (this.atEnd) {
+        this.element.scrollTop = this.element.scrollHeight;
+      }
+    }).observe(this.element);
   }
 
   show(shown: Shown): void {
@@ -148,7 +155,8 @@ export class Thread {
   /** Whether there is more below than one sees. */
   private look(): void {
     const below = this.element.scrollHeight - this.element.clientHeight - this.element.scrollTop;
-    this.pill.hidden = below < NEAR || this.shown?.answering == null;
+    this.atEnd = below < NEAR;
+    this.pill.hidden = this.atEnd || this.shown?.answering == null;
   }
 }
 

@@ -1,13 +1,28 @@
-// A long list.
+// Thousands of conversations.
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
-import { local, trap, until } from "../machine.mjs";
+import { local, remember, trap, until } from "../machine.mjs";
 
-export default async ({ page, step, shot, view, row }) => {
+const MOST = 5_000;
+const HOUR = 3_600_000;
+
+export default async ({ page, step, shot, view, row, said, palette, titled, option, input }) => {
+  const made = Array.from({ length: MOST }, (_, n) => ({
+    id: randomUUID(),
+    name: `Entry ${n}`,
+    time: Date.now() - n * HOUR,
+    said: [["USER", `What is ${n}?`], ["ASSISTANT", `A number, one more than ${n - 1}.`]],
+  }));
+  const total = async () => Number((await view.locator(".description").first().innerText()).replace(/\D/g, ""));
+  await step("thousands-come-into-the-open-view", async () => {
+    const before = await total();
+    await remember(made);
+    await until("the total beside the title", async () => (await total()) === before + MOST);
+    await row("Entry 0,").waitFor();
+  });
   await step("a-long-list-is-paged-and-keeps-its-place", async () => {
-    const made = [];
-    for (let n = 0; n < 130; n++) made.push(await local.create(`Entry ${n}`));
     // Scrolled by the wheel: keys go to the document as soon as one is opened.
-    await row("Entry 129").hover();
+    await row("Entry 0,").hover();
     const more = view.getByRole("treeitem", { name: /^Load more \(\d+ left\)/ });
     const end = async (what) => {
       await page.mouse.wheel(0, 100_000);
@@ -15,14 +30,26 @@ export default async ({ page, step, shot, view, row }) => {
     };
     await until("the last row of the first page", () => end(more));
     await more.click();
-    await until("the oldest", () => end(row("Entry 0,")));
-    await row("Entry 0,").click();
-    const total = async () => Number((await view.locator(".description").first().innerText()).replace(/\D/g, ""));
+    // A hundred more: one that was not on the first page.
+    const later = row("Entry 99,");
+    await until("a row of the second page", async () => {
+      await page.mouse.wheel(0, 400);
+      return later.isVisible();
+    });
+    await later.click();
+    await said("What is 99?").waitFor();
     const before = await total();
-    await local.rest("POST", `/conversations/${made[64].id}/delete`);
+    await local.rest("POST", `/conversations/${made[4_000].id}/delete`);
     await until("the total beside the title", async () => (await total()) === before - 1);
-    await until("still there, still selected", async () => (await row("Entry 0,").getAttribute("aria-selected")) === "true");
+    await until("still there, still selected", async () => (await later.getAttribute("aria-selected")) === "true");
     await shot("paged");
+  });
+  await step("one-of-thousands-is-found-by-what-it-says", async () => {
+    await palette("Search Conversations");
+    await titled("Search Conversations");
+    await input.pressSequentially("what is 4711");
+    await option(/Entry 4711/).click();
+    await said("What is 4711?").waitFor();
   });
   await step("the-workspace-decided-nothing", async () => {
     if (fs.existsSync(trap)) throw new Error("a setting of the workspace was used");

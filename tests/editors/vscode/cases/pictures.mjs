@@ -1,9 +1,8 @@
 // The pictures of the README: a week of somebody's conversations, an answer while it is written, and a question about
 // some lines. Only with PICTURES=1, into SHOTS.
-import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { cli, freePort, SCRATCH, shots, until, work } from "../machine.mjs";
+import { cli, freePort, remember, shots, until, work } from "../machine.mjs";
 import { Model } from "../model.mjs";
 
 const HOUR = 3_600_000;
@@ -47,22 +46,6 @@ const PAST = [
   ["How do I stream a large response in axum?", 700],
 ];
 
-function remember() {
-  const lines = [{ export: { format: 1, version: "0.1.0" } }];
-  const at = (hours) => ({ value: new Date(Date.now() - hours * HOUR).toISOString() });
-  for (const [name, hours] of PAST) {
-    const conversation = { id: randomUUID() };
-    const said = [["USER", name], ["ASSISTANT", JITTER]].map(([role, raw]) => ({ id: randomUUID(), role, created: at(hours), updated: at(hours), conversation, fragment: { string: { raw } } }));
-    const messages = { iterable: said.map(({ id }) => ({ id })), indices: Object.fromEntries(said.map(({ id }, n) => [id, n])) };
-    lines.push({ conversation: { ...conversation, name, type: "COPILOT", created: at(hours), updated: at(hours), messages } });
-    for (const message of said) lines.push({ message });
-  }
-  lines.push({ end: { objects: lines.length - 1 } });
-  const file = path.join(SCRATCH, "past.jsonl");
-  fs.writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  return file;
-}
-
 export default async ({ page, step, row, text, talk, said, theme, explorer, conversations, closeAll }) => {
   if (!process.env.PICTURES) return;
   const picture = (name) => page.screenshot({ path: path.join(shots, `${name}.png`) });
@@ -73,7 +56,7 @@ export default async ({ page, step, row, text, talk, said, theme, explorer, conv
     await page.setViewportSize({ width: 1280, height: 720 });
     fs.writeFileSync(path.join(work, "retry.rs"), RETRY);
     await cli("model", "use", `http://127.0.0.1:${port}/v1`, "--model", "small");
-    await cli("import", "--from", remember());
+    await remember(PAST.map(([name, hours]) => ({ name, time: Date.now() - hours * HOUR, said: [["USER", name], ["ASSISTANT", JITTER]] })));
     await closeAll();
     await explorer("retry.rs");
     await conversations();

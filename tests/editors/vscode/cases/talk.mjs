@@ -17,11 +17,22 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
   const idle = () => talk.getByRole("button", { name: "Send", exact: true }).waitFor();
   const found = (name) => local.rest("GET", "/conversations").then(({ iterable }) => iterable.find((one) => one.name.includes(name)));
 
+  const axe = fs.readFileSync(createRequire(path.join(process.env.EXTENSION, "package.json")).resolve("axe-core"), "utf8");
+  const accessible = async (when) => {
+    const wrong = await talk.locator("body").evaluate(async (_, source) => {
+      if (!window.axe) window.eval(source);
+      const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" ; ")}`);
+    }, axe);
+    if (wrong.length > 0) throw new Error(`${when}: ${wrong.join(" | ")}`);
+  };
+
   await step("without-a-model-the-composer-says-how-to-get-one", async () => {
     await closeAll();
     await palette("New Conversation");
     await talk.getByText("No language model is chosen yet.").waitFor();
     await talk.getByRole("button", { name: "Choose a Model…" }).waitFor();
+    await accessible("without a model");
     await shot("no-model");
   });
   await step("a-model-is-found-when-it-was-chosen", async () => {
@@ -41,6 +52,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await until("its row says so", async () => /an answer is being written/.test(await row("Why jitter").getAttribute("aria-label")));
     await tab("Why jitter").waitFor();
     await tab("New Conversation").waitFor({ state: "detached" });
+    await accessible("while an answer is written");
     await shot("streaming");
     model.release();
     await said("That is all.").waitFor();
@@ -54,17 +66,11 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     if (!/^You, \d\d:\d\d$/.test(names[0]) || !/^Assistant, \d\d:\d\d$/.test(names[1])) throw new Error(names.join(" | "));
     const spoken = await talk.locator("[aria-live=polite]").innerText();
     if (!spoken.includes("code, rust, lines: 3") || !spoken.includes("That is all.")) throw new Error(spoken);
-    const source = fs.readFileSync(createRequire(path.join(process.env.EXTENSION, "package.json")).resolve("axe-core"), "utf8");
     const body = talk.locator("body");
     for (const name of ["Light Modern", "Dark Modern", "Dark High Contrast", "Light High Contrast"]) {
       await theme(name);
       await until(`the theme ${name}`, () => body.evaluate((one, dark) => one.classList.contains(dark), name === "Dark High Contrast" ? "vscode-high-contrast" : name === "Light High Contrast" ? "vscode-high-contrast-light" : name.includes("Dark") ? "vscode-dark" : "vscode-light"));
-      const wrong = await body.evaluate(async (_, axe) => {
-        if (!window.axe) window.eval(axe);
-        const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
-        return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" ; ")}`);
-      }, source);
-      if (wrong.length > 0) throw new Error(`${name}: ${wrong.join(" | ")}`);
+      await accessible(name);
       if (name === "Dark Modern") await shot("answered-dark");
     }
     await theme("Light Modern");
@@ -97,6 +103,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await box.press("ArrowUp");
     await until("the question", async () => (await box.inputValue()) === "Again, slowly, please.");
     await talk.getByText("asked again in a new conversation").waitFor();
+    await accessible("while a question is edited");
     await ask("Again, shortly, please.");
     await said("Again, shortly, please.").waitFor();
     await said("That is all.").waitFor();
@@ -138,6 +145,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await talk.getByRole("button", { name: "Send retry.rs with the question" }).click();
     await file.getByRole("button", { name: "Do not send retry.rs" }).waitFor();
     await talk.getByRole("listitem").filter({ hasText: /messages/ }).first().waitFor();
+    await accessible("with chips");
     await shot("chips");
     await ask("What does it do?");
     await until("the file went along", () => JSON.stringify(model.asked.at(-1)).includes("pub fn retry"));
@@ -172,9 +180,12 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     if (!last.includes("What is chosen here?") || !last.includes("fn chosen() {}") || last.includes("left_out")) throw new Error(last);
     await closeAll();
   });
-  await step("a-draft-is-kept-over-a-reload", async () => {
+  await step("a-reload-keeps-the-draft-and-what-was-written", async () => {
     await conversations();
     await row("What is chosen here").dblclick();
+    await said("That is all.").waitFor();
+    await ask("Please hold over a reload.");
+    await until("it is being written", async () => (await talk.locator("article", { hasText: "Retries need jitter" }).count()) === 2);
     await box.fill("half a quest");
     // It is kept 300 ms after the last key.
     await page.waitForTimeout(1_000);
@@ -184,18 +195,53 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await conversations();
     await row("What is chosen here").dblclick();
     await until("the draft", async () => (await box.inputValue()) === "half a quest");
-    await box.fill("");
-    await page.waitForTimeout(1_000);
+    // The window served the store, so that the answer ended with it.
+    await said("Please hold over a reload.").waitFor();
+    await talk.getByText("Interrupted. What was written is kept.").waitFor();
+    await idle();
+    model.held.length = 0;
   });
   await step("a-model-that-goes-away-leaves-the-question", async () => {
     await model.stop();
     await ask("Are you there?");
-    await talk.getByText(/Not answered|not answer|refused|unreachable|respond/i).first().waitFor();
+    await said("Are you there?").getByRole("alert").filter({ hasText: /Nothing answers at/ }).waitFor();
+    await talk.locator(".notice", { hasText: /^Nothing answers at .* choose another with pieces-lsp model use URL/ }).waitFor();
+    await accessible("when nothing answers");
     await shot("endpoint-gone");
     await model.start(port);
     await talk.getByRole("button", { name: "Ask Again" }).last().click();
     await said("That is all.").waitFor();
     await idle();
+  });
+  await step("a-model-that-dies-in-the-middle-leaves-what-it-said", async () => {
+    const interrupted = talk.getByText("Interrupted. What was written is kept.");
+    const before = await interrupted.count();
+    await ask("Hold, and then break off.");
+    await said("Hold, and then break off.").waitFor();
+    await until("it is held", () => model.held.length > 0);
+    await model.stop();
+    await until("it says so", async () => (await interrupted.count()) === before + 1);
+    await idle();
+    await shot("endpoint-dies");
+    model.held.length = 0;
+    await model.start(port);
+  });
+  await step("everything-can-be-done-by-keyboard", async () => {
+    await palette("New Conversation");
+    await until("the box has the focus", async () => (await box.evaluate((one) => document.hasFocus() && document.activeElement === one)));
+    await page.keyboard.type("By keyboard?");
+    await page.keyboard.press("Enter");
+    await tab("By keyboard?").waitFor();
+    await said("That is all.").waitFor();
+    await idle();
+    await page.evaluate(() => navigator.clipboard.writeText(""));
+    await box.press("Shift+Tab");
+    for (let n = 0; !/^Copy: /.test(await talk.locator(":focus").getAttribute("aria-label") ?? ""); n++) {
+      if (n === 20) throw new Error("no way to the code");
+      await page.keyboard.press("Shift+Tab");
+    }
+    await page.keyboard.press("Enter");
+    await until("the code", async () => (await page.evaluate(() => navigator.clipboard.readText())) === CODE);
   });
   await step("models-are-chosen-from-a-list", async () => {
     await talk.getByRole("button", { name: /^Model:/ }).click();
@@ -231,13 +277,15 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
       await hands.conversations();
       await hands.row("What is chosen here").dblclick();
       await hands.said("That is all.").waitFor();
+      const answers = hands.talk.locator("article", { hasText: "Retries need jitter" });
+      const before = await answers.count();
       await conversations();
       await row("What is chosen here").dblclick();
       // Before that, the box is that of the conversation shown until now.
-      await said("Who are you?").waitFor();
+      await said("What is chosen here?").waitFor();
       await ask("Please hold while two look on.");
       await hands.said("Please hold while two look on.").waitFor();
-      await until("it grows there", async () => (await hands.talk.locator("article", { hasText: "Retries need jitter" }).count()) >= 2);
+      await until("it grows there", async () => (await answers.count()) > before);
       await hands.talk.getByRole("button", { name: "Stop", exact: true }).click();
       await talk.getByText("Stopped.").first().waitFor();
       model.release();
@@ -251,6 +299,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await said("alert(1)").waitFor();
     await local.rest("POST", `/conversations/${id}/delete`);
     await talk.getByText("This conversation was deleted.").waitFor();
+    await accessible("when it was deleted");
     await closeAll();
   });
   await step("the-model-is-off-again", async () => {
