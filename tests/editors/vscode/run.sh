@@ -83,23 +83,27 @@ else
     fail vscode-package "$(tr '\n' ' ' <"$scratch/package.log" | cut -c 1-1500)"
     exit 1
 fi
-if (cd "$extension" && npm run --silent lint) >"$scratch/lint.log" 2>&1; then
-    ok vscode-eslint
-else
-    fail vscode-eslint "$(tr '\n' ' ' <"$scratch/lint.log" | cut -c 1-1500)"
-fi
-if (cd "$extension" && npm test --silent) >"$scratch/unit.log" 2>&1; then
-    ok vscode-unit-tests
-else
-    fail vscode-unit-tests "$(grep -E 'not ok|error:|expected:|actual:' "$scratch/unit.log" | tr '\n' ' ' | cut -c 1-1500)"
-fi
-if (cd "$extension" && node scripts/l10n.mjs --check) >"$scratch/l10n.log" 2>&1; then
-    ok vscode-strings
-else
-    fail vscode-strings "$(tr '\n' ' ' <"$scratch/l10n.log" | cut -c 1-1500)"
-fi
 export EXTENSION="$extension" BINARY="$binary" VSIX="$scratch/pieces.vsix" PLAYWRIGHT="$root/pw" SHOTS="$shots" SCRATCH="$scratch" NEOVIM="$cache/neovim-1"
 export CODE_SERVER="$place/node_modules/code-server/out/node/entry.js" CODE_SERVER_NODE="$root/node${runs_on%%.*}/bin/node"
+
+check() { # NAME COMMAND...: in the folder of the extension
+    name=$1 && shift
+    if (cd "$extension" && "$@") >"$scratch/$name.log" 2>&1; then
+        ok "$name"
+    else
+        fail "$name" "$(grep -vE '^(ok|#|  ---|  \.\.\.|  duration)' "$scratch/$name.log" | tr '\n' ' ' | cut -c 1-1500)"
+    fi
+}
+# The browser mostly waits, so these run meanwhile.
+(
+    check vscode-eslint npm run --silent lint
+    check vscode-unit-tests npm test --silent
+    check vscode-strings node scripts/l10n.mjs --check
+    exit "$failed"
+) >"$scratch/checks" &
+checks=$!
 guarded node "$here/e2e.mjs" || failed=1
+wait "$checks" || failed=1
+cat "$scratch/checks"
 nothing_left vscode-nothing-is-left-running
 exit "$failed"

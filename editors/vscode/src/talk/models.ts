@@ -30,7 +30,11 @@ const MODEL: unique symbol = Symbol("model");
 /** Lets the person choose; undefined if they did not, null for the endpoint's own choice. */
 export async function choose(server: Server): Promise<string | null | undefined> {
   const { t } = vscode.l10n;
-  const all = await models(server);
+  // One that does not answer leaves the choice of another one.
+  const all = await models(server).catch((error: unknown): Models => {
+    server.log.warn(String(error));
+    return { source: "none", items: [] };
+  });
   const automatic = { label: t("Automatic"), detail: t("The one that is loaded, or the endpoint's own choice"), value: null };
   const other = { label: t("Use Another Endpoint…"), detail: t("Ollama, llama.cpp, LM Studio, or a service with an OpenAI-compatible API"), value: MODEL };
   const items = [...(all.items.length > 0 ? [automatic, ...all.items.map(row)] : []), ...(all.source === "pieces-os" ? [] : [other])];

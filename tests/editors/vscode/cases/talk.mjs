@@ -207,6 +207,11 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await said("Are you there?").getByRole("alert").filter({ hasText: /Nothing answers at/ }).waitFor();
     await talk.locator(".notice", { hasText: /^Nothing answers at .* choose another with pieces-lsp model use URL/ }).waitFor();
     await accessible("when nothing answers");
+    // There is a way out.
+    await talk.getByRole("button", { name: "Choose a Model…" }).click();
+    await option(/Use Another Endpoint…/).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
     await shot("endpoint-gone");
     await model.start(port);
     await talk.getByRole("button", { name: "Ask Again" }).last().click();
