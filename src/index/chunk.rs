@@ -2,7 +2,7 @@
 //! About 64 bytes a conversation plus its name and ties, and three allocations a run.
 
 use super::conversation::{AnswerStatus, Answering, ConversationRef, Key};
-use super::letters::letters;
+use super::letters::Letters;
 use std::ops::Range;
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ struct Record {
     messages: u32,
     application: u16,
     favorited: bool,
+    /// See [`Letters`].
+    decomposed: bool,
     answering: Mark,
 }
 
@@ -83,9 +85,12 @@ impl Chunk {
         }
     }
 
-    /// The set of letters in the name: see [`letters`].
-    pub(super) fn letters(&self, at: usize) -> u64 {
-        self.records[at].letters
+    pub(super) fn letters(&self, at: usize) -> Letters {
+        let record = &self.records[at];
+        Letters {
+            set: record.letters,
+            decomposed: record.decomposed,
+        }
     }
 
     pub(super) fn name(&self, at: usize) -> &str {
@@ -178,16 +183,15 @@ impl Packer {
     /// Adds a conversation of another chunk, with that chunk's application numbers.
     pub(super) fn copy(&mut self, chunk: &Chunk, at: usize) {
         let application = chunk.records[at].application;
-        let letters = chunk.records[at].letters;
-        self.add(chunk.get(at, &[]), application, letters);
+        self.add(chunk.get(at, &[]), application, chunk.letters(at));
     }
 
     /// Adds a conversation with the number of its application.
     pub(super) fn push(&mut self, one: ConversationRef<'_>, application: u16) {
-        self.add(one, application, letters(one.name));
+        self.add(one, application, Letters::of(one.name));
     }
 
-    fn add(&mut self, one: ConversationRef<'_>, application: u16, letters: u64) {
+    fn add(&mut self, one: ConversationRef<'_>, application: u16, letters: Letters) {
         // Ends are 32 bits wide: callers seal a packer after a few thousand clipped names.
         self.names.push_str(one.name);
         self.ties.extend_from_slice(one.assets);
@@ -197,13 +201,14 @@ impl Packer {
             id: one.id,
             updated: one.updated,
             created: one.created,
-            letters,
+            letters: letters.set,
             name_end: self.names.len() as u32,
             ties_end: self.ties.len() as u32,
             assets: one.assets.len() as u32,
             messages: one.messages,
             application,
             favorited: one.favorited,
+            decomposed: letters.decomposed,
             answering: Mark::of(one.answering),
         });
     }

@@ -1,13 +1,45 @@
 //! The set of letters in a name, which rules out most names in a search before the matcher reads them.
 
 use nucleo_matcher::chars;
+use std::borrow::Cow;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// What a search needs to know about a name before it reads it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letters {
+    /// The [`letter_set`] of the displayed name, composed.
+    pub set: u64,
+    /// Whether the displayed name has to be composed before the matcher reads it.
+    pub decomposed: bool,
+}
+
+impl Letters {
+    pub fn of(name: &str) -> Self {
+        let name = composed(crate::markdown::visible(name));
+        Letters {
+            set: letter_set(&name),
+            decomposed: matches!(name, Cow::Owned(_)),
+        }
+    }
+}
+
+/// The text with a letter and its accents as one character where there is one, as people type it. Names of files on
+/// macOS have them apart, and the matcher reads only the first character of each.
+pub(super) fn composed(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfc().collect()),
+    }
+}
+
+/// The same letters without the accents that the matcher takes off names. With an accent left in a query, the matcher
+/// compares all of its accents.
+pub(super) fn plain(query: &str) -> String {
+    composed(query).chars().map(chars::normalize).collect()
+}
 
 /// The set of letters in `text`, folded like the matcher folds them: one bit each for a–z and 0–9; other
 /// characters share the remaining bits. A name can match only if it has all bits of the query.
-pub(super) fn letters(text: &str) -> u64 {
-    letter_set(crate::markdown::visible(text))
-}
-
 pub(super) fn letter_set(text: &str) -> u64 {
     if text.is_ascii() {
         return text.bytes().fold(0, |set, c| set | ascii_bit(c));

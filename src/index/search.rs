@@ -6,10 +6,11 @@
 use super::chunk::Chunk;
 use super::conversation::ConversationRef;
 use super::cores::share;
-use super::letters::letter_set;
+use super::letters::{composed, letter_set, plain};
 use super::snapshot::Snapshot;
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
+use nucleo_matcher::{Config, Matcher, Utf32Str, chars};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ impl Snapshot {
     /// come before those that have only their letters.
     pub fn search(&self, query: &str) -> impl ExactSizeIterator<Item = Match<'_>> + use<'_> {
         let query: String = query.chars().take(MAX_QUERY).collect();
+        let query = plain(&query);
         let words: Vec<Atom> = query.split_whitespace().map(word).collect();
         let wanted = letter_set(&query);
         let found = share(&self.chunks, self.len(), |first, chunks| {
@@ -121,12 +123,30 @@ fn look(chunks: &[Arc<Chunk>], first: usize, words: &[Atom], wanted: u64) -> Vec
     let mut hits = Vec::new();
     for (number, chunk) in (first..).zip(chunks) {
         for at in candidates(chunk, wanted) {
-            let name = Utf32Str::new(shown_name(chunk, at), &mut scratch);
+            let name = chunk.get(at, &[]).title();
+            let name = match chunk.letters(at).decomposed {
+                true => composed(name),
+                false => Cow::Borrowed(name),
+            };
+            let name = haystack(&name, &mut scratch);
             let score = score(words, name, &mut matcher);
             hits.extend(score.map(|score| (Reverse(score), number as u32, at as u16)));
         }
     }
     hits
+}
+
+/// The name as the matcher takes it.
+fn haystack<'a>(name: &'a str, scratch: &'a mut Vec<char>) -> Utf32Str<'a> {
+    if name.is_ascii() {
+        return Utf32Str::Ascii(name.as_bytes());
+    }
+    // Not by `Utf32Str::new`, which takes letters of ASCII with accents of their own for ASCII.
+    scratch.clear();
+    scratch.extend(chars::graphemes(name));
+    // The matcher misses a word at the very end of a name that is not ASCII.
+    scratch.push(' ');
+    Utf32Str::Unicode(scratch)
 }
 
 /// Matches a word as a whole if the name has it, else letter by letter. Trying all placements of the letters would
@@ -148,12 +168,7 @@ fn score(words: &[Atom], name: Utf32Str<'_>, matcher: &mut Matcher) -> Option<u3
 
 /// The conversations of a chunk whose names have all letters of the query.
 fn candidates(chunk: &Chunk, wanted: u64) -> impl Iterator<Item = usize> {
-    (0..chunk.len()).filter(move |at| chunk.letters(*at) & wanted == wanted)
-}
-
-/// Match the displayed name.
-fn shown_name(chunk: &Chunk, at: usize) -> &str {
-    chunk.get(at, &[]).title()
+    (0..chunk.len()).filter(move |at| chunk.letters(*at).set & wanted == wanted)
 }
 
 #[cfg(test)]
@@ -178,7 +193,7 @@ mod tests {
         }
     }
 
-    fn check(names: &[&str], query: &str, expected: &[&str]) {
+    fn indexed(names: &[&str]) -> Arc<Snapshot> {
         let mut listing = Builder::default();
         for (at, name) in names.iter().enumerate() {
             let one = Conversation {
@@ -197,7 +212,11 @@ mod tests {
         }
         let mut index = Index::default();
         index.replace(listing, &HashSet::new());
-        let snapshot = index.reader().snapshot();
+        index.reader().snapshot()
+    }
+
+    fn check(names: &[&str], query: &str, expected: &[&str]) {
+        let snapshot = indexed(names);
         let found: Vec<_> = snapshot
             .search(query)
             .map(|hit| hit.conversation.title().to_owned())
@@ -225,9 +244,49 @@ mod tests {
         check(&names, "arger buro", &["Ärger im Büro"]);
         check(&names, "メモ", &["日本語のメモ"]);
         check(&names, "new conv", &["New Conversation"]);
+        check(&names, "Ärg bürö", &["Ärger im Büro"]);
         check(&names, "xyzzy", &[]);
         check(&["b a", "a b"], "", &["b a", "a b"]);
         check(&["b a", "a b"], "  ", &["b a", "a b"]);
+    }
+
+    #[test]
+    fn a_word_at_the_end_of_a_name_is_a_whole_match() {
+        for (name, query, whole) in [
+            ("an office", "office", true),
+            ("Ärger im Büro", "büro", true),
+            ("Büro", "büro", true),
+            ("日本語のメモ", "メモ", true),
+            ("Ärger im Büro", "äbo", false),
+        ] {
+            let snapshot = indexed(&[name]);
+            let found: Vec<bool> = snapshot.search(query).map(|hit| hit.whole).collect();
+            assert_eq!(found, [whole], "{query} in {name}");
+        }
+    }
+
+    #[test]
+    fn accents_may_be_letters_of_their_own() {
+        // Decomposed, as macOS has them in names of files, and composed, as they are typed.
+        let names = [
+            "re\u{301}sume\u{301}",
+            "résumé",
+            "и\u{306}од",
+            "йод",
+            "\u{1112}\u{1161}\u{11ab}",
+        ];
+        for query in ["resume", "résumé", "re\u{301}sume\u{301}", "Résume"] {
+            check(&names, query, &names[..2]);
+        }
+        check(&names, "йод", &names[2..4]);
+        check(&names, "и\u{306}од", &names[2..4]);
+        check(&names, "한", &names[4..]);
+        check(
+            &["a\u{302}\u{301}b"],
+            "a\u{302}\u{301}b",
+            &["a\u{302}\u{301}b"],
+        );
+        check(&["x\u{302}y"], "x\u{302}", &["x\u{302}y"]);
     }
 
     #[test]
