@@ -620,6 +620,18 @@ fn code_goes_into_the_version_that_the_range_is_about() {
         world.client.wait_request("workspace/applyEdit", |_| true)["edit"]["documentChanges"][0]
             .clone();
     assert_eq!(edit["edits"][0]["newText"], "x");
+    // A selection that was made backwards goes out the right way round.
+    let backwards = json!({"start": within["end"], "end": within["start"]});
+    world
+        .run(
+            "insertCode",
+            argument(json!({"block": 1, "range": backwards})),
+        )
+        .unwrap();
+    let edit =
+        world.client.wait_request("workspace/applyEdit", |_| true)["edit"]["documentChanges"][0]
+            .clone();
+    assert_eq!(edit["edits"][0]["range"], within);
     // Another text is there: nothing is asked of the editor.
     let applied = world.run("insertCode", argument(json!({"expect": "something else"})));
     assert_eq!(applied, Ok(json!({"applied": false})));

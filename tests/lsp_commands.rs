@@ -447,6 +447,19 @@ fn rename_needs_more_than_the_six_endpoints() {
 }
 
 #[test]
+fn messages_need_more_than_the_six_endpoints() {
+    let mut world = World::start(Service::Six);
+    let id = world.create_known("one");
+    let error = refused(world.run("messages", json!(id)), "not-found");
+    assert!(
+        error.message.contains("does not provide messages"),
+        "{error:?}"
+    );
+    let error = refused(world.run("messages", json!(ABSENT)), "not-found");
+    assert!(!error.message.contains("does not provide"), "{error:?}");
+}
+
+#[test]
 fn rename_keeps_unknown_fields() {
     let mut world = World::start(Service::Full);
     let fields = json!({"name": "before", "future": {"deep": [1, 2.5, null, "ß"]}, "demo": true,
@@ -554,6 +567,9 @@ fn wrong_arguments_name_the_field() {
             check("delete", wrong.clone(), "conversation");
             check("rename", wrong, "conversation");
         }
+        for wrong in [json!(7), json!("no uri"), json!([1])] {
+            check("open", json!({"conversation": id, "uri": wrong}), "uri");
+        }
         for wrong in [
             json!({}),
             json!({"asset": null}),
@@ -640,6 +656,31 @@ fn wrong_calls() {
     for argument in [json!(7), json!(true), json!([[]])] {
         call("pieces.conversations.list", json!([argument]));
     }
+    // No one id is meant, so a string says nothing.
+    for command in [
+        "pieces.conversations.list",
+        "pieces.conversations.create",
+        "pieces.conversations.ask",
+        "pieces.import",
+        "pieces.status",
+    ] {
+        let error = call(command, json!([ABSENT]));
+        assert!(error.message.contains(command), "{error:?}");
+    }
+    assert_eq!(world.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_bare_id_is_the_conversation_to_talk_in() {
+    let mut world = World::start(Service::Local);
+    world
+        .client
+        .answer("window/showDocument", |_| Some(json!({"success": true})));
+    let id = world.create_known("one");
+    let object = world.run("talk", json!({ "conversation": id })).unwrap();
+    assert_eq!(world.run("talk", json!(id)).unwrap(), object);
+    refused(world.run("talk", json!(ABSENT)), "not-found");
+    refused(world.run("talk", json!("one")), "invalid-argument");
 }
 
 /// The routes that each command needs, with an argument that gets it there.

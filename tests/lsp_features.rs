@@ -119,6 +119,26 @@ fn a_conversation_as_a_document() {
 }
 
 #[test]
+fn an_editor_of_old_gets_a_flat_list_of_messages() {
+    let (spawn, options) = (support::world::local, Value::Null);
+    let dir = tempfile::tempdir().unwrap();
+    let (client, initialized) =
+        support::client::Client::connect(spawn(dir.path()), json!({}), options);
+    assert_eq!(initialized["capabilities"]["renameProvider"], json!(true));
+    drop(client);
+
+    let mut world = World::with(Service::Local, json!({}), Value::Null);
+    let id = seeded(&mut world, "Retry", &[("USER", "Why?")]);
+    let text = content(&mut world, &link(&id));
+    world.open(&link(&id), &text);
+    let symbols = of(&mut world, "documentSymbol", &link(&id));
+    assert_eq!(symbols.as_array().unwrap().len(), 1);
+    assert_eq!(symbols[0]["name"], "You: Why?");
+    assert_eq!(symbols[0]["location"]["uri"], link(&id));
+    assert_eq!(symbols[0].get("selectionRange"), None);
+}
+
+#[test]
 fn a_document_without_messages_from_the_service() {
     let mut world = World::start(Service::Six);
     let id = seeded(&mut world, "Six", &[("USER", "secret")]);

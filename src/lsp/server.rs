@@ -8,7 +8,7 @@ use crate::lsp::features::{
 use crate::lsp::rpc::error::invalid;
 use crate::lsp::rpc::serve;
 use crate::lsp::state::Server;
-use crate::lsp::state::capabilities::Encoding;
+use crate::lsp::state::capabilities::{Encoding, Flags};
 use crate::lsp::state::document::Documents;
 use crate::lsp::state::event::Event;
 use crate::lsp::state::session::Launch;
@@ -102,7 +102,7 @@ impl LanguageServer for LanguageService {
                 name: "pieces-lsp".into(),
                 version: Some(env!("CARGO_PKG_VERSION").into()),
             }),
-            capabilities: offered(self.server.flags().encoding),
+            capabilities: offered(&self.server.flags()),
         })
     }
 
@@ -196,7 +196,7 @@ impl LanguageServer for LanguageService {
         &self,
         params: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
-        Ok(symbols::document_symbols(self.documents(), &params.text_document.uri).await)
+        Ok(symbols::document_symbols(&self.server, params.text_document.uri).await)
     }
 
     async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
@@ -233,9 +233,9 @@ impl LanguageServer for LanguageService {
 }
 
 /// The advertised capabilities.
-fn offered(encoding: Encoding) -> ServerCapabilities {
+fn offered(flags: &Flags) -> ServerCapabilities {
     ServerCapabilities {
-        position_encoding: Some(match encoding {
+        position_encoding: Some(match flags.encoding {
             Encoding::Utf8 => PositionEncodingKind::UTF8,
             Encoding::Utf16 => PositionEncodingKind::UTF16,
         }),
@@ -268,10 +268,13 @@ fn offered(encoding: Encoding) -> ServerCapabilities {
         workspace_symbol_provider: Some(OneOf::Left(true)),
         document_symbol_provider: Some(OneOf::Left(true)),
         folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
-        rename_provider: Some(OneOf::Right(RenameOptions {
-            prepare_provider: Some(true),
-            work_done_progress_options: WorkDoneProgressOptions::default(),
-        })),
+        rename_provider: Some(match flags.prepares_rename {
+            true => OneOf::Right(RenameOptions {
+                prepare_provider: Some(true),
+                work_done_progress_options: WorkDoneProgressOptions::default(),
+            }),
+            false => OneOf::Left(true),
+        }),
         execute_command_provider: Some(ExecuteCommandOptions {
             commands: commands::NAMES.map(str::to_owned).into(),
             work_done_progress_options: WorkDoneProgressOptions {

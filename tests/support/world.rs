@@ -43,8 +43,11 @@ pub fn capabilities() -> Value {
     json!({
         "workspace": {"configuration": true},
         "window": {"showDocument": {"support": true}, "workDoneProgress": true},
-        "textDocument": {"codeAction": {
-            "codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}}},
+        "textDocument": {
+            "codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": [""]}}},
+            "documentSymbol": {"hierarchicalDocumentSymbolSupport": true},
+            "rename": {"prepareSupport": true},
+        },
     })
 }
 

@@ -32,6 +32,8 @@ pub(super) async fn insert_code(server: &Arc<Server>, argument: &Value) -> Resul
     let Some(range) = range else {
         return Err(invalid("`range` must be a range with start and end."));
     };
+    // A selection that was made backwards.
+    let range = Range::new(range.start.min(range.end), range.start.max(range.end));
     let expect = text(argument, "expect")?;
     // The document as it was when the command arrived: the range refers to it.
     let open = server.documents.get(&uri);

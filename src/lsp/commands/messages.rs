@@ -8,7 +8,7 @@ use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::text::item::rfc3339;
 use crate::markdown::code_blocks;
-use crate::pieces::{Message, OWN, Transcript};
+use crate::pieces::{Kind, Message, OWN, Transcript};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
@@ -21,7 +21,13 @@ pub(super) async fn messages(server: &Arc<Server>, argument: &Value) -> Result<V
     let reader = server.session.reader();
     let revision = reader.snapshot().revision();
     let transcript = server.transcripts.read(&server.session, conversation).await;
-    let transcript = transcript.map_err(failed)?;
+    let transcript =
+        transcript.map_err(|error| match error.kind {
+            Kind::NotFound if reader.contains(conversation) => failed(error.with_message(
+                "This service does not provide messages; read them in Pieces itself.",
+            )),
+            _ => failed(error),
+        })?;
     let first = match after {
         None => 0,
         Some(after) => {

@@ -57,6 +57,19 @@ pub(crate) const NAMES: [&str; 22] = [
     "pieces.status",
 ];
 
+/// The commands that take a bare string: an id, or the words to look for.
+const TAKE_STRINGS: [&str; 9] = [
+    "pieces.conversations.createFromAsset",
+    "pieces.conversations.delete",
+    "pieces.conversations.open",
+    "pieces.conversations.talk",
+    "pieces.conversations.rename",
+    "pieces.conversations.search",
+    "pieces.conversations.restore",
+    "pieces.conversations.messages",
+    "pieces.conversations.stop",
+];
+
 /// Runs a command; `argument` is null if there was none.
 pub(crate) async fn execute(
     server: &Arc<Server>,
@@ -112,6 +125,11 @@ async fn run(
     argument: Value,
     token: Option<ProgressToken>,
 ) -> Result<Value> {
+    if argument.is_string() && NAMES.contains(&name) && !TAKE_STRINGS.contains(&name) {
+        return Err(invalid(format!(
+            "`{name}` takes a JSON object, not a bare string."
+        )));
+    }
     let progress = |title| Progress::begin(server, token.clone(), title);
     match name {
         "pieces.conversations.createFromAsset" => {

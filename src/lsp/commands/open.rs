@@ -20,10 +20,7 @@ use uuid::Uuid;
 /// Shows a conversation's document in the editor. With `uri`, the user chooses among the newest conversations about
 /// that file if there are several.
 pub(super) async fn open(server: &Arc<Server>, argument: &Value) -> Result<Value> {
-    let file = match field(argument, "conversation") {
-        Some(_) => None,
-        None => uri(argument, "uri")?,
-    };
+    let file = uri(argument, "uri")?.filter(|_| field(argument, "conversation").is_none());
     let id = match file {
         None => id(argument, "conversation")?,
         Some(file) => match choose(server, &file).await? {

@@ -1,6 +1,6 @@
 //! `pieces.conversations.talk` and `pieces.conversations.send`.
 
-use super::arguments::{optional_id, structure, uri};
+use super::arguments::{id, optional_id, structure, uri};
 use super::{ask, open};
 use crate::ask::{Request, Selection};
 use crate::lsp::limits::LAST_EDIT_TIMEOUT;
@@ -24,7 +24,10 @@ use uuid::Uuid;
 
 /// `pieces.conversations.talk {conversation?, uri?, range?}`: opens a talk file.
 pub(super) async fn talk(server: &Arc<Server>, argument: &Value) -> Result<Value> {
-    let conversation = optional_id(argument, "conversation")?;
+    let conversation = match argument.is_string() {
+        true => Some(id(argument, "conversation")?),
+        false => optional_id(argument, "conversation")?,
+    };
     let place = uri(argument, "uri")?;
     let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
     if let (None, Some(place)) = (conversation, &place)

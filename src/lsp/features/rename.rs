@@ -97,21 +97,17 @@ pub(crate) async fn rename_conversation(
         ));
     }
     let (handle, client) = server.session.client().await.map_err(failed)?;
+    let mut fresh = to_be_renamed(&handle, &client, id).await?;
+    fresh["name"] = name.into();
     let inside = Arc::clone(server);
-    let renaming = async move { replace_name(&inside, &handle, &client, id, name).await };
+    let renaming = async move { write_back(&inside, &handle, &client, &fresh).await };
     send_write(server, renaming).await
 }
 
-async fn replace_name(
-    server: &Arc<Server>,
-    handle: &Handle,
-    client: &Client,
-    id: Uuid,
-    name: String,
-) -> Result<Value> {
+/// The conversation as it is now. It is written back as a whole, with the fields that we do not know.
+async fn to_be_renamed(handle: &Handle, client: &Client, id: Uuid) -> Result<Value> {
     let known = handle.index.get(id);
-    // The whole object is written back, so fetch it now to keep unknown fields.
-    let mut fresh = match client.conversation_raw(id, false).await {
+    let fresh = match client.conversation_raw(id, false).await {
         Ok(fresh) => fresh,
         Err(error) if error.status == Some(404) && known.is_some() => {
             let message =
@@ -126,8 +122,16 @@ async fn replace_name(
         let what = "The conversation was renamed elsewhere in the meantime; look at its new name and try again.";
         return Err(failure(Kind::Refused, what));
     }
-    fresh["name"] = name.into();
-    match client.update(&fresh).await {
+    Ok(fresh)
+}
+
+async fn write_back(
+    server: &Arc<Server>,
+    handle: &Handle,
+    client: &Client,
+    fresh: &Value,
+) -> Result<Value> {
+    match client.update(fresh).await {
         Ok(one) => {
             let one = from_wire(&one);
             let item = conversation_item(&one.as_ref(), handle.index.ties());

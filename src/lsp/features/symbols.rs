@@ -189,11 +189,8 @@ fn said(text: &str) -> String {
 
 /// `textDocument/documentSymbol`: the messages.
 #[expect(deprecated, reason = "the field has to be given")]
-pub(crate) async fn document_symbols(
-    documents: &Documents,
-    uri: &Url,
-) -> Option<DocumentSymbolResponse> {
-    let symbols = of_sections(documents, uri, |document, section| {
+pub(crate) async fn document_symbols(server: &Server, uri: Url) -> Option<DocumentSymbolResponse> {
+    let symbols = of_sections(&server.documents, &uri, |document, section| {
         let last = section.lines.end.saturating_sub(1).max(section.lines.start);
         let start = Position::new(section.lines.start as u32, 0);
         let heading = document.position(section.lines.start, usize::MAX);
@@ -212,7 +209,20 @@ pub(crate) async fn document_symbols(
             children: None,
         })
     });
-    Some(DocumentSymbolResponse::Nested(symbols.await?))
+    let symbols = symbols.await?;
+    if server.flags().symbol_tree {
+        return Some(DocumentSymbolResponse::Nested(symbols));
+    }
+    let flat = |symbol: DocumentSymbol| SymbolInformation {
+        name: symbol.name,
+        kind: symbol.kind,
+        tags: None,
+        deprecated: None,
+        location: Location::new(uri.clone(), symbol.range),
+        container_name: None,
+    };
+    let symbols = symbols.into_iter().map(flat).collect();
+    Some(DocumentSymbolResponse::Flat(symbols))
 }
 
 /// `textDocument/foldingRange`: the messages.

@@ -32,6 +32,10 @@ pub(crate) struct Flags {
     pub versioned_edits: bool,
     /// Supports code actions that are not bare commands.
     pub code_action_literals: bool,
+    /// Takes symbols of a document as a tree.
+    pub symbol_tree: bool,
+    /// Asks what would be renamed before it asks for a name.
+    pub prepares_rename: bool,
     /// Supports Markdown in hovers.
     pub markdown_hover: bool,
     /// Supports `workspace/codeLens/refresh`.
@@ -79,6 +83,8 @@ impl Flags {
             versioned_edits: is("/workspace/workspaceEdit/documentChanges"),
             code_action_literals: at("/textDocument/codeAction/codeActionLiteralSupport")
                 .is_some_and(Value::is_object),
+            symbol_tree: is("/textDocument/documentSymbol/hierarchicalDocumentSymbolSupport"),
+            prepares_rename: is("/textDocument/rename/prepareSupport"),
             markdown_hover: at("/textDocument/hover/contentFormat")
                 .and_then(Value::as_array)
                 .is_some_and(|formats| formats.iter().any(|format| format == "markdown")),
