@@ -138,6 +138,26 @@ fn the_answer_comes_as_it_is_written() {
     assert_eq!(process.wait().code, Some(0));
 }
 
+#[test]
+fn an_answer_that_nobody_reads_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in ["Because it does.", "Because it does.\n"] {
+        let endpoint = Endpoint::start();
+        let (mut process, stdout) = local(dir.path(), &endpoint, &["Why?"]).start_unread();
+        process.close_stdin();
+        let question = endpoint.question();
+        drop(stdout);
+        question.answer(text);
+        let ended = process.wait();
+        assert_eq!(ended.code, Some(1), "{text:?}: {}", ended.log);
+        assert!(
+            ended.log.contains("kept in the conversation"),
+            "{}",
+            ended.log
+        );
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_stops_and_keeps() {

@@ -99,6 +99,59 @@ fn completions_for_every_shell() {
     assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(2), ""));
 }
 
+/// Runs it with its output in this file; its exit code and stderr.
+#[cfg(target_os = "linux")]
+fn into(stdout: impl Into<std::process::Stdio>, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pieces-lsp"));
+    let output = command
+        .args(arguments)
+        .stdout(stdout)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), stderr)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn completions_that_cannot_be_written() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let (code, stderr) = into(full, &["completions", "bash"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.starts_with("pieces-lsp: The script cannot be written"),
+        "{stderr}"
+    );
+    // A reader that has seen enough.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (code, stderr) = into(writer, &["completions", "bash"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn an_export_says_what_it_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, store) = (dir.path().join("one.jsonl"), dir.path().join("store"));
+    let lines = [
+        json!({"export": {"format": 1, "source": "test"}}),
+        json!({"conversation": {"id": "1", "name": "one"}}),
+        json!({"end": {"objects": 1}}),
+    ];
+    std::fs::write(&source, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let (source, store) = (source.to_str().unwrap(), store.to_str().unwrap());
+    let imported = run(&["import", "--from", source, "--data-dir", store]);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let target = dir.path().join("out");
+    let target = target.to_str().unwrap();
+    let exported = run(&["export", target, "--data-dir", store]);
+    assert_eq!(
+        exported.stdout,
+        format!("1 conversation (1 object in all) is in {target}\n")
+    );
+}
+
 #[test]
 fn wrong_options_are_one_clear_sentence() {
     let not_a_file = if cfg!(windows) {
@@ -117,10 +170,10 @@ fn wrong_options_are_one_clear_sentence() {
         (
             &["--url", "http://example.com"],
             2,
-            &["example.com", "--allow-remote"],
+            &["`--url`", "example.com", "--allow-remote"],
         ),
         (&["--url", "https://127.0.0.1:1"], 2, &["plain http"]),
-        (&["--log-level", "loud"], 1, &["loud", "debug"]),
+        (&["--log-level", "loud"], 2, &["loud", "debug"]),
         (&["--log-file", not_a_file], 1, &["log", "--log-file"]),
         (
             &["--log-file", directory],
@@ -147,7 +200,7 @@ fn environment_variables_equal_the_options() {
     let table = [
         ("PIECES_LSP_BACKEND", "cloud", 2),
         ("PIECES_LSP_URL", "http://example.com", 2),
-        ("PIECES_LSP_LOG_LEVEL", "loud", 1),
+        ("PIECES_LSP_LOG_LEVEL", "loud", 2),
         ("PIECES_LSP_LOG_FILE", "/nope/x/log", 1),
     ];
     for (variable, value, code) in table {

@@ -207,16 +207,21 @@ async fn conversation(
     };
     let conversation = printer.conversation;
     match done {
-        Some(Ok(Outcome::Answer(answer))) => {
-            printer.end(&answer.text);
-            Ok(answer)
-        }
+        Some(Ok(Outcome::Answer(answer))) => match printer.end(&answer.text) {
+            Ok(()) => Ok(answer),
+            Err(error) => {
+                let what = format!(
+                    "The answer cannot be printed ({error}); it is kept in the conversation."
+                );
+                Err((what, answer.conversation))
+            }
+        },
         Some(Err(failure)) => {
-            printer.end("");
+            let _ = printer.end("");
             Err((sentence(&failure), failure.conversation.or(conversation)))
         }
         Some(Ok(Outcome::DryRun(_))) | None => {
-            printer.end("");
+            let _ = printer.end("");
             let what = "Stopped; what was written is kept in the conversation.";
             Err((what.to_owned(), conversation))
         }

@@ -72,6 +72,17 @@ pub(super) fn sentence(text: &str) -> String {
     format!("{first}{}{end}", rest.as_str())
 }
 
+/// The sentence with options in place of the settings of an editor, for which it may have been written.
+pub(super) fn in_options(sentence: &str) -> String {
+    sentence
+        .replace("set `pieces.backend` to `local`", "pass `--backend local`")
+        .replace(
+            "set `pieces.url` to the one to use",
+            "pass the one to use as `--url`",
+        )
+        .replace("`pieces.url`", "`--url`")
+}
+
 /// Untrusted text made safe for a terminal: no control characters, and short.
 pub(super) fn printable(text: &str) -> String {
     let visible = text.chars().filter(|c| !c.is_control());
@@ -81,6 +92,29 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_called_what_they_are_called_on_a_command_line() {
+        let url = BaseUrl::parse("https://127.0.0.1", false).unwrap_err();
+        let url = url.to_string();
+        for (text, expected) in [
+            (
+                "Pieces OS is not running; start it, or set `pieces.backend` to `local`.",
+                "Pieces OS is not running; start it, or pass `--backend local`.",
+            ),
+            (
+                "Several are running; set `pieces.url` to the one to use.",
+                "Several are running; pass the one to use as `--url`.",
+            ),
+            (
+                url.as_str(),
+                "`--url` is not used because https://127.0.0.1 uses https, and only plain http is spoken here; set it to something like `http://127.0.0.1:39300`.",
+            ),
+            ("The store is locked.", "The store is locked."),
+        ] {
+            assert_eq!(in_options(text), expected);
+        }
+    }
 
     #[test]
     fn sentences() {

@@ -1,6 +1,7 @@
 //! `pieces-lsp completions`: a completion script for a shell.
 
 use super::args;
+use super::complain;
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,7 +11,11 @@ pub(super) fn run(shell: Shell) -> ExitCode {
     clap_complete::generate(shell, &mut args::command(), "pieces-lsp", &mut script);
     match io::stdout().write_all(&script) {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader may have closed the pipe, as `| head` does.
-        Err(_) => ExitCode::FAILURE,
+        // The reader has what it wanted, as `| head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("The script cannot be written: {error}."));
+            ExitCode::FAILURE
+        }
     }
 }

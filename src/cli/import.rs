@@ -35,7 +35,7 @@ pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bo
             broken.sentence
         }
     };
-    complain(&sentence);
+    complain(&sentence.replace("`from`", "`--from`"));
     ExitCode::FAILURE
 }
 

@@ -187,7 +187,11 @@ impl Shared {
     }
 }
 
-fn level(common: &Common) -> Result<LevelFilter, String> {
+/// The level that the options ask for.
+///
+/// # Errors
+/// One sentence: there is no such level.
+pub(super) fn level(common: &Common) -> Result<LevelFilter, String> {
     let Some(name) = non_empty(common.log_level.as_deref()) else {
         return Ok(DEFAULT);
     };

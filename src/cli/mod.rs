@@ -65,6 +65,7 @@ pub fn main() -> ExitCode {
 /// Runs any command but `serve`: an invalid common option ends it.
 fn run(common: &args::Common, command: impl AsyncFnOnce(Target) -> ExitCode) -> ExitCode {
     let started = Target::read(common)
+        .and_then(|target| log::level(common).map(|_| target))
         .map_err(|wrong| (USAGE, wrong))
         .and_then(|target| {
             let log = log::start(common).map_err(|wrong| (1, wrong))?;
@@ -92,7 +93,7 @@ fn runtime() -> Result<Runtime, String> {
 fn complain(sentence: &str) {
     // Stderr may be closed.
     // In one write: the thread of the log writes to stderr, too.
-    let sentence = common::sentence(&terminal::inert(sentence));
+    let sentence = common::sentence(&common::in_options(&terminal::inert(sentence)));
     let line = format!("pieces-lsp: {sentence}\n");
     let _ = io::stderr().write_all(line.as_bytes());
 }

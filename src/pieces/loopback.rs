@@ -14,8 +14,15 @@ pub struct BaseUrl(String);
 
 /// Why a URL was refused: one sentence for the person who set it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("`pieces.url` {0}")]
 pub struct Refusal(String);
+
+impl Refusal {
+    /// The same sentence about a URL that is no setting: `name` is where it came from.
+    pub fn about(&self, name: &str) -> String {
+        format!("{name} {}", self.0)
+    }
+}
 
 impl BaseUrl {
     /// Reads a base URL such as `http://127.0.0.1:39300` or `http://localhost:39300/prefix`.
@@ -151,7 +158,7 @@ fn pick_loopback(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
 fn refusal(url: &str, why: &str) -> Refusal {
     let url: String = url.chars().filter(|c| !c.is_control()).take(120).collect();
     Refusal(format!(
-        "`pieces.url` is not used because {url} {why}; set it to something like `http://127.0.0.1:39300`."
+        "is not used because {url} {why}; set it to something like `http://127.0.0.1:39300`."
     ))
 }
 

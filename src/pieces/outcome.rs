@@ -34,7 +34,7 @@ impl Call<'_> {
             return Error::new(kind, message);
         }
         let message = format!(
-            "{message}; it may have been carried out all the same, so look before you repeat it"
+            "{message}; the request may have been carried out all the same, so look before you repeat it"
         );
         Error::new(kind, message).with_unknown_outcome()
     }

@@ -47,11 +47,11 @@ impl Origin {
         }
         if text.contains("://") {
             let base = BaseUrl::parse(text, allow_remote);
-            return base.map(Origin::Url).map_err(|refusal| refusal.to_string());
+            return base.map(Origin::Url).map_err(|refusal| refusal.about("`from`"));
         }
         if is_host_and_port(text) && !Path::new(text).exists() {
             let base = BaseUrl::parse(&format!("http://{text}"), allow_remote);
-            return base.map(Origin::Url).map_err(|refusal| refusal.to_string());
+            return base.map(Origin::Url).map_err(|refusal| refusal.about("`from`"));
         }
         Ok(Origin::File(PathBuf::from(text)))
     }

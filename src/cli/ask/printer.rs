@@ -23,6 +23,8 @@ pub(super) struct Printer {
     printed: usize,
     /// The last byte that was printed ended a line.
     at_start: bool,
+    /// Why stdout could not be written, if it could not once.
+    broken: Option<io::ErrorKind>,
     pub conversation: Option<Uuid>,
 }
 
@@ -36,6 +38,7 @@ impl Printer {
             sent: None,
             printed: 0,
             at_start: true,
+            broken: None,
             conversation: None,
         }
     }
@@ -73,15 +76,24 @@ impl Printer {
     }
 
     /// Prints the rest of the answer, if it has one, and ends the line.
-    pub fn end(&mut self, whole: &str) {
-        if let Some(rest) = whole.get(self.printed..) {
-            let _ = self.print(rest);
-        }
+    ///
+    /// # Errors
+    /// Not all of it was written.
+    pub fn end(&mut self, whole: &str) -> io::Result<()> {
+        // What fails is remembered.
+        let _ = self.print(whole.get(self.printed..).unwrap_or_default());
         self.clear();
         if !self.at_start {
-            let _ = writeln!(io::stdout());
+            let ended = writeln!(io::stdout());
+            let _ = self.remember(ended);
             self.at_start = true;
         }
+        self.broken.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    fn remember(&mut self, written: io::Result<()>) -> io::Result<()> {
+        self.broken = self.broken.or(written.as_ref().err().map(io::Error::kind));
+        written
     }
 
     fn print(&mut self, text: &str) -> io::Result<()> {
@@ -92,11 +104,12 @@ impl Printer {
         self.printed += text.len();
         self.at_start = text.ends_with('\n');
         let mut stdout = io::stdout().lock();
-        match self.careful {
-            true => stdout.write_all(harmless(text).as_bytes())?,
-            false => stdout.write_all(text.as_bytes())?,
-        }
-        stdout.flush()
+        let written = match self.careful {
+            true => stdout.write_all(harmless(text).as_bytes()),
+            false => stdout.write_all(text.as_bytes()),
+        };
+        let written = written.and_then(|()| stdout.flush());
+        self.remember(written)
     }
 
     fn clear(&mut self) {
