@@ -47,11 +47,15 @@ impl Origin {
         }
         if text.contains("://") {
             let base = BaseUrl::parse(text, allow_remote);
-            return base.map(Origin::Url).map_err(|refusal| refusal.about("`from`"));
+            return base
+                .map(Origin::Url)
+                .map_err(|refusal| refusal.about("`from`"));
         }
         if is_host_and_port(text) && !Path::new(text).exists() {
             let base = BaseUrl::parse(&format!("http://{text}"), allow_remote);
-            return base.map(Origin::Url).map_err(|refusal| refusal.about("`from`"));
+            return base
+                .map(Origin::Url)
+                .map_err(|refusal| refusal.about("`from`"));
         }
         Ok(Origin::File(PathBuf::from(text)))
     }
