@@ -12,13 +12,16 @@ export PIECES_LSP_MODEL_URL="$model_url"
 cd "$work" || exit 1
 in_terminal "HELIX_RUNTIME=$root/usr/lib/hx/runtime $root/usr/lib/hx/hx retry.rs 2>$TEST_DIR/stderr"
 seen 'fn retry'
+# The first Escape may only close a menu.
+normal() { type_in Escape && shows ' NOR '; }
 # The menu is empty until the server is there and live; asking again is what a person does.
 menu() {
-    type_in Escape
+    until_true 'normal mode' normal
     type_in Space a
     tries_left=40
     while test "$tries_left" -gt 0; do
-        shows "$1" && return 0
+        # In a menu, and not in the text.
+        shows "  $1" && return 0
         shows 'No code actions' && break
         tries_left=$((tries_left - 1))
         sleep 0.05
@@ -58,8 +61,6 @@ id=$(service /conversations/identifiers | grep -oE '[0-9a-f]{8}-[0-9a-f-]{27}' |
 type_in ':open links.md' Enter i
 type_in -l "See pieces-conversation:/$id.md"
 seen 'See pieces'
-# The first one closes the menu of completions.
-normal() { type_in Escape && shows ' NOR '; }
 until_true 'normal mode' normal
 type_in h h h h h h h h g d
 seen 'data/opened/'
@@ -78,6 +79,7 @@ type_in Up Enter
 seen '# A question about retry.rs'
 type_in i
 type_in -l 'Why does it loop?'
+seen 'Why does it loop?'
 until_true 'the action to send' menu 'Send'
 type_in Enter
 seen 'Three four.'
