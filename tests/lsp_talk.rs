@@ -553,3 +553,16 @@ fn an_editor_that_hides_the_errors_of_commands_is_told_by_a_message() {
         (&json!(1), &json!(error.message))
     );
 }
+
+#[test]
+fn a_talk_file_offers_nothing_but_to_send() {
+    let mut world = world(Service::Local, Value::Null);
+    let uri = code(&mut world);
+    let talk = world.run("talk", json!({"uri": uri})).unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut world, &talk);
+    let uri = buffer.uri.clone();
+    assert_eq!(actions(&mut world, &uri, 0, "pieces"), [Value::Null; 0]);
+    buffer.write(&mut world, "Why?\n");
+    let offered = actions(&mut world, &uri, 0, "pieces");
+    assert_eq!(titles(&offered), ["Send"]);
+}

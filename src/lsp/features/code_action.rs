@@ -13,6 +13,7 @@ use crate::lsp::state::document::Document;
 use crate::lsp::text::item::{ago, label, quoted};
 use crate::lsp::text::reference::{CONVERSATION, touched_lines};
 use crate::lsp::text::subject::{self, Subject, conversations_at};
+use crate::lsp::text::talk::find::talk_of;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -185,8 +186,12 @@ impl ActionRequest<'_> {
             .into_iter()
             .partition(|one| shown.is_some() || one.command != "pieces.conversations.talk");
         actions.extend(here);
+        // A talk file may have no conversation yet.
+        let ours = shown.is_some() || talk_of(self.server, self.uri).await.is_some();
         if let Some(id) = shown {
             deletes.extend(index.get(id));
+        } else if ours {
+            // Nothing is about it, and nothing should be.
         } else if self.wants(&OPEN) || self.names_delete() {
             let conversations = subject::conversations_about(self.uri, &index).await;
             match conversations.as_slice() {
@@ -199,7 +204,7 @@ impl ActionRequest<'_> {
                 deletes = conversations;
             }
         }
-        if shown.is_none() && !actions.iter().any(|action| action.kind == START) {
+        if !ours && !actions.iter().any(|action| action.kind == START) {
             actions.extend(self.start());
         }
         actions.extend(asking);

@@ -33,7 +33,7 @@ install_lsp_mode() {
 }
 install_together() { need python3 && install_emacs && unpack forky neovim 1 usr/bin/nvim; }
 install_vim() {
-    need curl vim
+    need curl vim python3
     test -e /usr/share/vim-ale || { apt-get update -qq >/dev/null && apt_get vim-ale; }
 }
 

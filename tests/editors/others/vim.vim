@@ -17,7 +17,7 @@ function! s:Wait(what, Condition) abort
     if a:Condition() | return | endif
     sleep 50m
   endfor
-  call s:End('timed out: ' . a:what . '; ' . execute('messages'))
+  call s:End('timed out: ' . a:what . '; ' . execute('messages') . ' in ' . join(getline(1, '$'), '|'))
 endfunction
 
 let s:answer = {}
@@ -46,4 +46,14 @@ call s:Wait('its document', {-> getline(1) =~# '^# ' && !&modifiable})
 buffer notes.txt
 call s:Wait('an empty conversation', {-> s:Ask('pieces.conversations.list', {}, {one -> one.total == 2})})
 call add(s:results, 'ok vim-command')
+" Asked about a line as it is now, and on in the conversation.
+call setline(1, 'Retries without jitter.')
+1PiecesAsk Why?
+call s:Wait('the answer', {-> search('full jitter.', 'nw') > 0 && !&modifiable})
+call s:Wait('what it was about', {-> search('Retries without jitter.', 'nw') > 0})
+let s:windows = winnr('$')
+PiecesAsk And then?
+call s:Wait('the next answer', {-> count(getline(1, '$'), 'Use full jitter.') == 2})
+if winnr('$') != s:windows | call s:End('another window') | endif
+call add(s:results, 'ok vim-ask')
 call s:End('')

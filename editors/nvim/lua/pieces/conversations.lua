@@ -150,6 +150,11 @@ function M.search(query, choose)
       client.execute('pieces.conversations.search', { query = asked, limit = 100 }, function(answer)
         total = answer.total or #answer.items
         done(vim.tbl_map(function(hit)
+          if not hit.message then
+            -- The name says it already.
+            local shown = describe(hit.conversation)
+            return { text = shown, uri = hit.conversation.uri, value = hit }
+          end
           local words = { text.clean(hit.conversation.name, 60), text.clean(hit.excerpt, 120) }
           if hit.time then
             table.insert(words, 2, text.age(hit.time))

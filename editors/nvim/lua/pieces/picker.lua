@@ -1,5 +1,6 @@
 --- Choosing from a list: with the picker plugin that is installed, else with `vim.ui.select`.
 local config = require('pieces.config')
+local text = require('pieces.text')
 
 local M = {}
 
@@ -33,7 +34,12 @@ end
 --- Lets the user choose an entry.
 ---@param picker pieces.Picker
 function M.pick(picker)
-  require('pieces.pickers.' .. M.which()).pick(picker)
+  picker.entries(picker.query, function(entries)
+    if #entries == 0 then
+      return text.say(picker.title(0) .. ': nothing there')
+    end
+    require('pieces.pickers.' .. M.which()).pick(picker, entries)
+  end)
 end
 
 return M

@@ -32,5 +32,12 @@ t.wait('the message', function()
   return t.shows(long) and vim.api.nvim_get_current_line() == 'יש כאן מחט אחת'
 end)
 t.eq('מחט', vim.fn.expand('<cword>'), 'under the cursor')
+-- A name that was found is not repeated as if it were a message.
+t.answer('Two')
+vim.cmd('Pieces search Two')
+t.wait('found by its name', function()
+  return t.shows(other)
+end)
+t.contains(t.question(5).shown[1], 'Two  · 1 message, ', 'what is told of it')
 vim.cmd('Pieces search nowhere to be found')
 t.noticed('“nowhere to be found” (0): nothing there')

@@ -1,5 +1,4 @@
 --- The picker that is always there: a question for a few, a window for many.
-local text = require('pieces.text')
 local windows = require('pieces.windows')
 
 local M = {}
@@ -48,25 +47,22 @@ local function show(title, entries, choose)
 end
 
 ---@param picker pieces.Picker
-function M.pick(picker)
-  picker.entries(picker.query, function(entries)
-    local title = picker.title(#entries)
-    if #entries == 0 then
-      return text.say(title .. ': nothing there')
-    elseif #entries > math.min(FEW, vim.o.lines - 4) then
-      return show(title, entries, picker.choose)
+---@param entries pieces.Entry[] at least one
+function M.pick(picker, entries)
+  local title = picker.title(#entries)
+  if #entries > math.min(FEW, vim.o.lines - 4) then
+    return show(title, entries, picker.choose)
+  end
+  vim.ui.select(entries, {
+    prompt = title,
+    kind = 'pieces',
+    format_item = function(entry)
+      return entry.text
+    end,
+  }, function(entry)
+    if entry then
+      picker.choose(entry.value)
     end
-    vim.ui.select(entries, {
-      prompt = title,
-      kind = 'pieces',
-      format_item = function(entry)
-        return entry.text
-      end,
-    }, function(entry)
-      if entry then
-        picker.choose(entry.value)
-      end
-    end)
   end)
 end
 
