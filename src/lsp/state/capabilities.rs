@@ -55,7 +55,7 @@ pub(crate) struct Flags {
 }
 
 /// What is known of clients by the beginnings of their names, because no capability says so.
-const ONLY_FILES: &[&str] = &["helix", "kak-lsp", "Zed"];
+const ONLY_FILES: &[&str] = &["helix", "kakoune-lsp", "Zed"];
 /// Eglot and lsp-mode, but not our own package.
 const STANDS_STILL: &[&str] = &["Eglot", "emacs"];
 const HIDES_ERRORS: &[&str] = &["helix"];
@@ -156,7 +156,7 @@ mod tests {
             assert_eq!(Flags::read(&params), expected, "{name}");
         };
         check(json!("helix"), true, false, true);
-        check(json!("kak-lsp"), true, false, false);
+        check(json!("kakoune-lsp"), true, false, false);
         check(json!("Zed Preview"), true, false, false);
         check(json!("Eglot"), false, true, false);
         check(json!("emacs"), false, true, false);

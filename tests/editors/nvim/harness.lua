@@ -184,6 +184,14 @@ function M.message(conversation, text, url)
   }, url)
 end
 
+--- Waits until this Neovim has heard of so many conversations: a search shows no others.
+---@param count integer
+function M.knows(count)
+  M.wait(count .. ' conversations', function()
+    return (require('pieces').status() or ''):match('%d+') == tostring(count)
+  end)
+end
+
 function M.remove(conversation, url)
   M.http('POST', ('/conversations/%s/delete'):format(conversation), nil, url)
 end

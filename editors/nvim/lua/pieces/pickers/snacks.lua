@@ -4,9 +4,9 @@ local M = {}
 ---@param picker pieces.Picker
 ---@param entries pieces.Entry[] at least one
 function M.pick(picker, entries)
-  local function items(entries)
+  local function items(list)
     local found = {}
-    for index, entry in ipairs(entries) do
+    for index, entry in ipairs(list) do
       found[index] = { idx = index, text = entry.text, uri = entry.uri, value = entry.value }
     end
     return found

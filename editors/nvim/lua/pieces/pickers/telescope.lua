@@ -10,9 +10,9 @@ function M.pick(picker, entries)
   local values = require('telescope.config').values
   local previewers = require('telescope.previewers')
 
-  local function finder(entries)
+  local function finder(list)
     return finders.new_table({
-      results = entries,
+      results = list,
       entry_maker = function(entry)
         return { value = entry, display = entry.text, ordinal = entry.text }
       end,
