@@ -5,6 +5,7 @@ import { awake } from "./awake";
 import { register } from "./commands";
 import { languages } from "./documents";
 import { drops } from "./drag";
+import { marks } from "./marks";
 import { progress } from "./progress";
 import { Server } from "./server";
 import { statusItem } from "./status";
@@ -38,6 +39,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ticks,
     drops(),
     languages(),
+    marks(server),
     awake(server, context.globalState),
   );
 }

@@ -16,6 +16,18 @@ export function handsOn(page) {
   const talk = page.frameLocator("iframe.webview.ready:visible").last().frameLocator("iframe#active-frame");
   const said = (what) => talk.locator("article", { hasText: what }).first();
   const box = talk.getByRole("textbox", { name: "Ask a question" });
+  /** Opens a conversation. A row that moves under the pointer takes no click: again, as a person would. */
+  const openRow = async (name) => {
+    for (let tries = 0; ; tries++) {
+      await row(name).dblclick();
+      try {
+        await talk.getByRole("heading", { name: new RegExp(`^${name}`), level: 1 }).waitFor({ timeout: 4_000 });
+        return;
+      } catch (error) {
+        if (tries === 5) throw error;
+      }
+    }
+  };
   const notification = (what) => page.locator(".notification-list-item", { hasText: what }).first();
   const input = page.locator(".quick-input-widget .quick-input-box input");
   const palette = async (command, category = "Pieces Conversations") => {
@@ -64,7 +76,13 @@ export function handsOn(page) {
   const titled = (title) => page.locator(".quick-input-title", { hasText: title }).first().waitFor();
   const files = async () => {
     // A click on what is already shown would hide it.
-    if (!(await page.locator(".explorer-folders-view").isVisible())) await page.getByRole("tab", { name: /^Explorer/ }).first().click();
+    const shown = page.locator(".explorer-folders-view").first();
+    for (let tries = 0; !(await shown.isVisible()); tries++) {
+      await page.getByRole("tab", { name: /^Explorer/ }).first().click();
+      await shown.waitFor({ timeout: 4_000 }).catch((error) => {
+        if (tries === 5) throw error;
+      });
+    }
   };
   const explorer = async (file) => {
     await files();
@@ -73,9 +91,14 @@ export function handsOn(page) {
     await page.locator(`.editor-instance .view-line`).first().waitFor();
   };
   const conversations = async () => {
-    if (!(await view.first().isVisible())) await page.getByRole("tab", { name: "Pieces" }).first().click();
-    await view.first().waitFor();
+    // A click on what is about to be shown hides it: again, as a person would.
+    for (let tries = 0; !(await view.first().isVisible()); tries++) {
+      await page.getByRole("tab", { name: "Pieces" }).first().click();
+      await view.first().waitFor({ timeout: 4_000 }).catch((error) => {
+        if (tries === 5) throw error;
+      });
+    }
   };
 
-  return { page, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations, theme };
+  return { page, shot, view, row, gone, tab, text, talk, said, box, openRow, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations, theme };
 }

@@ -91,7 +91,7 @@ check() { # NAME COMMAND...: in the folder of the extension
     if (cd "$extension" && "$@") >"$scratch/$name.log" 2>&1; then
         ok "$name"
     else
-        fail "$name" "$(grep -vE '^(ok|#|  ---|  \.\.\.|  duration)' "$scratch/$name.log" | tr '\n' ' ' | cut -c 1-1500)"
+        fail "$name" "$(grep -vE '^(ok|#|✔|  ---|  \.\.\.|  duration)' "$scratch/$name.log" | tr '\n' ' ' | cut -c 1-1500)"
     fi
 }
 # The browser mostly waits, so these run meanwhile.

@@ -1,9 +1,10 @@
 // Questions on their way, and the answers to them.
 
 import * as vscode from "vscode";
+import { learn } from "../documents";
 import { sentence } from "../errors";
 import { done } from "../progress";
-import { type Answering, type Asked, type Failure, failure, type Messages, type Phase } from "../protocol";
+import { type Answering, type Asked, type Failure, failure, type Messages, type Page, type Phase } from "../protocol";
 import type { Server } from "../server";
 import type { Chosen } from "./chips";
 
@@ -115,7 +116,12 @@ export class Asks implements vscode.Disposable {
   /** Whether a conversation that is answered now is the one that a question has just made: it holds that question. */
   private async claim(one: Unnamed, conversation: string): Promise<void> {
     try {
-      const { items } = await this.server.run<Messages>("pieces.conversations.messages", { conversation });
+      const [{ items }, page] = await Promise.all([
+        this.server.run<Messages>("pieces.conversations.messages", { conversation }),
+        this.server.run<Page>("pieces.conversations.list", { uri: `pieces-conversation:/${conversation}.md` }),
+      ]);
+      // It is about to be shown, under its name.
+      learn(page.items);
       const last = items.findLast(({ role }) => role.toUpperCase() === "USER");
       if (last?.text.startsWith(one.prompt) === true) {
         one.resolve(conversation);

@@ -193,6 +193,7 @@ export class Panel implements vscode.Disposable {
   private async askAgain(question: string): Promise<void> {
     const text = this.talk.message(question)?.text ?? "";
     if (this.id !== undefined) {
+      this.talk.failed(question, undefined);
       const outcome = await this.tools.asks.ask({ prompt: text, conversation: this.id, question }).outcome;
       await this.ended(outcome, "");
     }

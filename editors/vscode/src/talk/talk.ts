@@ -20,7 +20,7 @@ export class Talk implements vscode.Disposable {
   private gone: Shown["gone"] = null;
   private trouble: string | null = null;
   private growing: { answer: string | null; phase: Phase; readonly text: Growing } | undefined;
-  private readonly failures: Record<string, string> = {};
+  private failures: Readonly<Record<string, string>> = {};
   private waiting: string | null = null;
   private reading: Promise<void> | undefined;
   private stale = false;
@@ -119,9 +119,10 @@ export class Talk implements vscode.Disposable {
     this.changed.fire();
   }
 
-  /** Why a question was not answered. */
-  failed(question: string, why: string): void {
-    this.failures[question] = why;
+  /** Why a question was not answered; undefined once it is asked again. */
+  failed(question: string, why: string | undefined): void {
+    const others = Object.entries(this.failures).filter(([one]) => one !== question);
+    this.failures = Object.fromEntries(why === undefined ? others : [...others, [question, why]]);
     this.changed.fire();
   }
 

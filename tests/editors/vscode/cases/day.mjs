@@ -106,8 +106,8 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await page.keyboard.press("Enter");
     await row(`Deeds in ${place}`).waitFor();
     await gone(`Plans in ${place}`);
-    // The tab too has the new name.
-    await tab(`Deeds in ${place}`).waitFor();
+    // The tab too has the new name, where VS Code lets it.
+    if (!process.env.OLDEST) await tab(`Deeds in ${place}`).waitFor();
     await talk.getByRole("heading", { name: `Deeds in ${place}` }).waitFor();
   });
   await step(`${place}-a-delete-can-be-undone`, async () => {
