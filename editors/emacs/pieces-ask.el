@@ -115,9 +115,13 @@ If the server does not keep the question, it is a draft again."
 
 (defun pieces--prompt (target)
   "The buffer to type a question about TARGET in."
-  (let ((buffer (get-buffer-create
-                 (format "*pieces ask %s*" (or (plist-get target :conversation)
-                                               (plist-get target :uri) "")))))
+  (let* ((key (lambda (one) (or (plist-get one :conversation) (plist-get one :uri) t)))
+         (same (lambda (buffer)
+                 (when-let* ((other (buffer-local-value 'pieces--prompt-target buffer)))
+                   (equal (funcall key target) (funcall key other)))))
+         (buffer (or (seq-find same (buffer-list))
+                     (generate-new-buffer
+                      (format "*Pieces ask: %s*" (string-replace "Pieces: " "" (plist-get target :label)))))))
     (with-current-buffer buffer
       (unless (derived-mode-p 'pieces-prompt-mode) (pieces-prompt-mode))
       (setq pieces--prompt-target target))

@@ -139,7 +139,10 @@
     ('window/showMessageRequest
      (let* ((titles (mapcar (lambda (one) (plist-get one :title)) (plist-get params :actions)))
             (chosen (ignore-error quit
-                      (completing-read (concat (plist-get params :message) " ") titles nil t))))
+                      (let ((completion-ignore-case t))
+                        (completing-read (format "%s (%s) " (plist-get params :message)
+                                                 (string-join titles ", "))
+                                         titles nil t)))))
        (and (member chosen titles) (list :title chosen))))
     ('workspace/textDocumentContent/refresh
      (when (string-match pieces--link (plist-get params :uri))

@@ -74,7 +74,11 @@ ANNOTATE is a function that tells more about one."
                               (concat "\u200e  " (funcall annotate (alist-get label labels nil nil #'equal))))))
                     (complete-with-action action labels string predicate)))))
     (unless items (user-error "There is nothing to choose from"))
-    (alist-get (completing-read prompt table nil t) labels nil nil #'equal)))
+    (let ((completion-ignore-case t))
+      (alist-get (completing-read prompt table nil t) labels nil nil #'equal))))
+
+;; A name is found by any of its words.
+(add-to-list 'completion-category-defaults '(pieces (styles basic substring)))
 
 (defun pieces--read (prompt)
   "Let the user choose a conversation with PROMPT; return the item."
@@ -82,8 +86,9 @@ ANNOTATE is a function that tells more about one."
   (pieces--choose prompt
                   (plist-get (pieces-command "pieces.conversations.list" '(:limit 10000)) :items)
                   (lambda (item)
-                    (format "%s, %d messages" (pieces--age (plist-get item :updated))
-                            (plist-get item :messages)))))
+                    (let ((messages (plist-get item :messages)))
+                      (format "%s, %d message%s" (pieces--age (plist-get item :updated))
+                              messages (if (eql messages 1) "" "s"))))))
 
 (defun pieces--this-or-read (prompt)
   "The id of this buffer's conversation, or of one chosen with PROMPT."

@@ -1,5 +1,6 @@
 ;;; emacs.el --- pieces.el as its user has it  -*- lexical-binding: t -*-
 (defvar test-choices nil "What the last question offered: labels with annotations.")
+(defvar test-found nil "What the last question would offer for \"ommit\".")
 (defun test-choose (part)
   "Answer the next questions by the first choice that contains PART."
   (fset 'completing-read
@@ -8,6 +9,8 @@
                                (completion-metadata-get (completion-metadata "" table nil)
                                                         'annotation-function)))
                 (labels (all-completions "" table)))
+            (setq test-found (let ((found (completion-all-completions "ommit" table nil 5)))
+                               (when found (setcdr (last found) nil) found)))
             (setq test-choices (mapcar (lambda (one) (concat one (and annotate (funcall annotate one))))
                                        labels))
             (or (seq-find (lambda (label) (string-search part label)) labels)
@@ -36,6 +39,7 @@
 (unless (seq-find (lambda (one) (string-search "commit\u200e  now, 0" one)) test-choices)
   (error "A mark keeps the age apart: %S" test-choices))
 (test-equal "newest first" "איך" (substring (car test-choices) 0 3))
+(test-equal "found by a part of a word" 1 (length test-found))
 (let ((ids (mapcar (lambda (label) (test-choose label)
                      (plist-get (pieces--read "") :id))
                    '("Terra · \u200enow" "Terra · \u200enow, 2" "Terra · \u200enow, 3"))))
