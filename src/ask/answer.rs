@@ -1,4 +1,4 @@
-//! What comes out of a question.
+//! The result of a question.
 
 use crate::model::prompt::Context;
 use crate::pieces::{self, Error};
@@ -12,11 +12,11 @@ use uuid::Uuid;
 pub enum How {
     /// The model finished.
     End,
-    /// The model reached the limit of its length.
+    /// The model reached its length limit.
     Length,
-    /// A person stopped it.
+    /// The user stopped it.
     Cancelled,
-    /// It broke off; the note says how.
+    /// It broke off; [`Answer::note`] says how.
     Incomplete,
 }
 
@@ -58,9 +58,9 @@ pub struct Answer {
     pub usage: Option<Value>,
     /// How long it took.
     pub seconds: f64,
-    /// What the model got to see.
+    /// The parts of the context, and how much of each was sent.
     pub context: Vec<Context>,
-    /// One sentence about what was unusual.
+    /// One sentence if something was unusual.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -103,7 +103,7 @@ impl Failure {
         }
     }
 
-    /// The sentence for the person.
+    /// The sentence for the user.
     pub fn message(&self) -> &str {
         match &self.cause {
             Cause::Invalid(message) => message,
@@ -111,7 +111,7 @@ impl Failure {
         }
     }
 
-    /// The same about this conversation and question.
+    /// Adds the ids of the conversation and the question.
     pub(super) fn about(self, conversation: Option<Uuid>, question: Option<Uuid>) -> Failure {
         Failure {
             conversation,
@@ -131,7 +131,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// A failure of the model room as one of the service.
+/// Converts an error of the endpoint.
 pub(super) fn model_error(error: crate::model::Error) -> Error {
     let kind = match error.kind {
         crate::model::Kind::NoModel => pieces::Kind::NoModel,

@@ -8,25 +8,25 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Where a question goes, and what is known about it from earlier ones.
+/// The conversation of a question, with the state that earlier questions left in it.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    /// `None`: a new one, which is not made yet.
+    /// `None`: a new one, not created yet.
     pub conversation: Option<Uuid>,
     /// The seed of a new conversation.
     seed: Option<Value>,
     /// The files that earlier questions named.
     pub named: Vec<Named>,
-    /// What the conversation was started from.
+    /// The assets that the conversation was started from.
     pub assets: Vec<Uuid>,
-    /// The messages that it has already.
+    /// Its messages before the question.
     pub messages: Vec<Uuid>,
     /// The text of the question that is asked again.
     pub asked_before: Option<String>,
 }
 
 impl Place {
-    /// Finds out where `request` goes. Changes nothing.
+    /// Finds the conversation of `request`. Changes nothing.
     ///
     /// # Errors
     /// The conversation or the message is not there, or cannot be read.
@@ -54,7 +54,7 @@ impl Place {
         };
         let transcript = match asker.client.transcript(conversation).await {
             Ok(transcript) => transcript,
-            // A service with the documented endpoints only has no messages, but can answer.
+            // A service with only the documented endpoints provides no messages, but it can answer.
             Err(error)
                 if error.kind == Kind::NotFound && about.is_none() && !asker.client.is_local() =>
             {
@@ -81,7 +81,7 @@ impl Place {
             let at = position(question, "question")?;
             if messages[at].role != Role::User {
                 return Err(Failure::invalid(
-                    "`question` names a message that is no question.",
+                    "`question` must be the id of a question, not of an answer.",
                 ));
             }
             place.named = named_by(&messages[..=at], &[]);
@@ -98,7 +98,7 @@ impl Place {
         Ok(place)
     }
 
-    /// A prompt that Pieces OS has not taken.
+    /// A prompt that Pieces OS did not accept.
     async fn of_kept(asker: &Asker, question: Uuid) -> Result<Place, Failure> {
         let keeper = asker.data_dir.as_deref().map(Keeper::new);
         let found = match keeper {
@@ -106,7 +106,8 @@ impl Place {
             None => None,
         };
         let Some((conversation, prompt)) = found else {
-            let what = "`question` names a message that Pieces OS has already; ask it again as a new question.";
+            let what =
+                "Pieces OS has stored the message of `question`; ask it again as a new question.";
             return Err(Failure::invalid(what));
         };
         let again = Request {
@@ -120,10 +121,10 @@ impl Place {
         })
     }
 
-    /// Makes the conversation if it is a new one.
+    /// Creates the conversation if it is a new one.
     ///
     /// # Errors
-    /// Those of the service; the conversation may have been made all the same if the outcome is unknown.
+    /// Those of the service; if the outcome is unknown, the conversation may exist.
     pub async fn make(&mut self, asker: &Asker, events: &Events) -> Result<Uuid, Failure> {
         if let Some(conversation) = self.conversation {
             return Ok(conversation);
@@ -173,7 +174,7 @@ fn branch(request: &Request, before: &[Message], assets: &[Uuid]) -> Value {
     seed
 }
 
-/// The files in force after these messages: those of the last question of ours. Each of our questions has all of them.
+/// The files to send again after these messages: those of the last question of ours, each of which lists all of them.
 fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<Named> {
     let last = messages.iter().rev().find_map(|message| {
         let kept = kept.iter().find(|kept| kept.id == message.id);

@@ -1,4 +1,4 @@
-//! Which endpoint answers on the local service: what a person chose, or chooses now.
+//! The endpoint that answers on the local service: chosen earlier by the user, or now.
 
 use super::Asker;
 use super::answer::model_error;
@@ -6,21 +6,21 @@ use crate::model::{self, Choice, Found, New};
 use crate::pieces::{Error, Kind};
 use std::path::Path;
 
-/// What a person says about the endpoints that were found.
+/// The user's decision about the endpoints that were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
-    /// Use this one of them.
+    /// Use this one.
     Use(usize),
-    /// Use none of them.
+    /// Use none.
     No,
-    /// There is nobody to ask.
+    /// The user cannot be asked.
     Nobody,
 }
 
-/// The endpoint in force; if none was chosen, the person is asked about those on this machine.
+/// The chosen endpoint; if there is none, the user is asked about those on this machine.
 ///
 /// # Errors
-/// The choice cannot be used, or there is none: what to do.
+/// The choice cannot be used, or there is none.
 pub(super) async fn decide(asker: &Asker) -> Result<Choice, Error> {
     let Some(dir) = &asker.data_dir else {
         let what = "There is no data directory to read the choice of a model from; set `--data-dir` to one.";
@@ -51,7 +51,7 @@ pub(super) async fn decide(asker: &Asker) -> Result<Choice, Error> {
     }
 }
 
-/// The endpoint in force, without asking anybody.
+/// The chosen endpoint, without asking the user.
 pub(super) async fn chosen(asker: &Asker, dir: &Path) -> Result<Option<Choice>, Error> {
     let chosen = model::choose(dir, asker.allow_remote).await;
     chosen.map_err(model_error)
@@ -67,9 +67,9 @@ fn not_chosen(found: &[Found]) -> String {
     let url = url.unwrap_or_default();
     let others = match found.len() {
         0 | 1 => String::new(),
-        many => format!(" ({} more are there)", many - 1),
+        many => format!(" ({} more were found)", many - 1),
     };
     format!(
-        "No model was chosen; one answers at {url}{others}: choose it with `pieces-lsp model use {url}`."
+        "No model was chosen, but one is running at {url}{others}; choose it with `pieces-lsp model use {url}`."
     )
 }

@@ -1,4 +1,4 @@
-//! Reading a file that a person named.
+//! Reading a file that the user named.
 
 use super::limits::{MAX_FILE, READ_FILE};
 use crate::private;
@@ -18,7 +18,7 @@ pub(super) struct Start {
 /// Reads the start of a regular text file.
 ///
 /// # Errors
-/// Why it cannot be read, to follow the name of the file.
+/// Why it cannot be read: a predicate that follows the name of the file.
 pub(super) async fn read(path: PathBuf) -> Result<Start, &'static str> {
     let reading = tokio::task::spawn_blocking(move || read_now(&path));
     match timeout(READ_FILE, reading).await {
@@ -37,9 +37,9 @@ pub(super) async fn real(path: PathBuf) -> Option<PathBuf> {
 fn read_now(path: &Path) -> Result<Start, &'static str> {
     let file = private::regular(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "does not exist",
-        io::ErrorKind::PermissionDenied => "may not be read by you",
+        io::ErrorKind::PermissionDenied => "cannot be read with your permissions",
         _ if path.is_dir() => "is a directory",
-        _ => "is no regular file",
+        _ => "is not a regular file",
     })?;
     let bytes = file.metadata().map_err(|_| "cannot be read")?.len();
     let mut start = Vec::new();
@@ -102,6 +102,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
-        assert_eq!(read(pipe).await, Err("is no regular file"));
+        assert_eq!(read(pipe).await, Err("is not a regular file"));
     }
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-/// Asks. Events are sent before this returns. When `stop` is stopped it returns an [`Answer`] soon, with what was
-/// written; a write that was sent is carried out first.
+/// Asks a question, once. Events are sent before this returns. When `stop` is stopped it soon returns an [`Answer`]
+/// with the text so far; a write in flight is finished first.
 ///
 /// # Errors
-/// Why there is no answer; nothing is asked again. [`Failure::question`] was stored.
+/// Why there is no answer. The question is not repeated; if it was stored, [`Failure::question`] has its id.
 pub async fn ask(
     asker: Asker,
     request: Request,
@@ -60,7 +60,7 @@ fn check(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A question on its way.
+/// A question in flight.
 pub(super) struct Run {
     pub asker: Asker,
     pub request: Request,
@@ -80,7 +80,7 @@ impl Run {
         (self.started.elapsed() + Duration::from_micros(500)).as_millis() as f64 / 1e3
     }
 
-    /// It was stopped before it was sent.
+    /// The result if it was stopped before it was sent.
     pub fn cancelled(&self) -> Outcome {
         Outcome::Answer(Answer {
             conversation: self.place.conversation,
@@ -97,7 +97,7 @@ impl Run {
     }
 }
 
-/// What was heard of an answer.
+/// The part of an answer that was received.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub text: String,
@@ -106,16 +106,16 @@ pub(super) struct Heard {
     pub status: Option<Status>,
 }
 
-/// Why nothing more is heard.
+/// Why no more of the answer is received.
 #[derive(Debug)]
 pub(super) enum Over {
     /// The last frame.
     Ended(Box<Ended>),
-    /// It was stopped, and the service did not say so in time.
+    /// It was stopped, and the service did not confirm that in time.
     Left,
     /// The socket ended.
     Lost(Error),
-    /// The answer is longer than any should be.
+    /// The answer is longer than [`MAX_ANSWER`](super::limits::MAX_ANSWER).
     TooLong,
 }
 
@@ -134,7 +134,7 @@ pub(super) async fn follow(asking: &mut Asking, run: &Run) -> (Heard, Over) {
             biased;
             () = run.stop.stopped(), if leave.is_none() => {
                 leave = Some(Instant::now() + STOPPING);
-                // If this fails, so does the next read.
+                // If the write fails, the next read fails too.
                 let _ = asking.stop().await;
                 continue;
             }
@@ -186,7 +186,7 @@ impl Heard {
         }
     }
 
-    /// Takes over the ids.
+    /// Records the ids in a frame.
     fn learn(&mut self, own: &Value) {
         self.question = id(&own["question"]).or(self.question);
         self.answer = id(&own["answer"]).or(self.answer);

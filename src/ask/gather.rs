@@ -1,4 +1,4 @@
-//! The texts that go with a question.
+//! Gathers the texts that are sent with a question.
 
 use super::file;
 use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use url::Url;
 use uuid::Uuid;
 
-/// A text that goes with a question.
+/// A text that is sent with a question.
 #[derive(Clone, PartialEq, Serialize)]
 pub(super) struct Text {
     pub kind: Kind,
@@ -21,7 +21,7 @@ pub(super) struct Text {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<(u32, u32)>,
     pub text: String,
-    /// Its length before it was cut.
+    /// Its length in bytes before it was cut.
     pub bytes: u64,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Named {
     pub sha256: String,
 }
 
-/// All that goes with a question.
+/// The context of a question.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub texts: Vec<Text>,
@@ -70,11 +70,11 @@ impl Text {
     }
 }
 
-/// Reads everything that goes with `request`, as it is now. `earlier` are the files that earlier questions named,
-/// `assets` what the conversation was started from.
+/// Reads the texts of `request` as they are now. `earlier` are the files that earlier questions named, `assets` those
+/// that the conversation was started from.
 ///
 /// # Errors
-/// Something that this request names cannot be read. What an earlier one named may be gone.
+/// A file or asset of this request cannot be read. Files of earlier requests may be gone.
 pub(super) async fn gather(
     asker: &Asker,
     request: &Request,
@@ -115,7 +115,7 @@ pub(super) async fn gather(
             continue;
         }
         if uri.to_file_path().is_err() {
-            return Err(unreadable("files", uri, "is no file on this machine"));
+            return Err(unreadable("files", uri, "is not a file on this machine"));
         }
         let read = open_or_saved(asker, uri).await;
         let read = read.map_err(|why| unreadable("files", uri, why))?;
@@ -146,7 +146,7 @@ pub(super) async fn gather(
         }
     }
     if asker.client.is_local() {
-        // The local service has the texts of assets, and adds those of the conversation itself.
+        // The local service reads the texts of assets itself.
         for id in &request.assets {
             asker.client.asset_name(*id).await?;
         }
@@ -193,7 +193,7 @@ impl Gathered {
         });
     }
 
-    /// Adds the text of an asset, unless the same text goes with the question already.
+    /// Adds the text of an asset, unless the same text is there already.
     async fn add_asset(
         &mut self,
         asker: &Asker,
@@ -247,7 +247,7 @@ async fn again(asker: &Asker, file: &Named, uri: &Url) -> Result<file::Start, &'
     open_or_saved(asker, uri).await
 }
 
-/// The text of an open document as it is there, else of the file on disk.
+/// The text of the open document, else of the file on disk.
 async fn open_or_saved(asker: &Asker, uri: &Url) -> Result<file::Start, &'static str> {
     if let Some(text) = asker.surroundings.open_text(uri) {
         let bytes = text.len() as u64;

@@ -1,5 +1,5 @@
-//! What is kept here about questions to Pieces OS: a prompt until its message is seen there, and afterwards which model
-//! answered and what it did not get to see. One small private file each, in `asked/` of the data directory.
+//! Our records of questions to Pieces OS: the prompt until its message appears there, and then the model that answered
+//! and the context that was sent. Each is a small private file in `asked/` of the data directory.
 
 use crate::json;
 use crate::private;
@@ -8,25 +8,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// One file: a prompt of [`super::limits::MAX_PROMPT`] with a selection.
+/// The largest file, in bytes: a prompt of [`super::limits::MAX_PROMPT`] with a selection.
 const MAX_FILE: u64 = 16 << 20;
-/// Files of one conversation that are read.
+/// The most files of one conversation that are read.
 const MAX_READ: usize = 10_000;
 
-/// What is kept about one message.
+/// The record of one message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// The message, or for a prompt an id of our own.
+    /// The id of the message, or for a prompt an id of our own.
     pub id: Uuid,
-    /// The text of a question whose message was not seen yet.
+    /// The text of a question whose message has not appeared yet.
     pub prompt: Option<String>,
-    /// When it was kept, in microseconds since the Unix epoch.
+    /// When it was written, in microseconds since the Unix epoch.
     pub time: i64,
-    /// Our own field, as the local service has it in its messages.
+    /// The `pieces_lsp` field, as the local service has it in its messages.
     pub own: Value,
 }
 
-/// The place where it is kept.
+/// The directory of the records.
 #[derive(Debug, Clone)]
 pub(super) struct Keeper(PathBuf);
 
@@ -35,22 +35,22 @@ impl Keeper {
         Keeper(data_dir.to_owned())
     }
 
-    /// Keeps something about a message of this conversation. A failure costs only what would have been kept.
+    /// Writes a record about a message of this conversation. Best effort.
     pub async fn keep(&self, conversation: Uuid, kept: Kept) {
         let data_dir = self.0.clone();
         let written = tokio::task::spawn_blocking(move || write(&data_dir, conversation, &kept));
         if let Ok(Err(error)) = written.await {
-            tracing::warn!(%error, "a question cannot be kept");
+            tracing::warn!(%error, "the record of a question cannot be written");
         }
     }
 
-    /// Forgets a prompt: its message was seen.
+    /// Removes the record of a prompt whose message has appeared.
     pub async fn forget(&self, conversation: Uuid, id: Uuid) {
         let path = self.0.join("asked").join(name(conversation, id));
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_file(path)).await;
     }
 
-    /// The prompt that is kept under this id, and its conversation.
+    /// The prompt with this id, and its conversation.
     pub async fn prompt(&self, id: Uuid) -> Option<(Uuid, String)> {
         let dir = self.0.join("asked");
         let found = tokio::task::spawn_blocking(move || {
@@ -62,7 +62,7 @@ impl Keeper {
     }
 }
 
-/// What is kept about the messages of this conversation, oldest first.
+/// The records of this conversation, oldest first.
 pub async fn kept(data_dir: &Path, conversation: Uuid) -> Vec<Kept> {
     let dir = data_dir.join("asked");
     let reading = tokio::task::spawn_blocking(move || {
@@ -77,7 +77,7 @@ pub async fn kept(data_dir: &Path, conversation: Uuid) -> Vec<Kept> {
     reading.await.unwrap_or_default()
 }
 
-/// Forgets everything about a conversation that was deleted.
+/// Removes all records of a deleted conversation.
 pub async fn forget_kept(data_dir: &Path, conversation: Uuid) {
     let dir = data_dir.join("asked");
     let forgetting = tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Models {
     /// `pieces-os`, `environment`, `file` or `none`.
     pub source: &'static str,
-    /// The endpoint, where it is one of ours.
+    /// The URL of the endpoint; `None` for Pieces OS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The model that answers unless another is named.
@@ -26,11 +26,11 @@ pub struct Models {
 /// One model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// What an ask names it by.
+    /// Its name in a request.
     pub id: String,
-    /// What a person calls it.
+    /// Its name for users.
     pub name: String,
-    /// Tokens that it can read.
+    /// Its context size in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<u32>,
     /// Whether it is in memory.
@@ -38,8 +38,8 @@ pub struct Listed {
     pub loaded: Option<bool>,
 }
 
-/// The models that can answer. A remote endpoint is not contacted before this program asked it something; until then
-/// only the model that was chosen with it is known.
+/// The models that can answer. A remote endpoint is not contacted before the first question; until then only the model
+/// that was chosen with it is listed.
 ///
 /// # Errors
 /// Those of the service or the endpoint.
@@ -101,10 +101,10 @@ pub async fn models(asker: &Asker) -> Result<Models, Error> {
     })
 }
 
-/// The model of Pieces OS that is called `name`, by id or name.
+/// The id and name of the model of Pieces OS with this id or name.
 ///
 /// # Errors
-/// There is none; the sentence has those with the nearest names.
+/// There is none; the sentence names the nearest ones.
 pub(super) async fn of_pieces_os(asker: &Asker, name: &str) -> Result<(String, String), Error> {
     let models = asker.client.models().await?;
     let usable: Vec<_> = models.iter().filter(|model| model.usable).collect();
@@ -122,9 +122,7 @@ pub(super) async fn of_pieces_os(asker: &Asker, name: &str) -> Result<(String, S
     near.truncate(3);
     let name: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
     let what = match near.is_empty() {
-        true => format!(
-            "Pieces OS has no model that can answer, so not {name} either; choose one there."
-        ),
+        true => format!("Pieces OS has no model that can answer; install or choose one there."),
         false => format!(
             "Pieces OS has no model {name}; use one of its models, such as {}.",
             near.join(", ")
@@ -133,7 +131,7 @@ pub(super) async fn of_pieces_os(asker: &Asker, name: &str) -> Result<(String, S
     Err(Error::new(Kind::NoModel, what))
 }
 
-/// How many letters of one name the other lacks: enough to find what was meant.
+/// How many letters of `wanted` are missing in `name`: enough to suggest similar names.
 fn distance(wanted: &str, name: &str) -> usize {
     if name.contains(wanted) {
         return 0;
@@ -142,7 +140,7 @@ fn distance(wanted: &str, name: &str) -> usize {
     1 + wanted.chars().filter(|c| !has.contains(c)).count()
 }
 
-/// The remote endpoints that this program has asked something.
+/// The remote endpoints that this process has asked a question.
 static ASKED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
 fn was_asked(choice: &model::Choice) -> bool {
@@ -152,7 +150,7 @@ fn was_asked(choice: &model::Choice) -> bool {
         .is_some_and(|asked| asked.contains(choice.url.as_str()))
 }
 
-/// Remembers that the endpoint was asked something.
+/// Records that the endpoint was asked a question.
 pub(super) fn asked(choice: &model::Choice) {
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let asked = asked.get_or_insert_default();

@@ -53,8 +53,8 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     }
 }
 
-/// What goes over the socket. The endpoint, which may have a key, goes only to where this user alone can listen;
-/// elsewhere the service decides on one in the same way.
+/// The question as it is sent. The endpoint, which may have a key, is included only on the Unix socket, where only this
+/// user can listen; elsewhere the service decides on an endpoint in the same way.
 fn question(run: &Run, choice: Option<&Choice>) -> Question {
     let request = &run.request;
     let again = run.place.asked_before.as_deref();
@@ -93,7 +93,7 @@ async fn dry_run(run: &Run, choice: &Choice) -> Result<Outcome, Failure> {
         Over::Ended(ended) => match ended.failure {
             Some(error) => Err(error.into()),
             None if ended.own.is_null() => {
-                let what = "The local service did not say what it would send; it is of an older version, so reload all editor windows.";
+                let what = "The local service belongs to an older version, which has no dry run; reload all editor windows.";
                 Err(Error::protocol(what).into())
             }
             None => {
@@ -103,7 +103,7 @@ async fn dry_run(run: &Run, choice: &Choice) -> Result<Outcome, Failure> {
             }
         },
         Over::Left | Over::TooLong => Ok(run.cancelled()),
-        // Nothing was to be carried out.
+        // A dry run has nothing to carry out.
         Over::Lost(error) => Err(error.repeatable().into()),
     }
 }
@@ -117,7 +117,7 @@ fn finish(
 ) -> Result<Outcome, Failure> {
     let own = ended.own;
     if let Some(error) = ended.failure {
-        // What was found here says more than that there is no endpoint.
+        // Our own error says more than that there is no endpoint.
         let error = match undecided {
             Some(undecided) if error.kind == Kind::NoModel => undecided,
             _ => error,
@@ -141,7 +141,7 @@ fn finish(
     if heard.text.is_empty() && stop != How::Cancelled {
         let what = own["note"].as_str().map(str::to_owned);
         let what = what.unwrap_or_else(|| {
-            "The model ended without a word; ask again, or use another model.".into()
+            "The model gave an empty answer; ask again, or use another model.".into()
         });
         let error = Error::new(Kind::Model, what);
         return Err(Failure::from(error).about(Some(conversation), heard.question));
@@ -185,7 +185,7 @@ fn partial(
     })
 }
 
-/// What the model got to see: as the service says, with the true length of what was cut or left out here.
+/// The context as the service reports it, with the full lengths of texts that were cut or left out here.
 fn contexts(run: &Run, said: &Value) -> Vec<Context> {
     let said = said.as_array().into_iter().flatten();
     let mut all: Vec<Context> = said
@@ -209,7 +209,7 @@ fn contexts(run: &Run, said: &Value) -> Vec<Context> {
     all
 }
 
-/// The service is gone, or the connection to it. Nothing is asked again; what was stored is the result.
+/// The connection to the service was lost. The question is not repeated; the stored part of the answer is the result.
 async fn recover(
     run: &Run,
     conversation: Uuid,
@@ -231,7 +231,7 @@ async fn recover(
     let question = stored.as_ref().and_then(|stored| stored.question);
     let question = heard.question.or(question);
     let (answer, text) = match stored {
-        // The flush may be behind what was heard already.
+        // The stored text may be shorter than the received one.
         Some(stored) if stored.text.len() >= heard.text.len() => (stored.answer, stored.text),
         _ => (heard.answer, heard.text),
     };
@@ -258,7 +258,7 @@ async fn recover(
     ))
 }
 
-/// What the store has of a question and its answer.
+/// A question and its answer, as stored.
 struct Stored {
     question: Option<Uuid>,
     answer: Option<Uuid>,

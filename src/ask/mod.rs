@@ -1,11 +1,11 @@
-//! Asking: what is sent with a question, who answers it, and what comes back.
+//! Asking: the context of a question, the endpoint that answers, events and the result.
 //!
-//! [`ask`] is all of it: it makes the conversation where there is none, gathers the texts, decides which endpoint
+//! [`ask`] does everything: it creates the conversation if there is none, gathers the texts, decides which endpoint
 //! answers, sends the question once, and turns the frames into [`Event`]s and one [`Answer`]. The commands of the
-//! language server and of the command line are thin over it.
+//! language server and of the command line are thin wrappers.
 //!
-//! A question goes over WS `/qgpt/stream` to Pieces OS or to the local service. Of files only those are read that the
-//! person named in this ask or an earlier one of the conversation.
+//! A question goes over WS `/qgpt/stream` to Pieces OS or to the local service. Only files that the user named in this
+//! question or an earlier one of the conversation are read.
 
 mod answer;
 mod conversation;
@@ -39,30 +39,30 @@ use tokio::sync::mpsc;
 use url::Url;
 use uuid::Uuid;
 
-/// What a person asks.
+/// A question of the user.
 #[derive(Clone, Default, PartialEq)]
 pub struct Request {
-    /// The question; may be missing only with [`Request::question`].
+    /// The prompt; may be missing only with [`Request::question`].
     pub prompt: Option<String>,
-    /// The conversation; `None` makes a new one.
+    /// The conversation; `None` creates a new one.
     pub conversation: Option<Uuid>,
     /// The lines that it is about; they are stored with the question.
     pub selection: Option<Selection>,
-    /// The document that it is about, where no lines are selected.
+    /// The document that it is about, if no lines are selected.
     pub document: Option<Url>,
     /// The file that a new conversation is tied to.
     pub tied: Option<PathBuf>,
-    /// Saved texts that go with it.
+    /// Assets that are sent with it.
     pub assets: Vec<Uuid>,
-    /// Files that go with it, beside those of earlier asks. An empty list ends those of earlier asks.
+    /// Files that are sent with it, in addition to those of earlier questions. An empty list drops those.
     pub files: Option<Vec<Url>>,
     /// The name of the model.
     pub model: Option<String>,
-    /// Starts a new conversation with copies of what came before this message.
+    /// Starts a new conversation with copies of the messages before this one.
     pub from: Option<Uuid>,
-    /// Answers this question, which has no answer.
+    /// Asks this unanswered question again.
     pub question: Option<Uuid>,
-    /// Sends and stores nothing; says what would be sent.
+    /// Sends and stores nothing; the result says what would be sent.
     pub dry_run: bool,
 }
 
@@ -79,35 +79,35 @@ pub struct Selection {
     pub text: String,
 }
 
-/// Around a question: where it goes, and the person who asked.
+/// The environment of a question: the service, and the program that asks.
 #[derive(Clone)]
 pub struct Asker {
     /// The service.
     pub client: Client,
-    /// Where the choice of an endpoint lies; `None` if the system has no such directory.
+    /// The data directory, which has the choice of an endpoint; `None` if the system has none.
     pub data_dir: Option<PathBuf>,
     /// `--allow-remote`.
     pub allow_remote: bool,
-    /// The person's program.
+    /// The program that asks.
     pub surroundings: Arc<dyn Surroundings>,
 }
 
-/// What the program of the person knows and can do.
+/// What a question needs from the program that asks: an editor's server or a command.
 pub trait Surroundings: Send + Sync {
     /// The text of an open document, saved or not.
     fn open_text(&self, uri: &Url) -> Option<String>;
 
-    /// No endpoint was chosen, and these were found on this machine: asks the person, once, whether to use one.
+    /// No endpoint was chosen, and these were found on this machine: asks the user, once, whether to use one.
     fn choose<'a>(&'a self, found: &'a [model::Found]) -> BoxFuture<'a, Consent>;
 
     /// A client of the service after the connection was lost; waits for it briefly.
     fn reconnect(&self) -> BoxFuture<'_, Option<Client>>;
 }
 
-/// What happens while a question is answered.
+/// An event while a question is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A new conversation was made for it.
+    /// A new conversation was created for it.
     Created(Box<wire::Conversation<'static>>),
     /// The question was sent to this conversation.
     Sent {
@@ -116,7 +116,7 @@ pub enum Event {
     },
     /// The model waits, thinks or writes.
     Status {
-        /// What it does.
+        /// The new status.
         status: Status,
         /// The question, once it is stored.
         question: Option<Uuid>,
@@ -127,14 +127,14 @@ pub enum Event {
     Delta {
         /// The words.
         text: String,
-        /// Where they begin in the answer, in bytes.
+        /// Their offset in the answer, in UTF-8 bytes.
         at: usize,
         /// The answer, once its id is known.
         answer: Option<Uuid>,
     },
 }
 
-/// What a model is doing.
+/// The state of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// It was asked.

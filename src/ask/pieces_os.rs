@@ -1,4 +1,4 @@
-//! Asking Pieces OS: everything goes inside the message, and what it does not store is kept here.
+//! Asking Pieces OS: the texts become part of the message, and we keep our own records of what it does not store.
 
 use super::answer::{Answer, Failure, How, Outcome};
 use super::flow::{Heard, Over, Run, follow};
@@ -26,7 +26,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
         return Ok(Outcome::DryRun(json!({
             "endpoint": run.asker.client.base().as_str(),
             "model": model,
-            // It has models of both kinds, and does not say which one will answer.
+            // It has local and remote models, and does not say which one will answer.
             "remote": null,
             "context": context,
             "tokens": tokens(&query),
@@ -110,7 +110,7 @@ async fn finish(
         "note": answer.note,
     });
     let settled = match stop {
-        // The result must not wait for what Pieces OS still writes.
+        // The result must not wait until Pieces OS has stored everything.
         How::Cancelled => match timeout(STOPPING / 2, books.settle(&own, &[])).await {
             Ok(settled) if settled.question.is_some() => settled,
             _ => {
@@ -141,7 +141,7 @@ async fn finish(
         let error = failure.unwrap_or_else(|| {
             Error::new(
                 Kind::Model,
-                "Pieces OS ended its answer without a word; choose another model there, or answer with a model of your own: \
+                "Pieces OS gave an empty answer; choose another model there, or use a model of your own: \
                  set `pieces.backend` to `local` and run `pieces-lsp model`.",
             )
         });
@@ -185,7 +185,7 @@ fn tokens(text: &str) -> usize {
     (2 * ascii).div_ceil(7) + others
 }
 
-/// Finds out which messages a question has become, and keeps what Pieces OS does not store.
+/// Finds the messages that Pieces OS stored for a question, and records what it does not store.
 #[derive(Clone)]
 struct Books {
     client: Client,
@@ -193,7 +193,7 @@ struct Books {
     conversation: Uuid,
     /// The id of the kept prompt.
     pending: Uuid,
-    /// The messages from before the question.
+    /// The ids of the messages before the question.
     before: Vec<Uuid>,
     named: Value,
 }
@@ -220,7 +220,7 @@ impl Books {
         }
     }
 
-    /// Looks for the messages, again after each of `pauses` in milliseconds while the answer is missing.
+    /// Looks for the messages, and again after each of `pauses` (milliseconds) while the answer is missing.
     async fn settle(&self, own: &Value, pauses: &[u64]) -> Settled {
         let mut pauses = pauses.iter();
         loop {

@@ -1,4 +1,4 @@
-//! Stopping a question from anywhere.
+//! A switch that stops a question.
 
 use std::sync::Arc;
 use tokio::sync::watch;

@@ -1,4 +1,4 @@
-//! What is stored of a question, and what a conversation is called.
+//! The text of a question as it is stored, and the name of its conversation.
 
 use super::Selection;
 use super::gather::Text;
@@ -6,7 +6,7 @@ use super::limits::MAX_NAME;
 use std::path::Path;
 use url::Url;
 
-/// What a conversation is called that has no question with words in it.
+/// The name of a conversation whose prompt has no words.
 const UNNAMED: &str = "New Conversation";
 
 /// The name of a conversation that begins with this prompt: its first words.
@@ -31,7 +31,7 @@ pub fn conversation_name(prompt: &str) -> String {
 }
 
 /// The question as it is stored: the prompt, then the selection in a fence whose info string has its place,
-/// `rs /home/me/retry.rs:3-9`. `markdown` takes it apart again.
+/// `rs /home/me/retry.rs:3-9`. `markdown::question` parses it.
 pub fn stored(prompt: &str, selection: Option<&Selection>) -> String {
     let Some(selection) = selection else {
         return prompt.to_owned();
@@ -68,14 +68,14 @@ fn place(uri: &Url) -> String {
     }
 }
 
-/// The extension of a name, if it can be a language.
+/// The extension of a name, if it can be a language id.
 fn language(name: &str) -> &str {
     let extension = Path::new(name).extension().and_then(|it| it.to_str());
     let usable = |it: &&str| it.chars().all(|c| c.is_ascii_alphanumeric());
     extension.filter(usable).unwrap_or("text")
 }
 
-/// `text` in a fence that nothing in it can end.
+/// `text` in a fence that is longer than any in it.
 fn fenced(info: &str, text: &str) -> String {
     // The info string of a fence of backticks must not have one.
     let mark = if info.contains('`') { '~' } else { '`' };

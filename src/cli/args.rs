@@ -69,7 +69,7 @@ pub(super) fn command() -> clap::Command {
             let id = option.get_id().as_str();
             option.is_global_set() && used(&name).is_some_and(|used| !used.contains(&id))
         });
-        // What a command has of its own is not replaced by the option of that name above it.
+        // `args` adds to a command's own options; a common one with the same name does not replace them.
         let hidden: Vec<Arg> = unused.map(|option| option.clone().hide(true)).collect();
         command = command.mut_subcommand(name, |one| one.args(hidden));
     }
@@ -160,7 +160,7 @@ Examples:
     /// Copies conversations from Pieces OS, an export or an archive into the local service
     #[command(after_help = "\
 It only reads from Pieces OS, so it also works with one that is read-only. An import can be \
-interrupted and run again: objects that are already here are not copied again, newer ones here are \
+interrupted and run again: objects that the local service has already, or in a newer version, are \
 kept, and nothing is deleted. The exit code is 1 if an object could not be read; all others are copied.
 
 Examples:
@@ -197,20 +197,20 @@ Examples:
     Doctor(DoctorOptions),
     /// Shows or chooses the language model that answers questions
     #[command(after_help = "\
-Without a command it says what is in force and whether it answers; the exit code is 1 if nothing does. \
-PIECES_LSP_MODEL_URL in the environment wins over the choice, with PIECES_LSP_MODEL and \
+Without a subcommand it shows the endpoint in use and whether it responds; the exit code is 1 if not. \
+PIECES_LSP_MODEL_URL in the environment overrides the choice, with PIECES_LSP_MODEL and \
 PIECES_LSP_MODEL_KEY beside it.
 
 Examples:
-  pieces-lsp model                                  what is in force
+  pieces-lsp model                                  the endpoint in use
   pieces-lsp model use http://127.0.0.1:11434/v1    Ollama on this machine
   pieces-lsp model list
   pieces-lsp model off")]
     Model(ModelOptions),
-    /// Asks a question and prints the answer as it comes
+    /// Asks a question and streams the answer to stdout
     #[command(after_help = "\
-A pipe is read to its end, 1 MiB at most, and goes with the question. Ctrl-C stops the answer; what was \
-written is kept. The exit code is 0 only for a whole answer.
+A pipe on stdin is read to its end, 1 MiB at most, and sent with the question. Ctrl-C stops the answer; what was \
+written is kept. The exit code is 0 only for a complete answer.
 
 Examples:
   pieces-lsp ask \"What is a condition variable?\"
@@ -247,15 +247,15 @@ pub(super) struct ServiceOptions {
     /// change the conversations
     #[arg(long)]
     pub(super) no_token: bool,
-    /// Without a token: also ask a model endpoint on another machine, for every program of this one
+    /// With `--no-token`: questions of any program may be sent to a model on another machine
     #[arg(long, requires = "no_token")]
     pub(super) ask_remote: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ImportOptions {
-    /// Base URL of a Pieces OS, or the path of an export, an archive or a log; by default `--url`, or
-    /// else the Pieces OS on this machine
+    /// Base URL of a Pieces OS, or the path of an export, an archive or a log; by default `--url`, else
+    /// the Pieces OS on this machine
     #[arg(long, value_name = "URL|FILE", value_hint = clap::ValueHint::AnyPath)]
     pub(super) from: Option<String>,
     /// Count what would be copied, and write nothing
@@ -275,7 +275,7 @@ pub(super) struct DoctorOptions {
     /// Print one JSON object, for scripts
     #[arg(long)]
     pub(super) json: bool,
-    /// Ask the model one word, if it is on this machine, and take the time
+    /// Ask the model for one word, if it is on this machine, and measure the time
     #[arg(long)]
     pub(super) ask: bool,
 }

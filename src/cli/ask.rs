@@ -1,4 +1,4 @@
-//! `pieces-lsp ask`: a question from a terminal or at the end of a pipe.
+//! `pieces-lsp ask`: asks a question from a shell.
 
 mod printer;
 
@@ -24,11 +24,11 @@ use tokio::time::interval;
 use url::Url;
 use uuid::Uuid;
 
-/// What a pipe may bring: as much as a prompt may have.
+/// Bytes that are read from a pipe: as many as a prompt may have.
 const MAX_INPUT: u64 = 1 << 20;
-/// Between two looks at how long the model has been waited for.
+/// Interval at which the time spent waiting for the model is shown.
 const TICK: Duration = Duration::from_secs(1);
-/// From Ctrl-C to the end, however the service behaves.
+/// Deadline from Ctrl-C to the end of the process.
 const GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
@@ -36,18 +36,18 @@ pub(super) struct AskOptions {
     /// Ask in this conversation; without it a new one is started, and its id is the last line of stderr
     #[arg(long, value_name = "ID")]
     pub(super) conversation: Option<Uuid>,
-    /// Send this file along, now and with later questions of the conversation; may be repeated
+    /// Send this text file with this question and later ones of the conversation; may be repeated
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub(super) file: Vec<PathBuf>,
     /// The model that answers, by name
     #[arg(long, value_name = "NAME")]
     pub(super) model: Option<String>,
-    /// The question, or `-` to read it from stdin: other users can see arguments in lists of processes
+    /// The question, or `-` to read it from stdin, because other users can see arguments in process lists
     #[arg(value_name = "PROMPT|-")]
     pub(super) prompt: String,
 }
 
-/// Asks, prints the answer as it comes, and fails unless it is whole.
+/// Asks, streams the answer to stdout, and fails unless it is complete.
 pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool) -> ExitCode {
     let is_new = options.conversation.is_none();
     let data_dir = match &target.data_dir {
@@ -77,7 +77,7 @@ pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool)
     code
 }
 
-/// What was unusual about an answer.
+/// Prints what was unusual about an answer.
 fn tell(answer: &Answer) -> ExitCode {
     for one in &answer.context {
         let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
@@ -93,7 +93,7 @@ fn tell(answer: &Answer) -> ExitCode {
     match answer.stop {
         How::End => ExitCode::SUCCESS,
         How::Length => {
-            complain("The answer is not whole: the model reached its limit of length");
+            complain("The answer is incomplete: the model reached its length limit");
             ExitCode::FAILURE
         }
         How::Cancelled => {
@@ -104,7 +104,7 @@ fn tell(answer: &Answer) -> ExitCode {
     }
 }
 
-/// Reads what the options and a pipe say.
+/// Reads the options and the pipe.
 fn request(options: AskOptions) -> Result<Request, String> {
     let piped = match io::stdin().is_terminal() && options.prompt != "-" {
         true => String::new(),
@@ -116,7 +116,7 @@ fn request(options: AskOptions) -> Result<Request, String> {
     };
     if prompt.trim().is_empty() {
         return Err(
-            "There is no question; write one behind `ask`, or give `-` and write it to stdin."
+            "There is no question; write it after `ask`, or pass `-` and write it to stdin."
                 .to_owned(),
         );
     }
@@ -124,7 +124,12 @@ fn request(options: AskOptions) -> Result<Request, String> {
     for path in &options.file {
         let absolute = std::path::absolute(path).ok();
         let uri = absolute.and_then(|path| Url::from_file_path(path).ok());
-        files.push(uri.ok_or_else(|| format!("{} is no path of a file.", path.display()))?);
+        files.push(uri.ok_or_else(|| {
+            format!(
+                "{} is not the path of a file; check `--file`.",
+                path.display()
+            )
+        })?);
     }
     Ok(Request {
         prompt: Some(prompt),
@@ -135,7 +140,7 @@ fn request(options: AskOptions) -> Result<Request, String> {
             lines: None,
             text: piped,
         }),
-        // None named is not "no files any more".
+        // Without `--file`, keep the files of earlier questions; an empty list would drop them.
         files: (!files.is_empty()).then_some(files),
         model: non_empty(options.model.as_deref()).map(str::to_owned),
         ..Request::default()
@@ -151,15 +156,13 @@ fn input() -> Result<String, String> {
         .read_to_end(&mut bytes);
     read.map_err(|error| format!("Stdin cannot be read ({error})."))?;
     if bytes.len() as u64 > MAX_INPUT {
-        return Err(
-            "There is more than 1 MiB on stdin; send only the part that matters.".to_owned(),
-        );
+        return Err("stdin has more than 1 MiB; send only the part that matters.".to_owned());
     }
-    // Half a character at the end of a `head -c` is no reason to refuse the rest.
+    // Lossy, because `head -c` may cut a character in half.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// One question: the answer, or a sentence and the conversation in which the question is kept.
+/// Asks one question. Returns the answer, or a sentence and the conversation in which the question is kept.
 async fn conversation(
     request: Request,
     (source, data_dir, allow_remote): (Arc<Source>, Option<PathBuf>, bool),
@@ -196,7 +199,7 @@ async fn conversation(
             biased;
             Some(event) = events.recv() => {
                 if printer.tell(&event).is_err() {
-                    // Nobody reads the answer any more.
+                    // stdout is closed.
                     stop.stop();
                 }
             }
@@ -228,7 +231,7 @@ async fn conversation(
     }
 }
 
-/// The sentence, with the names of options in place of those of fields, and what the model said itself.
+/// The sentence, with names of options instead of names of fields, and the model's own sentence.
 fn sentence(failure: &Failure) -> String {
     let message = failure.message().replace("`files`", "`--file`");
     let message = message.replace("`prompt`", "The question");
@@ -246,7 +249,7 @@ fn sentence(failure: &Failure) -> String {
     }
 }
 
-/// A person at a terminal, if there is one.
+/// The user at a terminal, if there is one.
 struct Terminal(Arc<Source>);
 
 impl Surroundings for Terminal {
@@ -262,7 +265,7 @@ impl Surroundings for Terminal {
             let question = question(found);
             let count = found.len();
             let (told, said) = oneshot::channel();
-            // Not a task: the process could not end before the person has answered.
+            // A thread, not a task: a blocking task would keep the process alive until the user has answered.
             std::thread::spawn(move || {
                 let _ = io::stderr().write_all(question.as_bytes());
                 let mut line = String::new();
@@ -281,11 +284,12 @@ impl Surroundings for Terminal {
 fn question(found: &[Found]) -> String {
     match found {
         [one] => format!(
-            "No model was chosen, but one answers at {}. Use it? [y/N] ",
+            "No model was chosen, but one is running at {}. Use it? [y/N] ",
             one.url
         ),
         several => {
-            let mut text = "No model was chosen, but these answer on this machine:\n".to_owned();
+            let mut text =
+                "No model was chosen, but these are running on this machine:\n".to_owned();
             for (at, one) in several.iter().enumerate() {
                 text += &format!("  {} {}\n", at + 1, one.url);
             }

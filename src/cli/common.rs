@@ -13,7 +13,7 @@ pub(super) struct Target {
     pub(super) url: Option<BaseUrl>,
     /// `None`: the system's directory for application data.
     pub(super) data_dir: Option<PathBuf>,
-    /// Other machines than this one may be used.
+    /// `--allow-remote`.
     pub(super) allow_remote: bool,
 }
 
@@ -54,8 +54,8 @@ pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The text with a capital letter and a full stop, which errors of libraries lack. What begins with a URL, a path or
-/// a name keeps its spelling.
+/// The text with a capital letter and a full stop, which errors of libraries lack. A URL, a path or a name at its
+/// start stays as it is.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     let word = text.split_whitespace().next().unwrap_or_default();

@@ -11,7 +11,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Exports and prints the counts.
 pub(super) async fn run(target: Target, options: ExportOptions) -> ExitCode {
     let meter = Arc::new(Meter::new());
     let outcome = tokio::select! {

@@ -85,7 +85,7 @@ fn tell(report: &Report, dry_run: bool) {
     }
 }
 
-/// What counts do not say.
+/// Prints remarks and unreadable objects.
 fn tell_more(remarks: &[String], unreadable: &[Unreadable]) {
     remarks.iter().for_each(|remark| complain(remark));
     for one in unreadable {

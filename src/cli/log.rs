@@ -45,7 +45,7 @@ pub(super) fn start(common: &Common) -> Result<Log, String> {
     Ok(begin(level(common)?, file(common)?))
 }
 
-/// Starts logging with the valid options, and returns what is wrong with the others.
+/// Starts logging with the valid options, and returns a sentence for each invalid one.
 pub(super) fn start_anyway(common: &Common) -> (Log, Vec<String>) {
     let (level, file) = (level(common), file(common));
     let wrong = [level.as_ref().err(), file.as_ref().err()];
@@ -172,10 +172,12 @@ impl Shared {
             };
             let dropped = std::mem::take(&mut queue.dropped);
             drop(queue);
-            // The disk may have space again later, and nobody reads a closed pipe.
+            // Ignored: a full disk may have space again later, and a closed pipe has no reader.
             let _ = sink.write_all(&line);
             if dropped > 0 {
-                let note = format!("({dropped} lines of the log were dropped: nobody read them)\n");
+                let note = format!(
+                    "({dropped} lines of the log were dropped because they were not read)\n"
+                );
                 let _ = sink.write_all(note.as_bytes());
             }
             let mut queue = self.lock();

@@ -1,4 +1,4 @@
-//! Memory holds conversations and tokens: prevents core dumps and reads by other processes of this user.
+//! Protects memory, which has conversations and tokens, from core dumps and from other processes of this user.
 
 /// Makes this process non-dumpable (Linux only).
 pub(super) fn keep() {

@@ -1,7 +1,7 @@
 //! `pieces-lsp serve`: the language server.
 //!
-//! A language server that ends at once leaves its user with "crashed" and nothing else, so no
-//! option can keep it from starting: what is wrong with them becomes its status.
+//! An editor reports a server that exits at once only as "crashed", so no invalid option prevents the
+//! start: the reason becomes the status.
 
 use super::args::Common;
 use super::common::non_empty;
@@ -33,11 +33,11 @@ pub(super) fn run(common: &Common, client_process_id: Option<i64>) -> ExitCode {
         complain(&why);
         1
     });
-    // The runtime may hold tasks that wait for ever: end the process, do not wait for them.
+    // The runtime may have tasks that wait forever: end the process without waiting for them.
     std::process::exit(code.into())
 }
 
-/// The options as they were given; the server reads them beside the editor's settings.
+/// The options, not validated; the server combines them with the editor's settings.
 fn launch(common: &Common) -> Launch {
     let path = common.data_dir.clone();
     Launch {

@@ -62,7 +62,7 @@ async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, Str
     }
 }
 
-/// Waits for Ctrl-C, or for what the system sends to end a program.
+/// Waits for Ctrl-C or SIGTERM.
 async fn asked_to_end() {
     #[cfg(unix)]
     {

@@ -4,7 +4,7 @@
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 
-/// Text of any origin without what a terminal would obey: control characters, and marks that force a direction.
+/// Untrusted text without control characters and marks that force a text direction.
 pub(super) fn inert(text: &str) -> String {
     let shown = |c: &char| {
         matches!(c, '\n' | '\t') || !c.is_control() && !matches!(c, '\u{202A}'..='\u{202E}')

@@ -1,4 +1,4 @@
-//! An answer while it arrives.
+//! An answer as a stream of pieces.
 
 use std::future::Future;
 
@@ -11,11 +11,11 @@ use super::Error;
 /// One part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// The model is thinking; its thoughts are not part of the answer. May come more than once.
+    /// The model is thinking; its thoughts are not part of the answer. May be sent more than once.
     Thinking,
     /// The next words, never empty.
     Text(String),
-    /// The answer is over. Nothing follows.
+    /// The end of the answer. Nothing follows.
     End(End),
 }
 
@@ -28,7 +28,7 @@ pub struct End {
     pub usage: Option<Usage>,
     /// The model that answered, if the endpoint named it.
     pub model: Option<String>,
-    /// One sentence for the person if something was unusual, such as a stream that broke.
+    /// One sentence for the user if something was unusual, such as a stream that broke off.
     pub note: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct End {
 pub enum Stop {
     /// The model finished.
     End,
-    /// The model reached the limit of its length.
+    /// The model reached its length limit.
     Length,
     /// It broke off after its first words; [`End::note`] says how.
     Incomplete,
@@ -63,17 +63,17 @@ pub struct Usage {
     pub completion: u32,
 }
 
-/// Where a running answer puts its pieces.
+/// The sending half of an answer.
 pub type Sender = mpsc::Sender<Result<Piece, Error>>;
 
-/// Pieces that wait for the reader; then the endpoint waits, too.
+/// Pieces that are buffered for the reader; a full buffer makes the endpoint wait.
 const WAITING: usize = 64;
 
 /// An answer that is being written. Dropping it closes the connection, which stops the model.
 #[derive(Debug)]
 pub struct Answer {
     pieces: mpsc::Receiver<Result<Piece, Error>>,
-    /// [`Piece::End`] or an error was handed out.
+    /// [`Piece::End`] or an error was returned.
     over: bool,
     writing: AbortHandle,
 }
@@ -94,7 +94,7 @@ impl Answer {
 
     /// The next piece. Cancel safe. All deadlines are inside.
     ///
-    /// After [`Piece::End`] or an error it should not be called again; then it ends at once, as incomplete.
+    /// After [`Piece::End`] or an error it returns an incomplete end at once.
     ///
     /// # Errors
     /// A failure before the first word. Later ones are a [`Piece::End`] with [`Stop::Incomplete`].

@@ -1,9 +1,9 @@
-//! Why a model did not answer, in terms a user can act on.
+//! Why a model did not answer, in words that a user can act on.
 
 /// The kinds of failure that clients see as `data.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// There is no model to ask: none was chosen, or the chosen one is not there.
+    /// There is no model to ask: none was chosen, or the chosen one does not exist.
     NoModel,
     /// The endpoint failed or refused.
     Model,
@@ -19,7 +19,7 @@ impl Kind {
     }
 }
 
-/// A failed question. `message` is one sentence with what to do next; it has no content and no key.
+/// A failed question. `message` is one sentence that says what to do next, without content and without the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -27,7 +27,7 @@ pub struct Error {
     pub kind: Kind,
     /// The sentence for the user.
     pub message: String,
-    /// The endpoint's own sentence: at most 1 KiB, without control characters, the key cut out.
+    /// The endpoint's own sentence: at most 1 KiB, without control characters and without the key.
     pub detail: Option<String>,
     /// The HTTP status, if there was a response.
     pub status: Option<u16>,
@@ -35,7 +35,7 @@ pub struct Error {
     pub too_long: Option<TooLong>,
 }
 
-/// What an endpoint said about a prompt that it refused as too long.
+/// The endpoint refused the prompt as too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
     /// The context size in tokens that it named.
@@ -63,7 +63,7 @@ impl Error {
         Error::new(Kind::Model, message)
     }
 
-    /// No endpoint was chosen. Callers that looked for one say more: [`crate::model::look_for`].
+    /// No endpoint was chosen. Callers of [`crate::model::look_for`] say more.
     pub fn none_chosen() -> Error {
         Error::no_model("No model was chosen; choose one with `pieces-lsp model use URL`.")
     }

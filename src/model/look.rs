@@ -17,8 +17,8 @@ pub struct Found {
     pub models: Vec<Model>,
 }
 
-/// Looks at the usual loopback ports, in their order: Ollama (11434), llama-server (8080), LM Studio (1234). One
-/// `GET /v1/models` each, nothing private. Takes a second at most.
+/// Probes the usual loopback ports in this order: Ollama (11434), llama-server (8080), LM Studio (1234). Sends one
+/// `GET /v1/models` to each, nothing private. Takes a second at most.
 pub async fn look_for() -> Vec<Found> {
     look_at(&PORTS).await
 }
@@ -28,7 +28,7 @@ async fn look_at(ports: &[u16]) -> Vec<Found> {
         let url = EndpointUrl::loopback(*port)?;
         let until = Instant::now() + limits::PROBE;
         let listing = openai::list(url.url(), None, until);
-        // What has no list of models, or asks for a key, is no endpoint that works at once.
+        // A server without a list of models, or one that wants a key, cannot be used at once.
         let models = timeout(limits::PROBE, listing).await.ok()?.ok()?;
         Some(Found { url, models })
     });
@@ -41,7 +41,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    /// Answers one request; the request.
+    /// Answers one request and returns it.
     fn serve(listener: TcpListener, body: &'static str) -> std::thread::JoinHandle<String> {
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();

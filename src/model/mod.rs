@@ -1,7 +1,7 @@
-//! Which model answers, and how it is asked: any server that speaks the OpenAI chat API.
+//! The choice of a model and the client that asks it: any server with the OpenAI chat API.
 //!
-//! A person chooses an endpoint ([`Choice`]); [`endpoint`] is the way to ask it; [`prompt::build`] fits a
-//! conversation into what the model can read. `docs/talking.md` is the page for users.
+//! The user chooses an endpoint ([`Choice`]); [`endpoint`] returns its client; [`prompt::build`] fits a conversation into
+//! the model's context size. `docs/talking.md` is the page for users.
 //!
 //! Knows nothing of the store, of LSP, or of Pieces OS.
 
@@ -30,16 +30,16 @@ use futures_util::future::BoxFuture;
 
 /// A server with models that can be asked.
 pub trait Endpoint: Send + Sync {
-    /// The models that it lists. Sends nothing private but the key.
+    /// The models that it lists. Sends nothing private except the key.
     fn models(&self) -> BoxFuture<'_, Result<Vec<Model>, Error>>;
 
-    /// The URL as it was found out, with `/v1`, once the models were listed.
+    /// The base URL with `/v1`, once the models were listed.
     fn base(&self) -> Option<EndpointUrl> {
         None
     }
 
-    /// Asks, once. The future is ready as soon as the request is on its way; what follows, failures
-    /// included, comes out of the [`Answer`].
+    /// Asks, once. The future is ready as soon as the request is in flight; later failures are reported by the
+    /// [`Answer`].
     fn ask(&self, request: Request) -> BoxFuture<'_, Result<Answer, Error>>;
 }
 
@@ -70,7 +70,7 @@ pub struct Model {
 pub enum Role {
     /// Instructions.
     System,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -99,11 +99,11 @@ pub struct Request {
     pub model: String,
     /// The conversation, the prompt last.
     pub messages: Vec<Message>,
-    /// The caller has used the one other request that a refusal allows: send no other.
+    /// The caller has used the second request that a refusal allows: do not send another.
     pub last: bool,
 }
 
-/// What answers where no endpoint was chosen.
+/// The endpoint if none was chosen: every call fails.
 struct NoEndpoint;
 
 impl Endpoint for NoEndpoint {

@@ -1,4 +1,4 @@
-//! Which model of an endpoint answers, and how much it can read.
+//! Picks the model of an endpoint that answers, and its context size.
 
 use super::{Choice, Endpoint, Error, Model};
 
@@ -11,8 +11,8 @@ pub struct Ready {
     pub context: u32,
 }
 
-/// Lists the models, picks one and finds out its context size. An endpoint without a list is asked by the name
-/// that was given.
+/// Lists the models, picks one and determines its context size. An endpoint without a list is asked with the name that
+/// the user gave.
 ///
 /// # Errors
 /// Those of [`Endpoint::models`] and [`pick_model`].
@@ -23,7 +23,7 @@ pub async fn prepare(
 ) -> Result<Ready, Error> {
     let listed = match endpoint.models().await {
         Ok(listed) => listed,
-        // It has no list, which is fine if the person named a model.
+        // It has no list, which is fine if the user named a model.
         Err(error) if matches!(error.status, Some(200 | 404 | 405 | 501)) => {
             let named = wanted.or(choice.model.as_deref());
             return match named {
@@ -79,7 +79,7 @@ pub fn pick_model(
     })
 }
 
-/// The model of that name. Ollama's names may lack `:latest`; an empty list says nothing.
+/// The listed model of that name. Ollama's names may lack `:latest`. With an empty list every name is accepted.
 fn named(name: &str, listed: &[Model]) -> Option<String> {
     let latest = format!("{name}:latest");
     let find = |name: &str| listed.iter().find(|model| model.id == name);
@@ -89,14 +89,14 @@ fn named(name: &str, listed: &[Model]) -> Option<String> {
     }
 }
 
-/// Models that make no words.
+/// Whether the model generates text, by its name.
 fn talks(id: &str) -> bool {
     let id = id.to_lowercase();
     let silent = ["embed", "rerank", "bge-", "minilm", "whisper"];
     !silent.iter().any(|word| id.contains(word))
 }
 
-/// `; the nearest are …`, or nothing.
+/// `, the nearest is …`, or an empty text.
 fn nearest(name: &str, listed: &[Model]) -> String {
     let wanted = shortened(name).to_lowercase();
     let mut near: Vec<(usize, &str)> = listed

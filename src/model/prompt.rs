@@ -1,4 +1,4 @@
-//! Fits a conversation into what a model can read, and says what was left out.
+//! Fits a conversation into the context size of a model, and reports what was left out.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ pub struct Turn {
     pub role: Role,
     /// Its text.
     pub text: String,
-    /// Whether it has an answer, if it is a question. Unanswered questions are left out.
+    /// For a question, whether it has an answer. Unanswered questions are left out.
     pub answered: bool,
 }
 
-/// A text that goes with the prompt.
+/// A text that is sent with the prompt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {
     /// What it is.
@@ -30,7 +30,7 @@ pub struct Text {
     pub text: String,
 }
 
-/// What a part of the context is.
+/// The kind of a part of the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -46,7 +46,7 @@ pub enum Kind {
     Messages,
 }
 
-/// What the model got to see of one part: the `context` of a result.
+/// How much of one part was sent: an item of the `context` of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// What it is.
@@ -65,21 +65,21 @@ pub struct Context {
 /// A conversation that fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// What to send, the prompt last.
+    /// The messages to send, the prompt last.
     pub messages: Vec<Message>,
-    /// What was sent of each part.
+    /// How much of each part is sent.
     pub sent: Vec<Context>,
     /// Estimated tokens of `messages`.
     pub tokens: u32,
 }
 
-/// Estimated tokens that a message costs beside its text.
+/// Estimated tokens of a message in addition to its text.
 const FRAME: u32 = 4;
 
 /// Builds the request for `prompt`: the system message, the history, then the texts and the prompt in one message. Joins
 /// neighbouring messages of one role. If it does not fit into three quarters of `context_tokens`, the oldest messages are
-/// left out first, then the longest texts are cut. The system message and the prompt are never cut: an endpoint refuses
-/// what is still too long.
+/// left out first, then the longest texts are cut. The system message and the prompt are never cut: if they are too long,
+/// the endpoint refuses the question.
 pub fn build(
     history: &[Turn],
     system: Option<&str>,
@@ -151,7 +151,7 @@ pub fn tokens(text: &str) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX / 2)
 }
 
-/// The newest messages that fit. They do not begin with an answer whose question does not fit.
+/// The newest messages that fit. The first is never an answer whose question does not fit.
 fn newest<'a>(history: &'a [&'a Turn], room: u32) -> &'a [&'a Turn] {
     let mut left = room;
     let mut from = history.len();
@@ -181,10 +181,10 @@ struct Part {
     sent: usize,
 }
 
-/// The texts, the longest cut until all fit.
+/// The texts, of which the longest are cut until all fit.
 fn fitted(texts: &[Text], room: u32) -> Vec<Part> {
     let costs: Vec<u32> = texts.iter().map(|text| tokens(&text.text)).collect();
-    // What surrounds a text, and the remark that it was cut.
+    // The fence and title of a text, and the note that it was cut.
     let around: u32 = texts
         .iter()
         .map(|text| tokens(&text.name) + 48)
@@ -211,7 +211,7 @@ fn fitted(texts: &[Text], room: u32) -> Vec<Part> {
     texts.iter().map(part).collect()
 }
 
-/// The most tokens that each text may have if all together have `room`.
+/// The largest number of tokens per text with which all texts fit into `room`.
 fn most_of_each(costs: &[u32], room: u32) -> u32 {
     let (mut enough, mut too_much) = (
         0,
@@ -228,9 +228,9 @@ fn most_of_each(costs: &[u32], room: u32) -> u32 {
     enough
 }
 
-/// The start of a text that has at most so many tokens, up to the end of a line if it has one.
+/// The start of a text with at most `most` tokens, cut at the end of a line if there is one.
 fn start_of(text: &str, most: u32) -> &str {
-    // In sevenths, so that no fraction is lost.
+    // In sevenths of a token, so that the sums are exact.
     let most = u64::from(most) * 7;
     let mut cost = 0;
     let mut end = text.len();
@@ -248,7 +248,7 @@ fn start_of(text: &str, most: u32) -> &str {
     }
 }
 
-/// A text in a fence that it does not end, with its name above.
+/// A text in a fence longer than any in it, with its name above.
 fn quoted(text: &Text, part: &str) -> String {
     let fence = fence(part);
     let newline = if part.ends_with('\n') || part.is_empty() {
@@ -263,11 +263,11 @@ fn shortened(text: &Text, start: &str) -> String {
     let bytes = text.text.len();
     match start {
         "" => format!(
-            "{} ({bytes} bytes) is left out: there is no room for it.",
+            "{} ({bytes} bytes) is left out because it does not fit.",
             title(text)
         ),
         start => format!(
-            "{}\n\n(Only the first {} of {bytes} bytes: there is no room for more.)",
+            "{}\n\n(Only the first {} of {bytes} bytes are shown; the rest does not fit.)",
             quoted(text, start),
             start.len()
         ),
@@ -295,7 +295,7 @@ fn fence(text: &str) -> String {
     "`".repeat(runs.max().unwrap_or(0).max(2) + 1)
 }
 
-/// Messages without neighbours of one role.
+/// Messages whose roles alternate.
 #[derive(Default)]
 struct Messages(Vec<Message>);
 

@@ -1,19 +1,19 @@
-//! A key that never shows itself, also where the endpoint quotes it back.
+//! A key that is never shown, even if the endpoint quotes it back.
 
 use std::fmt;
 use std::mem;
 
 use super::limits;
 
-/// What stands in place of a key.
+/// The replacement of a key.
 const CUT: &str = "[key]";
-/// A shorter text is no secret, and cutting it out would damage sentences.
+/// A shorter text is not a secret, and removing it would damage sentences.
 const SHORTEST: usize = 5;
-/// Keys that people make up, such as `lm-studio` and `sk-no-key-required`, are words of answers. Real ones are longer
-/// than this and have digits.
+/// Placeholder keys such as `lm-studio` and `sk-no-key-required` may be words of an answer, so they are not removed from
+/// answers. Real keys are at least this long and have digits.
 const SHORTEST_IN_ANSWERS: usize = 16;
 
-/// A key. `Debug` shows nothing of it; only [`expose`](Self::expose) gives it away.
+/// A key. `Debug` does not show it; only [`expose`](Self::expose) returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -40,10 +40,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A text of the endpoint for people: on one line, without control characters and without the key.
+/// A text of the endpoint for users: on one line, without control characters and without the key.
 pub(super) fn cleaned(text: &str, key: Option<&Secret>) -> String {
     let mut clean = String::with_capacity(text.len());
-    // Characters are dropped first: the key must not come together afterwards.
+    // Control characters are removed first: removing them later could reassemble the key.
     for c in text.chars() {
         let blank = c.is_whitespace() || c.is_control();
         match blank {
@@ -73,11 +73,11 @@ pub(super) fn detail(text: &str, key: Option<&Secret>) -> Option<String> {
     (!clean.is_empty()).then_some(clean)
 }
 
-/// Cuts a key out of an answer while it arrives.
+/// Removes a key from a streamed answer.
 #[derive(Default)]
 pub(super) struct Cutter {
     key: Option<Secret>,
-    /// The end of the text so far that may be the beginning of the key.
+    /// The end of the text so far, held back because it may be the beginning of the key.
     held: String,
 }
 
@@ -106,7 +106,7 @@ impl Cutter {
         text
     }
 
-    /// The answer is over: what was held back is no key.
+    /// The end of the answer: returns the text that was held back.
     pub(super) fn finish(&mut self) -> String {
         mem::take(&mut self.held)
     }

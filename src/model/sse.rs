@@ -1,8 +1,7 @@
 //! Server-sent events: bytes in, events out.
 //!
-//! Accepts what servers of models send: LF, CRLF and CR, a byte order mark, comments, no space after the colon, lines
-//! that are split anywhere, and a last event without a blank line. Fields other than `event`, `data` and `error` are
-//! skipped.
+//! Accepts all known variants: LF, CRLF and CR, a byte order mark, comments, no space after the colon, lines that are
+//! split anywhere, and a last event without a blank line. Fields other than `event`, `data` and `error` are skipped.
 
 use std::mem;
 
@@ -24,7 +23,7 @@ pub struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
-/// Reads events from bytes as they come.
+/// Reads events from bytes as they arrive.
 #[derive(Debug, Default)]
 pub struct Reader {
     line: Vec<u8>,
@@ -41,7 +40,7 @@ impl Reader {
     /// Reads `bytes` and adds the events that they complete.
     ///
     /// # Errors
-    /// [`TooLong`]; the reader is of no use afterwards.
+    /// [`TooLong`]; the reader must not be used afterwards.
     pub fn push(&mut self, mut bytes: &[u8], events: &mut Vec<Event>) -> Result<(), TooLong> {
         while !bytes.is_empty() {
             if mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
@@ -64,7 +63,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The input is over: the last event may lack its blank line, or even the end of its line.
+    /// The end of the input: the last event may lack its blank line, or even its line ending.
     ///
     /// # Errors
     /// [`TooLong`].
@@ -80,7 +79,7 @@ impl Reader {
         let mut line = mem::take(&mut self.line);
         let begun = mem::replace(&mut self.begun, true);
         let result = self.field(strip_mark(&line, begun), events);
-        // Keeps its memory for the next line.
+        // Keeps its buffer for the next line.
         line.clear();
         self.line = line;
         result
@@ -206,7 +205,7 @@ mod tests {
         assert_eq!(read(&[&longer]), Err(TooLong));
         let half = [&b"data: "[..], &vec![b'x'; LINE / 2], b"\n"].concat();
         assert_eq!(read(&[&half, &half]), Err(TooLong));
-        // Comments may go on for ever.
+        // Comments may be endless.
         let comment = [&b": "[..], &vec![b'x'; LINE / 2], b"\n"].concat();
         assert_eq!(read(&[&comment, &comment, &comment]), Ok(vec![]));
     }

@@ -1,4 +1,4 @@
-//! Which URLs may be asked at all.
+//! URLs that an endpoint may have.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::Error;
 use crate::pieces;
 
-/// The base URL of an endpoint, as clients of OpenAI take it (`http://127.0.0.1:11434/v1`). It has no user-info.
+/// The base URL of an endpoint, as OpenAI clients expect it (`http://127.0.0.1:11434/v1`), without user-info.
 /// `Display` and `Debug` leave out the query.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EndpointUrl(Url);
@@ -17,10 +17,10 @@ impl EndpointUrl {
     /// another machine. `localhost` is replaced by the loopback address it resolves to, unless https needs the name.
     ///
     /// # Errors
-    /// One sentence for the person who named it. It repeats no user-info and no query.
+    /// One sentence for the user. It repeats no user-info and no query.
     pub fn parse(text: &str, allow_http_private: bool) -> Result<EndpointUrl, Error> {
         let text = text.trim();
-        // The URL standard is lenient: what a person can misread is refused before it is normalised.
+        // The URL standard is lenient: a text that people could misread is refused before it is normalised.
         if text
             .chars()
             .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
@@ -37,7 +37,7 @@ impl EndpointUrl {
             _ => return Err(refusal(None, "does not start with http:// or https://")),
         };
         let mut url = Url::parse(text).map_err(|_| refusal(None, "is not a valid URL"))?;
-        // An empty user name is gone once it is parsed.
+        // Checked in the text, because parsing drops an empty user name.
         let authority = text.split(['/', '?', '#']).nth(2).unwrap_or_default();
         if authority.contains('@') {
             return Err(refusal(
@@ -63,7 +63,7 @@ impl EndpointUrl {
         EndpointUrl::parse(&format!("http://127.0.0.1:{port}/v1"), false).ok()
     }
 
-    /// The whole URL, for requests and for the file. Show people the `Display` of it instead.
+    /// The whole URL, for requests and for the file. Use `Display` to show it.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -95,7 +95,7 @@ impl fmt::Debug for EndpointUrl {
     }
 }
 
-/// A URL for people: without query, which may hold a key, and without a trailing slash.
+/// A URL for users: without query, which may contain a key, and without a trailing slash.
 pub(super) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
@@ -111,12 +111,12 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Plain http: only to this machine, or where that was allowed to a private address.
+/// Allows plain http to this machine, or if `allow_private` to a private address.
 fn require_near(url: &mut Url, allow_private: bool) -> Result<(), Error> {
     if let Some(Host::Domain(name)) = url.host()
         && name.eq_ignore_ascii_case("localhost")
     {
-        // Pinned, so that a later change of the resolver cannot redirect it.
+        // Pinned, so that a later DNS change cannot redirect it.
         let address = pieces::localhost().ok_or_else(|| {
             refusal(
                 Some(url),

@@ -58,7 +58,7 @@ enum Lane {
 pub struct Listed {
     /// Items that were readable.
     pub total: usize,
-    /// Items that were not: no object, or no usable `id`.
+    /// The number of items that were not: not an object, or without a usable `id`.
     pub rejected: usize,
 }
 
@@ -138,7 +138,7 @@ impl Client {
                 .http1_only()
                 .connect_timeout(limits::CONNECT)
         };
-        // No idle timeout: it would wake us up; a connection that the server closed is detected on use.
+        // No idle timeout: it would wake up the process; a connection that the server closed is detected on use.
         let pooled = builder()
             .pool_max_idle_per_host(2 * limits::GETS_IN_FLIGHT)
             .pool_idle_timeout(None)

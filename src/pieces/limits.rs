@@ -63,15 +63,15 @@ pub(super) const STREAM_MESSAGE: usize = 256 << 20;
 pub(super) const ANSWER_START: Duration = Duration::from_secs(600);
 /// A pause within an answer of Pieces OS.
 pub(super) const ANSWER_PAUSE: Duration = Duration::from_secs(120);
-/// Silence of our own service about an answer. It has the deadlines of the model itself, but a model may think for long, and
-/// nothing is sent meanwhile.
+/// Silence of the local service during an answer. It enforces the deadlines of the model itself, but sends nothing while
+/// a model thinks.
 pub(super) const ANSWER_LOCAL: Duration = Duration::from_secs(3600);
-/// Stopping an answer: nothing but a connection to close.
+/// Stopping an answer, which only closes a connection.
 pub(super) const STOP: Duration = Duration::from_secs(2);
 
-/// Probes go to loopback ports, most of them closed.
+/// Connecting to a loopback port, most of which are closed.
 pub(super) const PROBE_CONNECT: Duration = Duration::from_millis(250);
-/// A health route that takes longer is of no use.
+/// The response of a health route.
 pub(super) const PROBE_ANSWER: Duration = Duration::from_millis(750);
 /// Reading a port file, which may lie on a network home directory.
 pub(super) const PORT_FILE: Duration = Duration::from_millis(500);

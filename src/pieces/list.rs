@@ -332,7 +332,7 @@ mod tests {
         Ok((read, rejected))
     }
 
-    /// However the body is cut, the same comes out. Which error is found first may depend on the chunks.
+    /// The result does not depend on the chunks, except for which error is found first.
     fn chunks_do_not_matter(json: &[u8], cuts: &[usize]) {
         let mut cuts = cuts.to_vec();
         cuts.extend([0, json.len()]);
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(whole, parse(json.chunks(1)).ok(), "byte by byte");
     }
 
-    /// A list is its conversations, each read alone.
+    /// A list is read like its conversations one by one.
     fn is_what_is_in_it(body: &[u8]) {
         let Ok(list) = crate::json::from_slice::<Value>(body) else {
             return;

@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         })
     }
 
-    /// What arrives next. Pings the service after a period of silence. Cancel safe.
+    /// The next message. Pings the service after a period of silence. Cancel safe.
     ///
     /// # Errors
     /// The socket ended: closed, reset, no answer to a ping, or a message that is too large. It stays ended.

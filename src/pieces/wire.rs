@@ -47,14 +47,14 @@ pub struct Conversation<'a> {
 pub struct Answering {
     /// The message of the answer, once there is one.
     pub message: Option<Uuid>,
-    /// What the model does.
+    /// Its status.
     pub status: AnswerStatus,
 }
 
-/// What a model does that was asked.
+/// The status of an answer that is being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerStatus {
-    /// It has not begun.
+    /// The model has not begun.
     Waiting,
     /// It thinks.
     Thinking,
@@ -580,7 +580,7 @@ mod tests {
         json!({"conversation": reference(), "deleted": true, "updated": {"value": "2026-11-20T09:20:41Z"}})
     }
 
-    /// One that is as it should be, the odd one, and another.
+    /// The malformed item between two valid ones.
     fn between(one: &Value, odd: &[u8]) -> Vec<u8> {
         let one = one.to_string();
         [
@@ -635,7 +635,7 @@ mod tests {
         }
     }
 
-    /// Whatever they make of it: what is JSON to one reader is JSON to all, and none panics.
+    /// All readers agree on what is JSON, and none panics.
     fn all_agree_on_what_is_json(body: &[u8]) {
         let strict = streamed_identifiers(body);
         let read = [

@@ -27,7 +27,7 @@ pub enum ServiceError {
     },
     /// Other users can write to the data directory, so they could replace its files.
     #[error(
-        "other users can write to {}, so nothing private is kept there; pass a --data-dir that does not exist yet, such as {}, or take away that permission",
+        "other users can write to {}, so nothing private is kept there; pass a --data-dir that does not exist yet, such as {}, or remove that permission",
         path.display(), path.join("pieces-lsp").display()
     )]
     Shared {

@@ -101,7 +101,7 @@ impl Drop for Holding {
     }
 }
 
-/// SQLite would block for ever on a pipe in place of one of its files.
+/// SQLite would block forever on a pipe in place of one of its files.
 pub(super) fn only_files(dir: &Path) -> Result<(), ServiceError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let path = dir.join(format!("{STORE}{suffix}"));

@@ -37,7 +37,7 @@ pub enum Readable {
     Yes(i64),
     /// It is damaged: the next start keeps what is readable.
     Damaged,
-    /// It has no bytes, which a store never has by itself.
+    /// It has no bytes, which pieces-lsp never leaves behind.
     Empty,
     /// It cannot be opened, or is newer than this program; a sentence with what to do.
     No(String),

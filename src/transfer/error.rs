@@ -14,7 +14,7 @@ pub struct Error {
     pub cause: Option<Box<pieces::Error>>,
     /// Counts up to the error.
     pub so_far: Counts,
-    /// What else is known of what was read up to the error, in sentences.
+    /// Sentences about the objects up to the error.
     pub remarks: Vec<String>,
     /// The first of the objects that were unreadable up to the error.
     pub unreadable: Vec<Unreadable>,

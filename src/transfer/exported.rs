@@ -88,12 +88,12 @@ pub(super) async fn read(
     match announced {
         Some(count) if count == objects => Ok(()),
         Some(count) => Err(Error::new(format!(
-            "{} is not whole: it has {}, and its last line counts {count}. What is there was imported. Look for another copy of the export.",
+            "{} is incomplete: it has {}, but its last line says {count}. Those objects were imported. Look for another copy of the export.",
             path.display(),
             counted(objects, "object")
         ))),
         None => Err(Error::new(format!(
-            "{} is not whole: its end is missing. What is there, {}, was imported. Look for another copy of the export.",
+            "{} is incomplete: its end is missing. Its first {} were imported. Look for another copy of the export.",
             path.display(),
             counted(objects, "object")
         ))),
@@ -127,11 +127,11 @@ enum Line {
     Unreadable(&'static str),
 }
 
-/// What the first line says.
+/// The content of the first line.
 #[derive(Debug)]
 struct Header {
     format: Option<u64>,
-    /// The program that wrote it: ids that are no UUIDs are its own.
+    /// The program that wrote it, which is the namespace of ids that are not UUIDs.
     source: String,
 }
 
@@ -233,7 +233,7 @@ fn parse(line: &[u8]) -> Line {
         },
         Some((name, object)) => match kind_named(&name) {
             Some(kind) => Line::Object(kind, object),
-            None => Line::Unreadable("it is of no kind that is known here"),
+            None => Line::Unreadable("its kind is not known"),
         },
         None => Line::Unreadable("it is not a JSON object"),
     }
@@ -291,7 +291,7 @@ async fn found(file: &mut File, size: u64) -> String {
     }
 }
 
-/// A name that reaches a terminal.
+/// A name for a terminal: without control characters.
 fn shown(name: &str) -> String {
     let visible = name.chars().filter(|c| !c.is_control());
     visible.take(60).collect()
@@ -372,7 +372,7 @@ mod tests {
             (6, "it is not a JSON object"),
             (7, "it is not a JSON object"),
             (8, "it is not a JSON object"),
-            (9, "it is of no kind that is known here"),
+            (9, "its kind is not known"),
             (10, "it is not JSON"),
             (11, "message \"\u{fffd}\u{fffd}\""),
             (12, "it is too long"),

@@ -42,7 +42,7 @@ impl Origin {
                 .ok()
                 .and_then(|url| url.to_file_path().ok());
             return path.map(Origin::File).ok_or_else(|| {
-                format!("{text} names no file of this machine; pass its path instead.")
+                format!("{text} is not a file on this machine; pass its path instead.")
             });
         }
         if text.contains("://") {

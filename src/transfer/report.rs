@@ -56,7 +56,7 @@ pub struct Report {
     pub notice: Option<String>,
     /// What was recognised: `a Pieces archive of 2026-10-09, 312 conversations`.
     pub source: String,
-    /// What the source has and a conversation here has not, such as tool calls; in the singular.
+    /// Counts of parts that were left out, such as tool calls, by their nouns in the singular.
     pub left_out: BTreeMap<&'static str, u64>,
     /// Conversations made for messages without one.
     pub recovered: u64,
@@ -65,15 +65,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// What a person should know beside the counts, in sentences.
+    /// Sentences for the user in addition to the counts.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.notes.clone();
         match self.recovered {
             0 => {}
             1 => remarks
-                .push("Recovered: 1 conversation of which only messages were there.".to_owned()),
+                .push("Recovered: 1 conversation of which only messages were found.".to_owned()),
             many => remarks.push(format!(
-                "Recovered: {many} conversations of which only messages were there."
+                "Recovered: {many} conversations of which only messages were found."
             )),
         }
         if !self.left_out.is_empty() {
@@ -137,7 +137,7 @@ impl Report {
     }
 }
 
-/// What an import tells while it runs.
+/// A progress report of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// What the source was recognised as, before anything else: kind, age and counts.

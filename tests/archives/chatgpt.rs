@@ -234,7 +234,7 @@ async fn odd_conversations_cost_only_themselves() {
     assert!(
         error
             .to_string()
-            .contains("conversations.json is not whole: its end is missing"),
+            .contains("conversations.json is incomplete: its end is missing"),
         "{error}"
     );
     assert_eq!(error.so_far.new, 8);
@@ -268,7 +268,10 @@ async fn a_changed_byte_in_a_zip_is_told() {
     bytes[at] ^= 1;
     fs::write(&path, bytes).unwrap();
     let error = refused(&path, dir().path()).await.to_string();
-    assert!(error.contains("conversations.json is not whole"), "{error}");
+    assert!(
+        error.contains("conversations.json is incomplete"),
+        "{error}"
+    );
     assert!(error.contains("Fetch the export again"), "{error}");
 }
 

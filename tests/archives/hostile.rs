@@ -63,8 +63,8 @@ async fn bad_records_cost_only_themselves() {
         "it is not JSON",
         "it is not UTF-8",
         "it is not a JSON object",
-        "its name does not fit its id",
-        "its name does not fit its id",
+        "its file name does not match its id",
+        "its file name does not match its id",
     ];
     assert_eq!(reasons(&report), expected);
     assert_eq!(left_out(&report, "file without a record"), 1);

@@ -211,7 +211,7 @@ async fn bad_rows_cost_only_themselves() {
     let report = import(&path, data.path()).await;
     assert_eq!(report.counts, counts(7, 0, 0, 5), "{report:?}");
     let expected = [
-        "it is filed under another id than its own",
+        "it is stored under the id of another object",
         "it is larger than 10 MiB",
         "it is not JSON",
         "it is not UTF-8",
@@ -237,9 +237,7 @@ async fn other_databases_are_refused() {
         .unwrap();
     let error = refused(&other, data.path()).await;
     assert!(
-        error
-            .to_string()
-            .contains("is a database that is not known here"),
+        error.to_string().contains("is not a known database"),
         "{error}"
     );
     // A view could do anything with what it is asked.

@@ -286,7 +286,7 @@ async fn messages_without_their_conversation_are_recovered() {
     assert!(
         report
             .remarks()
-            .contains(&"Recovered: 1 conversation of which only messages were there.".to_owned())
+            .contains(&"Recovered: 1 conversation of which only messages were found.".to_owned())
     );
     assert_eq!(talk(data.path(), CONVERSATION).await, said(TALK));
     let name = async || object(data.path(), "conversation", CONVERSATION).await["name"].clone();
@@ -460,7 +460,7 @@ async fn an_unfinished_archive_is_read_as_far_as_it_goes() {
     assert!(
         error
             .to_string()
-            .contains("is unfinished: what it has was imported"),
+            .contains("is unfinished: the objects in it were imported"),
         "{error}"
     );
     assert_eq!(error.so_far, counts(6, 0, 0, 1));

@@ -279,7 +279,7 @@ async fn usage_is_taken_from_anywhere() {
 async fn tool_calls_are_told_and_not_run() {
     let call = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}"#;
     let answer = answered(Script::stream().data(call).finish("tool_calls").done()).await;
-    assert!(answer.end.unwrap_err().message.contains("a call of a tool"));
+    assert!(answer.end.unwrap_err().message.contains("a tool call"));
     let answer = answered(
         Script::stream()
             .word("a")

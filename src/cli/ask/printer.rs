@@ -1,4 +1,4 @@
-//! Prints an answer as it comes.
+//! Prints an answer while it is written.
 
 use crate::ask::{Event, Status};
 use crate::cli::terminal::dim;
@@ -6,22 +6,22 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Waiting for longer than this is shown.
+/// A wait longer than this is shown with its duration.
 const LONG: Duration = Duration::from_secs(2);
 
-/// The answer goes to stdout, and what the model is doing to a terminal on stderr.
+/// Prints the answer to stdout, and the status of the model to stderr if that is a terminal.
 pub(super) struct Printer {
-    /// Stdout is a terminal, which must not be given orders.
+    /// stdout is a terminal, which must not receive control characters of the answer.
     careful: bool,
     /// The status is shown.
     shows_status: bool,
-    /// A line with the status stands on the terminal.
+    /// The current line of the terminal is a status.
     drawn: bool,
     status: Option<Status>,
     sent: Option<Instant>,
     /// Bytes of the answer that were printed.
     printed: usize,
-    /// The last byte that was printed ended a line.
+    /// The last printed byte was a line break.
     at_start: bool,
     /// Why stdout could not be written, if it could not once.
     broken: Option<io::ErrorKind>,
@@ -43,10 +43,10 @@ impl Printer {
         }
     }
 
-    /// Prints what an event has.
+    /// Prints an event.
     ///
     /// # Errors
-    /// Nobody reads stdout any more.
+    /// stdout is closed.
     pub fn tell(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Created(one) => self.conversation = Some(one.id),
@@ -120,7 +120,7 @@ impl Printer {
     }
 }
 
-/// Text without what a terminal would take for an order.
+/// Text without control characters that a terminal would obey.
 fn harmless(text: &str) -> String {
     let plain = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
     text.chars().filter(plain).collect()

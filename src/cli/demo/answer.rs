@@ -1,5 +1,4 @@
-//! The model of the demo: the one in force if it is on this machine, else a small endpoint of the demo's own that says
-//! what it was told to.
+//! The model of the demo: the chosen one if it is on this machine, else a small endpoint with a scripted answer.
 
 use super::Outcome;
 use crate::model::{self, Choice};
@@ -17,23 +16,23 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-/// What the scripted model says, word by word.
+/// The scripted answer, sent word by word.
 const WORDS: &str = "The pause doubles after each failed try, so a service that is down is not flooded. \
                      Begin with 100 ms and stop growing at a few seconds.";
-/// Between two words.
+/// Pause between two words.
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// A model that answers in the demo.
 pub(super) struct Model {
     pub url: String,
     pub name: Option<String>,
-    /// It only says what the demo told it.
+    /// Whether its answer is scripted.
     pub scripted: bool,
     serving: Option<AbortHandle>,
 }
 
 impl Model {
-    /// The model in force, if it is on this machine and needs no key; else a scripted one.
+    /// The chosen model, if it is on this machine and needs no key; else a scripted one.
     pub async fn find() -> Outcome<Model> {
         let dir = service::default_data_dir().ok();
         let choice = match dir {
@@ -98,7 +97,7 @@ fn json_text(value: Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-/// The answer as a stream of events, like that of any model.
+/// The answer as a stream of events, as a real model sends it.
 async fn words() -> Response {
     let words = WORDS
         .split_inclusive(' ')

@@ -25,7 +25,7 @@ pub(super) struct Editor {
     output: Output,
     messages: mpsc::Receiver<Inbound>,
     next_id: i64,
-    /// Responses that nobody has asked for yet.
+    /// Responses that no step has waited for yet.
     answered: Vec<(Id, Result<Value, Value>)>,
     /// Messages from the server that no step has consumed yet.
     said: VecDeque<Said>,
@@ -120,7 +120,7 @@ impl Editor {
         self.result(method, id).await
     }
 
-    /// Sends a request; its id.
+    /// Sends a request; returns its id.
     fn send_request(&mut self, method: &str, params: Value) -> i64 {
         self.next_id += 1;
         let id = self.next_id;
@@ -132,7 +132,7 @@ impl Editor {
         id
     }
 
-    /// Waits for the result of a request. Keeps those of others.
+    /// Waits for the result of a request. Keeps the results of other requests.
     async fn result(&mut self, method: &str, id: i64) -> Result<Value, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -181,8 +181,8 @@ impl Editor {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
-    /// Waits for a notification or request that `accept` takes; returns what `accept` made of it. Keeps other
-    /// messages: they come in any order.
+    /// Waits for a notification or request for which `accept` returns a value; returns that value. Keeps other messages,
+    /// which arrive in any order.
     pub(super) async fn wait<T>(
         &mut self,
         method: &str,
@@ -262,7 +262,7 @@ impl Editor {
                 });
             }
             Inbound::Broken { .. } => {
-                return Err("The language server wrote something that is no message".into());
+                return Err("The language server wrote something that is not a message".into());
             }
             Inbound::End(_) => return Err(self.gone()),
         }

@@ -285,7 +285,7 @@ async fn see_it_change(
     printer.step("See the index change when another program renames it");
     let id = conversation
         .parse()
-        .map_err(|_| "The id of the conversation is no UUID")?;
+        .map_err(|_| "The id of the conversation is not a UUID")?;
     let fetched = other.conversation_raw(id, false).await;
     let mut changed = fetched.map_err(|error| error.message)?;
     changed["name"] = RENAMED.into();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 const ASK: &str = "pieces.conversations.ask";
 
-/// Asks, and sees the answer stream, the document grow and the result stay.
+/// Asks, and checks that the answer is streamed, the document grows and the answer is stored.
 pub(super) async fn ask_it(
     printer: &mut Printer,
     editor: &mut Editor,
@@ -18,8 +18,8 @@ pub(super) async fn ask_it(
 ) -> Outcome<()> {
     printer.step("Ask a question, and read the answer as it comes");
     let who = match model.scripted {
-        true => "a scripted endpoint of the demo, which only says what it was told",
-        false => "the model in force on this machine",
+        true => "a scripted endpoint of the demo, whose answer is always the same",
+        false => "the chosen model on this machine",
     };
     printer.note(&format!("answered by {who}, at {}", model.url));
     let argument = json!({"prompt": "How should the pause grow?", "conversation": conversation});

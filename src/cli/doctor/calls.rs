@@ -45,7 +45,7 @@ pub(super) async fn health(client: &Client) -> Check {
             "Pieces OS is still opening its database; wait a minute, then run `pieces-lsp doctor` again.",
         ),
         // The response of another program may have any text.
-        Ok(_) => Check::note(NAME, "an answer, but not one of Pieces OS"),
+        Ok(_) => Check::note(NAME, "a response, but not one of Pieces OS"),
         Err(error) => Check::optional(NAME, &error),
     };
     check.took(took)

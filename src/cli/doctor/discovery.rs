@@ -14,7 +14,7 @@ const NAME: &str = "discovery";
 pub(super) async fn check(target: &Target) -> (Check, Option<BaseUrl>) {
     if target.backend == Backend::Local {
         return (
-            Check::skipped(NAME, "not wanted, with backend `local`"),
+            Check::skipped(NAME, "not needed with backend `local`"),
             None,
         );
     }
@@ -91,18 +91,18 @@ async fn trusts_unknown(target: &Target) -> bool {
     }
 }
 
-/// Pieces OS was found; `used`: and the language server uses it.
+/// The result if Pieces OS was found; `used`: whether the language server uses it.
 fn taken(url: BaseUrl, used: bool) -> (Check, Option<BaseUrl>) {
     if used {
         return (Check::ok(NAME, format!("Pieces OS is at {url}")), Some(url));
     }
     let summary = format!(
-        "{url} answers as Pieces OS does, and the system does not say whose program it is; the local service, which has conversations, is used until you choose otherwise"
+        "{url} responds like Pieces OS, but the system does not report the owner of the program; the local service, which has conversations, is used until you choose otherwise"
     );
     (Check::note(NAME, summary), None)
 }
 
-/// With `auto`, the local service is used instead.
+/// The result if Pieces OS was not found. With `auto`, the local service is used instead.
 fn missing(target: &Target, summary: String, error: &Error) -> Check {
     match target.backend {
         Backend::Auto => Check::note(NAME, format!("{summary}; the local service is used")),
@@ -159,13 +159,13 @@ fn lines(places: &[(Place, Seen)]) -> Vec<String> {
 fn why(seen: &Seen) -> String {
     match seen {
         Seen::NoFile => "no such file".into(),
-        Seen::NoPort => "holds no port".into(),
+        Seen::NoPort => "contains no port".into(),
         Seen::Closed => "nothing listens".into(),
-        Seen::Silent => "something listens and does not answer".into(),
+        Seen::Silent => "a program listens but does not respond".into(),
         Seen::Stranger => "another program".into(),
         Seen::OtherUser(uid) => {
             format!(
-                "a program of another user (id {uid}) that answers as Pieces OS does; it is not used"
+                "a program of another user (id {uid}) that responds like Pieces OS; it is not used"
             )
         }
         Seen::LocalService => "a local service of pieces-lsp, not Pieces OS".into(),

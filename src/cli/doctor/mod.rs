@@ -1,4 +1,4 @@
-//! `pieces-lsp doctor`: what was checked and found, and what to do next.
+//! `pieces-lsp doctor`: checks this machine, and says what to do next.
 //!
 //! Checks everything that the language server relies on, in the same order. Changes nothing, except that the
 //! local service creates its store if there is none. Prints no names and no content.

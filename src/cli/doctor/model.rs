@@ -1,4 +1,4 @@
-//! The model that answers questions: whether it is there, and with `--ask` how soon it speaks.
+//! Checks the model that answers questions, and with `--ask` measures the time to its first word.
 
 use super::report::Check;
 use crate::cli::common::{Target, printable};
@@ -10,10 +10,10 @@ use crate::service;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "model";
-/// The time to the first word that is waited for: a large model is loaded first.
+/// Deadline for the first word: a large model is loaded first.
 const FIRST_WORD: Duration = Duration::from_secs(120);
 
-/// Checks the endpoint in force; `ask`: asks it for one word.
+/// Checks the chosen endpoint; `ask`: asks it for one word.
 pub(super) async fn check(target: &Target, ask: bool, allow_remote: bool) -> Check {
     let data_dir = match &target.data_dir {
         Some(dir) => Ok(dir.clone()),
@@ -30,12 +30,12 @@ pub(super) async fn check(target: &Target, ask: bool, allow_remote: bool) -> Che
 }
 
 fn none() -> Check {
-    let mut check = Check::note(NAME, "none was chosen, so questions are not answered");
-    check.next = Some("Choose one with `pieces-lsp model use URL`, if you want to ask.".to_owned());
+    let mut check = Check::note(NAME, "none was chosen, so questions cannot be answered");
+    check.next = Some("To ask questions, choose one with `pieces-lsp model use URL`.".to_owned());
     check
 }
 
-/// The endpoint's own sentence is left out: a report goes to strangers.
+/// A failed check, without the endpoint's own sentence, because reports are published.
 fn failed(error: &Error) -> Check {
     let summary = match error.status {
         Some(status) => format!("does not work (HTTP {status})"),
@@ -93,7 +93,7 @@ async fn chosen(choice: &Choice, ask: bool) -> Check {
         .took(took)
 }
 
-/// Asks for one word; the time until the first word or thought. The answer is stopped then.
+/// Asks for one word, and stops the answer at the first word or thought. Returns the time until then.
 async fn speak(endpoint: &dyn Endpoint, model: &str) -> Result<Duration, Error> {
     let started = Instant::now();
     let question = Message {
@@ -108,13 +108,15 @@ async fn speak(endpoint: &dyn Endpoint, model: &str) -> Result<Duration, Error> 
     let asking = async {
         match endpoint.ask(request).await?.next().await? {
             Piece::Thinking | Piece::Text(_) => Ok(started.elapsed()),
-            Piece::End(_) => Err(Error::model("The model said nothing; try another one.")),
+            Piece::End(_) => Err(Error::model(
+                "The model gave an empty answer; try another one.",
+            )),
         }
     };
     let late = || {
         let seconds = FIRST_WORD.as_secs();
         Error::model(format!(
-            "The model said nothing within {seconds} s; look at the model server, or choose a smaller model."
+            "The model sent nothing within {seconds} s; check the model server, or choose a smaller model."
         ))
     };
     let asked = tokio::time::timeout(FIRST_WORD, asking).await;

@@ -20,7 +20,7 @@ pub(super) async fn check(target: &Target, used: bool) -> Check {
     };
     let check = match looked.await {
         Ok(look) => described(&look),
-        Err(error) => Check::failed(NAME, "cannot be looked at", error.to_string()),
+        Err(error) => Check::failed(NAME, "cannot be checked", error.to_string()),
     };
     match check.result {
         Verdict::Failed if !used => check.noted(),
@@ -38,9 +38,9 @@ fn described(look: &Look) -> Check {
         Readable::No(_) => ("unreadable", None),
     };
     let held = match &look.held {
-        Held::Free => "nobody serves it".to_owned(),
+        Held::Free => "no process serves it".to_owned(),
         Held::By { pid, url, version } => format!("process {pid} serves it at {url} ({version})"),
-        Held::Silent => "a process holds it and does not answer".to_owned(),
+        Held::Silent => "a process has locked it and does not respond".to_owned(),
         Held::Unknown(error) => format!("its lock cannot be opened ({error})"),
     };
     let amount = look.bytes.map(size).unwrap_or_default();
@@ -54,7 +54,7 @@ fn described(look: &Look) -> Check {
                 NAME,
                 format!("{path} is damaged"),
                 format!(
-                    "The store {path} is damaged: {first}copy it if you want to try to repair it yourself, then start pieces-lsp, which makes a new one of all that can be read and keeps the damaged one beside it; `pieces-lsp export` reads what it can, too."
+                    "The store {path} is damaged: {first}copy it if you want to repair it yourself, then start pieces-lsp, which copies all readable objects to a new store and keeps the damaged one beside it; `pieces-lsp export` exports the readable objects, too."
                 ),
             )
         }
@@ -62,7 +62,7 @@ fn described(look: &Look) -> Check {
             NAME,
             format!("{path} has no content (0 bytes)"),
             format!(
-                "The store {path} has no content, which a store never has by itself: put a backup in its place, or start pieces-lsp, which begins a new one."
+                "The store {path} is empty (0 bytes), which pieces-lsp never leaves behind: restore a backup, or start pieces-lsp, which creates a new store."
             ),
         ),
         (Readable::No(sentence), _) => {
@@ -72,7 +72,7 @@ fn described(look: &Look) -> Check {
             NAME,
             format!("{path}: {held}"),
             format!(
-                "Another pieces-lsp holds {path} and does not answer; end it, then run this again."
+                "Another pieces-lsp has locked {path} and does not respond; end it, then run this again."
             ),
         ),
         (_, Held::Unknown(error)) => Check::failed(
@@ -82,7 +82,7 @@ fn described(look: &Look) -> Check {
                 "The lock beside {path} cannot be opened ({error}); check the permissions or pass another `--data-dir`."
             ),
         ),
-        (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, made on first use")),
+        (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, created on first use")),
         (Readable::Yes(format), _) => {
             let summary = format!("{path}, {amount}, format {format}; {held}");
             match &look.unwritable {

@@ -1,4 +1,4 @@
-//! `pieces-lsp model`: which language model answers.
+//! `pieces-lsp model`: shows, lists, chooses or removes the endpoint that answers questions.
 
 mod options;
 
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Shows, lists, chooses or forgets; fails if the endpoint in force does not answer.
+/// Runs a subcommand; without one, shows the endpoint in use and fails if it does not respond.
 pub(super) async fn run(target: Target, options: ModelOptions, allow_remote: bool) -> ExitCode {
     let mut out = anstream::stdout();
     let outcome = async {
@@ -47,7 +47,7 @@ fn data_dir(target: Target) -> Result<PathBuf, String> {
     }
 }
 
-/// One sentence, with the endpoint's own behind it.
+/// Our sentence, followed by the endpoint's own.
 fn told(error: &Error) -> String {
     match &error.detail {
         Some(detail) => format!("{} It says: {}", error.message, printable(detail)),
@@ -55,7 +55,7 @@ fn told(error: &Error) -> String {
     }
 }
 
-/// The models of an endpoint, its URL as it was found out, and how long the list took.
+/// The models of an endpoint, its base URL with `/v1`, and how long the list took.
 async fn listed(choice: &Choice) -> Result<(Vec<Model>, EndpointUrl, Duration), Error> {
     let endpoint = model::endpoint(Some(choice))?;
     let started = Instant::now();
@@ -64,7 +64,7 @@ async fn listed(choice: &Choice) -> Result<(Vec<Model>, EndpointUrl, Duration), 
     Ok((models, url, started.elapsed()))
 }
 
-/// What is in force, and whether it answers.
+/// Shows the endpoint in use, and whether it responds.
 async fn show(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Result<(), String> {
     let choice = model::choose(data_dir, allow_remote).await;
     let choice = choice.map_err(|error| told(&error))?;
@@ -109,18 +109,18 @@ async fn show(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Resu
     Ok(())
 }
 
-/// What choosing this endpoint means.
+/// Where the endpoint is, and whether the connection is encrypted.
 fn whereabouts(url: &EndpointUrl) -> &'static str {
     match (url.is_loopback(), url.is_https()) {
         (true, _) => "on this machine",
-        (false, true) => "on another machine, encrypted: what you ask is sent there",
+        (false, true) => "on another machine, encrypted: your questions are sent there",
         (false, false) => {
-            "on another machine, NOT encrypted: what you ask can be read in that network"
+            "on another machine, NOT encrypted: everybody in that network can read your questions"
         }
     }
 }
 
-/// No endpoint was chosen: how to choose one.
+/// The sentence if no endpoint was chosen.
 fn nothing_chosen(found: &[Found]) -> String {
     match found.first() {
         Some(one) => {
@@ -203,27 +203,27 @@ async fn choose(
         whereabouts(&new.url)
     );
     if std::env::var("PIECES_LSP_MODEL_URL").is_ok_and(|url| !url.trim().is_empty()) {
-        complain("PIECES_LSP_MODEL_URL is set here and wins over this choice.");
+        complain("PIECES_LSP_MODEL_URL is set here and overrides this choice.");
     }
     match problem {
         None => {
             let _ = writeln!(out, "{}", good("It answers."));
         }
         Some(sentence) => complain(&format!(
-            "The choice is kept, but does not work yet. {sentence}"
+            "The choice is saved, but does not work yet. {sentence}"
         )),
     }
     Ok(())
 }
 
 enum Problem {
-    /// Not kept: the endpoint answers, and the choice is wrong.
+    /// Not saved: the endpoint responds, and the choice is wrong.
     Refused(String),
-    /// Kept: the endpoint does not answer, or its key is not here.
+    /// Saved: the endpoint does not respond, or its key is missing here.
     Silent(String),
 }
 
-/// Asks the endpoint for its models; the choice with the URL as it was found out.
+/// Lists the models of the endpoint. Returns the choice with its base URL, including `/v1`.
 async fn tried(new: New, allow_remote: bool) -> Result<New, Problem> {
     let silent = |error: Error| Problem::Silent(told(&error));
     let choice = model::resolve(new.clone(), allow_remote).await;
@@ -234,7 +234,7 @@ async fn tried(new: New, allow_remote: bool) -> Result<New, Problem> {
             picked.map_err(|error| Problem::Refused(told(&error)))?;
             Ok(New { url, ..new })
         }
-        // Without a list, a name is enough.
+        // An endpoint without a list is fine if a model was named.
         Err(error)
             if new.model.is_some() && matches!(error.status, Some(200 | 404 | 405 | 501)) =>
         {
@@ -294,13 +294,13 @@ async fn off(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Resul
         .map_err(|error| error.to_string())?
         .map_err(|error| told(&error))?;
     let sentence = match was {
-        true => "No model answers from now on.",
+        true => "The choice was removed; questions are not answered any more.",
         false => "No model was chosen here.",
     };
     let _ = writeln!(out, "{sentence}");
     if let Ok(Some(choice)) = model::choose(data_dir, allow_remote).await {
         return Err(format!(
-            "The endpoint {} is still in force: PIECES_LSP_MODEL_URL is set here.",
+            "The endpoint {} is still in use, because PIECES_LSP_MODEL_URL is set here.",
             choice.url
         ));
     }

@@ -11,11 +11,11 @@ pub(in crate::cli) struct ModelOptions {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ModelCommand {
-    /// Lists the models of the endpoint in force
+    /// Lists the models of the endpoint in use
     List,
     /// Chooses the endpoint that answers questions, in place of an earlier one
     Use(UseOptions),
-    /// Forgets the chosen endpoint: no model answers
+    /// Removes the choice: questions are not answered any more
     Off,
 }
 

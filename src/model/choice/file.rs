@@ -1,4 +1,4 @@
-//! The choice in the data directory: `model.json`, for its user only.
+//! The choice in the data directory: `model.json`, readable by its user only.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub fn save(data_dir: &Path, new: &New) -> Result<(), Error> {
     })
 }
 
-/// Removes the choice from the data directory; whether there was one.
+/// Removes the choice from the data directory. Returns whether there was one.
 ///
 /// # Errors
 /// The file cannot be removed.
@@ -97,7 +97,7 @@ pub(super) fn read(data_dir: &Path) -> Result<Option<New>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(broken(&error.to_string())),
     };
-    // Whoever can write there could name an endpoint of theirs.
+    // A user who can write there could choose the endpoint.
     private::own_dir(data_dir).map_err(|why| unusable(data_dir, &why))?;
     private::only_ours(&path).map_err(|why| broken(&why.to_string()))?;
     let stored = crate::json::from_slice::<Stored>(&bytes).map_err(|_| broken("it is damaged"))?;
@@ -121,7 +121,7 @@ fn unusable(data_dir: &Path, why: &private::Unusable) -> Error {
     ))
 }
 
-/// The text of the file with the system message.
+/// The text of the file with the instructions (the system message).
 pub(super) fn instructions(path: &Path) -> Result<String, Error> {
     let unreadable = |why: &str| {
         let path = path.display();

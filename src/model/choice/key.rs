@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::model::{EndpointUrl, Error, Secret, limits};
 
-/// By URL and command: a key never goes to another URL.
+/// By URL and command: a key is never sent to another URL.
 type Keys = HashMap<(String, String), Secret>;
 
 fn keys() -> MutexGuard<'static, Keys> {
@@ -18,7 +18,7 @@ fn keys() -> MutexGuard<'static, Keys> {
     KEYS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One command at a time: it may ask the person for a password.
+/// One command at a time: it may ask the user for a password.
 static RUNNING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The key that this command prints for this URL.
@@ -31,7 +31,7 @@ pub(super) async fn of(url: &EndpointUrl, command: &str) -> Result<Secret, Error
     if let Some(key) = kept() {
         return Ok(key);
     }
-    // Bounded: each of those before it ends after a minute.
+    // Bounded: each command before this one ends within a minute.
     let _running = RUNNING.lock().await;
     if let Some(key) = kept() {
         return Ok(key);
@@ -61,7 +61,7 @@ async fn run(command: &str) -> Result<Secret, String> {
     shell
         .arg(if cfg!(windows) { "/C" } else { "-c" })
         .arg(command);
-    // What it complains about could have the key in it, and our stderr is a log.
+    // Its stderr could contain the key, and our stderr is a log.
     shell
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -77,7 +77,7 @@ async fn run(command: &str) -> Result<Secret, String> {
             .read_to_end(&mut line)
             .await
             .map_err(|_| "cannot be read".to_owned())?;
-        // The rest, so that it can end.
+        // Drained, so that the command can end.
         let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
     }
     let status = child
@@ -91,7 +91,7 @@ async fn run(command: &str) -> Result<Secret, String> {
         });
     }
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = str::from_utf8(line).map_err(|_| "printed something that is no text".to_owned())?;
+    let line = str::from_utf8(line).map_err(|_| "printed something that is not text".to_owned())?;
     Secret::new(line).ok_or_else(|| "printed nothing on its first line".to_owned())
 }
 

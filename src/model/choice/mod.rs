@@ -1,4 +1,4 @@
-//! Which endpoint a person chose: the environment, else a file in the data directory.
+//! The endpoint that the user chose: in the environment, else in a file in the data directory.
 
 mod file;
 mod key;
@@ -11,18 +11,18 @@ use super::{EndpointUrl, Error, Secret};
 
 pub use file::{clear, save};
 
-/// The endpoint in force, as the asking side decided it.
+/// The endpoint of a question, as the asking side decided it.
 ///
 /// Serialized it is the `endpoint` member of a question, **with the key**: only for the socket that this user
 /// alone can open. `Debug` never shows the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Wire", into = "Wire")]
 pub struct Choice {
-    /// Where it is.
+    /// Its base URL.
     pub url: EndpointUrl,
-    /// The model, if the person named one.
+    /// The model, if the user named one.
     pub model: Option<String>,
-    /// Context size in tokens, if the person gave one.
+    /// Context size in tokens, if the user gave one.
     pub context: Option<u32>,
     /// The system message.
     pub instructions: Option<String>,
@@ -40,7 +40,7 @@ pub struct Choice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// `PIECES_LSP_MODEL_URL` and its like.
+    /// `PIECES_LSP_MODEL_URL`, `PIECES_LSP_MODEL` and `PIECES_LSP_MODEL_KEY`.
     Environment,
     /// `pieces-lsp model use`.
     File,
@@ -126,7 +126,7 @@ pub struct New {
     pub model: Option<String>,
     /// Context size in tokens.
     pub context: Option<u32>,
-    /// A file with the system message, read at each ask.
+    /// A file with the system message, read for each question.
     pub instructions: Option<PathBuf>,
     /// Where the key comes from.
     pub key: Option<Key>,
@@ -137,7 +137,7 @@ pub struct New {
 }
 
 impl New {
-    /// An endpoint that nothing but the URL is said of.
+    /// An endpoint with the URL only, and defaults for the rest.
     pub fn plain(url: EndpointUrl) -> New {
         New {
             url,
@@ -151,8 +151,8 @@ impl New {
     }
 }
 
-/// The endpoint in force: that of the environment, else that of the file, else none. Runs the command that
-/// prints the key, at most once until [`forget_key`].
+/// The chosen endpoint: that of the environment, else that of the file, else none. Runs the command that prints the
+/// key, at most once until [`forget_key`].
 ///
 /// # Errors
 /// A choice that cannot be used, with what to do about it.
@@ -193,7 +193,7 @@ pub async fn resolve(new: New, allow_remote: bool) -> Result<Choice, Error> {
     Ok(choice)
 }
 
-/// Where the URL of an endpoint, its model and its key may be in the environment.
+/// The environment variables of the URL, the model and the key.
 const URL: &str = "PIECES_LSP_MODEL_URL";
 const MODEL: &str = "PIECES_LSP_MODEL";
 const KEY: &str = "PIECES_LSP_MODEL_KEY";
@@ -222,7 +222,7 @@ fn decide(
         choice.model = model.or(choice.model);
         return Ok(Some((choice, command)));
     };
-    // The same endpoint: what was said of it in the file still holds.
+    // The same endpoint: its options in the file still apply.
     let same = file.filter(|new| new.url == url);
     let own_key = named(KEY).as_deref().and_then(Secret::new);
     let (mut choice, command) = match (same, &own_key) {
@@ -268,7 +268,7 @@ fn of_file(
 }
 
 impl Choice {
-    /// An endpoint that nothing but the URL is known of.
+    /// A choice with the URL only, and defaults for the rest.
     pub(super) fn plain(url: EndpointUrl, allow_http_private: bool) -> Choice {
         Choice {
             url,

@@ -1,4 +1,4 @@
-//! Opens the connection: owner of the listener, proxy, TLS.
+//! Opens the connection: checks the owner of the listener, uses the proxy, encrypts.
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -43,7 +43,7 @@ async fn direct(host: &str, port: u16) -> Result<TcpStream, Failure> {
         Err(_) => return Err(Failure::NotConnected("no connection in time".to_owned())),
     };
     let _ = tcp.set_nodelay(true);
-    // Asked of the connection that will be used, before anything is sent on it.
+    // Checked on the connection that will be used, before anything is sent on it.
     if let Ok(peer) = tcp.peer_addr()
         && peer.ip().is_loopback()
         && let Some(uid) = listener::foreign_user(peer.ip(), peer.port()).await
@@ -57,9 +57,9 @@ fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "no route to it".to_owned()
+            "no route to its host".to_owned()
         }
-        // The resolver has no kind of its own.
+        // Errors of the resolver have no `ErrorKind` of their own.
         _ if error.raw_os_error().is_none() => "its host name is not found".to_owned(),
         kind => kind.to_string(),
     }

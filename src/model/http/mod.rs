@@ -1,7 +1,7 @@
 //! One HTTP/1.1 request on a connection of its own.
 //!
-//! A question takes minutes and is asked once, so connections are not kept. Dropping a [`Reply`] closes its
-//! connection at once, which is how a model is stopped.
+//! A question takes minutes and is asked once, so connections are not reused. Dropping a [`Reply`] closes its
+//! connection at once, which stops the model.
 
 mod connect;
 #[cfg(feature = "tls")]
@@ -31,7 +31,7 @@ pub(super) enum Failure {
     Foreign(u32),
     /// Nothing was sent: the request or the key cannot be put into HTTP.
     Unsendable(&'static str),
-    /// The connection ended, or what came was not HTTP.
+    /// The connection was closed, or the response was not HTTP.
     Broken,
     /// The deadline passed.
     Late,
@@ -72,7 +72,7 @@ impl Reply {
         }
     }
 
-    /// The body up to the first `limit` bytes, or as much as arrives in time.
+    /// The first `limit` bytes of the body, or as many as arrive in time.
     pub(super) async fn start_of_body(mut self, limit: usize, until: Instant) -> Vec<u8> {
         let mut body = Vec::new();
         while let Ok(Some(bytes)) = self.chunk(until).await {
@@ -156,8 +156,9 @@ fn request(
     ];
     if let Some(key) = key {
         let value = HeaderValue::try_from(format!("Bearer {}", key.expose()));
-        let mut value = value
-            .map_err(|_| Failure::Unsendable("the key contains characters that no key has"))?;
+        let mut value = value.map_err(|_| {
+            Failure::Unsendable("the key contains characters that HTTP does not allow in a header")
+        })?;
         value.set_sensitive(true);
         headers.push((AUTHORIZATION, value));
     }
@@ -174,11 +175,11 @@ fn request(
     let body = Full::new(Bytes::from(json.unwrap_or_default()));
     request
         .body(body)
-        .map_err(|_| Failure::Unsendable("its address cannot be sent"))
+        .map_err(|_| Failure::Unsendable("its URL cannot be put into an HTTP request"))
 }
 
 impl Failure {
-    /// One sentence for the person, with what to do next. Nothing in it comes from the endpoint.
+    /// One sentence for the user that says what to do next. Nothing in it comes from the endpoint.
     pub(super) fn sentence(&self, url: &Url) -> String {
         let url = shown(url);
         match self {
@@ -194,7 +195,7 @@ impl Failure {
                 )
             }
             Failure::Broken => format!(
-                "The endpoint {url} closed the connection without an answer; look into the log of the model server, and check the URL."
+                "The endpoint {url} closed the connection without a response; check the URL and the log of the model server."
             ),
             Failure::Late => {
                 format!("The endpoint {url} did not answer in time; check the model server.")

@@ -1,4 +1,4 @@
-//! TLS with the roots of the system: rustls with ring.
+//! TLS with the root certificates of the system: rustls with ring.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ use super::Failure;
 /// The handshake as a client of `host`.
 pub(super) async fn handshake(host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Failure::Unsendable("its host name cannot have a certificate"))?;
+        .map_err(|_| Failure::Unsendable("its host name is not valid in a certificate"))?;
     let config = config().await?;
     let connected = TlsConnector::from(config).connect(name, tcp).await;
     connected.map_err(|error| {
@@ -26,14 +26,14 @@ pub(super) async fn handshake(host: &str, tcp: TcpStream) -> Result<TlsStream<Tc
             Some(rustls::Error::InvalidCertificate(why)) => {
                 format!("its certificate is not trusted on this machine: {why}")
             }
-            Some(_) => "no TLS connection; is it https there?".to_owned(),
+            Some(_) => "no TLS connection; does it speak https?".to_owned(),
             None => "the TLS handshake broke off".to_owned(),
         };
         Failure::NotConnected(why)
     })
 }
 
-/// Made once: the roots of the system are read from files.
+/// Built once, because the root certificates are read from files.
 async fn config() -> Result<Arc<ClientConfig>, Failure> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {

@@ -1,11 +1,11 @@
-//! What one chunk of a stream says, in all the ways in which servers say it.
+//! Parses one chunk of a stream, in all the variants that servers send.
 
 use serde_json::Value;
 
 use crate::json;
 use crate::model::Usage;
 
-/// What a chunk says.
+/// The content of a chunk.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Chunk {
     /// The next words.
@@ -16,14 +16,14 @@ pub(super) struct Chunk {
     pub(super) finish: Option<String>,
     pub(super) usage: Option<Usage>,
     pub(super) model: Option<String>,
-    /// It has a part of a call of a tool, which is not run.
+    /// It has a part of a tool call, which is not run.
     pub(super) tools: bool,
     /// The endpoint's sentence about its failure, which may be empty.
     pub(super) error: Option<String>,
 }
 
-/// Parses the data of an event: usually one chunk. Several JSON texts in one event are taken one after the other, as
-/// servers that forget the blank lines send them. `None`: it is not JSON.
+/// Parses the data of an event: usually one chunk. An event may have several JSON texts, because some servers forget
+/// the blank lines. `None` if it is not JSON.
 pub(super) fn parse(data: &[u8]) -> Option<Vec<Chunk>> {
     let read = |data: &[u8]| {
         let values = serde_json::Deserializer::from_slice(data).into_iter::<Value>();
@@ -33,7 +33,7 @@ pub(super) fn parse(data: &[u8]) -> Option<Vec<Chunk>> {
     json::with_repair(data, read).ok()
 }
 
-/// Reads one chunk, or a whole answer that came as one object.
+/// Reads one chunk, or a complete answer that is one object.
 pub(super) fn chunk(value: &Value) -> Chunk {
     let choices = value.get("choices").and_then(Value::as_array);
     // Only one answer is asked for; some servers leave the index out.
@@ -82,7 +82,7 @@ fn content(value: &Value, chunk: &mut Chunk) {
                     (Some("text" | "output_text") | None, _, Some(text)) => {
                         chunk.text.push_str(text)
                     }
-                    // References and the like.
+                    // Parts other than text, such as references.
                     _ => {}
                 }
             }

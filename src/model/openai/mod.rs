@@ -23,7 +23,7 @@ pub(super) use models::list;
 pub(super) struct OpenAi {
     url: EndpointUrl,
     key: Option<Secret>,
-    /// The URL that `chat/completions` goes below, once it is known: clients may leave out `/v1`.
+    /// The base URL of `chat/completions`, once it is known: users may leave out `/v1`.
     base: OnceCell<Url>,
 }
 
@@ -63,7 +63,7 @@ impl OpenAi {
                     return Ok(listed);
                 }
                 Err(error) => {
-                    // Another path can help only against these.
+                    // Only for these another path may help.
                     let elsewhere = matches!(error.status, Some(200 | 404 | 405 | 501));
                     if error.status == Some(401) {
                         choice::forget(&self.url);
@@ -82,7 +82,7 @@ impl OpenAi {
     async fn chat(&self) -> Result<Url, Error> {
         let candidates = bases(self.url.url());
         if self.base.get().is_none() && candidates.len() > 1 {
-            // What the list fails with, the question would, too, unless there is only no list.
+            // If the list fails, the question would fail too, unless only the list is missing.
             match self.list().await {
                 Err(error) if error.status.is_none() => return Err(error),
                 _ => {}

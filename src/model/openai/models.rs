@@ -14,13 +14,13 @@ use crate::model::http::{self, Failure};
 use crate::model::secret::cleaned;
 use crate::model::{Error, Model, Secret, limits};
 
-/// What Ollama uses for a model that is not loaded, unless it was told otherwise.
+/// Ollama's default for a model that is not loaded, in tokens.
 const OLLAMA_CONTEXT: u32 = 4_096;
 
 /// The models below a base URL, in the order of the endpoint.
 ///
 /// # Errors
-/// With a status if something answered, which is not a list then.
+/// Those of the request; with a status if the response is not a list.
 pub(in crate::model) async fn list(
     base: &Url,
     key: Option<&Secret>,
@@ -99,7 +99,7 @@ fn is_near(base: &Url) -> bool {
     }
 }
 
-/// If it may be Ollama, and is: which models are loaded, and with which context size. Best effort.
+/// If the server may be Ollama, asks it which models are loaded and with which context size. Best effort.
 pub(super) async fn ask_ollama(base: &Url, models: &mut [Model]) {
     let reported = models.iter().any(|model| model.context.is_some());
     if reported || !is_near(base) {

@@ -11,13 +11,13 @@ use crate::model::sse::{Event, Reader};
 use crate::model::url::shown;
 use crate::model::{Error, Usage, limits};
 
-/// An answer as far as it was read.
+/// The state of reading an answer.
 struct Reading<'a> {
     asking: &'a Asking,
     sender: &'a Sender,
     cutter: Cutter,
     thoughts: Thoughts,
-    /// Bytes of text that were handed out.
+    /// Bytes of text that were sent to the reader.
     length: usize,
     /// The last piece was [`Piece::Thinking`].
     thinking: bool,
@@ -32,7 +32,7 @@ struct Reading<'a> {
 
 /// How the body is written.
 enum Format {
-    /// Not enough of it is here.
+    /// Not known yet.
     Unknown(Vec<u8>),
     Stream(Reader),
     Json(Vec<u8>),
@@ -44,7 +44,7 @@ enum Break {
     Failed(Failure),
     /// The endpoint reported a failure, in its own words.
     Reported(String),
-    /// This, which is a sentence for the person.
+    /// Another failure: a sentence for the user.
     Other(String),
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn read(
         unreadable: 0,
     };
     let outcome = reading.run(reply, first_word).await;
-    // What was held back is part of the answer however it ended.
+    // Text that was held back is part of the answer, however it ended.
     let held = reading.cutter.finish();
     let sorted = reading.thoughts.push(&held);
     let rest = sorted.text + &reading.thoughts.finish();
@@ -98,7 +98,7 @@ impl Reading<'_> {
             let bytes = match reply.chunk(until).await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => break,
-                // The model has finished: only its count of tokens may be missing.
+                // The model has finished: only the usage may be missing.
                 Err(_) if finished.is_some() => break,
                 Err(failure) => return Err(Break::Failed(failure)),
             };
@@ -141,7 +141,7 @@ impl Reading<'_> {
                 for chunk in chunks {
                     self.chunk(chunk).await?;
                 }
-                // Whole JSON is a whole answer, whether it says so or not.
+                // Complete JSON is a complete answer, even without a finish reason.
                 self.finish.get_or_insert_with(|| "stop".to_owned());
             }
             Format::Unknown(_) => {}
@@ -152,7 +152,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Tells the format by the first byte: servers lie about the type.
+    /// Recognises the format by the first byte, because servers send wrong media types.
     fn recognise(
         &self,
         start: Vec<u8>,
@@ -185,7 +185,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Takes in one event; whether it was the mark of the end.
+    /// Reads one event. Returns whether it was the end mark.
     async fn event(&mut self, event: &Event) -> Result<bool, Break> {
         let data = event.data.trim_ascii();
         if event.name == "error" {
@@ -202,7 +202,7 @@ impl Reading<'_> {
             }
             return Ok(false);
         }
-        // Several events without a blank line between them, the mark of the end among them.
+        // Several events without a blank line between them, including the end mark.
         for line in data.split(|byte| *byte == b'\n') {
             match line.trim_ascii() {
                 b"[DONE]" => return Ok(true),
@@ -212,7 +212,7 @@ impl Reading<'_> {
                             self.chunk(chunk).await?;
                         }
                     }
-                    // After the model has finished no words are lost.
+                    // The model has finished, so no words are lost.
                     None => self.unreadable += usize::from(self.finish.is_none()),
                 },
             }
@@ -256,7 +256,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The end of an answer that came to its end.
+    /// The end of an answer that finished.
     fn end(self) -> Result<End, Error> {
         let finish = self.finish.as_deref().unwrap_or("stop");
         if self.length == 0 {
@@ -277,7 +277,7 @@ impl Reading<'_> {
             ),
             "error" | "abort" | "cancelled" => (
                 Stop::Incomplete,
-                Some("The model server broke the answer off.".to_owned()),
+                Some("The model server stopped in the middle of the answer.".to_owned()),
             ),
             _ => (Stop::End, None),
         };
@@ -296,20 +296,22 @@ impl Reading<'_> {
         let model = cleaned(model, self.asking.key.as_ref());
         Error::model(match finish {
             _ if self.tools => format!(
-                "{model} answered with a call of a tool, and none is offered; ask another model."
+                "{model} answered with a tool call, but no tools are offered; use another model."
             ),
             "content_filter" => {
-                "The content filter of the provider refused the answer; ask in other words."
+                "The content filter of the provider refused the answer; rephrase the question."
                     .to_owned()
             }
             "length" if self.thought => format!(
-                "{model} used up its length for thinking; ask with less, or ask another model."
+                "{model} reached its length limit while thinking; send less with the question, or use another model."
             ),
             _ if self.thought => {
-                format!("{model} only thought and gave no answer; ask again, or ask another model.")
+                format!(
+                    "{model} stopped after thinking, without an answer; ask again, or use another model."
+                )
             }
             _ => format!(
-                "{model} gave an empty answer, often because the question is too long for it; ask with less, or give its size with `pieces-lsp model use URL --context N`."
+                "{model} gave an empty answer, often because the question is too long for it; send less with the question, or set its size with `pieces-lsp model use URL --context N`."
             ),
         })
     }
@@ -331,7 +333,7 @@ impl Reading<'_> {
                 )
             }
             Break::Failed(failure) => (
-                "The connection to the model server broke off.".to_owned(),
+                "The connection to the model server was lost.".to_owned(),
                 failed(&failure, url),
             ),
             Break::Reported(text) => {
@@ -341,7 +343,7 @@ impl Reading<'_> {
                     .map(|text| format!(": {text}"))
                     .unwrap_or_default();
                 let error = Error::model(format!(
-                    "The endpoint {} failed; look into the log of the model server, then ask again.",
+                    "The endpoint {} failed; check the log of the model server, then ask again.",
                     shown(url)
                 ));
                 (
@@ -368,10 +370,10 @@ impl Reading<'_> {
 
 fn too_long_line() -> Break {
     Break::Other(
-        "The model server sent a line of more than 1 MiB, which is not read further.".to_owned(),
+        "The model server sent a line of more than 1 MiB; the rest was not read.".to_owned(),
     )
 }
 
 fn too_long_answer() -> Break {
-    Break::Other("The answer has more than 16 MiB, which is not read further.".to_owned())
+    Break::Other("The answer has more than 16 MiB; the rest was not read.".to_owned())
 }

@@ -1,4 +1,4 @@
-//! A response that is not an answer, and what it objects to.
+//! A refusal of the endpoint, and its reason.
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -15,15 +15,15 @@ use crate::model::{Error, Secret, TooLong, limits};
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
-    /// The endpoint's sentence; as it came.
+    /// The endpoint's sentence, as received.
     text: String,
-    /// The whole error in lower case, for what it says in other fields.
+    /// The whole error in lower case, including its other fields.
     hay: String,
-    /// A context size that it has in a field.
+    /// A context size in a field of the error.
     context: Option<u32>,
 }
 
-/// What a 400 objects to.
+/// The reason of a 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Objection {
     /// The prompt is too long.
@@ -68,7 +68,7 @@ impl Refusal {
         }
     }
 
-    /// What a 400 objects to, if another request may help.
+    /// The reason of a 400, if another request may help.
     pub(super) fn objection(&self) -> Option<Objection> {
         const LENGTH: [&str; 11] = [
             "exceed_context_size",
@@ -114,7 +114,7 @@ impl Refusal {
             _ if too_long => {
                 let size = context.map(|size| format!(" (it reads {size} tokens)"));
                 format!(
-                    "The question is too long for the model{}; ask with less, or give its size with `pieces-lsp model use URL --context N`.",
+                    "The question is too long for the model{}; send less with it, or set the model's size with `pieces-lsp model use URL --context N`.",
                     size.unwrap_or_default()
                 )
             }
@@ -128,22 +128,22 @@ impl Refusal {
                 "The endpoint {url} refused the key (HTTP {}); check the key that it was chosen with.",
                 self.status
             ),
-            402 => format!(
-                "The endpoint {url} wants to be paid first (HTTP 402); check your account there."
-            ),
+            402 => {
+                format!("The endpoint {url} requires payment (HTTP 402); check your account there.")
+            }
             404 | 405 => format!(
-                "There is nothing to ask at {url} (HTTP {}); check the URL and the name of the model with `pieces-lsp model list`.",
+                "The endpoint {url} does not know this path or model (HTTP {}); check the URL, and the model with `pieces-lsp model list`.",
                 self.status
             ),
-            413 => format!("The question is too long for {url} (HTTP 413); ask with less."),
+            413 => format!("The question is too long for {url} (HTTP 413); send less with it."),
             429 => format!(
-                "The endpoint {url} limits how much may be asked (HTTP 429); wait a while, then ask again."
+                "The endpoint {url} limits the rate of requests (HTTP 429); wait a while, then ask again."
             ),
             503 => format!(
                 "The endpoint {url} is not ready (HTTP 503), perhaps because the model is being loaded; ask again in a moment."
             ),
             500.. => format!(
-                "The endpoint {url} failed (HTTP {}); look into the log of the model server, then ask again.",
+                "The endpoint {url} failed (HTTP {}); check the log of the model server, then ask again.",
                 self.status
             ),
             _ => format!(

@@ -1,4 +1,4 @@
-//! Sends a question: once, and one other time only if a 400 refuses its form.
+//! Sends a question: once, and a second time only if a 400 refuses its form.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -8,12 +8,12 @@ use super::{Asking, failed};
 use crate::model::http::{self, Reply};
 use crate::model::{Error, Message, Request, Role, choice};
 
-/// What not all servers accept.
+/// Options that not all servers accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Form {
     /// Ask for the count of tokens.
     usage: bool,
-    /// A message of its own for the instructions.
+    /// Send the instructions as a system message.
     system: bool,
 }
 
@@ -71,8 +71,8 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-/// What comes before the first message of the user, the instructions above all, at its start instead: strict servers
-/// want the user first.
+/// Moves everything before the first user message, such as the instructions, into that message: strict servers require
+/// the user first.
 fn without_system(messages: &[Message]) -> Vec<Message> {
     let user = messages.iter().position(|one| one.role == Role::User);
     let (before, rest) = messages.split_at(user.unwrap_or(messages.len()));

@@ -2,10 +2,10 @@
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
-/// More blank text than this is an answer that begins with it.
+/// Bytes of leading blank text after which the answer counts as begun.
 const BLANK: usize = 256;
 
-/// Takes the thoughts out of an answer while it arrives. Only the start of an answer can be a thought.
+/// Removes the thoughts from a streamed answer. Only the start of an answer can be a thought.
 #[derive(Debug, Default)]
 pub(super) struct Thoughts {
     state: State,
@@ -23,7 +23,7 @@ enum State {
     Answer,
 }
 
-/// What a part of the text was.
+/// The answer and the thoughts in a part of the text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sorted {
     pub(super) thinking: bool,
@@ -93,7 +93,7 @@ impl Thoughts {
         }
     }
 
-    /// The answer is over: what was held back was no tag.
+    /// The end of the answer: returns the text that was held back as a possible tag.
     pub(super) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
         match self.state {

@@ -8,12 +8,12 @@ use crate::json;
 use crate::pieces::error::{Error, Kind};
 use crate::pieces::{OWN, limits};
 
-/// What one frame says about our question.
+/// The content of one frame for our question.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// The answer goes on.
+    /// The answer continues.
     Progress(Progress),
-    /// The answer is over. Nothing follows.
+    /// The answer has ended. Nothing follows.
     Ended(Ended),
 }
 
@@ -31,14 +31,14 @@ pub struct Progress {
 pub struct Ended {
     /// It was stopped.
     pub stopped: bool,
-    /// Why there is no answer, or no whole one.
+    /// Why there is no answer, or only a part of one.
     pub failure: Option<Error>,
     /// Our own field (`{question, answer, stop, model, usage, …}`), or null.
     pub own: Value,
 }
 
 impl Progress {
-    /// It says nothing.
+    /// Whether the frame has no content.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.own.is_null()
     }
@@ -56,7 +56,7 @@ pub(super) fn read(
     request: Option<Uuid>,
 ) -> Option<Reply> {
     let mut frame: Value = json::from_slice(text).ok()?;
-    // A frame without one of them is told apart by the other.
+    // If one of the ids is missing, the other decides.
     let ours = |field: &str, id: Option<Uuid>| match (id, frame[field].as_str()) {
         (Some(id), Some(text)) if !text.is_empty() => {
             Some(Uuid::parse_str(text).is_ok_and(|found| found == id))
@@ -90,8 +90,9 @@ pub(super) fn read(
     }
 }
 
-/// Where to turn if Pieces OS does not answer.
-const INSTEAD: &str = "or answer with a model of your own: set `pieces.backend` to `local` and run `pieces-lsp model`";
+/// The alternative if Pieces OS does not answer.
+const INSTEAD: &str =
+    "or use a model of your own: set `pieces.backend` to `local` and run `pieces-lsp model`";
 
 fn failure(frame: &Value, own: &Value) -> Error {
     if let Some(error) = own_failure(&own["error"]) {
@@ -112,7 +113,7 @@ fn failure(frame: &Value, own: &Value) -> Error {
         ),
         (_, 429) => (
             Kind::Model,
-            format!("Pieces OS has had too many questions; wait a while, {INSTEAD}."),
+            format!("Pieces OS has received too many questions; wait a while, {INSTEAD}."),
         ),
         (_, 503) => (
             Kind::Model,

@@ -20,14 +20,14 @@ pub use models::Model;
 const ROUTE: Purpose = Purpose {
     path: "/qgpt/stream",
     idle: limits::STREAM_IDLE,
-    // A question is in the buffer whole, and JSON may need six bytes for one.
+    // The buffer holds the whole question, and JSON may escape one byte as six.
     unsent: 16 << 20,
 };
 
 /// One question.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Question {
-    /// The conversation that it belongs to; `None` only where nothing is stored.
+    /// The conversation that it belongs to; `None` only if nothing is stored.
     pub conversation: Option<Uuid>,
     /// The prompt.
     pub query: String,
@@ -49,7 +49,7 @@ pub struct Asking {
     local: bool,
     /// When something about this question last arrived, or when it was sent.
     heard: Instant,
-    /// The model has begun: it thinks or writes.
+    /// Whether the model has begun to think or write.
     begun: bool,
 }
 
@@ -76,7 +76,7 @@ impl Client {
         })
     }
 
-    /// Stops the answer that is being written in this conversation, whoever asked; whether there was one.
+    /// Stops the answer that is being written in this conversation, whichever client asked. Returns whether there was one.
     ///
     /// # Errors
     /// The service cannot be reached, or does not say that it stopped.
@@ -104,7 +104,7 @@ impl Asking {
     /// The next part of the answer. Frames about other questions are skipped. Cancel safe.
     ///
     /// # Errors
-    /// The socket ended or was silent for too long; the answer may go on without us. After an error, or after
+    /// The socket ended or was silent for too long; the service may still be writing the answer. After an error, or after
     /// [`Reply::Ended`], nothing follows.
     pub async fn next(&mut self) -> Result<Reply, Error> {
         loop {
@@ -141,8 +141,8 @@ impl Asking {
         self.socket.send(text, limits::STOP).await
     }
 
-    /// How long to wait for the next frame. Our own service has these deadlines itself and says how it ended; a
-    /// service that is gone answers no ping.
+    /// How long to wait for the next frame. The local service enforces its own deadlines and reports the end; a dead one
+    /// does not answer pings.
     fn patience(&self) -> Duration {
         match (self.local, self.begun) {
             (true, _) => limits::ANSWER_LOCAL,
@@ -162,7 +162,7 @@ impl Asking {
                 "{peer} stopped in the middle of its answer and was silent for {seconds} s; ask again."
             ),
             false => format!(
-                "{peer} did not begin to answer within {seconds} s; look at its log, then ask again."
+                "{peer} did not begin to answer within {seconds} s; check its log, then ask again."
             ),
         };
         Error::new(Kind::Timeout, what).with_unknown_outcome()

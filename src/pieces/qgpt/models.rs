@@ -13,11 +13,11 @@ pub struct Model {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// It can answer: it is in the cloud, or on this machine.
+    /// Whether it can answer: it is in the cloud, or downloaded to this machine.
     pub usable: bool,
-    /// It is in memory; `None` if the service does not say.
+    /// Whether it is in memory; `None` if the service does not say.
     pub loaded: Option<bool>,
-    /// Tokens that it can read, if the service says so.
+    /// Its context size in tokens, if the service reports it.
     pub context: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Files that other clients name by their anchors.
+//! Files that other clients attach by their anchors.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,13 +16,13 @@ use crate::service::{
 /// Maximum conversations whose anchors are remembered.
 const CONVERSATIONS: usize = 10_000;
 
-/// Anchors that clients associated with a conversation themselves: that names their files. Being tied by us, by an import or
-/// by a restore does not. Kept for this run only; published clients associate again after each answer.
+/// Anchors that clients associated with a conversation themselves, which attaches their files. A tie by us, by an import
+/// or by a restore does not. Kept for this run only; published clients associate again after each answer.
 #[derive(Debug, Default)]
 pub(super) struct Associated(Mutex<HashMap<String, BTreeSet<String>>>);
 
 impl Associated {
-    /// A client associated an anchor, or ended that.
+    /// Records that a client associated or disassociated an anchor.
     pub(super) fn note(&self, conversation: &str, anchor: &str, is_associated: bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if is_associated {
@@ -72,7 +72,7 @@ pub(super) fn paths(
                 .get(crate::pieces::OWN)
                 .and_then(|own| own.get("named")?.as_array());
             if named.is_some_and(Vec::is_empty) {
-                // A question that names no files ends what earlier ones named.
+                // An empty list of files drops those of earlier questions.
                 paths.clear();
             }
             let named = named

@@ -1,4 +1,4 @@
-//! What goes to the model with a question.
+//! Gathers the context of a question for the model.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -14,24 +14,24 @@ use crate::service::{
     store::{self, Kind, writing},
 };
 
-/// Bytes of one text that go along.
+/// Bytes of one text that are sent.
 pub(super) const MAX_TEXT: usize = 256 << 10;
-/// Bytes of all texts of a question together.
+/// Bytes of all texts of a question.
 pub(super) const MAX_TEXTS: usize = 1 << 20;
 
-/// A question with everything that may go to the model.
+/// A question with everything that may be sent to the model.
 #[derive(Default)]
 pub(super) struct Material {
     pub(super) history: Vec<Turn>,
     pub(super) texts: Vec<Text>,
     pub(super) prompt: String,
-    /// What was not read at all.
+    /// The texts that were not read at all.
     pub(super) omitted: Vec<Context>,
-    /// What is said about that.
+    /// Sentences about them.
     pub(super) note: Option<String>,
     /// Why the question cannot be asked: the store could not be read.
     pub(super) failure: Option<String>,
-    /// Texts of which only the start goes along, with their whole length.
+    /// Texts of which only the start is sent, with their full lengths.
     whole: Vec<Context>,
 }
 
@@ -55,7 +55,7 @@ impl Material {
         }
     }
 
-    /// Adds a text: its start, if it or all of them are too long.
+    /// Adds a text, or its start if it or all texts together are too long.
     fn add(&mut self, mut text: Text, bytes: u64) {
         let used: usize = self.texts.iter().map(|text| text.text.len()).sum();
         let room = MAX_TEXT.min(MAX_TEXTS.saturating_sub(used));
@@ -77,7 +77,7 @@ impl Material {
         self.texts.push(text);
     }
 
-    /// Adds what was read of the files that a client named.
+    /// Adds the files that a client named.
     pub(super) fn add_files(&mut self, read: Read) {
         for file in read.files {
             let bytes = file.size;
@@ -88,7 +88,7 @@ impl Material {
     }
 }
 
-/// What a question says and refers to.
+/// The prompt of a question, and the ids that it refers to.
 pub(super) struct Said {
     pub(super) prompt: String,
     texts: Vec<Text>,
@@ -114,8 +114,8 @@ impl Said {
     }
 }
 
-/// Collects what the question says, the texts that it refers to, and what the conversation has: the messages before
-/// `until`, or all of them.
+/// Collects the prompt, the texts that the question refers to, and the messages of the conversation: those before
+/// `until`, or all.
 pub(super) fn gather(
     db: &Connection,
     said: Said,
@@ -183,7 +183,7 @@ fn add_assets(db: &Connection, ids: Vec<String>, material: &mut Material) -> Res
     Ok(())
 }
 
-/// A message as part of the history; `None` if there is nothing in it that a model could read.
+/// A message as part of the history; `None` if it has no text.
 fn turn(row: &store::Row) -> Result<Option<Turn>, Failure> {
     let doc = row.object()?;
     let text = message::raw(&doc).unwrap_or_default();
@@ -200,7 +200,7 @@ fn turn(row: &store::Row) -> Result<Option<Turn>, Failure> {
     }))
 }
 
-/// Fits it into what the model can read.
+/// Fits the material into the context size of the model.
 pub(super) fn build(material: &Material, choice: &Choice, context: u32) -> Prompt {
     prompt::build(
         &material.history,
@@ -215,7 +215,7 @@ fn is_of(part: &Context, text: &Text) -> bool {
     (part.kind, &part.name, &part.uri) == (text.kind, &text.name, &text.uri)
 }
 
-/// The member `context` of a result: what was sent of each part, and what was not read at all.
+/// The field `context` of a result: how much of each part was sent, including parts that were not read.
 pub(super) fn told(sent: Option<&Vec<Context>>, material: &Material) -> Value {
     let mut all: Vec<Context> = sent.into_iter().flatten().cloned().collect();
     for whole in &material.whole {

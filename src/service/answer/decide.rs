@@ -1,4 +1,4 @@
-//! Which endpoint answers a question.
+//! Decides which endpoint answers a question.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::model::{self, Choice, Endpoint, Error};
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// A window of this user, over the socket that nobody else can open.
+    /// A window of this user, over the Unix socket that no other user can open.
     Own,
     /// A program that has shown the token.
     Token,
@@ -23,7 +23,7 @@ impl Peer {
     }
 }
 
-/// What the person allowed on the command line.
+/// What the user allowed on the command line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asking {
     /// Without a token: also ask an endpoint on another machine.
@@ -42,7 +42,7 @@ pub(super) struct Ready {
 }
 
 impl Answers {
-    /// The endpoint in force for this process; `None` if no person chose one.
+    /// The chosen endpoint of this process; `None` if the user chose none.
     pub(super) async fn chosen(&self) -> Result<Option<Choice>, Error> {
         let dir: &Path = self.store.dir();
         model::choose(dir, self.asking.private_addresses).await
@@ -60,7 +60,7 @@ impl Answers {
         Ok(choice)
     }
 
-    /// Without a token, anybody on this machine could spend the person's money.
+    /// Refuses a remote endpoint for a service without a token, where any program could ask at the user's expense.
     pub(super) fn check(&self, choice: &Choice, peer: Peer) -> Result<(), Error> {
         if choice.url.is_loopback() || peer.is_trusted() || self.asking.remote {
             return Ok(());
@@ -93,7 +93,7 @@ impl Answers {
     }
 
     /// The endpoint, the model and its context size for a question, as far as they are known without contacting a
-    /// machine that was not asked before.
+    /// machine that was not contacted before.
     pub(super) async fn plan(
         &self,
         question: &Question,
@@ -110,7 +110,7 @@ impl Answers {
         Ok((choice, model, context))
     }
 
-    /// The way to ask an endpoint.
+    /// The client of an endpoint.
     pub(super) fn connect(&self, choice: &Choice) -> Result<Box<dyn Endpoint>, Error> {
         (self.connector)(choice)
     }

@@ -1,4 +1,4 @@
-//! How an answer ended: what is stored of that, and what its asker is told.
+//! How an answer ended, as it is stored and as the asking client is told.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::service::{Failure, store::writing};
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
-    /// Why there is no answer or not a whole one; empty for a whole one.
+    /// Why there is no answer or an incomplete one; empty for a complete one.
     pub(crate) sentence: String,
     /// Our own field of the last frame.
     pub(crate) own: Map<String, Value>,
@@ -32,7 +32,7 @@ impl Ended {
     }
 }
 
-/// A failure, as the asker is told of it.
+/// A failure, as the asking client is told.
 fn told(error: &model::Error) -> Value {
     json!({
         "kind": error.kind.as_str(),
@@ -68,7 +68,7 @@ pub(crate) fn status_of(error: &model::Error) -> u16 {
     }
 }
 
-/// The end of an answer, as it will be told and stored.
+/// The end of an answer, to be stored and sent.
 pub(super) struct Ending {
     outcome: Outcome,
     stop: Option<&'static str>,
@@ -78,7 +78,7 @@ pub(super) struct Ending {
     usage: Option<model::Usage>,
     context: Value,
     notes: Vec<String>,
-    /// There is nothing left to store it in.
+    /// The conversation or message that would store it is gone.
     pub(super) is_lost: bool,
 }
 
@@ -101,10 +101,14 @@ impl Ending {
             Over::Whole(end) => ending.whole(end, facts),
             Over::Cancelled(Cancel::Stopped | Cancel::Deleted) => ending.stopped(),
             Over::Cancelled(Cancel::Shutdown) => {
-                ending.incomplete("The local service ended before the answer did; ask again.");
+                ending.incomplete(
+                    "The local service stopped before the answer was complete; ask again.",
+                );
             }
             Over::Cancelled(Cancel::Unattended) => {
-                ending.incomplete("Nobody was waiting for the answer any more.");
+                ending.incomplete(
+                    "The answer was stopped because no client was waiting for it any more.",
+                );
             }
             Over::Failed(error) if has_words => ending.incomplete(&error.message),
             Over::Failed(error) => {
@@ -134,7 +138,7 @@ impl Ending {
             && model::was_cut(estimated, usage.prompt)
         {
             self.notes.push(format!(
-                "The model did not see all of the question: it counted {} tokens of about {estimated}.",
+                "The model server cut the question: it counted {} of about {estimated} tokens.",
                 usage.prompt
             ));
         }
@@ -182,7 +186,7 @@ impl Ending {
         (!self.notes.is_empty()).then(|| self.notes.join(" "))
     }
 
-    /// The facts that are stored and told alike.
+    /// The fields that are both stored and sent.
     fn facts(&self) -> Map<String, Value> {
         let usage = self.usage.map(|usage| json!(usage));
         let facts = [

@@ -17,12 +17,12 @@ use crate::private;
 
 /// Maximum files of one question; the others are named as omitted.
 const MAX_FILES: usize = 64;
-/// Largest file that is looked into at all, in bytes.
+/// Largest file that is read at all, in bytes.
 const MAX_FILE: u64 = 16 << 20;
-/// Deadline for all of them: a dead mount keeps its thread, not the question.
+/// Deadline for all of them: a dead mount blocks its thread, but not the question.
 const READING: Duration = Duration::from_secs(5);
 
-/// What was read of the files that a question names.
+/// The files of a question, as far as they were read.
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) files: Vec<File>,
@@ -51,7 +51,7 @@ impl Read {
     }
 }
 
-/// None of them is read, for this reason.
+/// The result if no file is read, for this reason.
 pub(super) fn none(paths: &[String], why: &str) -> Read {
     let mut read = Read::default();
     for path in paths {
@@ -63,7 +63,7 @@ pub(super) fn none(paths: &[String], why: &str) -> Read {
     read
 }
 
-/// Reads the files. What lies in `data_dir` is ours and private.
+/// Reads the files. Files in `data_dir` are refused, because they are private to pieces-lsp.
 pub(super) async fn read(paths: Vec<String>, data_dir: PathBuf) -> Read {
     if paths.is_empty() {
         return Read::default();
@@ -87,7 +87,7 @@ fn read_all(paths: &[String], data_dir: &Path) -> Read {
         }
         let opened = match read.files.len() {
             MAX_FILES.. => Err("there are too many"),
-            _ if room == 0 => Err("there is no room left"),
+            _ if room == 0 => Err("the limit of 1 MiB is reached"),
             _ => read_one(path, &ours, room),
         };
         match opened {
@@ -141,7 +141,7 @@ fn read_one(path: &str, ours: &Path, room: usize) -> Result<File, &'static str> 
     if real.starts_with(ours) {
         return Err("it belongs to pieces-lsp itself");
     }
-    // Not through a link: another user may have put it there.
+    // Not through a link, which another user may have created.
     let file = private::file(place, fs::File::options().read(true));
     let file = file.map_err(|error| reason(&error))?;
     let meta = file.metadata().map_err(|error| reason(&error))?;
@@ -159,7 +159,7 @@ fn read_one(path: &str, ours: &Path, room: usize) -> Result<File, &'static str> 
     let limit = room.min(MAX_TEXT);
     let mut bytes = Vec::new();
     let mut hash = Sha256::new();
-    // At most its size: files of the system have none, and no end.
+    // At most its size: files of the kernel report none and may be endless.
     let mut content = file.take(size);
     let start = content.by_ref().take(limit as u64).read_to_end(&mut bytes);
     start.map_err(|error| reason(&error))?;
@@ -197,7 +197,7 @@ fn text(bytes: Vec<u8>, cut: bool) -> Result<String, &'static str> {
     }
     String::from_utf8(bytes).or_else(|error| {
         let fault = error.utf8_error();
-        // Only a character that is not complete.
+        // Only the last character is incomplete.
         if !cut || fault.error_len().is_some() {
             return Err(BINARY);
         }

@@ -1,4 +1,4 @@
-//! The frames that an asker receives. `docs/service.md` describes them.
+//! The frames that the asking client receives. `docs/service.md` describes them.
 
 use serde_json::{Map, Value, json};
 
@@ -9,12 +9,12 @@ use super::{
 use crate::pieces::OWN;
 use crate::service::Failure;
 
-/// Who asked, as far as it matters for frames.
+/// The asking client, as far as it matters for frames.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     pub(crate) conversation: String,
     pub(crate) request: Option<Value>,
-    /// Whether it understands our own field.
+    /// Whether it understands the field `pieces_lsp`.
     pub(crate) ours: bool,
 }
 
@@ -66,7 +66,7 @@ impl Asker {
     /// The last frame of an answer. It has no `question`: some clients look at its status only then.
     fn ended(&self, ended: &Ended) -> String {
         let own = Value::Object(ended.own.clone());
-        // Clients that do not know our field must not take half an answer for a whole one.
+        // Clients that do not know our field must not take a partial answer for a complete one.
         let (status, code) = match ended.outcome {
             Outcome::Completed => ("COMPLETED", 200),
             Outcome::Stopped => ("STOPPED", 200),
@@ -81,7 +81,7 @@ impl Asker {
         Value::Object(frame).to_string()
     }
 
-    /// A question that was not taken.
+    /// The response to a question that was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) -> String {
         let error = json!({"kind": refusal.kind, "message": refusal.sentence});
         let mut frame = self.frame("FAILED", refusal.code, Some(json!({ "error": error })));
@@ -89,7 +89,7 @@ impl Asker {
         Value::Object(frame).to_string()
     }
 
-    /// A frame that asks for nothing that could be understood.
+    /// The response to a frame that cannot be understood.
     pub(crate) fn invalid(&self, sentence: String) -> String {
         self.refused(&Refusal::invalid(sentence))
     }
@@ -113,7 +113,7 @@ impl Asker {
     }
 }
 
-/// Why a question was not taken.
+/// Why a question was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) kind: &'static str,

@@ -1,7 +1,7 @@
-//! Questions and their answers: which model is asked, what it gets to see, and how its answer is stored.
+//! Questions and their answers: which model is asked, with which context, and how its answer is stored.
 //!
-//! [`Answers`] knows the answers that are being written, at most one in a conversation. An answer belongs to the
-//! service: the client that asked may leave. `docs/service.md` describes the wire.
+//! [`Answers`] has the answers that are being written, at most one per conversation. An answer belongs to the
+//! service: the client that asked may disconnect. `docs/service.md` describes the protocol.
 
 mod anchors;
 mod context;
@@ -47,7 +47,7 @@ use super::{
 };
 use crate::model::{self, Choice, Endpoint, Error};
 
-/// Makes the way to ask an endpoint; tests have one of their own.
+/// Creates the client of an endpoint; tests have one of their own.
 type Connector = Box<dyn Fn(&Choice) -> Result<Box<dyn Endpoint>, Error> + Send + Sync>;
 
 /// The answers that are being written.
@@ -57,7 +57,7 @@ pub(crate) struct Answers {
     connector: Connector,
     /// By conversation.
     running: Mutex<HashMap<String, Arc<Run>>>,
-    /// How many runs there are, to wait for their end.
+    /// The number of runs, to wait for their end.
     count: watch::Sender<usize>,
     /// Endpoints on other machines that were asked before, and so may be asked for their models.
     asked: Mutex<HashSet<String>>,
@@ -87,7 +87,7 @@ impl Answers {
         })
     }
 
-    /// Takes the conversation for a new answer: the one that the client names, or a new one.
+    /// Reserves the conversation for a new answer: the one that the client names, or a new one.
     ///
     /// # Errors
     /// It is being answered.
@@ -173,7 +173,7 @@ impl Answers {
         Conclusion::Ended(run::drive(self, asked).await)
     }
 
-    /// Reads the files that a question names. Our own windows read them themselves.
+    /// Reads the files that a question names. Editor windows read them themselves.
     async fn read_files(&self, conversation: &str, question: &mut Question, peer: Peer) -> Read {
         let mut paths = std::mem::take(&mut question.paths);
         if question.own.is_some() {
@@ -192,12 +192,12 @@ impl Answers {
         files::read(paths, self.store.dir().to_owned()).await
     }
 
-    /// A client associated an anchor with a conversation, or ended that.
+    /// Records that a client associated an anchor with a conversation, or disassociated it.
     pub(crate) fn note_anchor(&self, conversation: &str, anchor: &str, is_associated: bool) {
         self.associated.note(conversation, anchor, is_associated);
     }
 
-    /// What would be asked. Nothing is sent to a machine that was not asked before, and nothing is stored.
+    /// The result of a dry run. Nothing is stored, and nothing is sent to a machine that was not contacted before.
     pub(crate) async fn dry_run(
         &self,
         conversation: Option<String>,
@@ -232,7 +232,7 @@ impl Answers {
         }
     }
 
-    /// Stops the answer of a conversation; its end can be awaited. `None` if there is none.
+    /// Stops the answer of a conversation and returns its progress, on which the end can be awaited. `None` if there is none.
     pub(crate) fn stop(&self, conversation: &str) -> Option<watch::Receiver<Progress>> {
         let id = Uuid::parse_str(conversation).ok()?.to_string();
         let run = lock(&self.running).get(&id).cloned()?;
@@ -241,8 +241,8 @@ impl Answers {
         Some(progress)
     }
 
-    /// Ends the answer of a conversation that is about to be deleted. What there is of it goes into the transaction that
-    /// deletes it.
+    /// Ends the answer of a conversation that is about to be deleted. Its words so far are stored in the transaction of the
+    /// delete.
     pub(crate) fn halt(&self, conversation: &str) -> Option<Halted> {
         let run = lock(&self.running).get(conversation).cloned()?;
         run.cancel(Cancel::Deleted);
@@ -284,7 +284,7 @@ impl Answers {
         self.summaries.end();
         let mut count = self.count.subscribe();
         loop {
-            // A question may have arrived meanwhile.
+            // Another question may have arrived meanwhile.
             cancel();
             if *count.borrow_and_update() == 0 {
                 return;
@@ -295,7 +295,7 @@ impl Answers {
         }
     }
 
-    /// Whether this endpoint may be contacted without a question: it is on this machine, or was asked before.
+    /// Whether this endpoint may be contacted without a question: it is on this machine, or was contacted before.
     fn may_contact(&self, choice: &Choice) -> bool {
         choice.url.is_loopback() || lock(&self.asked).contains(choice.url.as_str())
     }
@@ -370,7 +370,7 @@ fn begin(run: &Run, question: &mut Question, read: &Read) -> Begin {
     begin
 }
 
-/// Held while a conversation is being answered. Whatever happens, its asker learns the end.
+/// The reservation of a conversation. Dropping it, even by a panic, tells the asking client the end.
 struct Place {
     answers: Arc<Answers>,
     run: Arc<Run>,
@@ -381,7 +381,7 @@ impl Place {
         self.conclude(conclusion);
     }
 
-    /// Frees the conversation first: the asker may ask again as soon as it knows.
+    /// Frees the conversation first, because the client may ask again as soon as it receives the end.
     fn conclude(&self, conclusion: Conclusion) {
         lock(&self.answers.running).remove(&self.run.conversation);
         self.run.progress.send_if_modified(|progress| {
@@ -397,7 +397,7 @@ impl Drop for Place {
         if self.run.progress.borrow().ended.is_none() {
             // It panicked.
             self.answers.store.live().remove(&self.run.conversation);
-            let sentence = "The answer ended because of a fault in pieces-lsp; ask again.";
+            let sentence = "The answer ended because of a bug in pieces-lsp; ask again, and report it with the log.";
             let error = Error::model(sentence);
             self.conclude(Conclusion::Ended(Ended::failed(&error)));
         }

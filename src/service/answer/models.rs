@@ -17,9 +17,9 @@ const ALIASES: [(u128, &str, &str); 3] = [
     ),
     (0x3, "GPT-4o Chat Model", "gpt-4o"),
 ];
-/// How ids of models begin: recognisably artificial.
+/// The start of the ids of models, which are recognisably artificial.
 const IDS: u128 = 0x5049_4543_4553_4c53_9000_0000_0000_0000;
-/// What an alias says where no endpoint was chosen.
+/// The description of an alias if no endpoint was chosen.
 const NO_MODEL: &str = "No model was chosen; choose one with `pieces-lsp model use URL`.";
 
 /// The names that stand for the default model.
@@ -80,7 +80,7 @@ pub(super) fn name_of(choice: &Choice, listed: &[Model], id: &str) -> Option<Str
     names.find(|name| id_of(choice, name) == id).cloned()
 }
 
-/// The same in every run: FNV-1a of endpoint and name.
+/// Stable across runs: FNV-1a of endpoint and name.
 fn id_of(choice: &Choice, name: &str) -> Uuid {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in choice

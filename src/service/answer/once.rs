@@ -1,4 +1,4 @@
-//! Questions that are answered in one piece and not stored: the REST routes of asking, and summaries.
+//! Questions that are answered as a whole and not stored: the REST routes of asking, and summaries.
 
 use super::{
     Answers,
@@ -10,14 +10,14 @@ use super::{
 use crate::model::{self, Error, Piece, Request, Stop, Usage, prompt::Prompt};
 use crate::service::Failure;
 
-/// A whole answer.
+/// A complete answer.
 pub(crate) struct Whole {
     pub(crate) text: String,
     pub(crate) model: String,
     pub(super) choice: model::Choice,
     pub(super) prompt: Prompt,
     pub(super) usage: Option<Usage>,
-    /// It ended at the limit of its length.
+    /// Whether it ended at the model's length limit.
     pub(super) is_cut: bool,
 }
 
@@ -41,9 +41,9 @@ impl From<Error> for Refused {
 }
 
 impl Answers {
-    /// Asks, and waits for the whole answer; one that breaks off is an error. Dropping the future stops the model.
+    /// Asks, and waits for the complete answer; one that breaks off is an error. Dropping the future stops the model.
     ///
-    /// `conversation`: its messages and assets go along.
+    /// `conversation`: its messages and assets are sent too.
     pub(crate) async fn answer_once(
         &self,
         mut question: Question,

@@ -1,4 +1,4 @@
-//! Reads what a client sends on WS `/qgpt/stream` and the REST routes of asking.
+//! Parses questions of WS `/qgpt/stream` and the REST routes of asking.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ pub(crate) struct Frame {
     pub(crate) input: Input,
 }
 
-/// What a frame asks for.
+/// The request of a frame.
 pub(crate) enum Input {
     /// A question to a model.
     Ask(Box<Question>),
@@ -45,7 +45,7 @@ pub(crate) struct Question {
     pub(crate) anchors: Vec<String>,
     /// Ids.
     pub(crate) assets: Vec<String>,
-    /// What only our own windows say.
+    /// Fields that only editor windows send.
     pub(crate) own: Option<Own>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Own {
     pub(crate) stored: Option<String>,
     /// Files that the question names, as they are stored: `[{path, size, sha256}]`.
     pub(crate) named: Option<Value>,
-    /// Only say what would be asked.
+    /// A dry run.
     pub(crate) dry_run: bool,
 }
 
@@ -205,7 +205,7 @@ impl Own {
             texts: texts.collect::<Result<_, _>>()?,
             cut: cut.collect(),
             stored: text_of(&own, "stored"),
-            // An empty list says that the files of earlier questions are not meant any more.
+            // An empty list drops the files of earlier questions.
             named: own.remove("named").filter(Value::is_array),
             dry_run: own.get("dryRun") == Some(&Value::Bool(true)),
         })

@@ -1,7 +1,7 @@
 //! The transactions of a question and its answer.
 //!
-//! The question is stored first. The answer appears with its first words and grows while it is in state `writing`;
-//! its end takes the state away. `updated` and the full-text index change at the question and at the end only.
+//! The question is stored first. The answer is stored with its first words and grows in state `writing`, which its end
+//! removes. `updated` and the full-text index change only at the question and at the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -161,7 +161,7 @@ fn again(change: &mut Change<'_>, conversation: &Link, id: &str) -> Result<Begun
     })
 }
 
-/// Announces a conversation whose status changed, and stores what there is of its answer, if there is some.
+/// Announces a conversation whose status changed, and stores the words of its answer so far, if there are any.
 pub(super) fn flush(
     change: &mut Change<'_>,
     ids: &Ids,
@@ -192,7 +192,7 @@ fn open_answer(
     begun: bool,
 ) -> Result<Option<Row>, Failure> {
     let found = writing::find(change.db, &ids.answer, WRITING)?;
-    // One that is there and not being written was ended meanwhile.
+    // A message that is not being written was ended meanwhile.
     if found.is_some() || begun || store::find_head(change.db, &ids.answer)?.is_some() {
         return Ok(found);
     }
@@ -207,7 +207,7 @@ fn open_answer(
         kind: Kind::Message,
         owner: Some(conversation.seq),
         key: Some(WRITING),
-        // Search finds it once it is whole.
+        // It is indexed for search once it is complete.
         text: "",
         doc,
     })?;
@@ -224,7 +224,7 @@ pub(super) struct Finish {
     pub(super) model: Option<Value>,
 }
 
-/// Stores the end of an answer; without text, that its question has none.
+/// Stores the end of an answer; without text, marks its question as unanswered.
 pub(super) fn finish(
     change: &mut Change<'_>,
     ids: &Ids,

@@ -1,7 +1,7 @@
 //! One answer, from its question to its end.
 //!
-//! A run belongs to the service and not to the socket that asked: its text grows in [`Progress`], which the asker
-//! and everyone else reads at their own pace.
+//! A run belongs to the service and not to the socket that asked: its text grows in [`Progress`], which all clients read
+//! at their own pace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use super::{
 use crate::model::{self, Answer, Choice, End, Piece, prompt::Prompt};
 use crate::service::{Failure, store::Answering};
 
-/// Minimum time between two writes of a growing answer. Long answers are written less often, see [`PACE`].
+/// Minimum interval between two writes of a growing answer. Long answers are written less often, see [`PACE`].
 const FLUSH: Duration = Duration::from_millis(500);
-/// How many times longer than a write the pause after it is.
+/// The pause after a write is at least this many times as long as the write.
 const PACE: u32 = 10;
-/// How long an answer may go on after its asker has left.
+/// How long an answer may continue after its client has disconnected.
 const UNATTENDED: Duration = Duration::from_secs(30 * 60);
 
-/// How far a run is.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     /// For the model.
@@ -47,7 +47,7 @@ impl Status {
     }
 }
 
-/// What everyone may know of a run.
+/// The public state of a run.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// The id of the question's message, once it is stored.
@@ -60,26 +60,26 @@ pub(crate) struct Progress {
     pub(crate) ended: Option<Arc<Conclusion>>,
 }
 
-/// The last word about a question.
+/// The end of a question.
 #[derive(Debug)]
 pub(crate) enum Conclusion {
-    /// The question was not taken.
+    /// The question was refused.
     Refused(Refusal),
     Ended(Ended),
     /// The response to a dry run.
     Dry(Value),
 }
 
-/// Why a run is to end before its answer is whole.
+/// Why a run has to end before its answer is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancel {
-    /// A person stopped it.
+    /// The user stopped it.
     Stopped,
     /// Its conversation is being deleted.
     Deleted,
-    /// The service is ending.
+    /// The service is stopping.
     Shutdown,
-    /// Its asker left long ago.
+    /// Its client disconnected long ago.
     Unattended,
 }
 
@@ -130,7 +130,7 @@ impl Run {
     }
 }
 
-/// A question that is stored, and everything that is needed to ask it.
+/// A stored question, with everything that is needed to ask it.
 pub(super) struct Asked {
     pub(super) run: Arc<Run>,
     pub(super) ids: Ids,
@@ -139,7 +139,7 @@ pub(super) struct Asked {
     pub(super) material: Material,
 }
 
-/// What an answer is known by, as far as it got.
+/// What is known about an answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) choice: Option<Choice>,
@@ -152,11 +152,11 @@ pub(super) enum Over {
     Whole(End),
     Failed(model::Error),
     Cancelled(Cancel),
-    /// What was being written is gone, or is someone else's by now.
+    /// The message is gone, or another process ended it.
     Lost,
 }
 
-/// Asks the model, stores the answer as it comes, and returns how it ended. Everything is stored when it returns.
+/// Asks the model, stores the answer while it is written, and returns how it ended. Everything is stored when it returns.
 pub(super) async fn drive(answers: &Answers, asked: Asked) -> Ended {
     let started = Instant::now();
     let mut facts = Facts::default();
@@ -227,7 +227,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Reads an answer to its end, storing it as it comes.
+    /// Reads an answer to its end, storing it meanwhile.
     async fn read(&mut self, mut answer: Answer) -> Over {
         let run = &self.asked.run;
         let unattended = async {
@@ -285,7 +285,7 @@ impl<'a> Writer<'a> {
 
     fn status(&mut self, status: Status) {
         self.asked.run.progress.send_if_modified(|progress| {
-            // Words are not taken back.
+            // After the first words the status does not go back.
             let changed = progress.status != status && progress.text.is_empty();
             if changed {
                 progress.status = status;
@@ -312,7 +312,7 @@ impl<'a> Writer<'a> {
         self.is_dirty() && Instant::now() >= self.next
     }
 
-    /// Starts a write of all that there is.
+    /// Starts a write of all words so far.
     fn flush(&mut self) -> impl Future<Output = Flushed> + Send + use<> {
         let run = &self.asked.run;
         let (text, status) = {
@@ -345,7 +345,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Takes note of a write. `false`: there is nothing left to write to.
+    /// Records the result of a write. `false`: the message is gone.
     fn flushed(&mut self, flushed: Flushed) -> bool {
         self.next = Instant::now() + FLUSH.saturating_sub(flushed.took).max(flushed.took * PACE);
         match flushed.result {
@@ -363,7 +363,7 @@ impl<'a> Writer<'a> {
                 }
             }
             Ok(Stored::Lost) => return false,
-            // Tried again with the next words: the disk may have room by then.
+            // Retried with the next words: the disk may have space by then.
             Err(failure) => tracing::warn!(?failure, "words of an answer are not stored yet"),
         }
         true
@@ -391,7 +391,7 @@ impl<'a> Writer<'a> {
         let mut ending = ending;
         let mut kept = Ok(Stored::Lost);
         if !ending.is_lost {
-            // A store that is locked for a moment loses no answer.
+            // Retried, so that a store that is locked for a moment loses no answer.
             for pause in [Duration::ZERO, FLUSH / 2, FLUSH * 2] {
                 tokio::time::sleep(pause).await;
                 let (ids, finish) = (asked.ids.clone(), finish.clone());
@@ -420,7 +420,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Waits for a write that has left.
+/// Waits for a write in flight.
 async fn settle<F: Future<Output = Flushed>>(writing: Option<F>, writer: &mut Writer<'_>) {
     if let Some(writing) = writing {
         let flushed = writing.await;
@@ -454,7 +454,7 @@ async fn ask(answers: &Answers, asked: &Asked, facts: &mut Facts) -> Result<Answ
     ready.endpoint.ask(request).await
 }
 
-/// Asks once more, with less, after a refusal of the length.
+/// Asks a second time with less context, after the endpoint refused the length.
 async fn ask_shorter(
     answers: &Answers,
     asked: &Asked,

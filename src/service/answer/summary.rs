@@ -1,7 +1,7 @@
 //! Summaries by the model, in place of the extract that a conversation about an asset begins with.
 //!
-//! Only where the person chose them. A summary is no answer: it blocks nothing, waits for answers, and any question ends
-//! those that run or wait. The extract stays until a summary is whole.
+//! Written only if the user chose them. A summary blocks no question: it waits while anything is answered, and any
+//! question cancels running and waiting summaries. The extract stays until a summary is complete.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::service::{
     store::{self, Change, Kind, Link},
 };
 
-/// What the model is asked.
+/// The prompt.
 const PROMPT: &str = "Summarise the text above for a colleague who has not seen it: what it is and what it does, in \
                       at most five sentences. Answer with the summary only.";
 
@@ -52,7 +52,7 @@ struct Extract {
 }
 
 impl Answers {
-    /// Summarises the asset of a new conversation in the background, if the person chose that.
+    /// Summarises the asset of a new conversation in the background, if the user chose summaries.
     pub(crate) fn summarise(self: &Arc<Self>, conversation: String, peer: Peer) {
         let answers = self.clone();
         let mut questions = self.summaries.questions.subscribe();
@@ -68,7 +68,7 @@ impl Answers {
         });
     }
 
-    /// `None` if there is no summary, for whatever reason.
+    /// `None` if there is no summary, for any reason.
     async fn replace_extract(&self, conversation: &str, peer: Peer) -> Option<()> {
         let choice = self.chosen().await.ok()??;
         if !choice.summaries || self.check(&choice, peer).is_err() {

@@ -1,4 +1,4 @@
-//! The REST routes of asking, which published clients use for one-off questions. Nothing is stored, but for summaries.
+//! The REST routes of asking, which published clients use for one-off questions. Only summaries are stored.
 
 use axum::{
     extract::{Extension, State},
@@ -29,13 +29,13 @@ pub(super) fn routes() -> Routes {
         .post("/conversation/{conversation}/summarize", summarize)
 }
 
-/// Whether a route waits for a model, which takes its time.
+/// Whether a route waits for a model, and so has a longer deadline.
 pub(super) fn is_slow(path: &str) -> bool {
     path.starts_with("/qgpt/") || path.ends_with("/summarize")
 }
 
-/// POST /qgpt/relevance: a search, which finds nothing here, and with `options.question` an answer. `pieces commit` asks
-/// so.
+/// POST /qgpt/relevance: a search, which finds nothing here, or with `options.question` an answer. `pieces commit` uses
+/// it.
 async fn relevance(
     State(app): State<App>,
     Extension(over_socket): Extension<OverSocket>,
@@ -73,7 +73,7 @@ async fn question(
     Ok(json_text(output(&answer).to_string()))
 }
 
-/// POST /qgpt/hints: follow-up questions; there are none.
+/// POST /qgpt/hints: follow-up questions; always none.
 async fn hints() -> Response {
     let nothing = json!({"iterable": []});
     json_text(json!({"answers": nothing, "relevant": nothing}).to_string())
@@ -117,13 +117,13 @@ async fn answer(
     let answered = app.answers.answer_once(question, conversation, peer).await;
     answered.map_err(|refused| match refused {
         Refused::Store(failure) => failure.into_response(),
-        // Nothing of ours has failed: a person has to choose a model first.
+        // Not a failure of the service: the user has to choose a model first.
         Refused::Model(error) if error.kind == Kind::NoModel => {
             (StatusCode::FAILED_DEPENDENCY, error.message).into_response()
         }
         Refused::Model(error) => {
             let status = StatusCode::from_u16(status_of(&error)).ok();
-            // A client would take it for its own.
+            // Not 401: a client would take it for its own token.
             let status = status.filter(|status| *status != StatusCode::UNAUTHORIZED);
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, error.message).into_response()
@@ -138,7 +138,7 @@ fn output(answer: &Whole) -> Value {
     })
 }
 
-/// What the task of a pipeline asks for; the code is among the seeds or in the query.
+/// The prompt for a task of a pipeline; the code is among the seeds or in the query.
 fn task(body: &Value) -> Option<String> {
     const BLOCK: &str =
         "Answer with the whole changed code in one fenced code block, and nothing else.";

@@ -148,7 +148,7 @@ pub(in crate::service) async fn run(
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection to the socket; pending for ever if there is no socket.
+/// The next connection to the socket; pending forever if there is no socket.
 #[cfg(unix)]
 async fn accept(socket: &mut Option<Socket>) -> tokio::net::UnixStream {
     match socket {

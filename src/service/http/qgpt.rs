@@ -1,4 +1,4 @@
-//! WS /qgpt/stream: questions, and their answers as they come. One socket may ask in several conversations.
+//! WS /qgpt/stream: questions and streamed answers. One socket may ask in several conversations.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -22,9 +22,9 @@ use crate::service::answer::{Asker, Frame, Input, Peer, Progress, Question};
 
 /// Largest message from a client, in bytes: a question with its texts, as JSON.
 const INCOMING: usize = 16 << 20;
-/// Frames that wait for a client before its answers wait, too.
+/// Frames that are queued for a client; a full queue pauses its answers.
 const WAITING: usize = 32;
-/// How long the last frames may take when the service ends.
+/// Deadline for the last frames when the service stops.
 const FAREWELL: Duration = Duration::from_millis(1000);
 
 impl App {
@@ -69,7 +69,7 @@ async fn serve(app: App, peer: Peer, mut socket: WebSocket) {
             }
             said = socket.recv() => match said {
                 Some(Ok(Message::Text(text))) => session.hear(text.as_bytes()).await,
-                // What a client sends as bytes is the same JSON.
+                // A binary message is the same JSON.
                 Some(Ok(Message::Binary(bytes))) => session.hear(&bytes).await,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
@@ -77,7 +77,7 @@ async fn serve(app: App, peer: Peer, mut socket: WebSocket) {
             () = stream::until(&mut stopped) => break,
         }
     }
-    // Answers end now; what becomes of them is still told.
+    // All answers end now; their last frames are still sent.
     drop(session);
     let farewell = async {
         while let Some(frame) = frames.recv().await {
@@ -101,7 +101,7 @@ struct Session {
 
 impl Session {
     async fn hear(&mut self, text: &[u8]) {
-        // Unreadable frames have no conversation to answer for.
+        // An unreadable frame names no conversation.
         let Some(frame) = Frame::read(text) else {
             return;
         };
@@ -119,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Sends a frame without waiting for the client: this loop has to go on reading.
+    /// Sends a frame without waiting for the client, because this loop must continue reading.
     fn later(&self, frame: String) {
         let out = self.out.clone();
         tokio::spawn(async move { out.send(frame).await });
@@ -166,14 +166,14 @@ impl Session {
                     out.send(asker.stopped(true)).await
                 });
             }
-            // Published clients take a frame that they do not expect for the end of their next answer.
+            // Published clients would take an unexpected frame for the end of their next answer.
             None if self.has_asked && !asker.ours => {}
             None => self.later(asker.stopped(false)),
         }
     }
 }
 
-/// Sends the answer as it comes. If the client is slow, frames have more words; if it has gone, the answer goes on.
+/// Streams the answer. If the client is slow, frames have more words; if it has disconnected, the answer continues.
 async fn forward(asker: Asker, mut progress: watch::Receiver<Progress>, out: mpsc::Sender<String>) {
     let mut at = 0;
     let mut told = None;

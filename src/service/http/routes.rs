@@ -161,7 +161,7 @@ fn association(routes: Routes, a: Kind, b: Kind) -> Routes {
                 let job =
                     move |change: &mut Change<'_>| objects::associate(change, (a, &x), (b, &y));
                 app.store.write(job).await?;
-                // Our own windows tie files; other clients name them.
+                // Editor windows only tie files to a conversation; other clients attach them.
                 if let Some((conversation, anchor)) = ends
                     && !over_socket.0.0
                 {

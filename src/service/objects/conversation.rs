@@ -10,7 +10,7 @@ use crate::service::{
 
 /// Maximum characters of a name taken from a message.
 const NAME: usize = 60;
-/// The name that clients give to a conversation before anything is said in it.
+/// The name that clients give to a conversation without messages.
 pub(crate) const UNNAMED: &str = "New Conversation";
 
 /// Creates a conversation from a `SeededConversation`.

@@ -122,7 +122,7 @@ pub(crate) fn import_objects(
             }
         }
     }
-    // Not every kind lists the other: what the first end said has to be remembered for the second.
+    // Not every kind lists the other: links of the first end are remembered until the second is imported.
     for (object, kind, id) in later {
         link(change, &object, kind, &id)?;
     }
@@ -134,7 +134,7 @@ pub(crate) fn import_objects(
     Ok(outcomes)
 }
 
-/// Associates `object` with another, if that is there.
+/// Associates `object` with another, if that exists.
 fn link(change: &mut Change<'_>, object: &Link, kind: Kind, id: &str) -> Result<bool, Failure> {
     let other = store::find_head(change.db, id)?;
     let Some(other) = other.filter(|other| other.kind == kind) else {
@@ -212,7 +212,7 @@ impl Wire {
             Some((kind, value))
         });
         let Some((kind, Value::Object(mut doc))) = found else {
-            return Err("it is of no kind that is known here");
+            return Err("its kind is not known");
         };
         let id = uuid(doc.get("id")).ok_or("it has no usable id")?;
         let created = time::grouped(doc.get("created"));
@@ -472,27 +472,27 @@ fn judge(
                 }
             };
             let outcome = if homeless {
-                Outcome::Unreadable("its conversation is not here")
+                Outcome::Unreadable("its conversation does not exist")
             } else {
                 Outcome::New
             };
             (outcome, None)
         }
         Some(row) if row.kind != wire.kind => (
-            Outcome::Unreadable("its id belongs to something else here"),
+            Outcome::Unreadable("its id belongs to another object"),
             None,
         ),
         Some(row) => {
             let outcome = match wire.updated.cmp(&row.updated) {
                 Ordering::Less => Outcome::Unchanged,
-                // A redacted copy never replaces a whole one, however new it is.
+                // A redacted copy never replaces a complete one, however new it is.
                 Ordering::Greater => {
                     match wire.is_redacted() && !store::is_redacted(db, row.seq)? {
                         true => Outcome::Unchanged,
                         false => Outcome::Updated,
                     }
                 }
-                // A whole copy replaces a redacted one of the same age.
+                // A complete copy replaces a redacted one of the same age.
                 Ordering::Equal => match store::is_redacted(db, row.seq)? && !wire.is_redacted() {
                     true => Outcome::Updated,
                     false => Outcome::Unchanged,
@@ -507,7 +507,7 @@ fn judge(
     })
 }
 
-/// Whether a text is in there in which an exporter replaced something by one of [`store::MARKERS`].
+/// Whether an exporter replaced a part of a text by one of [`store::MARKERS`].
 fn has_marker(value: &Value) -> bool {
     match value {
         Value::String(text) => store::MARKERS.iter().any(|marker| text.contains(marker)),

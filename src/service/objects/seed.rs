@@ -1,4 +1,4 @@
-//! Reads what a client sends, with errors that name the field.
+//! Reads seeds of clients, with errors that name the field.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;

@@ -170,7 +170,7 @@ pub(super) fn finish(path: &Path) -> io::Result<Option<Notice>> {
     sync_dir(path)?;
     Ok(Some(Notice {
         sentence: format!(
-            "{} was gone and only its log was there; a new store was started.",
+            "{} was gone and only its log was there; a new store was created.",
             path.display()
         ),
         kept: Some(kept),

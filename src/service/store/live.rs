@@ -1,4 +1,4 @@
-//! Which conversations are being answered: known to this process only, and part of responses.
+//! The conversations that are being answered: kept in memory, and added to responses.
 
 use std::{
     collections::HashMap,

@@ -62,7 +62,7 @@ pub(super) fn replace_empty(path: &Path) -> Result<Notice, ServiceError> {
     let kept = files::swap(path).map_err(ServiceError::unusable(path))?;
     Ok(Notice {
         sentence: format!(
-            "{} had no content (0 bytes), which a store never has by itself; a new one was started.",
+            "{} had no content (0 bytes), which pieces-lsp never leaves behind; a new one was created.",
             path.display()
         ),
         kept: Some(kept),
@@ -81,7 +81,7 @@ pub(super) fn mend(path: &Path) -> Result<Option<Notice>, ServiceError> {
         ) {
             return Err(ServiceError::Store {
                 path: path.into(),
-                reason: "it looks damaged, and there is no space for a copy to find out. Free some space and try again".to_owned(),
+                reason: "it looks damaged, and there is no space for the copy that is needed to check it. Free some space and try again".to_owned(),
             });
         }
         tracing::error!(%error, "the store cannot be read in full");
@@ -128,7 +128,7 @@ fn replace(path: &Path, copy: &Path) -> Result<Notice, ServiceError> {
     }
     let sentence = match salvaged {
         Salvaged { kept: 0, .. } => {
-            "The store of conversations was corrupt, nothing of it could be read, and a new one was started."
+            "The store of conversations was corrupt, nothing of it could be read, and a new one was created."
                 .to_owned()
         }
         // The number of lost objects may be incomplete.

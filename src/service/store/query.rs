@@ -93,7 +93,7 @@ pub(crate) fn find_head(db: &Connection, id: &str) -> Result<Option<Row>, Failur
         .optional()?)
 }
 
-/// What exporters of Pieces archives put in place of secrets begins with one of these.
+/// The beginnings of the texts by which exporters of Pieces archives replace secrets.
 pub(crate) const MARKERS: [&str; 2] = ["[REDACTED:", "[WITHHELD:"];
 
 /// Whether an object, or one of its formats, is a copy in which an exporter replaced something.

@@ -379,7 +379,7 @@ impl<F: Finder> Driver<F> {
                     .send_if_modified(|known| appeared && !std::mem::replace(known, true));
             }
             Err(failed) => {
-                // The machine would wait for its answer for ever.
+                // The machine would wait for its response forever.
                 tracing::error!(%failed, "a request ended without an answer");
                 return Err(End::Lost(Error::not_connected()));
             }

@@ -161,7 +161,7 @@ impl Machine {
             return;
         };
         if lookup.confirms_delete && self.opened.is_some() {
-            // Pieces OS answers 500 for much that is gone. One list of ids decides, without retries.
+            // Pieces OS answers 500 for many deleted objects. One list of ids decides, without retries.
             let since = lookup.since;
             self.lookups.remove(&id);
             self.unconfirmed_deletes.insert(id, since);
@@ -197,7 +197,7 @@ impl Machine {
         self.identified = ticket;
         self.unconfirmed_deletes.retain(|_, told| *told > ticket);
         if self.listed > ticket {
-            return None; // the list knew better
+            return None; // a newer list was applied
         }
         let ids: HashSet<Uuid> = ids.into_iter().collect();
         let (mut extra, mut missing) = self.index.compare(&ids);

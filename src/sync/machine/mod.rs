@@ -484,8 +484,7 @@ impl Machine {
         }
     }
 
-    /// Frames get lost. So from time to time, when the stream is alive, the index is compared with the
-    /// server.
+    /// Frames may get lost, so the index is compared with the server from time to time, when the stream is alive.
     fn resync(&mut self, now: Instant) {
         if !self.is_reconciled() || self.resync_at.is_none_or(|at| at > now) {
             return;

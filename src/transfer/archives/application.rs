@@ -1,11 +1,11 @@
-//! Where a conversation came from, as its application.
+//! The application of an imported conversation, which says where it came from.
 
 use serde_json::{Map, Value, json};
 
 use super::ids::made;
 
-/// The application of conversations from `label`, which people read and search for. `name` is one of the
-/// API's names, because strict clients know no other: what has none there is `UNKNOWN` to them.
+/// The application of conversations from `label`, the name that people read and search for. `name` is one of the
+/// API's names, because strict clients know no others: `UNKNOWN` if the API has none.
 pub(super) fn application(label: &str, name: &str) -> Value {
     json!({
         "id": made("application", "name", label),

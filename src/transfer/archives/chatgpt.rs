@@ -24,7 +24,7 @@ use crate::service::Kind;
 use content::{Message, Said};
 
 const SOURCE: &str = "chatgpt";
-/// Maximum nodes of one conversation; each needs memory, however little it says.
+/// Maximum nodes of one conversation; even an empty one needs memory.
 const MAX_NODES: usize = 100_000;
 
 /// Recognises the zip as downloaded, its directory, or its `conversations.json`.
@@ -179,7 +179,7 @@ impl Exported {
     }
 }
 
-/// Where the path ends if the export does not say so or names what is not there.
+/// The end of the path if the export does not name an existing node.
 fn newest_leaf(nodes: &HashMap<String, Node>) -> Option<String> {
     let parents: HashSet<&String> = nodes
         .values()
@@ -193,7 +193,7 @@ fn newest_leaf(nodes: &HashMap<String, Node>) -> Option<String> {
 /// Microseconds of a time in seconds, or of a timestamp.
 fn micros(time: &Value) -> Option<i64> {
     match time {
-        // As precise as the export is.
+        // Truncated to microseconds.
         #[allow(clippy::cast_possible_truncation, reason = "saturates")]
         Value::Number(seconds) => seconds
             .as_f64()

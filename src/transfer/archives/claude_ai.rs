@@ -194,7 +194,7 @@ impl Exported {
             let parent = messages[here].parent.0.as_ref();
             at = parent.and_then(|parent| places.get(parent).copied());
         }
-        // Without parents the leaf is no path: the list is.
+        // Without parents there is no tree: the list is the path.
         if order.len() == 1 {
             return messages;
         }
@@ -205,7 +205,7 @@ impl Exported {
 }
 
 impl Message {
-    /// What it says, with a line for each file; anything else is counted.
+    /// The text, with a line for each file; other content is counted in `out`.
     fn text(&mut self, out: &mut Out) -> String {
         let mut parts = Vec::new();
         for block in self.content.0.iter_mut().flatten() {

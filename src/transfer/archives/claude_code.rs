@@ -1,7 +1,7 @@
 //! Claude Code's logs: one JSON object per line, one file per session, one directory per project.
 //!
-//! Each log is read twice: once for what belongs to which session, and once for the texts, so that a log of any
-//! size needs little memory.
+//! Each log is read twice: first to find the session of each line, then for the texts, so that a log of any size needs
+//! little memory.
 
 mod line;
 mod session;
@@ -25,11 +25,11 @@ use line::Logged;
 use session::Sessions;
 
 const SOURCE: &str = "claude-code";
-/// Longest line that is read, in bytes. Images are in them.
+/// Longest line that is read, in bytes. Lines may contain images.
 const MAX_LINE: usize = 24 << 20;
-/// How much of a log decides whether it is one, in bytes.
+/// Bytes of a file that decide whether it is a log.
 const HEAD: usize = 64 << 10;
-/// Logs looked at to tell whether a directory holds them.
+/// Files that are checked to recognise a directory of logs.
 const LOOKED_AT: usize = 50;
 
 /// Recognises `~/.claude`, its `projects`, the directory of one project, and one log.
@@ -104,7 +104,7 @@ struct Log {
 }
 
 impl Log {
-    /// The session that it is named after.
+    /// The session in its file name.
     fn session(&self) -> &str {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         name.strip_suffix(".jsonl").unwrap_or(name)
@@ -231,7 +231,7 @@ fn logs_in(tree: &mut Tree) -> Vec<Log> {
         } else {
             format!("{base}/{folder}")
         };
-        // Only one level: what is below belongs to sub-agents.
+        // Only one level: deeper logs belong to sub-agents.
         logs_of(tree, &folder, &mut logs, &mut Vec::new());
     }
     logs.sort_unstable();
@@ -241,7 +241,7 @@ fn logs_in(tree: &mut Tree) -> Vec<Log> {
 fn logs_of(tree: &mut Tree, folder: &str, logs: &mut Vec<Log>, folders: &mut Vec<String>) {
     // A folder that cannot be read has no logs.
     let _ = tree.each(folder, &mut |name, entry| match entry {
-        // Those of sub-agents are side chains only.
+        // Logs of sub-agents have side chains only.
         Entry::File if name.ends_with(".jsonl") && !name.starts_with("agent-") => logs.push(Log {
             begun: i64::MAX,
             size: 0,
@@ -266,7 +266,7 @@ fn head_of(tree: &mut Tree, path: &str) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// Whether one of the first lines is a session's.
+/// Whether one of the first lines belongs to a session.
 fn is_log(head: &[u8]) -> bool {
     let lines = head.split(|byte| *byte == b'\n').take(LOOKED_AT);
     let mut read = lines.filter_map(|line| json::from_slice::<Logged>(line).ok());

@@ -1,10 +1,10 @@
 //! The elements of a JSON array of any length, one at a time.
 //!
-//! Finds where each element ends without parsing it, so that a broken or huge one costs only itself.
+//! Finds the end of each element without parsing it, so that a broken or huge element costs only itself.
 
 use std::io::{self, BufRead};
 
-/// Maximum values in one element. Each costs memory that its length does not tell: `0,` is two bytes of text.
+/// Maximum values in one element. A parsed value needs much more memory than its text: `0,` has two bytes.
 pub(super) const MAX_PARTS: usize = 600_000;
 
 /// Whether a JSON text has more than [`MAX_PARTS`] values.
@@ -44,7 +44,7 @@ enum State {
 /// One element.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Element {
-    /// Its text, for good: it may be large, and what is made of it is, too.
+    /// Its text, moved out: it may be large.
     Whole(Vec<u8>),
     /// It was larger than the limit and was skipped.
     TooLong,
@@ -52,7 +52,7 @@ pub(super) enum Element {
     TooManyParts,
     /// The file ends within the array.
     Torn,
-    /// The text is no array.
+    /// The text is not an array.
     NoArray,
 }
 
@@ -99,7 +99,7 @@ impl<R: BufRead> Elements<R> {
     /// Reads up to the next comma or the end of the array.
     fn read_one(&mut self) -> io::Result<One> {
         self.element.clear();
-        // One huge element must not keep its memory for all that follow.
+        // The buffer of a huge element must not be kept for the next ones.
         self.element.shrink_to(1 << 20);
         let mut scan = Scan::default();
         let mut too_long = false;
@@ -161,13 +161,13 @@ enum One {
     Nothing,
 }
 
-/// Where the scan of an element is.
+/// The state of scanning an element.
 #[derive(Default)]
 struct Scan {
     depth: usize,
     string: bool,
     escape: bool,
-    /// Values so far, or a few more.
+    /// Upper bound of the values so far.
     parts: usize,
 }
 

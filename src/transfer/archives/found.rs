@@ -1,4 +1,4 @@
-//! What was recognised, for a person.
+//! Describes a recognised source for users.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use std::fmt;
 pub(super) struct Found {
     /// `a Pieces archive`.
     pub(super) what: String,
-    /// `2026-10-09`: when it was made, as far as known.
+    /// When it was made, if known: `2026-10-09`.
     pub(super) date: Option<String>,
-    /// How many of what, without those of which there are none.
+    /// Counts and their nouns in the singular, without zeros.
     pub(super) counts: Vec<(u64, &'static str)>,
     /// Sentences with more about it.
     pub(super) notes: Vec<String>,

@@ -1,4 +1,4 @@
-//! Ids of imported objects: a UUID is kept, any other id becomes one that depends on nothing but its source.
+//! Ids of imported objects: a UUID is kept, any other id becomes a UUIDv5 that depends only on the source.
 
 use std::collections::HashSet;
 
@@ -15,13 +15,13 @@ pub(in crate::transfer) fn id_of(source: &str, kind: &str, id: &str) -> Uuid {
     Uuid::try_parse(id).unwrap_or_else(|_| made(source, kind, id))
 }
 
-/// An id for something that has none of its own, or one that is not unique.
+/// An id for an object without one, or whose id is not unique.
 pub(super) fn made(source: &str, kind: &str, name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{source}/{kind}/{name}").as_bytes())
 }
 
-/// The id of a message. One that is no UUID belongs to its conversation, and so does one that another conversation
-/// has, too: a copy of a conversation may keep the ids of its messages.
+/// The id of a message. An id that is not a UUID, or that another conversation has too, is made unique by the
+/// conversation: a copy of a conversation may keep the ids of its messages.
 pub(super) fn message_id(
     source: &str,
     conversation: &str,
@@ -73,7 +73,7 @@ fn adopt_reference(source: &str, kind: Kind, reference: &mut Map<String, Value>)
     }
 }
 
-/// An id that is no UUID. Numbers are ids, too.
+/// An id that is not a UUID; it may be a number.
 fn foreign(id: Option<&Value>) -> Option<String> {
     match id? {
         Value::String(id) if id.is_empty() || Uuid::try_parse(id).is_ok() => None,

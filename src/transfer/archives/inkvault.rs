@@ -1,4 +1,4 @@
-//! InkVault's `vault.db`: objects as Pieces OS answered them, in SQLite.
+//! InkVault's `vault.db`: objects as Pieces OS returned them, in SQLite.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
@@ -15,7 +15,7 @@ use super::tree::{Entry, Tree};
 use super::{IS_A_STORE, Look, Reader};
 use crate::private;
 
-/// What every SQLite database begins with.
+/// The first bytes of every SQLite database.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 /// The file in InkVault's directory.
 const NAME: &str = "vault.db";
@@ -83,7 +83,7 @@ impl Vault {
             return Err(IS_A_STORE.to_owned());
         }
         if tables < 2 {
-            return Err("is a database that is not known here; InkVault's vault.db is".to_owned());
+            return Err("is not a known database; name InkVault's vault.db".to_owned());
         }
         let mut vault = Self {
             db,
@@ -128,7 +128,7 @@ impl Vault {
     }
 
     fn raw(&self, of: Type, id: &str) -> Result<Vec<u8>, String> {
-        // Its length first: a row may be as large as a gigabyte.
+        // Check the length first: a row may have a gigabyte.
         let sql = "SELECT CASE WHEN octet_length(raw) <= ?3 THEN CAST(raw AS BLOB) END \
                    FROM raw_records WHERE kind = ?1 AND id = ?2";
         let mut query = self
@@ -164,7 +164,10 @@ impl Records for Vault {
         let (record, written) = Record::parse(of, &raw).map_err(|why| Bad::new(&*place, why))?;
         match written == **id {
             true => Ok(record),
-            false => Err(Bad::new(place, "it is filed under another id than its own")),
+            false => Err(Bad::new(
+                place,
+                "it is stored under the id of another object",
+            )),
         }
     }
 }
@@ -220,19 +223,19 @@ fn connect(path: &Path, pulse: &Pulse) -> io::Result<(Connection, Option<tempfil
         None => {
             let uri = url::Url::from_file_path(&path).map_err(|()| io::ErrorKind::InvalidInput)?;
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            // Nobody writes to it: it needs no lock, and gets no file beside it.
+            // No process writes to it, so it needs no lock, and SQLite creates no file beside it.
             Connection::open_with_flags(format!("{uri}?immutable=1"), flags)
         }
     };
     let db = db.map_err(io::Error::other)?;
-    // Nothing that the file brings along runs with any right.
+    // Functions in the schema of an untrusted file must not run.
     let mut set = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;".to_owned();
     if copy.is_some() {
         set += "PRAGMA journal_mode = DELETE;";
     }
     set += "PRAGMA query_only = ON; SELECT count(*) FROM sqlite_schema;";
     db.execute_batch(&set).map_err(io::Error::other)?;
-    // What is open needs no name, and without one it is gone with the process, however that ends.
+    // An open file needs no name; once unlinked, it is removed with the process, however that ends.
     let copy = copy.filter(|_| cfg!(not(unix)));
     Ok((db, copy))
 }
@@ -243,8 +246,8 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// A private copy of a database and its journals, taken while the database itself did not change: what was
-/// added to its log meanwhile is either whole or ignored.
+/// A private copy of a database and its journals, taken while the database itself did not change. A transaction that
+/// was added to its log meanwhile is either complete or ignored.
 fn copied(path: &Path, journals: &[PathBuf], pulse: &Pulse) -> io::Result<tempfile::TempDir> {
     let dir = tempfile::Builder::new().prefix("pieces-lsp-").tempdir()?;
     for _ in 0..ATTEMPTS {

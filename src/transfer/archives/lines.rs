@@ -36,7 +36,7 @@ impl<R: BufRead> Lines<R> {
 
     pub(in crate::transfer) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
-        // One huge line must not keep its memory for all that follow.
+        // The buffer of a huge line must not be kept for the next ones.
         self.line.shrink_to(1 << 20);
         let (mut any, mut whole) = (false, true);
         loop {

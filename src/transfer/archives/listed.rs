@@ -17,7 +17,7 @@ use crate::service::Kind;
 
 /// Largest conversation that is read, in bytes of JSON.
 const MAX_CONVERSATION: usize = 24 << 20;
-/// Elements looked at to tell whose export it is.
+/// Elements that are checked to recognise the export.
 const LOOKED_AT: usize = 16;
 /// The file that a user may name directly.
 const ALONE: &str = "conversations.json";
@@ -96,7 +96,7 @@ impl Listed {
                     "is a data export without conversations; ask for a new export and name that",
                 ));
             }
-            // For the next reader.
+            // Rewound for the next reader.
             Some(false) => {
                 place.what = match (source.from, head) {
                     (From::Tree(tree), _) => What::Tree(tree),
@@ -115,14 +115,14 @@ impl Listed {
         Ok(Some(listed))
     }
 
-    /// Counts without reading them; what cannot be read is told when it is imported.
+    /// Counts the conversations without parsing them; unreadable ones are reported when they are imported.
     fn counted(&mut self) -> u64 {
         let mut count = 0;
         for file in &self.files {
             let Ok(reader) = self.source.open(file) else {
                 continue;
             };
-            // Enough to tell an element from white space.
+            // Enough to distinguish an element from white space.
             let mut elements = Elements::new(reader, 256);
             while let Ok(Some(Element::Whole(_) | Element::TooLong | Element::TooManyParts)) =
                 elements.next()
@@ -133,10 +133,11 @@ impl Listed {
         count
     }
 
-    /// Calls `each` for every conversation that is a `T`, with a name for its place. `otherwise`: why one is not.
+    /// Calls `each` for every conversation that parses as `T`, with a name for its place. `otherwise`: the reason for those
+    /// that do not.
     ///
     /// # Errors
-    /// Those of `each`, and at the end a sentence if a file was not whole.
+    /// Those of `each`, and at the end a sentence if a file was incomplete.
     pub(super) fn each<T: DeserializeOwned>(
         &mut self,
         out: &mut Out,
@@ -168,7 +169,7 @@ impl Listed {
                     Ok(None) => break,
                     Ok(Some(Element::Whole(text))) => {
                         let read = json::from_slice(&text);
-                        // Both are large, and the text is not needed any more.
+                        // Freed early: both are large.
                         drop(text);
                         match read {
                             Ok(read) => each(read, out, &place)?,
@@ -204,7 +205,7 @@ impl Listed {
 
 fn not_whole(file: &str, why: &str, number: u64) -> String {
     format!(
-        "{file} is not whole: {why}. What is there, {}, was read. Fetch the export again.",
+        "{file} is incomplete: {why}. Its first {} were imported. Fetch the export again.",
         counted(number, "conversation")
     )
 }

@@ -1,11 +1,10 @@
-//! Conversations from elsewhere: archives and logs of other tools, each read by one small reader.
+//! Archives and logs of other tools, each read by one small reader.
 //!
-//! [`Place`] is what stands at the path that the user named. [`READERS`] are asked in turn whether it is
-//! theirs; the first one that knows it yields conversations, messages, assets and anchors into [`Out`], in the
-//! order that the sink wants them: websites, assets and anchors before the conversations that refer to them,
-//! each conversation directly before its messages, annotations last. A reader knows nothing of the store. It
-//! runs on a thread of its own, because files, zips and SQLite block; the other end of its `Out` is
-//! [`read`], which feeds the sink.
+//! [`Place`] is the file or directory that the user named. The [`READERS`] are tried in turn; the first one that
+//! recognises it yields conversations, messages, assets and anchors into [`Out`], in the order that the sink needs:
+//! websites, assets and anchors before the conversations that refer to them, each conversation directly before its
+//! messages, annotations last. A reader knows nothing of the store. It runs on a thread of its own, because files,
+//! zips and SQLite block; the other end of its `Out` is [`read`], which feeds the sink.
 //!
 //! A new source is one file here with a function like [`chatgpt::look`], and one line in [`READERS`].
 
@@ -39,7 +38,7 @@ use tree::Entry;
 
 use crate::transfer::EXPORTED_FILE;
 
-/// What the readers take, for a person whose path was not recognised.
+/// The supported sources, for the error if a path was not recognised.
 pub(super) const TAKEN: &str = "name a Pieces archive, InkVault's vault.db, Claude Code's projects \
      directory or one of its logs, the data export of ChatGPT or Claude.ai (its zip, its directory or its \
      conversations.json), or the conversations.jsonl of an export of pieces-lsp";
@@ -55,14 +54,15 @@ trait Reader {
     /// Yields everything.
     ///
     /// # Errors
-    /// The archive cannot be read any further, with a sentence for the user; or nobody listens any more.
+    /// The archive cannot be read any further (with a sentence for the user), or the receiver is gone.
     fn read(&mut self, out: &mut Out) -> Yield;
 }
 
-/// The answer of a reader: `None`, it is not mine; an error, it is mine but has nothing to import, and why.
+/// The result of a reader: `None` if it does not recognise the source; an error if it does, but there is nothing to
+/// import.
 type Look = Result<Option<Box<dyn Reader>>, String>;
 
-/// Every source, in the order in which they are asked.
+/// All readers, in the order in which they are tried.
 const READERS: [fn(&mut Place) -> Look; 5] = [
     pieces::look,
     inkvault::look,
@@ -71,7 +71,7 @@ const READERS: [fn(&mut Place) -> Look; 5] = [
     claude_code::look,
 ];
 
-/// The reader of what is at `place`, or in the one directory there that any reader knows.
+/// The reader of `place`, or of the one directory in it that a reader recognises.
 fn recognise(place: &mut Place) -> Look {
     if let Some(tree) = place.tree()
         && tree
@@ -80,7 +80,7 @@ fn recognise(place: &mut Place) -> Look {
             .any(|(name, _)| name == EXPORTED_FILE)
     {
         return match tree.is_zip() {
-            // The reader of our own exports takes it.
+            // Left to the reader of our own exports.
             false => Ok(None),
             true => Err(sentence(
                 &place.path,
@@ -117,7 +117,7 @@ fn known_inside(place: &mut Place) -> Look {
         let Ok(Some(mut inner)) = Place::open(&path.join(&name), &pulse) else {
             continue;
         };
-        // One that cannot be imported may stand beside one that can.
+        // An archive that cannot be imported may be beside one that can.
         match known(&mut inner) {
             Ok(None) => {}
             Ok(Some(reader)) => found.push((name, Ok(Some(reader)))),
@@ -142,7 +142,7 @@ fn known_inside(place: &mut Place) -> Look {
     }
 }
 
-/// A file name that reaches a terminal.
+/// A file name for a terminal: without control characters.
 fn shown(name: &str) -> String {
     let visible = name.chars().filter(|c| !c.is_control());
     visible.take(100).collect()

@@ -1,4 +1,4 @@
-//! Objects in wire format, made from what other tools keep.
+//! Builds objects in wire format from the data of other tools.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::out::{Out, Yield};
 use crate::json::time::iso;
 use crate::service::Kind;
 
-/// Largest text of a message, in bytes: on its way into the store there are several copies of it.
+/// Largest text of a message, in bytes: an import holds several copies of it at a time.
 const MAX_TEXT: usize = 10 << 20;
 /// Longest name made from a message, in characters.
 const NAME: usize = 80;
@@ -15,7 +15,7 @@ const NAME: usize = 80;
 /// A conversation. Times are microseconds since the Unix epoch.
 pub(super) struct Conversation<'a> {
     pub(super) id: Uuid,
-    /// Its id in the source, if that is no UUID.
+    /// Its id in the source, if that is not a UUID.
     pub(super) source_id: &'a str,
     pub(super) name: &'a str,
     pub(super) created: i64,
@@ -105,7 +105,7 @@ pub(super) fn asset(id: Uuid, name: &str, time: i64, text: &str) -> Value {
     })
 }
 
-/// A directory, on whatever machine it was. It has no time of its own: the same in every import.
+/// A directory, perhaps of another machine. Its times are constant, so that it is the same in every import.
 pub(super) fn directory(id: Uuid, path: &str) -> Value {
     let name = path.rsplit(['/', '\\']).find(|part| !part.is_empty());
     let platform = match path.as_bytes() {
@@ -139,7 +139,7 @@ pub(super) fn joined(mut parts: Vec<String>, between: &str) -> String {
     }
 }
 
-/// A name for a conversation without one: the first line of what was asked first.
+/// A name for a conversation without one: the first line of the first question.
 pub(super) fn name_from(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = line.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The way from a reader, which blocks, to the sink, which does not.
+//! The channel from a reader, which blocks, to the sink, which does not.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -27,40 +27,40 @@ impl Stop {
     }
 }
 
-/// What a reader says.
+/// A message of a reader.
 pub(super) enum Item {
     Found(Found),
     Object(Kind, Value),
-    /// A conversation of which only messages are left. One that is known here is better.
+    /// A conversation made for messages whose own is missing. A stored one is never replaced by it.
     Recovered(Value),
     Unreadable(Kind, String, String),
     LeftOut(BTreeMap<&'static str, u64>),
     Note(String),
     Progress(Progress),
-    /// The reader is still at work.
+    /// A keepalive.
     Pulse,
     /// The reader is done; the sentence says why it stopped early.
     Done(Option<String>),
-    /// No reader knows what is there.
+    /// No reader recognises the source.
     Unknown,
 }
 
-/// Says that a reader is still at work while it has nothing to say.
+/// Sends keepalives for a reader that has nothing else to send.
 #[derive(Clone)]
 pub(super) struct Pulse(Sender<Item>);
 
 impl Pulse {
     /// # Errors
-    /// Nobody listens any more.
+    /// The receiver is gone.
     pub(super) fn beat(&self) -> io::Result<()> {
         match self.0.try_send(Item::Pulse) {
-            // What is queued says the same.
+            // A queued item is a keepalive too.
             Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(io::Error::other("the import was cancelled")),
         }
     }
 
-    /// A reader that says so as it reads.
+    /// Wraps a reader so that it sends keepalives while it is read.
     pub(super) fn of<R>(&self, reader: R) -> Beating<R> {
         Beating {
             pulse: self.clone(),
@@ -70,15 +70,15 @@ impl Pulse {
     }
 }
 
-/// Beats as it reads; see [`Pulse::of`].
+/// See [`Pulse::of`].
 pub(super) struct Beating<R> {
     pulse: Pulse,
     reader: R,
-    /// Bytes since the last beat.
+    /// Bytes since the last keepalive.
     since: usize,
 }
 
-/// Bytes between two beats.
+/// Bytes between two keepalives.
 const BEAT: usize = 8 << 20;
 
 impl<R: Read> Read for Beating<R> {
@@ -93,7 +93,7 @@ impl<R: Read> Read for Beating<R> {
     }
 }
 
-/// Takes what a reader yields. Every method waits until there is room, and fails if nobody listens any more.
+/// The sending half of a reader. Every method waits for space in the queue, and fails if the receiver is gone.
 pub(super) struct Out {
     items: Sender<Item>,
     left_out: BTreeMap<&'static str, u64>,
@@ -122,12 +122,12 @@ impl Out {
         self.send(Item::Object(kind, object))
     }
 
-    /// What could not be read, and why; `place` names the file or id, neither has content.
+    /// Reports an unreadable object; `place` names the file or id. Neither may have content.
     pub(super) fn unreadable(&self, kind: Kind, place: impl Into<String>, why: &str) -> Yield {
         self.send(Item::Unreadable(kind, place.into(), why.to_owned()))
     }
 
-    /// Counts what is no part of a conversation here; `what` in the singular.
+    /// Counts parts that an import leaves out; `what` in the singular.
     pub(super) fn left_out(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.left_out.entry(what).or_default() += count;
@@ -143,7 +143,7 @@ impl Out {
         self.send(Item::Progress(Progress { what, done, total }))
     }
 
-    /// The last of it.
+    /// Sends the remaining counts and the end.
     pub(super) fn finish(mut self, outcome: Yield) {
         let why = match outcome {
             Ok(()) => None,
@@ -151,7 +151,7 @@ impl Out {
             Err(Stop::NobodyListens) => return,
         };
         let left_out = std::mem::take(&mut self.left_out);
-        // If nobody listens there is nobody to tell.
+        // If the receiver is gone, the outcome does not matter.
         let _ = self.send(Item::LeftOut(left_out));
         let _ = self.send(Item::Done(why));
     }
@@ -177,7 +177,7 @@ mod tests {
         reader.read_exact(&mut block).unwrap();
         reader.read_exact(&mut block).unwrap();
         assert!(beats(&mut items));
-        // Where something is queued already there is no room, and no need.
+        // A full queue needs no keepalive.
         for _ in 0..6 {
             reader.read_exact(&mut block).unwrap();
         }

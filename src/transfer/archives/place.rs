@@ -1,4 +1,4 @@
-//! What stands at the path that the user named.
+//! The file or directory that the user named.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -8,14 +8,14 @@ use super::out::Pulse;
 use super::tree::{Tree, Zipped, date};
 use crate::private;
 
-/// How much of a file decides what it is, in bytes.
+/// Bytes of a file that decide its type.
 const HEAD: u64 = 64 << 10;
 
 /// A path, opened.
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) what: What,
-    /// For what takes long before a reader has anything to say.
+    /// Keepalives for work before the first object.
     pub(super) pulse: Pulse,
 }
 
@@ -24,12 +24,12 @@ pub(super) enum What {
     Tree(Tree),
     /// A file, with its first bytes.
     File(File, Vec<u8>),
-    /// It was given to its reader.
+    /// Moved into its reader.
     Taken,
 }
 
 impl Place {
-    /// Opens it; `None` if it is for the reader of our own exports, which also says what is wrong with it.
+    /// Opens it; `None` if it is left to the reader of our own exports, which also reports errors.
     ///
     /// # Errors
     /// A sentence for the user.
@@ -84,7 +84,7 @@ impl Place {
         }
     }
 
-    /// Gives what is there to its reader.
+    /// Moves the content into its reader.
     pub(super) fn take(&mut self) -> What {
         std::mem::replace(&mut self.what, What::Taken)
     }

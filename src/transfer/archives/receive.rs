@@ -1,4 +1,4 @@
-//! The other end of a reader: feeds the sink.
+//! The receiving end of a reader, which feeds the sink.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const QUEUED: usize = 2;
 /// The longest silence of a reader, whose disk may have to wake up, or a cloud folder to download.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Imports what is at `path`, if a reader knows it; `false` if none does.
+/// Imports the source at `path`; `false` if no reader recognises it.
 pub(in crate::transfer) async fn read(
     path: &Path,
     sink: &mut Sink,
@@ -26,7 +26,7 @@ pub(in crate::transfer) async fn read(
 ) -> Result<bool, Error> {
     let (send, mut items) = mpsc::channel(QUEUED);
     let named = path.to_owned();
-    // Not a task of the runtime, which would wait for it at the end of the process.
+    // A thread, not a blocking task: the runtime would wait for that at the end of the process.
     let spawned = std::thread::Builder::new()
         .name("import".to_owned())
         .spawn(move || run(named, Out::new(send)));
@@ -64,13 +64,13 @@ pub(in crate::transfer) async fn read(
     }
 }
 
-/// A conversation made up for messages without one must not replace a real one.
+/// Adds a conversation made for messages without one, unless the real one is stored.
 async fn recover(object: serde_json::Value, sink: &mut Sink) -> Result<(), Error> {
     use crate::service::Kind::Conversation;
     let Some(id) = id_of(&object) else {
         return Ok(());
     };
-    // Older than any: only whether it is there decides.
+    // Older than any stored object, so only its existence decides.
     let head = Head::of(Conversation, id, &serde_json::Value::Null);
     match sink.compare(&[head]).await?.first() {
         Some(Verdict::New) => {

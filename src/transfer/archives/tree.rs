@@ -1,5 +1,5 @@
-//! Files below a directory, or in a zip, by their paths with `/`. Nothing is followed out of it: no link, no
-//! `..`; only regular files are opened, and nothing is ever written.
+//! Files below a directory, or in a zip, by their paths with `/`. No link and no `..` is followed out of it, only regular
+//! files are opened, and nothing is ever written.
 
 mod dir;
 mod zipped;
@@ -15,7 +15,7 @@ pub(super) enum Tree {
     Zip(Zipped),
 }
 
-/// What an entry of a folder is.
+/// The type of an entry of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Entry {
     File,
@@ -87,7 +87,7 @@ impl Tree {
         }
     }
 
-    /// Opens a file whose parts are read in any order; a zip has none.
+    /// Opens a file for random access, which a zip does not have.
     ///
     /// # Errors
     /// Those of [`Tree::open`]; `Unsupported` in a zip.

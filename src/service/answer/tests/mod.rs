@@ -1,4 +1,4 @@
-//! Answers against a real store and a model that the test plays.
+//! Answers against a real store and a scripted model.
 
 #![allow(
     clippy::unwrap_used,

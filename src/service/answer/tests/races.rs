@@ -1,4 +1,4 @@
-//! Answers against everything that may happen to them meanwhile: stops, deletes, restores, imports, other clients, kills.
+//! Answers against concurrent stops, deletes, restores, imports, writes of other clients, and kills.
 //!
 //! The store runs one transaction at a time, so every race is an order of transactions. Random orders run against a
 //! simple model; `ANSWER_SEED=n` runs one, `ANSWER_SEEDS=n` so many.

@@ -1,4 +1,4 @@
-//! A store, its answers, and a model whose every word is the test's.
+//! The test setup: a store, its answers, and a model whose every word the test chooses.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

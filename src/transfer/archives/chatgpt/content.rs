@@ -1,4 +1,4 @@
-//! What a message of a ChatGPT export says, of the many kinds of content there are.
+//! Reads the text of a message of a ChatGPT export from its many kinds of content.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::super::out::Out;
 use crate::json::lenient::{Flag, List, Parsed, lenient_object};
 
 lenient_object! {
-    /// A message, or nothing.
+    /// A message; all fields may be missing.
     struct Message {
         "id" => id: Parsed<String>,
         "author" => author: Author,
@@ -45,21 +45,21 @@ lenient_object! {
     }
 }
 
-/// What a message says, and who.
+/// The role and text of a message.
 pub(super) struct Said {
     pub(super) role: &'static str,
     pub(super) text: String,
 }
 
 impl Message {
-    /// What the user saw; anything else is counted.
+    /// The role and text that the user saw; other content is counted in `out`.
     pub(super) fn said(&mut self, out: &mut Out) -> Option<Said> {
         let role = match self.author.role.0.as_deref() {
             Some("user") => "USER",
             Some("assistant") => "ASSISTANT",
             None => return None,
             Some(other) => {
-                // Hidden ones without a word belong to every conversation.
+                // Every conversation has hidden messages without text.
                 if self.content.says_something() {
                     let is_tool = other == "tool";
                     out.left_out(
@@ -151,7 +151,7 @@ impl Content {
             || self.text.0.as_ref().is_some_and(|text| !text.is_empty())
     }
 
-    /// The code in a fence that nothing in it closes.
+    /// The code in a fence longer than any in it.
     fn code(&self) -> String {
         let parts = self.parts.0.iter().flatten().filter_map(Value::as_str);
         let code = self

@@ -1,4 +1,4 @@
-//! One line of a log, and what was said in it.
+//! One line of a log, and the message in it.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ lenient_object! {
     }
 }
 
-/// What was said.
+/// The role and text of a message.
 pub(super) struct Said {
     pub(super) role: &'static str,
     pub(super) text: String,
@@ -84,7 +84,7 @@ impl Logged {
         (!name.trim().is_empty()).then_some((rank, name))
     }
 
-    /// What the user or the assistant said in it; `out` counts anything else.
+    /// The message of the user or the assistant; other content is counted.
     pub(super) fn said(&self, count: Option<&mut Out>) -> Option<Said> {
         let mut left_out = Counter(count);
         let role = match self.kind.0.as_deref() {
@@ -143,7 +143,7 @@ impl Logged {
     }
 }
 
-/// Counts on the first of two passes only.
+/// Counts what is left out, on the first of two passes only.
 struct Counter<'a>(Option<&'a mut Out>);
 
 impl Counter<'_> {
@@ -154,7 +154,7 @@ impl Counter<'_> {
     }
 }
 
-/// A text without the blocks that the tool put into it.
+/// A text without the blocks that Claude Code injected.
 fn spoken(role: &str, text: &str, left_out: &mut Counter<'_>) -> Option<String> {
     if role != "USER" {
         return (!text.trim().is_empty()).then(|| text.to_owned());
@@ -168,7 +168,7 @@ fn spoken(role: &str, text: &str, left_out: &mut Counter<'_>) -> Option<String> 
     (!text.trim().is_empty()).then_some(text)
 }
 
-/// Tags of blocks that no user wrote.
+/// Tags of injected blocks.
 const INJECTED: [&str; 6] = [
     "system-reminder",
     "task-notification",
@@ -177,7 +177,7 @@ const INJECTED: [&str; 6] = [
     "new-diagnostics",
     "persisted-output",
 ];
-/// After so many blocks without an end the rest is taken as it is.
+/// After this many unclosed blocks the rest of the text is kept as it is.
 const MAX_ENDLESS: usize = 16;
 const INJECTED_BY_START: [&str; 4] = ["command-", "local-command-", "bash-", "ide_"];
 
@@ -185,7 +185,7 @@ const INJECTED_BY_START: [&str; 4] = ["command-", "local-command-", "bash-", "id
 fn without_injected(text: &str) -> (String, usize) {
     let mut kept = String::with_capacity(text.len());
     let mut blocks = 0;
-    // Looking for the same missing end again and again would be quadratic.
+    // Searching for the same missing end repeatedly would be quadratic.
     let mut endless: Vec<&str> = Vec::new();
     let mut rest = text;
     let mut at_line_start = true;
@@ -222,7 +222,7 @@ fn without_injected(text: &str) -> (String, usize) {
 /// The tag of an injected block that begins here.
 fn injected_tag(text: &str) -> Option<&str> {
     let rest = text.strip_prefix('<')?;
-    // Long enough for all of them.
+    // Longer than any tag.
     let end = rest.bytes().take(64).position(|byte| byte == b'>')?;
     let tag = &rest[..end];
     let known =

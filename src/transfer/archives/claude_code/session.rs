@@ -12,9 +12,9 @@ use super::SOURCE;
 use super::line::{Logged, Rank};
 use crate::service::Kind;
 
-/// What the first pass over a log found.
+/// The result of the first pass over a log.
 pub(super) struct Sessions<'a> {
-    /// The session that the log is named after.
+    /// The session in the log's file name.
     own: &'a str,
     /// Sessions with a log of their own.
     named: &'a HashSet<String>,
@@ -44,7 +44,7 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// The session of a line; `None` if it is repeated here and has a log of its own.
+    /// The session of a line; `None` if the line is repeated from a session that has a log of its own.
     fn key<'b>(&'b self, line: &'b Logged) -> Option<&'b str> {
         match line.session.0.as_deref() {
             None => Some(self.own),
@@ -53,7 +53,7 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Takes a line into account.
+    /// Records a line.
     pub(super) fn note(
         &mut self,
         line: Logged,
@@ -105,7 +105,7 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Those with messages.
+    /// The sessions with messages.
     pub(super) fn all(self) -> impl Iterator<Item = Session> {
         let Self {
             found, name, own, ..
@@ -177,7 +177,7 @@ impl Session {
         let Some(said) = line.said(None) else {
             return Ok(());
         };
-        // The log grows while it is read, but what was there stays.
+        // A log may grow while it is read, but its lines do not change.
         let place = self.messages.len() - left.len() - 1;
         let time = self.messages.get(place).filter(|(known, _)| *known == id);
         let time = time

@@ -12,7 +12,7 @@ use crate::json::plural::live_ids;
 use crate::json::time::{grouped, iso};
 use crate::service::Kind;
 
-/// What decides where a message belongs.
+/// The fields of a message that decide its conversation and order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
     conversation: Uuid,
@@ -54,7 +54,7 @@ pub(super) fn run(join: &mut Join<'_>) -> Yield {
     Ok(())
 }
 
-/// The heads of all messages by conversation, and those that name none.
+/// The heads of all messages by conversation, and those without a conversation.
 fn list(join: &mut Join<'_>) -> Yield<(Vec<Head>, HashMap<Uuid, Head>)> {
     let mut heads = Vec::new();
     let mut homeless = HashMap::new();
@@ -172,7 +172,7 @@ fn put_messages(join: &mut Join<'_>, conversation: Uuid, messages: &[Head]) -> Y
                 record.object.insert("conversation".to_owned(), owner);
                 join.put(Kind::Message, record.id, record.object)?;
             }
-            // It changed since it was listed.
+            // It changed after it was listed.
             Err(bad) => join.out.unreadable(Kind::Message, bad.place, &bad.why)?,
         }
     }
@@ -194,7 +194,7 @@ fn recover(join: &mut Join<'_>, heads: &[Head], done: &HashSet<Uuid>) -> Yield {
         }
         let times = || group.iter().filter_map(|head| head.created);
         let created = times().min().unwrap_or_default();
-        // Just before its last message, so that the real conversation wins also if it changed last with that.
+        // Just before its last message, so that the real conversation wins even if it last changed with that message.
         let updated = times().max().unwrap_or_default() - 1;
         let object = json!({
             "id": id,

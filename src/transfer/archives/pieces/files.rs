@@ -15,7 +15,7 @@ pub(super) struct Files {
     /// `data` or `raw`.
     base: String,
     places: BTreeMap<Type, Vec<Place>>,
-    /// Files that are no records, by what is said of them.
+    /// Counts of files that are not records, by description.
     skipped: BTreeMap<&'static str, u64>,
     /// Names of records that are no regular files.
     special: BTreeSet<(Type, [u8; 32])>,
@@ -139,7 +139,7 @@ impl Files {
         }
     }
 
-    /// Counts what is no record.
+    /// Reports the files that are not records.
     pub(super) fn report_skipped(&mut self, out: &mut Out) {
         for (what, count) in std::mem::take(&mut self.skipped) {
             out.left_out(what, count);
@@ -205,7 +205,7 @@ impl Records for Files {
                 let (record, id) = Record::parse(of, &text).map_err(|why| Bad::new(&*path, why))?;
                 match file_name(of, &id) == name {
                     true => Ok(record),
-                    false => Err(Bad::new(path, "its name does not fit its id")),
+                    false => Err(Bad::new(path, "its file name does not match its id")),
                 }
             }
         }

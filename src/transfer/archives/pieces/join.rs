@@ -1,4 +1,4 @@
-//! Puts records together, and yields them in the order that the sink wants.
+//! Joins records into objects, and yields them in the order that the sink needs.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::transfer::source::ours;
 /// Records between two reports of progress.
 const PROGRESS_EVERY: usize = 100;
 
-/// What was there to import.
+/// What an archive had to import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transfer::archives) enum Taken {
     Conversations,
@@ -29,11 +29,11 @@ pub(in crate::transfer::archives) enum Taken {
 pub(in crate::transfer::archives) struct Join<'a> {
     pub(super) records: &'a mut dyn Records,
     pub(super) out: &'a mut Out,
-    /// What was yielded.
+    /// The ids that were yielded.
     pub(super) taken: HashSet<Uuid>,
     /// Records with markers of the exporter.
     pub(super) redacted: BTreeMap<Type, u64>,
-    /// Records that others list and that are not there.
+    /// Records that others list but that are missing.
     pub(super) missing: BTreeMap<Type, u64>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Yields everything that belongs to conversations; without conversations, what belongs to assets.
+    /// Yields conversations and everything that belongs to them; without conversations, assets and what belongs to those.
     pub(in crate::transfer::archives) fn run(&mut self) -> Yield<Taken> {
         let has = |of| self.records.count(of) > 0;
         let taken = match (
@@ -224,7 +224,7 @@ impl<'a> Join<'a> {
         })
     }
 
-    /// Those about something that was imported: archives have very many others.
+    /// The annotations of imported objects: archives have very many others.
     fn annotations(&mut self) -> Yield {
         self.each(Type::Annotation, |join, _, record| {
             let singles = [
@@ -280,7 +280,7 @@ fn is_path(point: &Value) -> bool {
     point.get("fullpath").is_some_and(Value::is_string)
 }
 
-/// In place of bytes the exporter wrote `{"export_status": …}`, which is no content and no size.
+/// Removes the `{"export_status": …}` that the exporter wrote in place of bytes: it is neither content nor a size.
 fn drop_markers(format: &mut Value) {
     let is_marker = |bytes: &Value| bytes.get("export_status").is_some();
     let drop_from = |object: &mut Value| {

@@ -1,4 +1,4 @@
-//! `manifest.json`: what an archive says about itself.
+//! `manifest.json`: the description of an archive.
 
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ impl Manifest {
     pub(super) fn unknown_format(&self) -> Option<String> {
         let format = self.0.get("format_version")?.as_u64()?;
         (format > KNOWN_FORMAT).then(|| {
-            format!("Its format, {format}, is newer than what is known here; what was understood was imported.")
+            format!("Its format, {format}, is newer than this program; everything that could be read was imported.")
         })
     }
 
@@ -134,7 +134,7 @@ pub(super) fn base(tree: &mut Tree, preferred: &str) -> String {
     }
 }
 
-/// Words of the archive that reach a terminal.
+/// A text of the archive for a terminal: without control characters.
 fn plain(text: &str) -> String {
     let visible = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
     visible.take(60).collect()

@@ -1,7 +1,7 @@
 //! The archive that the Pieces exporter writes: a directory with one JSON file per record, or a zip of it.
 //!
-//! `manifest` says what it is, `files` reads its records, and `join` puts together what the exporter spread over
-//! several records. InkVault's database has the same records, and is joined the same way.
+//! `manifest` describes it, `files` reads its records, and `join` joins the records into objects. InkVault's database has
+//! the same records, and is joined in the same way.
 
 mod conversations;
 mod files;
@@ -24,7 +24,7 @@ use manifest::Manifest;
 use record::{Records as _, Type};
 use state::Totals;
 
-/// Recognises an archive, also an unfinished one; its `vault` stands for the archive that holds it.
+/// Recognises an archive, even an unfinished one; its `vault` directory stands for the whole archive.
 ///
 /// # Errors
 /// It has nothing that can be imported, and why.
@@ -131,7 +131,7 @@ impl Reader for Archive {
         match self.is_partial {
             false => Ok(()),
             true => Err(Stop::Because(format!(
-                "{} is unfinished: what it has was imported; look for a finished copy.",
+                "{} is unfinished: the objects in it were imported; look for a finished copy.",
                 self.path
             ))),
         }
@@ -154,7 +154,7 @@ impl Archive {
                 .to_owned();
         }
         match manifest.map(Manifest::conversations) {
-            None => "it is unfinished, and the exporter had not come to them".to_owned(),
+            None => "it is unfinished, and the exporter had not reached them".to_owned(),
             Some(0) => "the exporter found none".to_owned(),
             Some(many) => format!(
                 "the files of the {many} that the exporter counted are missing; look for a whole copy"
@@ -171,7 +171,7 @@ fn is_archive(tree: &mut Tree) -> bool {
         })
 }
 
-/// Why something that the exporter wrote cannot be imported.
+/// Why other output of the exporter cannot be imported.
 fn useless(tree: &mut Tree) -> Option<&'static str> {
     let entries = tree.entries("");
     let has = |name: &str| {
@@ -181,7 +181,7 @@ fn useless(tree: &mut Tree) -> Option<&'static str> {
     };
     if has("private-work") && has("private-keys") {
         return Some(
-            "is encrypted work of the Pieces exporter; run `pieces-export resume` and name the archive that it makes",
+            "is an encrypted intermediate file of the Pieces exporter; run `pieces-export resume` and name the archive that it makes",
         );
     }
     let pages = ["conversations", "messages", "records", "days"];

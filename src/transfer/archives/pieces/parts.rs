@@ -7,7 +7,7 @@ use super::super::out::Yield;
 use super::join::Join;
 use super::record::{Records, Type, reference};
 
-/// Where the parts are, by their own ids and by the ids of what they belong to.
+/// The numbers of the parts, by their own ids and by the ids of their owners.
 pub(super) struct Parts {
     of: Type,
     by_id: Vec<(Uuid, u32)>,
@@ -20,7 +20,7 @@ pub(super) struct Found {
 }
 
 impl Parts {
-    /// Lists all parts of a type; `field` names what a part belongs to.
+    /// Lists all parts of a type; `field` has the id of the owner.
     pub(super) fn list(join: &mut Join<'_>, of: Type, field: &str, owner: Type) -> Yield<Self> {
         let mut parts = Self {
             of,
@@ -72,7 +72,7 @@ impl Parts {
                 },
                 None => part,
             };
-            // One that is not complete may be so elsewhere.
+            // An incomplete part may have a complete copy.
             if is_complete(&part) {
                 seen.extend(id);
                 parts.push(part);
@@ -109,5 +109,5 @@ impl Parts {
     }
 }
 
-/// The service keeps a thousand parts of one object.
+/// The service stores at most a thousand parts of one object; one more shows that there are too many.
 const MOST: usize = 1_001;

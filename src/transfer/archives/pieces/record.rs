@@ -11,7 +11,7 @@ use crate::service::Kind;
 
 /// Largest record that is read, in bytes.
 pub(in crate::transfer::archives) const MAX_RECORD: usize = 10 << 20;
-/// The source of ids that are no UUIDs.
+/// The source of ids that are not UUIDs.
 const SOURCE: &str = "pieces";
 
 /// The records that are read.
@@ -77,7 +77,7 @@ impl Type {
         }
     }
 
-    /// As what it is counted.
+    /// The kind as which it is counted.
     pub(in crate::transfer::archives) fn kind(self) -> Kind {
         match self {
             Self::Website => Kind::Website,
@@ -99,7 +99,7 @@ impl Type {
     }
 }
 
-/// Where records come from. They are read by number, in an order that is the same each time.
+/// A source of records, which are read by number in a stable order.
 pub(in crate::transfer::archives) trait Records {
     fn count(&self, of: Type) -> usize;
 
@@ -111,7 +111,7 @@ pub(in crate::transfer::archives) trait Records {
     /// Reads one.
     ///
     /// # Errors
-    /// Why it cannot be used; it costs only itself.
+    /// Why it cannot be used.
     fn read(&mut self, of: Type, number: usize) -> Result<Record, Bad>;
 }
 
@@ -120,7 +120,7 @@ pub(in crate::transfer::archives) trait Records {
 pub(in crate::transfer::archives) struct Record {
     pub(super) id: Uuid,
     pub(super) object: Map<String, Value>,
-    /// The exporter replaced something in it.
+    /// Whether the exporter replaced a part of it.
     pub(super) redacted: bool,
 }
 
@@ -148,7 +148,7 @@ impl Record {
     /// Reads the text of a record; also returns its id as written.
     ///
     /// # Errors
-    /// Half a sentence that says what is wrong with it.
+    /// The reason, as a part of a sentence.
     pub(in crate::transfer::archives) fn parse(
         of: Type,
         text: &[u8],

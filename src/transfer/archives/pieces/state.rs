@@ -1,4 +1,4 @@
-//! `rebuild-state.jsonl`: what the exporter left out or redacted, and the sentences about it.
+//! `rebuild-state.jsonl`: counts of what the exporter left out or redacted, and sentences about them.
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
@@ -30,7 +30,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Counts those about the records that are read here; `None` if the archive does not have them.
+    /// Counts the decisions about records that we read; `None` if the archive has no such file.
     pub(super) fn read(tree: &mut Tree, pulse: &Pulse) -> Option<Self> {
         let file = pulse.of(tree.open("rebuild-state.jsonl").ok()?);
         let mut lines = Lines::new(BufReader::with_capacity(256 << 10, file), MAX_LINE);
@@ -69,7 +69,7 @@ impl Totals {
     }
 }
 
-/// The same without the exporter's own counts, from what was seen.
+/// The same without the exporter's own counts, from the records that were read.
 pub(super) fn tell(
     missing: &BTreeMap<Type, u64>,
     redacted: &BTreeMap<Type, u64>,

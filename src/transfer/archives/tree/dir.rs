@@ -64,7 +64,7 @@ impl Dir {
     }
 }
 
-/// The name, if it stays where it is.
+/// The name, if it does not lead out of the folder.
 fn plain(name: &str) -> io::Result<&str> {
     let leads_elsewhere = matches!(name, "" | "." | "..") || name.contains(['/', '\\', '\0', ':']);
     // Colons and backslashes are ordinary on Unix.
@@ -100,7 +100,7 @@ mod unix {
         .union(OFlags::CLOEXEC);
 
     impl Handle {
-        /// Follows links: a person named it.
+        /// Follows links, because the user named this path.
         pub(super) fn root(path: &Path) -> io::Result<Self> {
             Ok(Self(fs::open(path, FOLDER, Mode::empty())?))
         }
@@ -113,7 +113,7 @@ mod unix {
         pub(super) fn file(&self, name: &str) -> io::Result<File> {
             match fs::openat(&self.0, name, FILE, Mode::empty()) {
                 Ok(file) => Ok(File::from(file)),
-                // The system has many codes for what cannot be opened: a link, a socket, a pipe.
+                // Systems have various error codes for links, sockets and pipes.
                 Err(error) => match self.kind(name) {
                     Some(FileType::RegularFile) | None => Err(error.into()),
                     Some(_) => Err(not_regular()),
@@ -157,7 +157,7 @@ mod unix {
 #[cfg(not(unix))]
 use elsewhere::Handle;
 
-/// Without handles, each name is looked at before it is opened.
+/// Without directory handles, each name is checked before it is opened.
 #[cfg(not(unix))]
 mod elsewhere {
     use std::fs::{self, File, FileType};

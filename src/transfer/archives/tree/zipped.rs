@@ -12,10 +12,10 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{Entry, not_regular};
 
-/// Maximum length of the list of files, in bytes, about 80,000 of them: each costs several times as much memory
-/// before anything is read.
+/// Maximum length of the list of files, in bytes, which is about 80,000 files: reading the list takes several times as
+/// much memory.
 const MAX_LIST: u64 = 12 << 20;
-/// What one file may unpack to, in bytes: more than any export, less than patience.
+/// Maximum unpacked length of one file, in bytes: larger than any export.
 const UNPACKED: u64 = 16 << 30;
 
 pub(in crate::transfer::archives) struct Zipped {
@@ -30,7 +30,7 @@ impl Zipped {
     /// The entries of a zip.
     ///
     /// # Errors
-    /// Half a sentence that says why it cannot be read.
+    /// Why it cannot be read, as a part of a sentence.
     pub(in crate::transfer::archives) fn open(file: File) -> Result<Self, String> {
         let left = Rc::new(Cell::new(MAX_LIST));
         let file = Budget {
@@ -38,7 +38,7 @@ impl Zipped {
             inner: BufReader::new(file),
         };
         let zip = ZipArchive::new(file).map_err(|error| reason(&error))?;
-        // From here on files are read, each with a limit of its own.
+        // From here on only files are read, each with its own limit.
         left.set(u64::MAX);
         let mut zipped = Self {
             zip,
@@ -72,7 +72,7 @@ impl Zipped {
         for name in self.names() {
             let first = match name.split_once('/') {
                 Some((first, _)) if first.starts_with("__MACOSX") => continue,
-                // These are inside of what is looked for.
+                // Folders of these names are part of an archive, not its top.
                 Some(("data" | "raw" | "projects", _)) => return String::new(),
                 Some((first, _)) => first,
                 None if is_noise(&name) => continue,
@@ -162,7 +162,7 @@ impl Zipped {
     }
 }
 
-/// A name that leads out of the folder it is unpacked to. Nothing is unpacked, but nothing good has one.
+/// Whether a name would lead out of the folder it is unpacked to. Nothing is unpacked here, but such a name is hostile.
 fn leads_elsewhere(name: &str) -> bool {
     name.starts_with('/') || name.contains(['\0', ':']) || name.split('/').any(|part| part == "..")
 }
@@ -193,7 +193,7 @@ fn reason(error: &ZipError) -> String {
     }
 }
 
-/// Ends reading after so many bytes.
+/// A reader with a limit of bytes.
 struct Budget<R> {
     left: Rc<Cell<u64>>,
     inner: R,
@@ -216,7 +216,7 @@ impl<R: Seek> Seek for Budget<R> {
     }
 }
 
-/// A file of a zip, which may claim any length.
+/// A file in a zip, limited while unpacking because it may claim any length.
 struct Unpacking<R> {
     left: u64,
     file: R,
