@@ -59,7 +59,7 @@ fn an_answer_goes_to_stdout_and_the_conversation_to_stderr() {
 }
 
 #[test]
-fn an_answer_that_is_not_whole_is_a_failure() {
+fn an_incomplete_answer_is_a_failure() {
     let standin = StandIn::start();
     for answer in [
         Answer::Close(vec!["Because"]),
@@ -80,7 +80,7 @@ fn an_answer_that_is_not_whole_is_a_failure() {
 }
 
 #[test]
-fn a_pipe_and_files_go_with_the_question() {
+fn a_pipe_and_files_are_sent_with_the_question() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("retry.rs");
     std::fs::write(&file, "fn retry() {}\n").unwrap();
@@ -120,7 +120,7 @@ fn a_pipe_and_files_go_with_the_question() {
 }
 
 #[test]
-fn the_answer_comes_as_it_is_written() {
+fn the_answer_is_streamed() {
     let dir = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::start();
     let (mut process, mut stdout) = local(dir.path(), &endpoint, &["Why?"]).start_unread();
@@ -139,7 +139,7 @@ fn the_answer_comes_as_it_is_written() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_is_a_failure() {
+fn a_closed_stdout_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     for text in ["Because it does.", "Because it does.\n"] {
         let endpoint = Endpoint::start();
@@ -194,7 +194,7 @@ fn ctrl_c_stops_and_keeps() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_said_at_once() {
+fn unusable_questions_are_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::start();
     for (arguments, input, part) in [

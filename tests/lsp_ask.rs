@@ -132,7 +132,7 @@ fn the_selection_is_stored_and_the_document_is_sent() {
 }
 
 #[test]
-fn files_are_sent_again_until_they_are_taken_back() {
+fn files_are_sent_again_until_an_empty_list_drops_them() {
     let mut world = world();
     let write = |world: &World, name: &str, text: &str| {
         let path = world.dir().join(name);
@@ -188,7 +188,7 @@ fn long_texts_are_cut_and_the_result_says_so() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_before_anything_is_sent() {
+fn unreadable_files_are_refused_before_anything_is_sent() {
     let mut world = world();
     let directory = url::Url::from_file_path(world.dir()).unwrap().to_string();
     for (argument, names) in [
@@ -289,7 +289,7 @@ enum By {
 }
 
 #[test]
-fn every_way_to_stop_is_a_result_with_what_was_written() {
+fn every_way_to_stop_returns_the_text_so_far() {
     for by in [By::Cancel, By::Progress, By::OwnProgress, By::Stop] {
         for words in [vec![], vec!["Because ", "it"]] {
             let mut world = world();
@@ -348,7 +348,7 @@ fn every_way_to_stop_is_a_result_with_what_was_written() {
 }
 
 #[test]
-fn stopping_where_nothing_is_answered() {
+fn stopping_without_an_answer() {
     let mut world = world();
     let conversation = world.create_known("one");
     let stopped = world.run("stop", json!({ "conversation": conversation }));
@@ -385,7 +385,7 @@ fn failures_say_what_to_do_and_keep_the_question() {
 }
 
 #[test]
-fn a_prompt_that_was_not_taken_can_be_asked_again() {
+fn a_prompt_that_was_refused_can_be_asked_again() {
     let mut world = world();
     world
         .standin()
@@ -492,7 +492,7 @@ fn models_are_listed_and_chosen_by_name() {
 }
 
 #[test]
-fn a_branch_has_copies_of_what_came_before() {
+fn a_branch_has_copies_of_the_earlier_messages() {
     let mut world = world();
     let first = world.run("ask", json!({"prompt": "one"})).unwrap();
     let conversation = first["conversation"].clone();
@@ -569,7 +569,7 @@ fn two_conversations_are_answered_at_once() {
 }
 
 #[test]
-fn code_goes_into_the_version_that_the_range_is_about() {
+fn code_is_inserted_into_the_version_that_the_range_refers_to() {
     let mut can = capabilities();
     can["workspace"]["workspaceEdit"] = json!({"documentChanges": true});
     let mut world = World::with(Service::Full, can, Value::Null);

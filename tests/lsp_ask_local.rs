@@ -132,7 +132,7 @@ fn a_question_is_answered_and_remembered() {
 }
 
 #[test]
-fn texts_go_with_the_question() {
+fn texts_are_sent_with_the_question() {
     let desk = Desk::new();
     let mut client = desk.window();
     let file = desk.dir.path().canonicalize().unwrap().join("retry.rs");
@@ -173,7 +173,7 @@ fn texts_go_with_the_question() {
 
 /// What was cut or left out before it reached the service is told by every window, now and later.
 #[test]
-fn what_was_not_sent_is_told_and_kept() {
+fn omitted_texts_are_reported_and_stored() {
     let desk = Desk::new();
     let mut client = desk.window();
     let dir = desk.dir.path().canonicalize().unwrap();
@@ -248,7 +248,7 @@ fn what_was_not_sent_is_told_and_kept() {
 /// A link that a person named goes along, now and later.
 #[cfg(unix)]
 #[test]
-fn a_link_that_was_named_goes_along_again() {
+fn a_named_link_is_sent_again() {
     let desk = Desk::new();
     let mut client = desk.window();
     let dir = desk.dir.path();
@@ -477,7 +477,7 @@ fn an_answer_ends_with_the_service_and_keeps_what_was_written() {
 }
 
 #[test]
-fn a_killed_service_is_noticed_and_nothing_is_asked_again() {
+fn a_killed_service_is_noticed_and_the_question_is_not_repeated() {
     let (desk, _asks, _) = left_in_the_middle(Client::kill);
     assert_eq!(desk.endpoint.asked(), 1);
 }

@@ -119,7 +119,7 @@ fn a_conversation_as_a_document() {
 }
 
 #[test]
-fn an_editor_of_old_gets_a_flat_list_of_messages() {
+fn an_editor_without_nested_symbols_gets_a_flat_list_of_messages() {
     let (spawn, options) = (support::world::local, Value::Null);
     let dir = tempfile::tempdir().unwrap();
     let (client, initialized) =

@@ -69,7 +69,7 @@ fn diagnostics_of_other_servers_lose_no_action() {
 }
 
 #[test]
-fn documents_are_followed_whatever_is_odd_about_them() {
+fn documents_are_synchronised_despite_malformed_fields() {
     let mut world = World::start(Service::Local);
     let link = format!("pieces-conversation:/{ABSENT}.md");
     let length = i64::try_from(link.len()).unwrap();
@@ -176,7 +176,7 @@ fn every_error_has_a_kind_and_a_sentence() {
 }
 
 #[test]
-fn documents_are_called_what_the_editor_calls_them() {
+fn uris_are_returned_as_the_editor_wrote_them() {
     let mut world = World::start(Service::Local);
     let text = format!("[x](pieces-conversation:/{ABSENT}.md)\n");
     for uri in [

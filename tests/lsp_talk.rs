@@ -248,7 +248,7 @@ fn a_question_about_a_selection_is_asked_and_answered_in_a_talk_file() {
 }
 
 #[test]
-fn the_answer_comes_by_paragraphs_and_can_be_stopped() {
+fn the_answer_is_written_by_paragraphs_and_can_be_stopped() {
     let mut world = world(Service::Full, Value::Null);
     let words = vec!["One.\n\nTwo.\n\n", "Th"];
     world
@@ -311,7 +311,7 @@ fn a_question_that_fails_stays_in_the_file() {
 }
 
 #[test]
-fn what_was_typed_is_put_back() {
+fn a_draft_is_restored() {
     let mut world = world(Service::Local, Value::Null);
     let uri = code(&mut world);
     let talk = world.run("talk", json!({"uri": uri})).unwrap()["uri"].clone();
@@ -471,7 +471,7 @@ fn code_of_an_answer_replaces_the_lines_that_were_asked_about() {
 }
 
 #[test]
-fn a_talk_file_continues_its_conversation_and_goes_with_it() {
+fn a_talk_file_continues_its_conversation_and_is_removed_with_it() {
     let mut world = world(Service::Full, Value::Null);
     let answer = world.run("ask", json!({"prompt": "Why?"})).unwrap();
     let conversation = answer["conversation"].clone();
@@ -506,7 +506,7 @@ fn a_talk_file_continues_its_conversation_and_goes_with_it() {
 }
 
 #[test]
-fn an_editor_that_stands_still_until_a_command_is_answered_is_not_kept_waiting() {
+fn an_editor_that_blocks_on_a_command_is_not_kept_waiting() {
     let of = |name: &str| {
         let mut world = World::of_editor(name, Service::Full, capabilities(), Value::Null, |_| ());
         let uri = code(&mut world);

@@ -759,7 +759,7 @@ fn the_editors_language_decides() {
 }
 
 #[test]
-fn what_was_started_is_shown_unless_the_client_shows_it() {
+fn a_new_conversation_is_shown_unless_the_client_shows_it() {
     let mut world = World::start(Service::Local);
     world.open(DOCUMENT, "fn main() {}");
     let asset = world.create_asset("a.rs", "fn a() {}");

@@ -720,12 +720,12 @@ async fn a_damaged_export_is_imported_as_far_as_readable() {
     check(&lines, Ok(counts(total, 0, 0, 0))).await;
     check(
         &lines[..lines.len() - 1],
-        Err(("not whole", counts(total, 0, 0, 0))),
+        Err(("is incomplete", counts(total, 0, 0, 0))),
     )
     .await;
     let mut gap = lines.clone();
     gap.remove(lines.len() - 2);
-    check(&gap, Err(("not whole", counts(total - 1, 0, 0, 0)))).await;
+    check(&gap, Err(("is incomplete", counts(total - 1, 0, 0, 0)))).await;
     let mut odd = lines.clone();
     let last = lines.len() - 2;
     odd[last] = "{\"annotation\":";

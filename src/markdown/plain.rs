@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_go_and_words_stay() {
+    fn marks_are_removed_and_words_stay() {
         for (text, expected) in [
             (
                 "Use **back**off, see [the *guide*](https://a.example).",

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_that_was_cut_is_found_out() {
+    fn a_cut_prompt_is_detected() {
         assert!(was_cut(10_000, 2_051));
         assert!(!was_cut(2_000, 2_051));
         assert!(!was_cut(1_000, 600));

@@ -267,7 +267,7 @@ fn shortened(text: &Text, start: &str) -> String {
             title(text)
         ),
         start => format!(
-            "{}\n\n(Only the first {} of {bytes} bytes are shown; the rest does not fit.)",
+            "{}\n\n(Only the first {} of {bytes} bytes; the rest does not fit.)",
             quoted(text, start),
             start.len()
         ),
@@ -492,7 +492,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_there_is_the_count_is_true_and_it_fits(
+        fn any_prompt_fits_and_its_count_is_right(
             turns in proptest::collection::vec(("[aé \n]{0,60}", any::<bool>(), any::<bool>()), 0..12),
             texts in proptest::collection::vec("[a`é \n]{0,300}", 0..5),
             context in 0u32..600,

@@ -31,7 +31,7 @@ fn file(dir: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_named_file_goes_along_and_is_named_in_the_question() {
+async fn a_named_file_is_sent_and_listed_in_the_question() {
     let stage = Stage::new().await;
     let work = TempDir::new().unwrap();
     let path = file(&work, "a.rs", "fn named() {}");
@@ -49,7 +49,7 @@ async fn a_named_file_goes_along_and_is_named_in_the_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_text_file_of_the_user_is_not_read() {
+async fn only_text_files_of_the_user_are_read() {
     let stage = Stage::new().await;
     let work = TempDir::new().unwrap();
     let real = file(&work, "real.txt", "through a link");
@@ -83,7 +83,7 @@ async fn what_is_no_text_file_of_the_user_is_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_long_files_the_start_goes_along_and_that_is_said() {
+async fn only_the_start_of_a_long_file_is_sent_and_the_note_says_so() {
     let stage = Stage::new().await;
     let models = json!({"data": [{"id": "scripted", "meta": {"n_ctx": 10_000_000}}]});
     stage.endpoint.list_raw(models);
@@ -112,7 +112,7 @@ async fn of_long_files_the_start_goes_along_and_that_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn being_tied_to_a_file_sends_nothing_but_a_client_may_associate_it_itself() {
+async fn a_tie_sends_no_file_unless_a_client_made_it() {
     let stage = Stage::new().await;
     let work = TempDir::new().unwrap();
     let path = file(&work, "tied.rs", "fn tied() {}");
@@ -167,7 +167,7 @@ async fn an_import_names_no_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_asset_of_a_conversation_goes_along() {
+async fn the_asset_of_a_conversation_is_sent() {
     let stage = Stage::new().await;
     let seed = |name: &str, text: &str| {
         json!({"type": "SEEDED_ASSET", "asset": {"metadata": {"name": name},

@@ -122,7 +122,7 @@ async fn an_import_does_not_touch_an_answer_that_is_being_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_the_service_stores_all_words_and_tells_the_asker() {
+async fn stopping_the_service_stores_all_words_and_tells_the_client() {
     let stage = Stage::new().await;
     let id = stage.conversation().await;
     let (mut socket, mut asked) = half_written(&stage, &id).await;

@@ -152,7 +152,7 @@ async fn start(stage: &Stage, text: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_replaces_the_extract_once_it_is_whole() {
+async fn a_complete_summary_replaces_the_extract() {
     let stage = Stage::new().await;
     choose(stage.dir.path(), &stage.endpoint.url, true);
     let (id, extract) = start(&stage, "fn retry() {}").await;

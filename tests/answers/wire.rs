@@ -91,7 +91,7 @@ async fn answers_of_several_conversations_share_a_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_socket_stops_an_answer_and_its_asker_is_told_once() {
+async fn any_socket_can_stop_an_answer_and_the_asking_one_is_told_once() {
     let stage = Stage::new().await;
     let id = stage.conversation().await;
     let mut socket = stage.socket().await;
@@ -131,7 +131,7 @@ async fn any_socket_stops_an_answer_and_its_asker_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_ends_nothing() {
+async fn a_disconnected_client_does_not_end_the_answer() {
     let stage = Stage::new().await;
     let id = stage.conversation().await;
     let mut socket = stage.socket().await;
@@ -199,7 +199,7 @@ async fn a_failure_is_one_sentence_and_leaves_the_question() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_windows_bring_their_endpoint_and_are_told_everything() {
+async fn editor_windows_send_their_endpoint_and_get_all_fields() {
     let stage = Stage::new().await;
     let other = Endpoint::start();
     let id = stage.conversation().await;
@@ -266,7 +266,7 @@ async fn our_windows_bring_their_endpoint_and_are_told_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_own_endpoint_of_none_asks_nobody() {
+async fn a_window_without_an_endpoint_asks_no_model() {
     let stage = Stage::new().await;
     let mut frame = question("Why?");
     frame["conversation"] = json!(stage.conversation().await);
@@ -279,7 +279,7 @@ async fn an_own_endpoint_of_none_asks_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_no_file_is_read_and_that_is_said() {
+async fn without_a_token_no_file_is_read_and_the_note_says_so() {
     let stage = Stage::with(|options| Options {
         token: false,
         ..options

@@ -248,7 +248,7 @@ async fn odd_conversations_cost_only_themselves() {
 
 /// The text is still JSON; only the checksum at its end tells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_changed_byte_in_a_zip_is_told() {
+async fn a_corrupt_zip_is_reported() {
     let here = dir();
     let path = here.path().join("export.zip");
     let text = json!([conversation(ID)]).to_string();

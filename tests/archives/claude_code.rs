@@ -157,7 +157,7 @@ async fn a_session_is_imported_from_everywhere_above_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_timer_takes_only_what_is_new() {
+async fn a_repeated_import_adds_only_what_is_new() {
     let (home, data) = (dir(), dir());
     let log = home.path().join(format!("p/{SESSION}.jsonl"));
     let mut lines = session();

@@ -18,7 +18,7 @@ fn block(language: &str) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_script_on_the_page_makes_an_archive() {
+async fn the_script_on_the_page_writes_a_valid_file() {
     let (here, data) = (dir(), dir());
     let script = block("python");
     assert!(
@@ -83,7 +83,7 @@ async fn the_script_on_the_page_makes_an_archive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_example_on_the_page_is_one() {
+async fn the_example_on_the_page_can_be_imported() {
     let (here, data) = (dir(), dir());
     let file = here.path().join("conversations.jsonl");
     fs::write(&file, block("jsonl")).unwrap();

@@ -369,7 +369,7 @@ fn bombs_and_endless_lines_need_little_memory() {
 
 /// What an archive says of itself reaches a terminal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_of_an_archive_are_plain() {
+async fn texts_of_an_archive_reach_a_terminal_without_control_characters() {
     let (archive, data) = (Archive::filled(), dir());
     let evil = "\u{1b}[2J\u{202e}x";
     archive.manifest(json!({"tool_version": evil, "mode": evil, "os_version": evil, "scope": {"name": evil}, "Finished": evil}));

@@ -112,7 +112,7 @@ async fn arrived(report: &Report, data: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_arrives_whole_and_is_not_touched() {
+async fn a_database_is_imported_completely_and_not_changed() {
     let (here, data) = (dir(), dir());
     let path = here.path().join("vault.db");
     let db = vault(&path);
@@ -211,11 +211,11 @@ async fn bad_rows_cost_only_themselves() {
     let report = import(&path, data.path()).await;
     assert_eq!(report.counts, counts(7, 0, 0, 5), "{report:?}");
     let expected = [
-        "it is stored under the id of another object",
         "it is larger than 10 MiB",
         "it is not JSON",
         "it is not UTF-8",
         "it is not a JSON object",
+        "it is stored under the id of another object",
     ];
     assert_eq!(reasons(&report), expected);
     assert!(
@@ -246,7 +246,10 @@ async fn other_databases_are_refused() {
     db.execute_batch("CREATE TABLE meta (key, value); CREATE VIEW raw_records AS SELECT 'message' kind, 'x' id, 'y' raw").unwrap();
     drop(db);
     let error = refused(&view, data.path()).await;
-    assert!(error.to_string().contains("not known here"), "{error}");
+    assert!(
+        error.to_string().contains("not a known database"),
+        "{error}"
+    );
     let torn = here.path().join("torn.db");
     let db = vault(&torn);
     fill(&db);

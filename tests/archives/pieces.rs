@@ -28,7 +28,7 @@ async fn all(data: &Path) -> std::collections::BTreeMap<String, Value> {
 
 /// Case 1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_archive_arrives_whole() {
+async fn an_archive_is_imported_completely() {
     let (archive, data) = (Archive::filled(), dir());
     let report = import(archive.path(), data.path()).await;
     assert_eq!(report.counts, everything(), "{report:?}");
@@ -311,7 +311,7 @@ async fn messages_without_their_conversation_are_recovered() {
 
 /// Case 10, and that a redacted copy never replaces a whole one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redacted_copies_are_imported_and_replaced_by_whole_ones() {
+async fn redacted_copies_are_imported_and_replaced_by_complete_ones() {
     let (archive, data) = (Archive::filled(), dir());
     archive.put(
         "messages",
@@ -585,7 +585,7 @@ async fn the_path_may_be_near_the_archive() {
 /// Rights that are missing are not taken for records that are.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_folder_that_cannot_be_listed_is_told() {
+async fn a_folder_that_cannot_be_listed_is_reported() {
     use std::os::unix::fs::PermissionsExt as _;
     let (archive, data) = (Archive::filled(), dir());
     let folder = archive.folder("messages");
@@ -614,7 +614,7 @@ async fn a_folder_that_cannot_be_listed_is_told() {
 
 /// One that is there and cannot be read was not left out by the exporter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unreadable_message_is_told_once() {
+async fn an_unreadable_message_is_reported_once() {
     let (archive, data) = (Archive::filled(), dir());
     fs::write(archive.file("messages", SECOND), "{").unwrap();
     let report = import(archive.path(), data.path()).await;

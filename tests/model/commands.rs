@@ -55,7 +55,7 @@ fn an_endpoint_is_chosen_shown_listed_and_forgotten() {
     );
     let listed = model(data, &["list"]).run();
     assert_eq!(listed.stdout, "* a\n  b  2048 tokens, loaded\n");
-    check(&model(data, &["off"]).run(), 0, &["No model answers"]);
+    check(&model(data, &["off"]).run(), 0, &["The choice was removed"]);
     assert_eq!(file(data), None);
     check(
         &model(data, &["off"]).run(),

@@ -56,7 +56,7 @@ async fn a_request_that_is_held_without_headers_is_waited_for() {
 }
 
 #[tokio::test]
-async fn pieces_come_as_they_are_sent() {
+async fn pieces_are_streamed() {
     let gates = [(); 3].map(|()| Gate::default());
     let script = gates
         .iter()
@@ -174,7 +174,7 @@ async fn a_connection_that_stays_open_after_the_end_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn nothing_that_answers_is_told_at_once() {
+async fn a_refused_connection_is_reported_at_once() {
     let server = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -141,7 +141,7 @@ async fn a_stream_that_is_cut_anywhere_is_incomplete_or_an_error() {
 }
 
 #[tokio::test]
-async fn no_words_are_a_failure() {
+async fn an_empty_answer_is_a_failure() {
     let nothing = [
         Script::stream(),
         Script::head(200, "application/json"),
@@ -211,7 +211,7 @@ async fn failures_in_the_stream() {
 }
 
 #[tokio::test]
-async fn thoughts_are_no_answer() {
+async fn thoughts_are_not_part_of_the_answer() {
     let thoughts = [
         r#"{"choices":[{"delta":{"reasoning":"hm"}}]}"#,
         r#"{"choices":[{"delta":{"reasoning_content":"hm","content":null}}]}"#,
@@ -276,7 +276,7 @@ async fn usage_is_taken_from_anywhere() {
 }
 
 #[tokio::test]
-async fn tool_calls_are_told_and_not_run() {
+async fn tool_calls_are_reported_and_not_run() {
     let call = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}"#;
     let answer = answered(Script::stream().data(call).finish("tool_calls").done()).await;
     assert!(answer.end.unwrap_err().message.contains("a tool call"));

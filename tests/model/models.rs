@@ -69,7 +69,7 @@ async fn ollama_says_what_is_loaded() {
 }
 
 #[tokio::test]
-async fn what_is_no_list() {
+async fn responses_that_are_not_lists() {
     for script in [
         Script::body(200, "text/html", "<html>"),
         Script::body(200, "application/json", "{}"),

@@ -34,7 +34,7 @@ async fn a_question_is_one_request() {
 }
 
 #[tokio::test]
-async fn a_missing_version_is_found_out() {
+async fn a_missing_version_is_added() {
     let server = ScriptedEndpoint::start();
     let root = server.url().replace("/v1", "");
     for _ in 0..2 {

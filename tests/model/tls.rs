@@ -167,7 +167,7 @@ fn https_is_spoken_and_the_certificate_is_checked() {
     });
     let plain = run(&["model"], &url, &trusted);
     assert!(
-        plain.stderr.contains("is it https there?"),
+        plain.stderr.contains("does it speak https?"),
         "{}",
         plain.stderr
     );

@@ -186,7 +186,7 @@ mod tests {
         let (check, used) = taken(url, false);
         assert_eq!((check.result, used), (Verdict::Note, None));
         assert!(
-            check.summary.contains("does not say whose"),
+            check.summary.contains("does not report the owner"),
             "{}",
             check.summary
         );

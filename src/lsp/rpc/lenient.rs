@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn no_edit_is_lost() {
+    fn malformed_changes_lose_no_edit() {
         let change = |range: Value| {
             let document = json!({"uri": "file:///a", "version": null});
             let changes = json!([{"text": "x", "rangeLength": -1, "range": range}]);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_left_alone() {
+    fn unknown_fields_are_left_alone() {
         for (method, given) in [
             ("test/x", Some(json!({"range": 7}))),
             ("textDocument/hover", Some(json!([1]))),

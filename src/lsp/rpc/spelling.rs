@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn uris_go_out_as_they_came() {
+    fn uris_are_sent_as_they_were_received() {
         for spelled in [
             "file:///C:/a b.rs",
             "FILE:///x/../é.rs",
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_open_decides() {
+    fn the_form_of_the_last_open_counts() {
         let spelling = Spelling::default();
         for (uri, empty) in [("file:///a b", false), ("file:///a%20b", true)] {
             let mut opened = json!({"textDocument": {"uri": uri}});

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn only_files_that_really_lie_in_the_directory_are_talk_files() {
+    fn only_files_in_the_real_directory_are_talk_files() {
         let (dir, talks) = talk_dir();
         let real = talks.0.canonicalize().unwrap();
         let id = Uuid::from_u128(7);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_changed_in_place() {
+    fn the_state_of_a_talk_is_changed_in_place() {
         let (_dir, talks) = talk_dir();
         let id = Uuid::from_u128(7);
         assert!(talks.change(id, |_| ()).is_err());
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_talks_go_and_drafts_stay() {
+    fn unused_talks_are_removed_unless_they_have_a_draft() {
         let (_dir, talks) = talk_dir();
         let long_ago = SystemTime::now() - 2 * UNUSED;
         let make = |number: u128, about: About, old: bool| {

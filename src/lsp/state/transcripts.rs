@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_a_change_overtook_is_not_cached() {
+    fn a_response_older_than_a_change_is_not_cached() {
         let (kept, id) = (Transcripts::default(), Uuid::from_u128(1));
         let first = kept.reserve(id, (0, 0));
         assert!(kept.get(id, (0, 0)).is_none(), "it is being read");

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_an_answer_ended_is_told_though_its_beginning_was_not_seen() {
+    fn the_end_of_an_answer_is_sent_even_if_its_beginning_was_missed() {
         let message = |role: Role, state: Option<&str>| Message {
             id: Uuid::from_u128(7),
             role,

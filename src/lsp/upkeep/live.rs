@@ -280,7 +280,7 @@ mod tests {
     use tokio::time::timeout;
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_quiet_spell_nothing_waits() {
+    async fn the_first_change_after_a_quiet_period_is_sent_at_once() {
         let mut window = Window::default();
         assert!(
             window.is_closed(),

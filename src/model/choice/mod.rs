@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_travels_whole_and_is_checked_on_arrival() {
+    fn a_serialised_choice_is_complete_and_checked_when_read() {
         let (mut choice, _) = decided(
             &[("K", "secret-0")],
             Some(new(

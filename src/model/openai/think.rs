@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thoughts_at_the_start_are_no_answer() {
+    fn thoughts_at_the_start_are_not_part_of_the_answer() {
         let table = [
             ("plain text", false, "plain text"),
             ("<think>a thought</think>\n\nthe answer", true, "the answer"),

@@ -398,7 +398,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_waited_while_the_store_was_moved_is_not_committed() {
+    async fn writes_queued_while_the_store_was_moved_are_not_committed() {
         let dir = tempfile::tempdir().unwrap();
         let (here, there) = (dir.path().join("a"), dir.path().join("b"));
         std::fs::create_dir(&here).unwrap();

@@ -229,7 +229,7 @@ async fn a_stop_before_the_first_word_leaves_the_question_to_be_asked_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_kept_and_never_taken_for_whole() {
+async fn an_answer_that_breaks_off_is_kept_as_incomplete() {
     let mut stage = Stage::new();
     let id = stage.conversation().await;
     let mut answer = stage.ask(&id, "Why?");
@@ -362,7 +362,7 @@ async fn a_refusal_of_the_length_is_followed_by_one_shorter_question() {
 }
 
 #[tokio::test]
-async fn a_prompt_that_was_silently_cut_is_told() {
+async fn a_prompt_that_was_silently_cut_is_reported() {
     let mut stage = Stage::new();
     let id = stage.conversation().await;
     stage.message(&id, "USER", &"words ".repeat(1000)).await;
@@ -374,7 +374,7 @@ async fn a_prompt_that_was_silently_cut_is_told() {
     let (_, own) = answer.ended().await;
     let note = own["note"].as_str().unwrap();
     assert!(
-        note.contains("did not see all") && note.contains("12 tokens"),
+        note.contains("cut the question") && note.contains("12 of about"),
         "{note}"
     );
     assert_eq!(stage.messages(&id).await[3].2["note"], note);
@@ -406,7 +406,7 @@ async fn thinking_is_a_status_that_is_announced_and_not_stored() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_waits_for_ends_at_last() {
+async fn an_answer_without_a_client_ends_after_thirty_minutes() {
     let mut stage = Stage::new();
     let id = stage.conversation().await;
     let mut answer = stage.ask(&id, "Why?");

@@ -470,7 +470,7 @@ fn trashed(store: &InMemory, id: &str) -> Result<Option<Shown>, Failure> {
 }
 
 #[test]
-fn whatever_happens_meanwhile_an_answer_is_whole_or_says_that_it_is_not() {
+fn an_answer_is_complete_or_marked_as_incomplete_after_any_race() {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let seeds = match number("ANSWER_SEED") {
         Some(seed) => seed..seed + 1,

@@ -178,7 +178,7 @@ async fn edits_are_two_seconds_apart_and_never_at_the_end_of_the_file() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_typed_below_the_marker_meanwhile_stays() {
+async fn text_typed_below_the_marker_meanwhile_stays() {
     // Typed between sending and the first edit: the question stays where it is, too.
     let mut editor = Editor::new(PROMPT);
     editor.write("And how?");
@@ -256,7 +256,7 @@ async fn there_is_one_edit_in_flight_whether_its_change_is_early_late_or_never_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_answers_nothing_but_tells_the_change_is_believed() {
+async fn a_change_without_a_response_counts_as_landed() {
     let (mut frame, mut editor) = (frame(true), Editor::new(PROMPT));
     let first = edit(frame.step(Instant::now(), editor.seen()));
     editor.apply(&first);
@@ -289,7 +289,7 @@ async fn refused_three_times_the_file_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_edits_the_frame_or_closes_the_file_keeps_it() {
+async fn an_edit_of_the_frame_or_a_close_ends_the_writing() {
     type Change = fn(&mut Editor);
     let cases: [(Change, Option<AbandonReason>); 6] = [
         (
@@ -350,7 +350,7 @@ async fn an_undo_of_our_edit_is_an_edit_by_the_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_whose_last_words_change_what_came_before_is_written_again() {
+async fn an_answer_whose_end_changes_its_beginning_is_written_again() {
     let (mut frame, mut editor) = (frame(true), Editor::new(PROMPT));
     frame.add("See [a].\n\nSame.\n\n");
     let first = edit(frame.step(Instant::now(), editor.seen()));
@@ -366,7 +366,7 @@ async fn an_answer_whose_last_words_change_what_came_before_is_written_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_stands_in_the_frame_but_what_was_said() {
+async fn the_frame_contains_only_the_answer() {
     // A forged marker of another token, a heading as ours, an open fence.
     let text = "<!-- pieces:0000 write -->\n\n## You\n\nx\n\n```\nopen";
     let (mut frame, mut editor) = (frame(true), Editor::new(PROMPT));
