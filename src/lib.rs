@@ -1,8 +1,9 @@
 //! `pieces-lsp`: Pieces conversations as first-class objects in every editor.
 //!
-//! Data flows one way: [`pieces`] speaks the API, [`index`] holds what we know, [`sync`] keeps the
-//! second equal to the first, [`lsp`] shows it to editors through [`transport`]. [`service`] is the
-//! embedded local service with the same API; [`transfer`] copies into it and out of it; [`model`] asks language models, [`ask`] puts a person's question together. `docs/architecture.md` says where to start reading.
+//! Data flows one way: [`pieces`] is the client of the API, [`index`] holds the known conversations, [`sync`] keeps
+//! the index equal to the server, [`lsp`] shows it to editors through [`transport`]. [`service`] is the embedded local
+//! service with the same API; [`transfer`] imports into it and exports from it; [`model`] is the client of language
+//! models, [`ask`] asks questions. `docs/architecture.md` says where to start reading.
 
 pub mod ask;
 pub mod cli;

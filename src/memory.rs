@@ -1,9 +1,9 @@
-//! Memory that was needed once and is not any more.
+//! Returns freed memory to the system.
 //!
-//! Reading a large list takes several times what is left of it in the end, and the allocator of glibc
-//! keeps what was freed, in one heap for each thread, in case it is needed again.
+//! Reading a large list takes several times the memory of the result, and the allocator of glibc keeps freed memory
+//! in one heap per thread for later use.
 
-/// Makes all threads share one heap, the only kind that [`give_back`] can empty. To be called before
+/// Makes all threads share one heap, because [`give_back`] can empty only that one. To be called before
 /// there are threads.
 pub fn share_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -14,7 +14,7 @@ pub fn share_heap() {
     }
 }
 
-/// Gives what was freed back to the system. Takes milliseconds, for which others may have to wait.
+/// Returns freed memory to the system. Takes milliseconds, during which other threads may have to wait.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(unsafe_code, reason = "there is no safe way to ask for it")]

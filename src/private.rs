@@ -1,4 +1,4 @@
-//! Files and directories of our own that only their user can read, and opening files that may not be files.
+//! Our own files and directories, which only their user can read, and opening regular files only.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -20,8 +20,8 @@ pub enum Unusable {
     Shared,
 }
 
-/// Creates a directory (0700) and what is missing above it. One that exists is only looked at: its permissions
-/// are its owner's decision. Our files in it are 0600, so others may list it, but must not be able to write to it.
+/// Creates a directory (0700) and its missing parents. An existing directory keeps its permissions, which are its
+/// owner's decision. Our files in it are 0600, so other users may list it, but must not be able to write to it.
 ///
 /// # Errors
 /// [`Unusable`]; then nothing was changed.
@@ -60,7 +60,7 @@ pub fn only_ours(path: &Path) -> Result<(), Unusable> {
 /// Creates a directory (0700) that does not exist yet.
 ///
 /// # Errors
-/// Those of the file system; `AlreadyExists` for whatever is there.
+/// Those of the file system; `AlreadyExists` if anything has this name.
 pub fn new_dir(dir: &Path) -> io::Result<()> {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "has no permissions to set"))]
     let mut builder = fs::DirBuilder::new();
@@ -69,7 +69,7 @@ pub fn new_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Makes sure of a directory `name` in our data directory, and of that one; its path.
+/// Creates the directory `name` in our data directory, and that one, if they are missing; returns its path.
 ///
 /// # Errors
 /// Those of the file system, or one of them is not safe to use.
@@ -87,7 +87,7 @@ pub fn subdir(data_dir: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// What a draft's name begins and ends with.
+/// The prefix and suffix of the name of a draft.
 const DRAFT: (&str, &str) = (".pieces-lsp-", ".tmp");
 
 /// Removes the drafts of [`write`] in `dir` whose processes were killed, those of older versions too. Best
@@ -113,7 +113,7 @@ fn is_draft(name: &str) -> bool {
     stem.starts_with(start) || stem == "service.json" || Uuid::parse_str(stem).is_ok()
 }
 
-/// Writes a file (0600) in place of what is there. A reader finds all of it, or the old one.
+/// Atomically replaces or creates a file (0600): a reader finds the old or the new content.
 ///
 /// # Errors
 /// Those of the file system; then the old one is still there.
@@ -121,8 +121,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, false)
 }
 
-/// The same for a file that is only to be read (0400), so that editors say so before somebody types. On
-/// Windows it is as any other: there such a file could not be replaced.
+/// The same for a read-only file (0400), so that editors warn before the user types. On Windows it is an ordinary file,
+/// because a read-only file could not be replaced there.
 ///
 /// # Errors
 /// Those of [`write`].

@@ -1,16 +1,15 @@
-//! The words of full-text search: how texts are written into the index, how a query asks for them, and where
-//! they are in a text.
+//! The words of full-text search: how texts are indexed, how a query is written, and where a match is in a text.
 //!
-//! The index splits texts at spaces and punctuation, ignores case and accents, and finds whole words. Scripts
-//! without spaces between words have no such words: each of their letters is one, and what is searched for is
-//! a phrase of letters. So any part of a run is found.
+//! The index splits texts at spaces and punctuation, ignores case and accents, and finds whole words. In scripts without
+//! spaces between words each letter is indexed as a word, and a query is a phrase of letters. So any part of a run of
+//! letters is found.
 
 use nucleo_matcher::chars;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::{Range, RangeInclusive};
 
-/// Words of a query that are looked for in a text; more are not shown to anybody.
+/// Words of a query that are located in a text; the other ones are only matched.
 const MOST_LOCATED: usize = 32;
 
 /// Letters of Chinese, Japanese and Korean. Korean has spaces, but its words take endings.
@@ -53,7 +52,7 @@ const SOUTHEAST_ASIAN: &[RangeInclusive<char>] = &[
     '\u{AA60}'..='\u{AADF}', // Myanmar, Tai Viet
 ];
 
-/// Nothing before it is in the tables: most texts are told apart quickly.
+/// The first letter of the tables, which rules out most texts quickly.
 const FIRST: char = '\u{0E01}';
 
 /// Whether a letter belongs to a script without spaces.
@@ -66,8 +65,8 @@ fn within(blocks: &[RangeInclusive<char>], c: char) -> bool {
     after > 0 && blocks[after - 1].contains(&c)
 }
 
-/// A letter as the index has it. To the tokenizer the vowel signs of Southeast Asia are no letters and would be
-/// lost, but everything in the private planes is one.
+/// A letter as it is indexed. The tokenizer drops vowel signs of Southeast Asian scripts, so they are mapped to the
+/// private planes, whose characters it takes for letters.
 fn indexed(c: char) -> char {
     if c >= FIRST && within(SOUTHEAST_ASIAN, c) {
         return char::from_u32(0xF_0000 + u32::from(c)).unwrap_or(c);
@@ -75,12 +74,12 @@ fn indexed(c: char) -> char {
     c
 }
 
-/// Whether a text has letters of scripts without spaces, and so is not indexed as it is.
+/// Whether a text has letters of scripts without spaces, and so must be rewritten for the index.
 pub(crate) fn has_unspaced(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(is_unspaced)
 }
 
-/// A text as it is written into the index: with spaces around each letter of a script without them.
+/// A text as it is indexed: with spaces around each letter of a script without spaces.
 pub(crate) fn spaced(text: &str) -> Cow<'_, str> {
     if !has_unspaced(text) {
         return Cow::Borrowed(text);
@@ -106,7 +105,7 @@ struct Word<'a> {
     unspaced: bool,
 }
 
-/// What a character of a query belongs to; `None` is between words.
+/// The class of a character of a query; `None` if it separates words.
 fn class(c: char) -> Option<bool> {
     match is_unspaced(c) {
         true => Some(true),
@@ -149,7 +148,7 @@ pub(crate) fn query(typed: &str) -> Option<String> {
     Some(out)
 }
 
-/// Where a text has what was typed: all of it, or else the first of its words. In bytes. Linear in the text for
+/// The range of the match in a text, in bytes: the whole query, or else the first of its words. Linear in the text for
 /// each of the first few words.
 pub(crate) fn find(text: &str, typed: &str) -> Option<Range<usize>> {
     let folded = fold(text);
@@ -164,7 +163,7 @@ pub(crate) fn find(text: &str, typed: &str) -> Option<Range<usize>> {
     Some(unfolded(text, found.start)..unfolded(text, found.end))
 }
 
-/// Without case and accents. Each character stays one, or goes.
+/// Folds case and removes accents. Each character becomes one character or none.
 fn fold(text: &str) -> String {
     text.chars().filter_map(folded).collect()
 }
@@ -177,7 +176,7 @@ fn folded(c: char) -> Option<char> {
 fn unfolded(text: &str, at: usize) -> usize {
     let mut length = 0;
     for (place, c) in text.char_indices() {
-        // Accents belong to what is before them.
+        // Accents belong to the letter before them.
         if let Some(c) = folded(c) {
             if length >= at {
                 return place;
@@ -188,7 +187,7 @@ fn unfolded(text: &str, at: usize) -> usize {
     text.len()
 }
 
-/// The first place of a word: anywhere in a run of letters without spaces, else whole, or at least its beginning.
+/// The first match of a word: anywhere in a run of letters without spaces, else as a whole word, or as a prefix.
 fn place(text: &str, word: &str, may_go_on: bool) -> Option<Range<usize>> {
     let goes_on = |c: Option<char>| c.is_some_and(|c| class(c) == Some(false));
     let first = word.chars().next()?;

@@ -1,8 +1,8 @@
 //! Serde types for JSON whose shape cannot be relied on.
 //!
 //! `null` counts as absent, unknown fields are skipped without allocating, and a value of an unexpected
-//! type counts as absent too. The only errors left are syntax errors, so one odd field never costs its
-//! object or its neighbours.
+//! type counts as absent too. The only errors left are syntax errors, so one malformed field never costs its
+//! object or other fields.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! JSON as the Pieces API, editors and backups write it, read by one set of rules wherever it comes in.
+//! Parses JSON of the Pieces API, editors and backups by one set of rules.
 //!
 //! [`from_slice`] skips a byte order mark and repairs what Rust cannot hold: broken Unicode and numbers
 //! beyond `f64`. `lenient` has serde types that skip values of the wrong type, `plural` reads lists of ids, and

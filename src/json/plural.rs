@@ -157,7 +157,7 @@ pub(crate) fn ordered(listed: &[Id], indices: &[(Id, i64)]) -> Ids {
         .collect()
 }
 
-/// The members of a plural wrapper, in order; empty if it is no such thing.
+/// The members of a plural wrapper, in order; empty if the value is not one.
 pub fn live_ids(wrapper: &Value) -> Vec<Uuid> {
     Members::deserialize(wrapper).map_or_else(|_| Vec::new(), Members::ids)
 }

@@ -1,21 +1,21 @@
-//! The text of a message: Markdown that somebody else wrote.
+//! The text of a message: untrusted Markdown.
 //!
-//! The text keeps its own spelling. What any of the common readers (pulldown-cmark, cmark-gfm, micromark,
-//! markdown-it) could take for HTML, an image or a link that leaves the web gets an escape, and a block on
-//! which they may differ goes into a fence. Every pass is linear in the text.
+//! The text is changed as little as possible. Whatever one of the common parsers (pulldown-cmark, cmark-gfm, micromark,
+//! markdown-it) could take for HTML, an image or a link that leaves the web is escaped, and a block on which they may
+//! differ goes into a fence. Every pass is linear in the text.
 
 use super::outline::{Block, Outline};
 use super::scan;
 use std::ops::Range;
 
-/// Rounds of rewriting before a message is shown as it is, in a fence.
+/// Rounds of rewriting, after which the message is shown verbatim in a fence.
 const ROUNDS: usize = 5;
 /// Longer messages, in bytes, are shown in a fence.
 const LONGEST: usize = 1 << 20;
-/// Deeper lists and quotes are shown in a fence: readers stop at different depths.
+/// Deeper lists and quotes are shown in a fence: parsers stop at different depths.
 const DEEPEST: usize = 32;
 
-/// A change of the text: what replaces the bytes of `range`.
+/// A change of the text: the replacement of the bytes of `range`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edit {
     pub(super) at: usize,
@@ -38,8 +38,8 @@ impl Edit {
 }
 
 /// The text of a message as Markdown that can stand between others: it keeps its paragraphs, lists,
-/// tables and code, and has no HTML, no images, no links but to the web and to conversations, no headings
-/// above the third level, no link definitions, and nothing that goes on behind its end.
+/// tables and code, and has no HTML, no images, no links except to the web and to conversations, no headings
+/// above the third level, no link definitions, and no block that continues after its end.
 pub fn body(text: &str) -> String {
     let original = cleaned(text);
     if original.len() > LONGEST || is_deep(&original) {
@@ -103,7 +103,7 @@ fn is_deep(text: &str) -> bool {
     })
 }
 
-/// The text with what was found in it put right; `None` if there was nothing.
+/// The text with the necessary changes; `None` if there are none.
 fn revised(text: &str) -> Option<String> {
     let mut outline = Outline::of(text);
     scan::scan(text, &mut outline);
@@ -140,7 +140,7 @@ fn revised(text: &str) -> Option<String> {
         let mut at = range.start;
         let last = range.end == text.len();
         while let Some(edit) = edits.next_if(|edit| edit.at < range.end || last) {
-            // Of two that overlap the first stands; the next round sees the rest.
+            // If two changes overlap, the first is applied; the next round finds the other.
             if edit.at >= at {
                 out.push_str(&text[at..edit.at]);
                 out.push_str(&edit.with);
@@ -152,7 +152,7 @@ fn revised(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// The text as it is, in a fence that nothing in it can close.
+/// The text verbatim, in a fence longer than any in it.
 fn literal(text: &str) -> String {
     in_fence(text, "text")
 }
@@ -163,7 +163,7 @@ fn in_fence(text: &str, language: &str) -> String {
     format!("{fence}{language}\n{text}\n{fence}")
 }
 
-/// Code in a fence of its own. A language that could mean anything else to a reader is left out.
+/// Code in a fence. A language with characters that have another meaning to a parser is left out.
 pub(super) fn code(text: &str, language: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-#._".contains(c);
     let language = if language.chars().all(plain) {

@@ -1,9 +1,9 @@
-//! Times as a person reads them: in their zone, as short as the age allows.
+//! Times for users: in their time zone, as short as the age allows.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// Days after which a weekday would say too little: the same one comes again.
+/// Days after which a weekday alone is ambiguous.
 const WEEK: i32 = 7;
 
 /// The present, in the zone of the reader.

@@ -1,4 +1,4 @@
-//! The beginning of what a message says, for a line of a list.
+//! The beginning of a message, for a line of a list.
 
 use super::label;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -6,8 +6,8 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 /// Bytes that are read for each character that is wanted: marks, addresses and code take most of a text.
 const READ: usize = 24;
 
-/// The beginning of a message as one line of plain text: without marks and code blocks, cut at a word behind
-/// `most` characters. Of a text that is only code, the code.
+/// The beginning of a message as one line of plain text of at most `most` characters, cut at a word, without marks and
+/// code blocks. If the text has only code, the beginning of the code.
 pub fn gist(text: &str, most: usize) -> String {
     let mut end = text.len().min(most * READ);
     while !text.is_char_boundary(end) {
@@ -35,7 +35,7 @@ pub fn gist(text: &str, most: usize) -> String {
     at_a_word(&said, most)
 }
 
-/// One line of at most `most` characters, cut behind a word unless that word is most of it.
+/// One line of at most `most` characters, cut after a word unless the last word is very long.
 fn at_a_word(text: &str, most: usize) -> String {
     let whole = label(text, usize::MAX - 1);
     if whole.chars().count() <= most {

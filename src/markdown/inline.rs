@@ -1,15 +1,15 @@
 //! Text within a line.
 
-/// What a conversation is called whose name shows nothing.
+/// The displayed name of a conversation whose name is empty or invisible.
 pub const UNNAMED: &str = "New Conversation";
 
-/// The name, or [`UNNAMED`] for one that shows nothing.
+/// The name, or [`UNNAMED`] if it is empty or invisible.
 pub fn visible(name: &str) -> &str {
     if shows_nothing(name) { UNNAMED } else { name }
 }
 
-/// A name for a line of plain text: no control characters, no line breaks, nothing that reorders what stands
-/// beside it, and at most `most` characters. Empty if the name shows nothing.
+/// A name for a line of plain text: no control characters, no line breaks, no marks that reorder the text beside it,
+/// and at most `most` characters. Empty if the name is invisible.
 pub fn label(name: &str, most: usize) -> String {
     let shown = |c: &char| c.is_whitespace() || !c.is_control() && !is_dropped(*c);
     let shown: String = name.chars().filter(shown).collect();
@@ -25,7 +25,7 @@ pub fn label(name: &str, most: usize) -> String {
     text
 }
 
-/// The same for Markdown, within a line or as one: what could mean something is escaped, and nothing else.
+/// The same for Markdown, in a line or as a whole line: only characters that have a meaning there are escaped.
 pub fn inline(name: &str, most: usize) -> String {
     let chars: Vec<char> = label(name, most).chars().collect();
     let count = |mark| chars.iter().filter(|c| **c == mark).count();
@@ -51,7 +51,7 @@ pub fn inline(name: &str, most: usize) -> String {
             '#' => {
                 chars[at..].iter().all(|c| *c == '#') && matches!(before, None | Some(' ' | '#'))
             }
-            // Readers make links of these without any brackets.
+            // Parsers turn these into links without any brackets.
             ':' => after == Some('/') && before.is_some_and(|c| c.is_ascii_alphanumeric()),
             '.' => at > 2 && chars[at - 3..at].iter().all(|c| matches!(c, 'w' | 'W')),
             _ => false,
@@ -64,7 +64,7 @@ pub fn inline(name: &str, most: usize) -> String {
     text
 }
 
-/// The same beside other words: see [`isolated`].
+/// The same for use beside other words: see [`isolated`].
 pub fn inline_isolated(name: &str, most: usize) -> String {
     isolated(&inline(name, most))
 }
@@ -108,7 +108,7 @@ pub fn isolated(name: &str) -> String {
     }
 }
 
-/// Whether a reader sees nothing at all of this name.
+/// Whether this name is empty or invisible.
 pub fn shows_nothing(name: &str) -> bool {
     name.chars()
         .all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))

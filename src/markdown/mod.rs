@@ -1,5 +1,4 @@
-//! Conversations as Markdown. Names and messages are hostile text: what is made of them shows what they
-//! say and does nothing else.
+//! Conversations as Markdown. Names and messages are untrusted: their Markdown only shows text and has no other effect.
 
 mod body;
 mod clock;

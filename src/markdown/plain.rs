@@ -1,4 +1,4 @@
-//! What a message says, without its Markdown.
+//! The plain text of a message, without Markdown.
 
 use pulldown_cmark::{Event, Options, Parser};
 

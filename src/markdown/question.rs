@@ -1,4 +1,4 @@
-//! A question as it is stored: what was asked, then the code that it is about with its place.
+//! A question as it is stored: the prompt, then the code that it is about, with its place.
 
 use std::fmt;
 
@@ -35,8 +35,8 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Splits a stored question into what was asked and the code below it: a fence at its end, whose info string has
-/// the place, `rs /home/me/retry.rs:3-9`. `None` if there is no such code.
+/// Splits a stored question into the prompt and the code below it: a fence at its end, whose info string has the
+/// place, `rs /home/me/retry.rs:3-9`. `None` if there is no such code.
 pub fn parts(text: &str) -> Option<(&str, Quoted<'_>)> {
     let text = text.trim_end();
     let (inside, fence) = text.rsplit_once('\n')?;

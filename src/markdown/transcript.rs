@@ -1,4 +1,4 @@
-//! A conversation as one document: what the language server shows, and the files of an export.
+//! A conversation as one document, for the language server and for exports.
 
 use super::body::code;
 use super::question::{self, Place};
@@ -17,7 +17,7 @@ pub fn heading(name: &str) -> String {
     format!("# {}\n", inline(visible(name), TITLE))
 }
 
-/// What a transcript is made of.
+/// The parts of a transcript.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript<'a> {
     /// The name of the conversation.
@@ -41,9 +41,9 @@ pub struct Transcript<'a> {
 /// Something a conversation is tied to.
 #[derive(Debug, Clone)]
 pub struct Tie {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Where it is, as a URI.
+    /// Its URI.
     pub uri: String,
 }
 
@@ -58,13 +58,13 @@ pub struct Part<'a> {
     pub text: Option<&'a str>,
     /// A question that may end with the code that it is about.
     pub asks: bool,
-    /// What there is to know about it, for people; may be empty.
+    /// What is known about an answer, for people; may be empty.
     pub aside: String,
 }
 
 impl Part<'_> {
-    /// The message as a section of a document. Nothing in it reaches what follows. `files`: those that a
-    /// question may link to.
+    /// The message as a section of a document, which cannot affect what follows. `files`: those that a question may link
+    /// to.
     pub fn render(&self, files: &[Tie]) -> String {
         let mut text = format!("\n## {}\n", inline(&self.role, ROLE));
         if !self.time.is_empty() {
@@ -93,7 +93,7 @@ impl Part<'_> {
     }
 }
 
-/// Where code is from. Messages may be anybody's, so only a file that the conversation is tied to is a link.
+/// The place of code. Messages are untrusted, so only a file that the conversation is tied to becomes a link.
 fn place(place: &Place<'_>, files: &[Tie]) -> String {
     let name = place.to_string();
     match files.iter().find(|file| file.name == place.path) {

@@ -9,7 +9,7 @@ use std::io::{self, BufRead};
 use std::thread;
 use tokio::sync::mpsc;
 
-/// How many decoded messages may wait before the client has to.
+/// Decoded messages that are queued before reading pauses.
 const QUEUE: usize = 64;
 
 /// Reads messages from stdin; the last one is [`Inbound::End`].

@@ -1,7 +1,7 @@
-//! The one thread that owns stdout, and the handle through which everybody else writes.
+//! The one thread that owns stdout, and the handle through which all other code writes.
 //!
-//! Nobody ever waits for the client to read: messages queue up to a cap, and a client that lets
-//! the queue grow past it is taken for gone.
+//! No caller ever waits for the client to read: messages queue up to a cap, and a client that lets
+//! the queue grow past it counts as gone.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// Bytes that may wait for the client to read them.
 const CAP: usize = 256 * 1024 * 1024;
-/// Small messages are gathered up to this size into one write.
+/// Small messages are batched up to this size, in bytes, into one write.
 const BATCH: usize = 64 * 1024;
 
 /// Why nothing can be written any more.
