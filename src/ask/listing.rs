@@ -122,7 +122,7 @@ pub(super) async fn of_pieces_os(asker: &Asker, name: &str) -> Result<(String, S
     near.truncate(3);
     let name: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
     let what = match near.is_empty() {
-        true => format!("Pieces OS has no model that can answer; install or choose one there."),
+        true => "Pieces OS has no model that can answer; install or choose one there.".to_owned(),
         false => format!(
             "Pieces OS has no model {name}; use one of its models, such as {}.",
             near.join(", ")
