@@ -3,11 +3,19 @@
 import * as vscode from "vscode";
 import { Missing } from "./find";
 import type { Server } from "./server";
+import { SECTION } from "./settings";
 import { line } from "./text";
 
+/** Plain text, for what VS Code shows itself. */
 export function sentence(error: unknown): string {
+  return marked(error).replaceAll("`", "");
+}
+
+/** What is typed or set stands in backticks. Settings have the names that they have in VS Code. */
+export function marked(error: unknown): string {
   // Longer than a name: it says what to do at its end.
-  return line(error instanceof Error ? error.message : String(error), 500);
+  const text = line(error instanceof Error ? error.message : String(error), 500);
+  return text.replace(/`pieces\.(\w+)`/g, `\`${SECTION}.$1\``);
 }
 
 /** Says that a command failed, with what helps. What the person cancelled is no failure. */

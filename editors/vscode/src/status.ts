@@ -1,9 +1,9 @@
 // The status bar item: live, local or offline, whether an answer is being written, and what can be done.
 
 import * as vscode from "vscode";
+import { sentence } from "./errors";
 import type { Server, Shown } from "./server";
 import type { Asks } from "./talk/asks";
-import { line } from "./text";
 import { conversations } from "./words";
 
 /** The state in a sentence. */
@@ -21,7 +21,7 @@ export function stateOf(shown: Shown): string {
     default:
   }
   if (shown.error !== undefined) {
-    return line(shown.error, 500);
+    return sentence(shown.error);
   }
   switch (shown.state) {
     case "offline":
@@ -88,12 +88,12 @@ function name(shown: Shown, state: string): string {
   return state === "live" && typeof shown !== "string" && shown.backend === "local" ? t("Pieces local") : "Pieces";
 }
 
-function tooltip(sentence: string): vscode.MarkdownString {
+function tooltip(text: string): vscode.MarkdownString {
   const { t } = vscode.l10n;
   const commands = { search: t("Search"), new: t("New"), switchBackend: t("Switch Backend"), showLog: t("Show Log") };
   const links = Object.entries(commands).map(([command, title]) => `[${title}](command:piecesLsp.${command})`);
   const markdown = new vscode.MarkdownString();
-  markdown.appendText(sentence);
+  markdown.appendText(text);
   markdown.appendMarkdown(`\n\n${links.join(" · ")}`);
   markdown.isTrusted = { enabledCommands: Object.keys(commands).map((command) => `piecesLsp.${command}`) };
   return markdown;

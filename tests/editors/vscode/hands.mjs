@@ -50,6 +50,19 @@ export function handsOn(page) {
     await row.waitFor({ state: "hidden" });
   };
   const option = (name) => page.getByRole("option", { name }).first();
+  /** Runs a command and chooses from its list. A list closes when something else takes the focus: again, as a person would. */
+  const choose = async (command, title, name) => {
+    for (let tries = 0; ; tries++) {
+      await palette(command);
+      try {
+        await titled(title, 5_000);
+        await option(name).click({ timeout: 5_000 });
+        return;
+      } catch (error) {
+        if (tries === 3) throw error;
+      }
+    }
+  };
   const says = (what) => page.locator(".statusbar-item", { hasText: what }).first().waitFor();
   const closeAll = async () => {
     await palette("Close All Editors", "View");
@@ -73,7 +86,7 @@ export function handsOn(page) {
     await option(new RegExp(`^${name}`)).click();
     await input.waitFor({ state: "hidden" });
   };
-  const titled = (title) => page.locator(".quick-input-title", { hasText: title }).first().waitFor();
+  const titled = (title, timeout) => page.locator(".quick-input-title", { hasText: title }).first().waitFor({ timeout });
   const files = async () => {
     // A click on what is already shown would hide it.
     const shown = page.locator(".explorer-folders-view").first();
@@ -100,5 +113,5 @@ export function handsOn(page) {
     }
   };
 
-  return { page, shot, view, row, gone, tab, text, talk, said, box, openRow, notification, input, palette, option, says, closeAll, menu, titled, files, explorer, conversations, theme };
+  return { page, shot, view, row, gone, tab, text, talk, said, box, openRow, notification, input, palette, option, choose, says, closeAll, menu, titled, files, explorer, conversations, theme };
 }

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import { learn } from "../documents";
-import { sentence } from "../errors";
+import { marked } from "../errors";
 import { done } from "../progress";
 import { type Answering, type Asked, type Failure, failure, type Messages, type Page, type Phase } from "../protocol";
 import type { Server } from "../server";
@@ -91,7 +91,7 @@ export class Asks implements vscode.Disposable {
       }
       return { asked };
     } catch (error) {
-      return { error, why: sentence(error), failure: failure(error) };
+      return { error, why: marked(error), failure: failure(error) };
     }
   }
 

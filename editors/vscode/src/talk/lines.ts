@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { plain } from "../commands/start";
 import { activeUri, conversationOf, show } from "../documents";
-import { complain } from "../errors";
+import { complain, sentence } from "../errors";
 import type { Server } from "../server";
 import { line } from "../text";
 import type { Asks } from "./asks";
@@ -110,7 +110,7 @@ export class LinesBox implements vscode.Disposable {
     if ("error" in outcome) {
       if (conversation === undefined) {
         // Nothing that was typed is lost: it stands above the box, to be copied.
-        thread.label = line(outcome.why, 200);
+        thread.label = line(sentence(outcome.error), 200);
         thread.comments = [{ body: new vscode.MarkdownString().appendText(prompt), mode: vscode.CommentMode.Preview, author: { name: vscode.l10n.t("You") } }];
         thread.canReply = true;
       }

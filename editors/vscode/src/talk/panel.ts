@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import { conversationOf, type Goal, nameOf, show } from "../documents";
-import { sentence } from "../errors";
+import { marked } from "../errors";
 import type { Planned } from "../protocol";
 import { isolated, line } from "../text";
 import type { Outcome, Question } from "./asks";
@@ -45,6 +45,8 @@ export class Panel implements vscode.Disposable {
         }
       }),
       tools.server.onStatus(() => {
+        // What could not be done before may be possible now.
+        this.post({ type: "problem", text: "" });
         this.plan();
       }),
       vscode.window.onDidChangeActiveTextEditor(() => {
@@ -262,6 +264,7 @@ export class Panel implements vscode.Disposable {
         return;
       case "rename":
       case "asText":
+      case "useLocal":
         await vscode.commands.executeCommand(`piecesLsp.${command}`);
     }
   }
@@ -311,13 +314,15 @@ export class Panel implements vscode.Disposable {
 
   private async composer(): Promise<Composer> {
     const { server, drafts } = this.tools;
-    const empty = { chips: [], offer: null, remote: null, tokens: null };
+    const empty = { chips: [], offer: null, remote: null, tokens: null, offline: false };
     let all;
     try {
       all = await models.models(server);
     } catch (error) {
       server.log.warn(String(error));
-      return { ...empty, model: "", obstacle: sentence(error) };
+      const { status } = server;
+      const offline = typeof status !== "string" && status.state === "offline" && status.backend !== "local";
+      return { ...empty, model: "", obstacle: marked(error), offline };
     }
     const model = models.nameOf(all, drafts.of(this.key).model);
     const obstacle = models.obstacle(all);
@@ -329,6 +334,7 @@ export class Panel implements vscode.Disposable {
     return {
       model: this.planned?.model ?? model,
       obstacle: null,
+      offline: false,
       chips: this.planned ? chips(this.planned, words()) : [],
       offer: this.offer(),
       remote,

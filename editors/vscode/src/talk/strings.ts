@@ -23,6 +23,7 @@ export function strings(): Record<string, string> {
     goesAlong: t("Sent with the question"),
     modelIs: t("Model: {0}"),
     chooseModel: t("Choose a Model…"),
+    useLocal: t("Use the Local Service"),
     checkAgain: t("Check Again"),
     editing: t("Your last question, asked again in a new conversation. Esc leaves it as it was."),
     insert: t("Insert at Cursor"),

@@ -25,6 +25,8 @@ export interface Composer {
   readonly model: string;
   /** What to do before anybody can ask; null where one can. */
   readonly obstacle: string | null;
+  /** Whether Pieces OS is away: then it is no model that is missing. */
+  readonly offline: boolean;
   readonly chips: readonly Chip[];
   /** A file that could go with the question. */
   readonly offer: { readonly uri: string; readonly name: string } | null;
@@ -45,7 +47,7 @@ export type CodeAction = "insert" | "copy" | "compare" | "new";
 export const CODE_ACTIONS: readonly CodeAction[] = ["insert", "copy", "compare", "new"];
 
 /** Commands that the page may ask for; nothing else. */
-export const PAGE_COMMANDS = ["model", "rename", "addFile", "checkModel", "restore", "asText"] as const;
+export const PAGE_COMMANDS = ["model", "rename", "addFile", "checkModel", "restore", "asText", "useLocal"] as const;
 export type PageCommand = (typeof PAGE_COMMANDS)[number];
 
 export type FromPage =

@@ -1,7 +1,7 @@
 // The place to type.
 
 import type { Chip } from "../talk/chips";
-import type { Composer as State } from "../talk/wire";
+import type { Composer as State, PageCommand } from "../talk/wire";
 import { button, host, keep, make, phrase, sentence } from "./page";
 
 interface Around {
@@ -62,14 +62,11 @@ export class Composer {
     this.notice.hidden = state.obstacle === null;
     this.notice.replaceChildren();
     if (state.obstacle !== null) {
-      const run = (command: "model" | "checkModel") => () => {
+      const run = (command: PageCommand) => () => {
         host.postMessage({ type: "command", command });
       };
-      this.notice.append(
-        make("p", {}, ...sentence(state.obstacle)),
-        button(phrase("chooseModel"), run("model")),
-        button(phrase("checkAgain"), run("checkModel")),
-      );
+      const way = state.offline ? button(phrase("useLocal"), run("useLocal")) : button(phrase("chooseModel"), run("model"));
+      this.notice.append(make("p", {}, ...sentence(state.obstacle)), way, button(phrase("checkAgain"), run("checkModel")));
     }
     this.model.textContent = phrase("modelIs", state.model);
     this.model.hidden = state.obstacle !== null;

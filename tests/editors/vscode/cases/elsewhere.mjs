@@ -5,7 +5,7 @@ import { distant, SCRATCH, standIn, takeAway, until } from "../machine.mjs";
 import { day } from "./day.mjs";
 
 export default async (session) => {
-  const { page, step, shot, row, says, talk, box, notification, palette, option, titled, closeAll } = session;
+  const { page, step, shot, row, says, talk, box, notification, palette, option, choose, titled, closeAll } = session;
   await step("nothing-answers-and-says-so", async () => {
     await closeAll();
     await page.locator(".statusbar-item", { hasText: "Pieces local" }).click();
@@ -18,8 +18,7 @@ export default async (session) => {
     await shot("offline");
   });
   await step("importing-from-nothing-away-from-pieces-os-offers-a-file", async () => {
-    await palette("Import Conversations");
-    await option(/^Pieces OS/).click();
+    await choose("Import Conversations", "Import Conversations", /^Pieces OS/);
     const error = notification("There is no running Pieces OS to import from.");
     await error.locator(".monaco-button", { hasText: "Import a File…" }).waitFor();
     await palette("Clear All Notifications", "Notifications");
@@ -38,6 +37,9 @@ export default async (session) => {
     await page.getByText("Showing the last known conversations.").waitFor();
     await shot("away");
     await palette("New Conversation");
+    // In the words of VS Code, with what helps here.
+    await talk.locator(".notice", { hasText: /^Pieces OS is not running at .* or set piecesLsp\.backend to local\./ }).waitFor();
+    await talk.getByRole("button", { name: "Use the Local Service" }).waitFor();
     await box.fill("Into the void");
     await box.press("Enter");
     await talk.getByRole("alert").filter({ hasText: /./ }).waitFor();
@@ -51,21 +53,9 @@ export default async (session) => {
     if (iterable.some(({ name }) => name === "Into the void")) throw new Error("a refused conversation was made later");
   });
   await step("import-brings-it-home", async () => {
-    await palette("Import Conversations");
-    await titled("Import Conversations");
-    await option(/^Pieces OS/).click();
+    await choose("Import Conversations", "Import Conversations", /^Pieces OS/);
     await notification(/Imported: [1-9]\d* new/).waitFor();
-    // A list closes when something else takes the focus: again, as a person would.
-    for (let tries = 0; ; tries++) {
-      await palette("Switch Backend");
-      await titled("Where are your conversations?");
-      try {
-        await option(/^Local Service/).click({ timeout: 5_000 });
-        break;
-      } catch (error) {
-        if (tries === 3) throw error;
-      }
-    }
+    await choose("Switch Backend", "Where are your conversations?", /^Local Service/);
     await says("Pieces local");
     await row("From far away").waitFor();
     await row("After the restart").waitFor();
@@ -74,8 +64,7 @@ export default async (session) => {
   await step("import-of-a-file", async () => {
     const file = path.join(SCRATCH, "chats.jsonl");
     fs.writeFileSync(file, "");
-    await palette("Import Conversations");
-    await option(/^A File…/).click();
+    await choose("Import Conversations", "Import Conversations", /^A File…/);
     await titled("Import Conversations");
     await page.keyboard.press("Escape");
   });

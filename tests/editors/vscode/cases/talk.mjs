@@ -176,7 +176,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await shot("ask-about-lines");
     await page.keyboard.press("Control+Enter");
     await said("That is all.").waitFor();
-    await tab("What is chosen here?").waitFor();
+    await tab("What is chosen here").waitFor();
     await shot("ask-about-lines-answered");
     const last = model.asked.at(-1).messages.at(-1).content;
     if (!last.includes("What is chosen here?") || !last.includes("fn chosen() {}") || last.includes("left_out")) throw new Error(last);
@@ -245,7 +245,7 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
     await until("the box has the focus", async () => (await box.evaluate((one) => document.hasFocus() && document.activeElement === one)));
     await page.keyboard.type("By keyboard?");
     await page.keyboard.press("Enter");
-    await tab("By keyboard?").waitFor();
+    await tab("By keyboard").waitFor();
     await said("That is all.").waitFor();
     await idle();
     await page.evaluate(() => navigator.clipboard.writeText(""));
