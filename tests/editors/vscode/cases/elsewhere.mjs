@@ -58,7 +58,7 @@ export default async (session) => {
     await choose("Switch Backend", "Where are your conversations?", /^Local Service/);
     await says("Pieces local");
     await row("From far away").waitFor();
-    await row("After the restart").waitFor();
+    await row("After the crash").waitFor();
     await shot("imported");
   });
   await step("import-of-a-file", async () => {

@@ -22,6 +22,8 @@ export default async ({ page, step, shot, row, says, palette }) => {
     await until("the service", () => local.create("After the crash"));
     await row("After the crash").waitFor();
   });
+  // The oldest code-server keeps the extension hosts of closed windows for a while: their servers would serve the store.
+  if (process.env.OLDEST) return;
   await step("a-restart-by-command", async () => {
     const { pid } = ours();
     await palette("Restart Server");
