@@ -116,3 +116,33 @@ fn versioned(server: &Server, uri: Url, version: Option<i32>, edit: TextEdit) ->
         ..WorkspaceEdit::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsp::state::capabilities::Encoding;
+    use tower_lsp::lsp_types::Position;
+
+    #[test]
+    fn code_ends_with_a_line_break_only_where_whole_lines_are_replaced() {
+        let document = Document::detached("one\ntwo\nend", Encoding::Utf16);
+        for (range, there, expected) in [
+            ((0, 0, 1, 0), "one\n", "code\n"),
+            ((1, 0, 1, 0), "", "code\n"),
+            ((0, 1, 1, 0), "ne\n", "code\n"),
+            ((1, 0, 1, 3), "two", "code"),
+            ((0, 3, 0, 3), "", "code"),
+            ((2, 0, 2, 3), "end", "code"),
+            ((2, 3, 2, 3), "", "code"),
+        ] {
+            let (a, b, c, d) = range;
+            let range = Range::new(Position::new(a, b), Position::new(c, d));
+            let code = fitting("code\n".to_owned(), there, &document, range);
+            assert_eq!(code, expected, "{range:?}");
+        }
+        // Nothing follows, so nothing is put on a line of its own.
+        let empty = Document::detached("", Encoding::Utf16);
+        let code = fitting("code\n".to_owned(), "", &empty, Range::default());
+        assert_eq!(code, "code");
+    }
+}

@@ -79,17 +79,19 @@ async fn ask_which(server: &Server, file: &Url, conversations: &[Conversation]) 
     let newest = &conversations[..conversations.len().min(MAX_CHOICES)];
     let titles = choices(newest);
     let name = label(&display_name(file), ACTION_CHARS);
-    let message = match conversations.len() {
-        many if many > newest.len() => format!(
-            "Open which conversation about {name}? These are the newest {} of {many}.",
-            newest.len()
-        ),
-        _ => format!("Open which conversation about {name}?"),
-    };
+    let message = question(&name, newest.len(), conversations.len());
     let client = &server.client;
     let chosen = ask_user(client, MessageType::INFO, message, &titles, CONFIRM_TIMEOUT).await?;
     let at = titles.iter().position(|title| *title == chosen)?;
     Some(newest[at].id)
+}
+
+fn question(name: &str, offered: usize, all: usize) -> String {
+    let question = format!("Open which conversation about {name}?");
+    match all > offered {
+        true => format!("{question} These are the newest {offered} of {all}."),
+        false => question,
+    }
 }
 
 /// A title for each, with its age. They are unique, because the client answers with a title.
@@ -118,5 +120,42 @@ pub(super) async fn shown(server: &Server, uri: Url, cursor: Option<Position>) -
         // It is still opening it, or answers when its own request is answered.
         Err(Unanswered::Late) => true,
         Err(Unanswered::Refused(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_says_when_it_is_not_all() {
+        assert_eq!(
+            question("a.rs", 2, 2),
+            "Open which conversation about a.rs?"
+        );
+        assert_eq!(
+            question("a.rs", 5, 6),
+            "Open which conversation about a.rs? These are the newest 5 of 6."
+        );
+    }
+
+    #[test]
+    fn no_two_choices_have_the_same_title() {
+        let named = |name: &str| Conversation {
+            id: Uuid::nil(),
+            name: name.to_owned(),
+            created: 0,
+            updated: 0,
+            favorited: false,
+            messages: 0,
+            assets: Vec::new(),
+            anchors: Vec::new(),
+            application: String::new(),
+            answering: None,
+        };
+        let titles = choices(&["a", "b", "a", "a"].map(named));
+        let same = &titles[0];
+        assert_ne!(titles[1], *same);
+        assert_eq!(titles[2..], [format!("{same} (2)"), format!("{same} (3)")]);
     }
 }

@@ -309,4 +309,21 @@ mod tests {
             assert!(found.join(",") == objects.join(","));
         }
     }
+
+    #[tokio::test]
+    async fn a_copy_that_is_neither_committed_nor_left_is_discarded() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = TrashService::default();
+        let trash = service.attach(dir.path().join("data")).await.unwrap();
+        let objects = [json!({"conversation": {"id": Uuid::from_u128(1)}}).to_string()];
+        let staged = trash.stage("elsewhere", &objects).await.unwrap();
+        assert_eq!(trash.list().await.unwrap().entries.len(), 1);
+        drop(staged);
+        let gone = async { while !trash.list().await.unwrap().entries.is_empty() {} };
+        timeout(TRASH_TIMEOUT, gone).await.unwrap();
+
+        trash.stage("elsewhere", &objects).await.unwrap().leave();
+        assert_eq!(trash.list().await.unwrap().entries.len(), 1);
+        service.shutdown().await;
+    }
 }

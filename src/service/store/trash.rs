@@ -491,9 +491,12 @@ mod tests {
             assert_eq!(listed(&db, day * 3 * DAY), ["a"], "{day}");
         }
         let last = 90 * DAY;
+        let newest = |now| newest(&db, "a", now).unwrap().map(|head| head.id);
         // Also if nothing was written on that date.
         assert_eq!(listed(&db, last), [""; 0]);
+        assert_eq!(newest(last), None);
         assert_eq!(listed(&db, 87 * DAY), ["a"]);
+        assert_eq!(newest(87 * DAY), Some("a".to_owned()));
         note_date(&db, last).unwrap();
         let parts: i64 = db
             .query_row("SELECT count(*) FROM trash", [], |row| row.get(0))
