@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::{Range, RangeInclusive};
 
+/// Characters of a query that count. The index takes more than linear time in the number of words, and people type
+/// words, not files.
+const MOST_TYPED: usize = 1_000;
 /// Words of a query that are located in a text; the other ones are only matched.
 const MOST_LOCATED: usize = 32;
 
@@ -133,8 +136,11 @@ fn words(typed: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
-/// Typed text as an FTS5 query: every word must occur, the last as a prefix. `None` if there is no word.
+/// Typed text as an FTS5 query: every word must occur, the last as a prefix. `None` if there is no word. Of a long text
+/// only the beginning counts.
 pub(crate) fn query(typed: &str) -> Option<String> {
+    let end = typed.char_indices().nth(MOST_TYPED);
+    let typed = &typed[..end.map_or(typed.len(), |(at, _)| at)];
     let mut out = String::new();
     for Word { text, .. } in words(typed) {
         let separator = if out.is_empty() { "" } else { " " };
@@ -223,6 +229,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(query(typed).as_deref(), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn of_a_pasted_text_only_the_beginning_is_searched() {
+        for pasted in ["a b ", "語", "x"] {
+            let found = query(&pasted.repeat(100_000)).unwrap();
+            assert!(found.len() < 10 * MOST_TYPED, "{} bytes", found.len());
         }
     }
 

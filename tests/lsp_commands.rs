@@ -656,6 +656,11 @@ fn wrong_calls() {
     for argument in [json!(7), json!(true), json!([[]])] {
         call("pieces.conversations.list", json!([argument]));
     }
+    for from in ["", " ", "http://example.com", "file://host/x"] {
+        let error = call("pieces.import", json!([{ "from": from }]));
+        assert!(error.message.starts_with("`from` is "), "{error:?}");
+        assert!(!error.message.contains("pieces.url"), "{error:?}");
+    }
     // No one id is meant, so a string says nothing.
     for command in [
         "pieces.conversations.list",
@@ -776,6 +781,24 @@ fn failures_of_the_service() {
             check(Fault::Body("text/html", "<html>".into()), "protocol", true);
         }
         check(Fault::Drop, "offline", true);
+    }
+}
+
+#[test]
+fn a_search_that_fails_changed_nothing() {
+    let mut world = World::start(Service::Full);
+    for (fault, kind) in [
+        (Fault::Drop, "offline"),
+        (Fault::LoseReply, "offline"),
+        (Fault::Status(500, ""), "refused"),
+        (Fault::Body("text/html", "<html>".into()), "protocol"),
+    ] {
+        let asked = format!("{fault:?}");
+        world.standin().fault("POST /conversations/search", fault);
+        let error = refused(world.run("search", json!({"query": "word"})), kind);
+        assert_eq!(error.data["outcomeUnknown"], Value::Null, "{asked}");
+        assert!(!error.message.contains("carried out"), "{asked}: {error:?}");
+        world.standin_mut().heal();
     }
 }
 

@@ -655,9 +655,10 @@ async fn an_invalid_source_is_named() {
     drop(free);
     let error = refused(url(&address)).await;
     assert!(
-        error.contains("not running at") && error.contains("--from"),
+        error.contains("not running at") && error.contains("`from`"),
         "{error}"
     );
+    let home = etcetera::home_dir().unwrap();
     for (text, allow_remote, expected) in [
         (None, false, Ok(Origin::PiecesOs)),
         (
@@ -681,6 +682,9 @@ async fn an_invalid_source_is_named() {
         ),
         (Some("example.org:80"), false, Err(())),
         (Some("a/b:80"), false, Ok(Origin::File("a/b:80".into()))),
+        (Some("~/out"), false, Ok(Origin::File(home.join("out")))),
+        (Some("~out"), false, Ok(Origin::File("~out".into()))),
+        (Some(" "), false, Err(())),
         (Some("C:\\x"), false, Ok(Origin::File("C:\\x".into()))),
         (
             Some("file:///tmp/a%20b"),

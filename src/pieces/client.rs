@@ -357,7 +357,7 @@ impl Client {
         let deadline = limits::POST;
         let path = format!("/conversations/{id}/delete");
         let _permit = self.post_permit().await?;
-        let sending = self.send_post(&path, None);
+        let sending = self.send_post(self.posted(), &path, None);
         timeout(deadline, sending)
             .await
             .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))
@@ -514,6 +514,26 @@ impl Client {
         json: Option<&serde_json::Value>,
         deadline: Duration,
     ) -> Result<Vec<u8>, Error> {
+        self.post_as(self.posted(), path, json, deadline).await
+    }
+
+    /// The same of a POST that changes nothing, such as a search: no outcome of it is unknown.
+    pub(super) async fn ask_for(
+        &self,
+        path: &str,
+        json: &serde_json::Value,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        self.post_as(self.call(), path, Some(json), deadline).await
+    }
+
+    async fn post_as(
+        &self,
+        call: Call<'_>,
+        path: &str,
+        json: Option<&serde_json::Value>,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, Error> {
         let allowance = Allowance {
             start: deadline,
             idle: deadline,
@@ -522,17 +542,18 @@ impl Client {
         };
         let _permit = self.post_permit().await?;
         let sending = async {
-            let response = self.send_post(path, json).await?;
-            self.body(self.posted(), response, allowance).await
+            let response = self.send_post(call, path, json).await?;
+            self.body(call, response, allowance).await
         };
         timeout(deadline, sending)
             .await
-            .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))
+            .unwrap_or_else(|_| Err(call.timeout(deadline)))
     }
 
     /// Sends a POST and reads its headers. Never repeated.
     async fn send_post(
         &self,
+        call: Call<'_>,
         path: &str,
         json: Option<&serde_json::Value>,
     ) -> Result<Response, Error> {
@@ -543,11 +564,11 @@ impl Client {
         let response = request
             .send()
             .await
-            .map_err(|error| self.posted().transport(&error))?;
+            .map_err(|error| call.transport(&error))?;
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(self.posted().refusal(response).await)
+            Err(call.refusal(response).await)
         }
     }
 

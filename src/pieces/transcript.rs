@@ -219,8 +219,7 @@ impl Client {
     async fn searched(&self, path: &str, query: &str) -> Result<Value, Error> {
         let input =
             json!({"engines": {"iterable": [{"query": query, "full_text": {"exact": false}}]}});
-        let body = self.post(path, Some(&input), limits::SMALL_GET).await;
-        let body = body.map_err(Error::repeatable)?;
+        let body = self.ask_for(path, &input, limits::SMALL_GET).await?;
         self.decode(self.call(), json::from_slice(&body))
     }
 }

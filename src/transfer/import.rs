@@ -33,6 +33,9 @@ impl Origin {
         let Some(text) = text else {
             return Ok(Origin::PiecesOs);
         };
+        if text.trim().is_empty() {
+            return Err("`from` is empty; name a URL or a path, or leave it out.".to_owned());
+        }
         let starts = |scheme: &str| {
             text.get(..scheme.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -42,7 +45,9 @@ impl Origin {
                 .ok()
                 .and_then(|url| url.to_file_path().ok());
             return path.map(Origin::File).ok_or_else(|| {
-                format!("{text} is not a file on this machine; pass its path instead.")
+                format!(
+                    "`from` is {text}, which is not a file on this machine; pass its path instead."
+                )
             });
         }
         if text.contains("://") {
@@ -56,6 +61,11 @@ impl Origin {
             return base
                 .map(Origin::Url)
                 .map_err(|refusal| refusal.about("`from`"));
+        }
+        // Outside of a shell nobody else does it.
+        let home = text.strip_prefix("~/").filter(|_| !Path::new("~").exists());
+        if let (Some(rest), Ok(home)) = (home, etcetera::home_dir()) {
+            return Ok(Origin::File(home.join(rest)));
         }
         Ok(Origin::File(PathBuf::from(text)))
     }
@@ -142,7 +152,7 @@ pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Resul
         (Ok(()), _) => Ok(sink.report),
         (Err(error), Origin::Url(base)) if so_far.total() == 0 && error.is_silence() => {
             let message = format!(
-                "Pieces OS is not running at {base}, or does not answer; start it, or check the address after --from."
+                "Pieces OS is not running at {base}, or does not answer; start it, or check the address in `from`."
             );
             Err(Error { message, ..error })
         }
