@@ -202,6 +202,7 @@ fn unusable_questions_are_refused_at_once() {
         (&[" "][..], "", "no question"),
         (&["-"][..], " \n", "no question"),
         (&["Why?"][..], &*"x".repeat((1 << 20) + 1), "1 MiB"),
+        (&["Why?"][..], "\u{7f}ELF\0\0", "not text"),
     ] {
         let (code, said, log) = piped(local(dir.path(), &endpoint, arguments), input);
         assert_eq!((code, said.as_str()), (Some(1), ""), "{arguments:?}");

@@ -158,6 +158,9 @@ fn input() -> Result<String, String> {
     if bytes.len() as u64 > MAX_INPUT {
         return Err("stdin has more than 1 MiB; send only the part that matters.".to_owned());
     }
+    if bytes.contains(&0) {
+        return Err("stdin is not text; send text.".to_owned());
+    }
     // Lossy, because `head -c` may cut a character in half.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

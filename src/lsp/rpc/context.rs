@@ -22,6 +22,8 @@ struct Inner {
     state: AtomicU8,
     /// If set, a cancel stops this switch instead of ending the handler.
     stop: OnceLock<Stop>,
+    /// What a cancel leaves behind, if not nothing.
+    kept: OnceLock<&'static str>,
     /// `partialResultToken` of the raw parameters.
     partial_result_token: OnceLock<Value>,
 }
@@ -48,6 +50,17 @@ impl RequestContext {
     /// it has. To be called before the first await.
     pub fn stop_instead_of_cancel(&self) -> Stop {
         self.0.stop.get_or_init(Stop::default).clone()
+    }
+
+    /// From now on a cancel of this request is answered with this sentence: what was done until then is kept.
+    pub fn keeps(&self, sentence: &'static str) {
+        let _ = self.0.kept.set(sentence);
+    }
+
+    /// The sentence of a cancel before which no POST was sent.
+    pub(crate) fn cancelled(&self) -> &'static str {
+        let nothing = "Cancelled; nothing was changed.";
+        self.0.kept.get().copied().unwrap_or(nothing)
     }
 
     /// The switch that a cancel stops, if the handler asked for one.

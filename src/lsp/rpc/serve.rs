@@ -369,10 +369,7 @@ impl<S: LanguageServer> MainLoop<S> {
             let message = "Cancelled too late: the write was sent and may still be carried out.";
             error(ErrorCode::RequestCancelled, message)
         } else {
-            error(
-                ErrorCode::RequestCancelled,
-                "Cancelled; nothing was changed.",
-            )
+            error(ErrorCode::RequestCancelled, running.context.cancelled())
         };
         if posted && let Some(data) = &mut cancelled.data {
             data["outcomeUnknown"] = true.into();

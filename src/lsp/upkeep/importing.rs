@@ -1,6 +1,7 @@
 //! Imports into the local service: by command, or after an accepted offer.
 
 use crate::lsp::limits::IMPORT_INDEX_TIMEOUT;
+use crate::lsp::rpc::context::RequestContext;
 use crate::lsp::rpc::error::{failed, failure, invalid};
 use crate::lsp::rpc::progress::Progress;
 use crate::lsp::state::Server;
@@ -40,6 +41,11 @@ pub(crate) async fn import(
         data_dir,
         dry_run,
     };
+    if !dry_run && let Some(request) = RequestContext::current() {
+        request.keeps(
+            "Cancelled; what was copied so far is kept, and the next import continues from there.",
+        );
+    }
     let progress = Progress::begin(server, token, "Importing conversations");
     let shown = |step: Step| {
         let step = match step {

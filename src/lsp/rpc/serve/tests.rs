@@ -78,6 +78,12 @@ impl TestServer {
         std::future::pending().await
     }
 
+    async fn keep(&self) -> Result<()> {
+        let context = RequestContext::current().expect("a request has a context");
+        context.keeps("Cancelled; a part is kept.");
+        std::future::pending().await
+    }
+
     async fn ask_for_ever(&self) -> Result<bool> {
         let answer = self
             .client
@@ -177,6 +183,7 @@ impl Session {
             .custom_method("test/panicLater", TestServer::panic_later)
             .custom_method("test/wait", TestServer::wait)
             .custom_method("test/post", TestServer::post)
+            .custom_method("test/keep", TestServer::keep)
             .custom_method("test/askForEver", TestServer::ask_for_ever)
             .custom_method("test/askBriefly", TestServer::ask_briefly)
             .custom_method("test/askCarelessly", TestServer::ask_carelessly)
@@ -520,6 +527,15 @@ async fn cancelling_answers_at_once_and_once() {
         session.request(id.clone(), "test/ping", Value::Null).await;
         assert_eq!(session.next().await["result"], "pong");
     }
+    for (method, sentence) in [
+        ("test/wait", "Cancelled; nothing was changed."),
+        ("test/keep", "Cancelled; a part is kept."),
+    ] {
+        session.request(json!(3), method, Value::Null).await;
+        session.notify("$/cancelRequest", json!({"id": 3})).await;
+        let answer = session.next().await;
+        assert_eq!(answer["error"]["message"], sentence, "{answer}");
+    }
     for params in [
         json!({"id": 99}),
         json!({"id": []}),
@@ -530,7 +546,7 @@ async fn cancelling_answers_at_once_and_once() {
         session.notify("$/cancelRequest", params).await;
     }
     let all_dropped = async {
-        while session.call("test/dropped").await != 3 {
+        while session.call("test/dropped").await != 4 {
             tokio::task::yield_now().await;
         }
     };
