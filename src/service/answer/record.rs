@@ -3,7 +3,7 @@
 //! The question is stored first. The answer is stored with its first words and grows in state `writing`, which its end
 //! removes. `updated` and the full-text index change only at the question and at the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Weak, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -261,9 +261,11 @@ pub(super) fn finish(
 
 /// Stores the end of an answer that the store has refused, once it takes writes again. Until then the message says
 /// that it is being written; without this, until the next start.
-pub(super) async fn finish_later(store: Arc<Store>, ids: Ids, end: Finish) {
+pub(super) async fn finish_later(store: Weak<Store>, ids: Ids, end: Finish) {
     for _ in 0..LATER_AT_MOST {
         tokio::time::sleep(LATER).await;
+        // The service has ended: the next start ends the answer.
+        let Some(store) = store.upgrade() else { return };
         let (ids, end) = (ids.clone(), end.clone());
         let kept = store.write(move |change| finish(change, &ids, &end, true));
         // A second end finds no message that is being written.

@@ -410,7 +410,7 @@ impl<'a> Writer<'a> {
             Err(failure) => {
                 ending.not_stored(failure.clone());
                 if begun {
-                    let (store, ids) = (Arc::clone(&answers.store), asked.ids.clone());
+                    let (store, ids) = (Arc::downgrade(&answers.store), asked.ids.clone());
                     tokio::spawn(record::finish_later(store, ids, finish));
                 }
             }

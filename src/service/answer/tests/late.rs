@@ -1,5 +1,7 @@
 //! An end that the store has refused.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::stage::Stage;
@@ -32,9 +34,14 @@ async fn an_end_that_was_refused_is_stored_later_and_once() {
         text: text.to_owned(),
         ..Finish::default()
     };
-    record::finish_later(stage.store.clone(), ids.clone(), end("Zebras run.")).await;
+    record::finish_later(
+        Arc::downgrade(&stage.store),
+        ids.clone(),
+        end("Zebras run."),
+    )
+    .await;
     // The message has an end by now.
-    record::finish_later(stage.store.clone(), ids, end("Something else.")).await;
+    record::finish_later(Arc::downgrade(&stage.store), ids, end("Something else.")).await;
     tokio::time::resume();
     let messages = stage.messages(&conversation).await;
     let answer = ("ASSISTANT".to_owned(), "Zebras run.".to_owned(), json!({}));
