@@ -683,3 +683,27 @@ fn the_name_of_an_asset_is_asked_for_once_at_a_time() {
     });
     assert_eq!(world.standin().requests("GET /asset/{id}"), before + 1);
 }
+
+#[test]
+fn a_selected_word_is_a_cursor_in_eglot() {
+    let titles = |name: &str, end: u32| -> Vec<String> {
+        let mut world = World::of_editor(name, Service::Local, capabilities(), Value::Null, |_| ());
+        let uri = "file:///retry.rs";
+        world.open(uri, "fn retry() {}\n");
+        let params = json!({"textDocument": {"uri": uri},
+            "range": {"start": {"line": 0, "character": 3}, "end": {"line": 0, "character": end}},
+            "context": {"diagnostics": [], "only": ["pieces.start"], "triggerKind": 1}});
+        let found = world.client.request("textDocument/codeAction", params);
+        let found = found.unwrap();
+        let titles = found.as_array().unwrap().iter();
+        titles
+            .map(|one| one["title"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let whole = ["Start a conversation about retry.rs"];
+    assert_eq!(titles("Eglot", 8), whole);
+    let some = ["Start a conversation about “retry() {”"];
+    assert_eq!(titles("Eglot", 12), some);
+    let word = ["Start a conversation about “retry”"];
+    assert_eq!(titles("test", 8), word);
+}

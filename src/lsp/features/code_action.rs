@@ -9,6 +9,7 @@ use crate::lsp::limits::{
 };
 use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
+use crate::lsp::state::capabilities::Flags;
 use crate::lsp::state::document::Document;
 use crate::lsp::text::item::{ago, label, quoted};
 use crate::lsp::text::reference::{CONVERSATION, touched_lines};
@@ -56,25 +57,23 @@ pub(crate) async fn code_actions(
     if !KINDS.iter().any(|kind| wants(only, kind)) {
         return Vec::new();
     }
+    let client = server.flags();
     let document = server.documents.get(&params.text_document.uri);
+    let range = selected(client, document.as_ref(), params.range);
     let invoked = params.context.trigger_kind != Some(CodeActionTriggerKind::AUTOMATIC);
     if invoked {
         server.session.ties(MENU_TIES_TIMEOUT).await;
     }
     let index = server.session.reader();
-    let place = subject_and_conversations(
-        &params.text_document.uri,
-        document.as_ref(),
-        params.range,
-        index,
-    );
+    let place =
+        subject_and_conversations(&params.text_document.uri, document.as_ref(), range, index);
     let (subject, conversations) = place.await;
     let asked = ActionRequest {
         server,
         only,
         uri: &params.text_document.uri,
         document,
-        range: params.range,
+        range,
         subject,
         conversations,
     };
@@ -83,7 +82,6 @@ pub(crate) async fn code_actions(
         asked.of_document(&mut actions).await;
     }
     disambiguate(&mut actions, &server.session.reader());
-    let client = server.flags();
     let actions = actions
         .into_iter()
         .filter(|action| asked.wants(&action.kind));
@@ -97,6 +95,18 @@ pub(crate) async fn code_actions(
     }
     rendered.truncate(MAX_ACTIONS);
     rendered
+}
+
+/// The selected range: a single word is what some clients send for a cursor.
+fn selected(client: Flags, document: Option<&Document>, range: Range) -> Range {
+    let is_word = |document: &Document| {
+        let mut chars = document.text.slice(document.chars(range)).chars();
+        !chars.any(char::is_whitespace)
+    };
+    match client.selects_expressions && document.is_some_and(is_word) {
+        true => Range::new(range.start, range.start),
+        false => range,
+    }
 }
 
 /// The subject of the range, and the conversations that it names.

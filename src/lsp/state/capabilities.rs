@@ -52,6 +52,8 @@ pub(crate) struct Flags {
     pub stands_still: bool,
     /// Does not show the error that a command ends with.
     pub hides_errors: bool,
+    /// Sends the expression at the cursor as the selection where nothing is selected.
+    pub selects_expressions: bool,
 }
 
 /// What is known of clients by the beginnings of their names, because no capability says so.
@@ -59,6 +61,7 @@ const ONLY_FILES: &[&str] = &["helix", "kakoune-lsp", "Zed"];
 /// Eglot and lsp-mode, but not our own package.
 const STANDS_STILL: &[&str] = &["Eglot", "emacs"];
 const HIDES_ERRORS: &[&str] = &["helix"];
+const SELECTS_EXPRESSIONS: &[&str] = &["Eglot"];
 
 impl Flags {
     /// Reads the parameters of `initialize`.
@@ -96,6 +99,7 @@ impl Flags {
             only_files: is_one_of(ONLY_FILES),
             stands_still: is_one_of(STANDS_STILL),
             hides_errors: is_one_of(HIDES_ERRORS),
+            selects_expressions: is_one_of(SELECTS_EXPRESSIONS),
         }
     }
 }
@@ -151,6 +155,7 @@ mod tests {
                 only_files,
                 stands_still,
                 hides_errors,
+                selects_expressions: name == "Eglot",
                 ..Flags::default()
             };
             assert_eq!(Flags::read(&params), expected, "{name}");
