@@ -30,14 +30,27 @@ export default async ({ page, step, shot, view, row, said, palette, titled, opti
     };
     await until("the last row of the first page", () => end(more));
     await more.click();
-    // A hundred more: one that was not on the first page.
-    const later = row("Entry 99,");
-    await until("a row of the second page", async () => {
-      await page.mouse.wheel(0, 400);
-      return later.isVisible();
+    // A hundred more: the last of them was not on the first page.
+    const last = async () => {
+      await page.mouse.wheel(0, 100_000);
+      const shown = await view.getByRole("treeitem", { name: /^Entry \d+,/ }).evaluateAll((all) => all.map((one) => Number(/\d+/.exec(one.ariaLabel)[0])));
+      return Math.max(...shown);
+    };
+    const n = await until("a row of the second page", async () => {
+      const found = await last();
+      return found > 100 && found === (await last()) && found;
     });
-    await later.click();
-    await said("What is 99?").waitFor();
+    const later = row(`Entry ${n},`);
+    // A row that still moves takes no click: again, as a person would.
+    for (let tries = 0; ; tries++) {
+      await later.click();
+      try {
+        await said(`What is ${n}?`).waitFor({ timeout: 4_000 });
+        break;
+      } catch (error) {
+        if (tries === 5) throw error;
+      }
+    }
     const before = await total();
     await local.rest("POST", `/conversations/${made[4_000].id}/delete`);
     await until("the total beside the title", async () => (await total()) === before - 1);
