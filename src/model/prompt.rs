@@ -96,11 +96,7 @@ pub fn build(
     let fixed = tokens(prompt) + FRAME + system.map_or(0, |system| tokens(system) + FRAME);
     let room = (context_tokens / 4 * 3).saturating_sub(fixed);
 
-    let whole: u32 = texts
-        .iter()
-        .map(|text| tokens(&quoted(text, &text.text)))
-        .fold(0, u32::saturating_add);
-    let kept = newest(&history, room.saturating_sub(whole));
+    let kept = newest(&history, room.saturating_sub(whole_cost(texts)));
     let parts = fitted(texts, room);
 
     let mut messages = Messages::default();
@@ -181,6 +177,14 @@ struct Part {
     sent: usize,
 }
 
+/// Estimated tokens of the texts if none is cut, with the empty line after each.
+fn whole_cost(texts: &[Text]) -> u32 {
+    let costs = texts
+        .iter()
+        .map(|text| tokens(&quoted(text, &text.text)) + tokens("\n\n"));
+    costs.fold(0, u32::saturating_add)
+}
+
 /// The texts, of which the longest are cut until all fit.
 fn fitted(texts: &[Text], room: u32) -> Vec<Part> {
     let costs: Vec<u32> = texts.iter().map(|text| tokens(&text.text)).collect();
@@ -189,12 +193,8 @@ fn fitted(texts: &[Text], room: u32) -> Vec<Part> {
         .iter()
         .map(|text| tokens(&text.name) + 48)
         .fold(0, u32::saturating_add);
-    let all: u32 = texts
-        .iter()
-        .map(|text| tokens(&quoted(text, &text.text)))
-        .fold(0, u32::saturating_add);
     let longest = costs.iter().copied().max().unwrap_or(0);
-    let most = match all <= room {
+    let most = match whole_cost(texts) <= room {
         true => longest,
         false => most_of_each(&costs, room.saturating_sub(around)),
     };
@@ -487,6 +487,17 @@ mod tests {
                 quoted.ends_with(&format!("\n{fence}")) && !text_.contains(&fence),
                 "{quoted}"
             );
+        }
+    }
+
+    #[test]
+    fn the_empty_lines_between_texts_are_counted() {
+        for context in 480..560 {
+            for bytes in 200..207 {
+                let texts = [(); 6].map(|()| text("n", &"a".repeat(bytes)));
+                let prompt = build(&[], None, &texts, "q", context);
+                assert!(prompt.tokens <= context / 4 * 3, "{context} {bytes}");
+            }
         }
     }
 
