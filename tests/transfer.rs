@@ -661,7 +661,6 @@ async fn an_invalid_source_is_named() {
     let home = etcetera::home_dir().unwrap();
     for (text, allow_remote, expected) in [
         (None, false, Ok(Origin::PiecesOs)),
-        (Some(" "), false, Ok(Origin::PiecesOs)),
         (
             Some("http://127.0.0.1:39300/"),
             false,

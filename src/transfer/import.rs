@@ -30,7 +30,7 @@ impl Origin {
     /// # Errors
     /// One sentence with the reason why the URL is refused.
     pub fn parse(text: Option<&str>, allow_remote: bool) -> Result<Origin, String> {
-        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        let Some(text) = text else {
             return Ok(Origin::PiecesOs);
         };
         if text.trim().is_empty() {
