@@ -210,3 +210,105 @@ fn unusable_questions_are_refused_at_once() {
     }
     assert_eq!(endpoint.asked(), 0);
 }
+
+/// What a person sees and says at a terminal.
+#[cfg(unix)]
+struct Terminal {
+    ours: std::fs::File,
+    child: std::process::Child,
+}
+
+#[cfg(unix)]
+impl Terminal {
+    /// Starts `ask` there, with a model on a port that is looked at. Its answer goes elsewhere.
+    fn ask(dir: &Path, endpoint: &Endpoint) -> Self {
+        use rustix::fs::{Mode, OFlags};
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        use std::process::{Command, Stdio};
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        let theirs = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pieces-lsp"))
+            .args(["ask", "--backend", "local", "Why?", "--data-dir"])
+            .arg(dir)
+            .env_clear()
+            .env("HOME", dir)
+            .env("PIECES_LSP_MODEL_PORTS", endpoint.port())
+            .stdin(theirs.try_clone().unwrap())
+            .stderr(theirs)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Terminal {
+            ours: ours.into(),
+            child,
+        }
+    }
+
+    /// Reads until this is on the screen.
+    fn shows(&mut self, what: &str) -> String {
+        let mut screen = Vec::new();
+        let mut byte = [0];
+        while !screen.ends_with(what.as_bytes()) {
+            self.ours.read_exact(&mut byte).unwrap();
+            screen.push(byte[0]);
+        }
+        String::from_utf8(screen).unwrap()
+    }
+
+    fn types(&mut self, line: &str) {
+        use std::io::Write as _;
+        self.ours.write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Its exit code and the answer.
+    fn ends(mut self) -> (Option<i32>, String) {
+        let mut answer = String::new();
+        let mut stdout = self.child.stdout.take().unwrap();
+        stdout.read_to_string(&mut answer).unwrap();
+        (self.child.wait().unwrap().code(), answer)
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn at_a_terminal_a_model_that_is_found_is_used_once_the_person_agrees() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::answering(&["Because it does."]);
+    let mut refusing = Terminal::ask(dir.path(), &endpoint);
+    let asked = refusing.shows("[y/N] ");
+    assert!(asked.contains(&endpoint.url), "{asked}");
+    refusing.types("\n");
+    refusing.shows(&format!("pieces-lsp model use {}", endpoint.url));
+    assert_eq!(refusing.ends(), (Some(1), String::new()));
+    assert_eq!(endpoint.asked(), 0);
+
+    let mut agreeing = Terminal::ask(dir.path(), &endpoint);
+    agreeing.shows("[y/N] ");
+    agreeing.types("y\n");
+    assert_eq!(agreeing.ends(), (Some(0), "Because it does.\n".to_owned()));
+    // From now on nobody is asked, with a terminal or without.
+    let next = Spawn::with_arguments(["ask", "--backend", "local", "Why?", "--data-dir"]);
+    let next = next.arg(dir.path()).run();
+    assert_eq!(
+        (next.code, next.stdout.as_str()),
+        (Some(0), "Because it does.\n")
+    );
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::answering(&["Because it does."]);
+    let spawn = Spawn::with_arguments(["ask", "--backend", "local", "Why?", "--data-dir"]);
+    let spawn = spawn
+        .arg(dir.path())
+        .env("PIECES_LSP_MODEL_PORTS", endpoint.port());
+    let ended = spawn.run();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    let command = format!("pieces-lsp model use {}", endpoint.url);
+    assert!(ended.stderr.contains(&command), "{ended:?}");
+    assert_eq!(endpoint.asked(), 0);
+}

@@ -63,6 +63,18 @@ fn window(store: &Path, model: Option<&str>, capabilities: Value) -> Client {
     client
 }
 
+/// A window that finds the model on a port, and whose person chooses the button that `choose` makes of its URL.
+fn finding(desk: &Desk, choose: fn(&str) -> Value) -> Client {
+    let spawn = local(&desk.store()).env("PIECES_LSP_MODEL_PORTS", desk.endpoint.port());
+    let options = json!({"liveUpdates": false});
+    let (mut client, _) = Client::connect(spawn, capabilities(), options);
+    client.allow("window/logMessage");
+    let url = desk.endpoint.url.clone();
+    client.answer("window/showMessageRequest", move |_| Some(choose(&url)));
+    wait_live(&mut client);
+    client
+}
+
 fn run(client: &mut Client, command: &str, argument: Value) -> Result<Value, RpcError> {
     client.command(&format!("pieces.conversations.{command}"), argument)
 }
@@ -129,6 +141,19 @@ fn a_question_is_answered_and_remembered() {
         (&item["name"], &item["messages"]),
         (&json!("Why does it loop?"), &json!(4))
     );
+}
+
+#[test]
+fn the_new_conversation_is_known_before_the_model_says_a_word() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let request = ask(&mut client, json!({"prompt": "Why?"}));
+    let question = desk.endpoint.question();
+    let told = client.wait_notification("pieces/didAnswer", |_| true);
+    assert_eq!(told["status"], "waiting");
+    let answer = answered(&mut client, question, request, "Because.");
+    assert_eq!(told["conversation"], answer["conversation"]);
+    assert!(answer["conversation"].is_string());
 }
 
 #[test]
@@ -486,10 +511,12 @@ fn a_killed_service_is_noticed_and_the_question_is_not_repeated() {
 fn without_a_model_the_question_is_kept_and_the_error_says_how_to_choose_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = window(dir.path(), None, capabilities());
-    // Something may answer on the usual ports of this machine; then the person is asked, who says nothing.
-    client.answer("window/showMessageRequest", |_| Some(Value::Null));
     let error = run(&mut client, "ask", json!({"prompt": "Why?"})).unwrap_err();
     assert_eq!(error.data["kind"], "no-model", "{error:?}");
+    assert!(
+        error.message.contains("none was found on this machine"),
+        "{error:?}"
+    );
     assert!(error.message.contains("pieces-lsp model use"), "{error:?}");
     let listed = messages(&mut client, &error.data["conversation"]);
     assert_eq!(
@@ -498,6 +525,49 @@ fn without_a_model_the_question_is_kept_and_the_error_says_how_to_choose_one() {
     );
     let models = client.command("pieces.models", Value::Null).unwrap();
     assert_eq!(models, json!({"source": "none", "items": []}));
+}
+
+#[test]
+fn a_model_that_is_found_is_used_once_the_person_agrees() {
+    let desk = Desk::new();
+    let mut client = finding(&desk, |url| json!({"title": format!("Use {url}")}));
+    let request = ask(&mut client, json!({"prompt": "Why?"}));
+    let shown = client.wait_request("window/showMessageRequest", |_| true);
+    let url = &desk.endpoint.url;
+    assert!(shown["message"].as_str().unwrap().contains(url), "{shown}");
+    let buttons = json!([{"title": format!("Use {url}")}, {"title": "Not now"}]);
+    assert_eq!(shown["actions"], buttons);
+    let answer = answered(&mut client, desk.endpoint.question(), request, "Because.");
+    assert_eq!(answer["text"], "Because.");
+    // It is the person's choice from now on.
+    let models = client.command("pieces.models", Value::Null).unwrap();
+    assert_eq!(
+        (&models["source"], &models["endpoint"]),
+        (&json!("file"), &json!(url))
+    );
+    let request = ask(&mut client, json!({"prompt": "And then?"}));
+    answered(&mut client, desk.endpoint.question(), request, "So.");
+    assert!(client.drain("window/showMessageRequest").is_empty());
+}
+
+#[test]
+fn a_person_who_wants_no_model_is_asked_once() {
+    for choose in [|_: &str| json!({"title": "Not now"}), |_: &str| Value::Null] {
+        let desk = Desk::new();
+        let mut client = finding(&desk, choose);
+        for prompt in ["Why?", "And then?"] {
+            let error = run(&mut client, "ask", json!({ "prompt": prompt })).unwrap_err();
+            assert_eq!(error.data["kind"], "no-model", "{error:?}");
+            let command = format!("pieces-lsp model use {}", desk.endpoint.url);
+            assert!(error.message.contains(&command), "{error:?}");
+            let kept = messages(&mut client, &error.data["conversation"]);
+            assert_eq!((&kept[0]["text"], kept.len()), (&json!(prompt), 1));
+        }
+        assert_eq!(client.drain("window/showMessageRequest").len(), 1);
+        assert_eq!(desk.endpoint.asked(), 0);
+        let models = client.command("pieces.models", Value::Null).unwrap();
+        assert_eq!(models["source"], "none");
+    }
 }
 
 #[test]

@@ -11,18 +11,25 @@ mod support;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use support::client::eventually;
+use support::client::{Client, eventually};
+use support::endpoint::Endpoint;
 use support::standin::Answer;
-use support::world::{Service, World, capabilities, refused};
+use support::world::{Service, World, capabilities, local, refused, wait_live};
+use tempfile::TempDir;
 
 const EDIT: &str = "workspace/applyEdit";
 const CODE: &str = "fn a() {}\nfn b() {\n    loop {}\n}\nfn c() {}\n";
 
-/// A world whose editor applies edits.
-fn world(service: Service, options: Value) -> World {
+/// What an editor can do that applies edits.
+fn editing() -> Value {
     let mut capabilities = capabilities();
     capabilities["workspace"]["workspaceEdit"] = json!({"documentChanges": true});
-    let mut world = World::with(service, capabilities, options);
+    capabilities
+}
+
+/// A world whose editor applies edits.
+fn world(service: Service, options: Value) -> World {
+    let mut world = World::with(service, editing(), options);
     world
         .client
         .answer(EDIT, |_| Some(json!({"applied": true})));
@@ -38,13 +45,11 @@ struct Buffer {
 
 impl Buffer {
     /// Opens a file.
-    fn open(world: &mut World, uri: &Value) -> Self {
+    fn open(client: &mut Client, uri: &Value) -> Self {
         let uri = uri.as_str().unwrap().to_owned();
         let text = std::fs::read_to_string(path(&uri)).unwrap();
         let document = json!({"uri": uri, "languageId": "markdown", "version": 1, "text": text});
-        world
-            .client
-            .notify("textDocument/didOpen", json!({ "textDocument": document }));
+        client.notify("textDocument/didOpen", json!({ "textDocument": document }));
         Buffer {
             uri,
             text,
@@ -52,22 +57,22 @@ impl Buffer {
         }
     }
 
-    fn tell(&mut self, world: &mut World) {
+    fn tell(&mut self, client: &mut Client) {
         self.version += 1;
         let change = json!({"textDocument": {"uri": self.uri, "version": self.version},
             "contentChanges": [{"text": self.text}]});
-        world.client.notify("textDocument/didChange", change);
+        client.notify("textDocument/didChange", change);
     }
 
     /// Types at the end of the file.
-    fn write(&mut self, world: &mut World, text: &str) {
+    fn write(&mut self, client: &mut Client, text: &str) {
         self.text.push_str(text);
-        self.tell(world);
+        self.tell(client);
     }
 
     /// Applies the next edit of the server, and tells so.
-    fn apply(&mut self, world: &mut World) {
-        let params = world.client.wait_request(EDIT, |_| true);
+    fn apply(&mut self, client: &mut Client) {
+        let params = client.wait_request(EDIT, |_| true);
         let change = &params["edit"]["documentChanges"][0];
         assert_eq!(change["textDocument"]["uri"], self.uri);
         assert_eq!(change["textDocument"]["version"], self.version);
@@ -85,12 +90,12 @@ impl Buffer {
             self.text
                 .replace_range(range, edit["newText"].as_str().unwrap());
         }
-        self.tell(world);
+        self.tell(client);
     }
 
-    fn close(self, world: &mut World) {
+    fn close(self, client: &mut Client) {
         let document = json!({ "textDocument": {"uri": self.uri} });
-        world.client.notify("textDocument/didClose", document);
+        client.notify("textDocument/didClose", document);
     }
 
     /// What stands above the room for the next question.
@@ -180,7 +185,7 @@ fn a_question_about_a_selection_is_asked_and_answered_in_a_talk_file() {
         .client
         .wait_request("window/showDocument", |shown| shown["uri"] == talk);
 
-    let mut buffer = Buffer::open(&mut world, &talk);
+    let mut buffer = Buffer::open(&mut world.client, &talk);
     let quoted = format!(
         "```rs {}:2-4\nfn b() {{\n    loop {{}}\n}}\n```",
         path(&uri).display()
@@ -195,13 +200,13 @@ fn a_question_about_a_selection_is_asked_and_answered_in_a_talk_file() {
         .map(str::len)
         .sum();
     buffer.text.insert_str(start, "Why does it loop?");
-    buffer.tell(&mut world);
+    buffer.tell(&mut world.client);
 
     let offered = actions(&mut world, &buffer.uri, line, "pieces.ask");
     assert_eq!(titles(&offered), ["Send"]);
     assert_eq!(lenses(&mut world, &buffer.uri), ["Send"]);
     let id = run(&mut world, &offered[0]);
-    buffer.apply(&mut world);
+    buffer.apply(&mut world.client);
     let answer = world.client.response(id).unwrap();
     assert_eq!(answer["text"], "Because it does.");
     assert_eq!(buffer.prompt(), "");
@@ -226,10 +231,10 @@ fn a_question_about_a_selection_is_asked_and_answered_in_a_talk_file() {
     );
 
     // The next question goes to the same conversation.
-    buffer.write(&mut world, "And then?\n");
+    buffer.write(&mut world.client, "And then?\n");
     let again = json!({"uri": buffer.uri});
     let id = world.send("send", again);
-    buffer.apply(&mut world);
+    buffer.apply(&mut world.client);
     let next = world.client.response(id).unwrap();
     assert_eq!(next["conversation"], answer["conversation"]);
     assert!(
@@ -240,7 +245,7 @@ fn a_question_about_a_selection_is_asked_and_answered_in_a_talk_file() {
 
     // Closed, the file on disk is as the conversation is.
     let uri = buffer.uri.clone();
-    buffer.close(&mut world);
+    buffer.close(&mut world.client);
     eventually("the file", || {
         let text = std::fs::read_to_string(path(&uri)).unwrap();
         text.starts_with("# Why does it loop?\n") && text.contains("\n\nAnd then?\n")
@@ -255,13 +260,13 @@ fn the_answer_is_written_by_paragraphs_and_can_be_stopped() {
         .standin()
         .with(|state| state.answer = Answer::Hang(words));
     let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
-    let mut buffer = Buffer::open(&mut world, &talk);
-    buffer.write(&mut world, "Count.\n");
+    let mut buffer = Buffer::open(&mut world.client, &talk);
+    buffer.write(&mut world.client, "Count.\n");
     let id = world.send("send", json!({"uri": talk}));
-    buffer.apply(&mut world);
+    buffer.apply(&mut world.client);
     assert_eq!(buffer.prompt(), "");
     if !buffer.text.contains("Two.") {
-        buffer.apply(&mut world);
+        buffer.apply(&mut world.client);
     }
     assert!(
         buffer.text.contains("One.\n\nTwo.\n\n## You\n"),
@@ -270,7 +275,7 @@ fn the_answer_is_written_by_paragraphs_and_can_be_stopped() {
     );
     assert!(!buffer.text.contains("Th\n"), "{}", buffer.text);
     // A person goes on typing meanwhile.
-    buffer.write(&mut world, "Next");
+    buffer.write(&mut world.client, "Next");
     let mut offered = Vec::new();
     eventually("the stop", || {
         offered = actions(&mut world, &buffer.uri, 0, "pieces.ask");
@@ -285,7 +290,7 @@ fn the_answer_is_written_by_paragraphs_and_can_be_stopped() {
     );
     let answer = world.client.response(id).unwrap();
     assert_eq!(answer["stop"], "cancelled");
-    buffer.apply(&mut world);
+    buffer.apply(&mut world.client);
     assert!(buffer.text.contains("Two.\n\nTh\n"), "{}", buffer.text);
     assert_eq!(buffer.prompt(), "Next");
     eventually("the lens", || lenses(&mut world, &buffer.uri) == ["Send"]);
@@ -298,15 +303,15 @@ fn a_question_that_fails_stays_in_the_file() {
         .standin()
         .with(|state| state.answer = Answer::Refuse(503, "busy"));
     let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
-    let mut buffer = Buffer::open(&mut world, &talk);
+    let mut buffer = Buffer::open(&mut world.client, &talk);
     refused(world.run("send", json!({"uri": talk})), "refused");
-    buffer.write(&mut world, "Why?\n");
+    buffer.write(&mut world.client, "Why?\n");
     let outcome = world.run("send", json!({"uri": talk}));
     assert!(outcome.is_err(), "{outcome:?}");
     assert_eq!(buffer.prompt(), "Why?");
     // The marker is gone, or there twice.
     buffer.text = buffer.text.replace("<!-- pieces:", "<!-- pieces ");
-    buffer.tell(&mut world);
+    buffer.tell(&mut world.client);
     refused(world.run("send", json!({"uri": talk})), "refused");
 }
 
@@ -315,14 +320,14 @@ fn a_draft_is_restored() {
     let mut world = world(Service::Local, Value::Null);
     let uri = code(&mut world);
     let talk = world.run("talk", json!({"uri": uri})).unwrap()["uri"].clone();
-    let mut buffer = Buffer::open(&mut world, &talk);
+    let mut buffer = Buffer::open(&mut world.client, &talk);
     assert!(
         buffer.text.starts_with("# A question about retry.rs\n"),
         "{}",
         buffer.text
     );
     let on_disk = buffer.text.clone();
-    buffer.write(&mut world, "Why do");
+    buffer.write(&mut world.client, "Why do");
     let stored = path(talk.as_str().unwrap()).with_extension("json");
     eventually("the draft", || {
         std::fs::read_to_string(&stored).unwrap().contains("Why do")
@@ -482,7 +487,7 @@ fn a_talk_file_continues_its_conversation_and_is_removed_with_it() {
         .run("talk", json!({ "conversation": conversation }))
         .unwrap();
     assert_eq!(talk, again, "one file for a conversation");
-    let buffer = Buffer::open(&mut world, &talk["uri"]);
+    let buffer = Buffer::open(&mut world.client, &talk["uri"]);
     assert!(buffer.text.starts_with("# Why?\n"), "{}", buffer.text);
     let line = buffer.line_of("Because it does.");
     let offered = actions(&mut world, &buffer.uri, line, "pieces");
@@ -491,7 +496,7 @@ fn a_talk_file_continues_its_conversation_and_is_removed_with_it() {
         ["Ask again from here", "Delete conversation “Why?”"]
     );
     let file = path(&buffer.uri);
-    buffer.close(&mut world);
+    buffer.close(&mut world.client);
     world
         .run(
             "delete",
@@ -559,10 +564,233 @@ fn a_talk_file_offers_nothing_but_to_send() {
     let mut world = world(Service::Local, Value::Null);
     let uri = code(&mut world);
     let talk = world.run("talk", json!({"uri": uri})).unwrap()["uri"].clone();
-    let mut buffer = Buffer::open(&mut world, &talk);
+    let mut buffer = Buffer::open(&mut world.client, &talk);
     let uri = buffer.uri.clone();
     assert_eq!(actions(&mut world, &uri, 0, "pieces"), [Value::Null; 0]);
-    buffer.write(&mut world, "Why?\n");
+    buffer.write(&mut world.client, "Why?\n");
     let offered = actions(&mut world, &uri, 0, "pieces");
     assert_eq!(titles(&offered), ["Send"]);
+}
+
+/// A window on a store with a model of one's own; its editor applies edits.
+fn window(store: &TempDir, endpoint: &Endpoint) -> Client {
+    let spawn = local(&store.path().join("store")).env("PIECES_LSP_MODEL_URL", &endpoint.url);
+    let (mut client, _) = Client::connect(spawn, editing(), Value::Null);
+    client.answer("window/showDocument", |_| Some(json!({"success": true})));
+    client.answer(EDIT, |_| Some(json!({"applied": true})));
+    wait_live(&mut client);
+    client
+}
+
+#[test]
+fn a_talk_file_shows_answers_to_what_was_asked_elsewhere_too() {
+    let (dir, endpoint) = (tempfile::tempdir().unwrap(), Endpoint::start());
+    let (mut first, mut second) = (window(&dir, &endpoint), window(&dir, &endpoint));
+    let command = |name: &str, argument: Value| json!({"command": format!("pieces.conversations.{name}"), "arguments": [argument]});
+    let send = |client: &mut Client, name: &str, argument: Value| {
+        client.send_request("workspace/executeCommand", command(name, argument))
+    };
+    let id = send(&mut first, "talk", json!({}));
+    let uri = first.response(id).unwrap()["uri"].clone();
+    let mut here = Buffer::open(&mut first, &uri);
+    let mut there = Buffer::open(&mut second, &uri);
+    there.write(&mut second, "A draft");
+
+    // In the talk file of the other window.
+    here.write(&mut first, "Why?\n");
+    let id = send(&mut first, "send", json!({ "uri": uri }));
+    endpoint.question().answer("Because it does.");
+    while !here.text.contains("Because it does.") {
+        here.apply(&mut first);
+    }
+    let conversation = first.response(id).unwrap()["conversation"].clone();
+    there.apply(&mut second);
+    assert!(
+        there.picture().contains("\n\nWhy?\n\n## Assistant\n"),
+        "{}",
+        there.text
+    );
+    assert!(
+        there
+            .picture()
+            .ends_with("\n\nBecause it does.\n\n*scripted*\n"),
+        "{}",
+        there.text
+    );
+    assert_eq!(there.prompt(), "A draft");
+
+    // By a command; both files show the answer, once.
+    let argument = json!({"conversation": conversation, "prompt": "And then?"});
+    let id = send(&mut second, "ask", argument);
+    endpoint.question().answer("So.");
+    second.response(id).unwrap();
+    here.apply(&mut first);
+    there.apply(&mut second);
+    for buffer in [&here, &there] {
+        assert!(
+            buffer.picture().contains("\n\nAnd then?\n\n## Assistant\n"),
+            "{}",
+            buffer.text
+        );
+        assert_eq!(
+            buffer.text.matches("\n\nSo.\n").count(),
+            1,
+            "{}",
+            buffer.text
+        );
+        assert_eq!(
+            buffer.text.matches("Because it does.").count(),
+            1,
+            "{}",
+            buffer.text
+        );
+    }
+
+    // The question that was typed in both files does not stay in one.
+    here.write(&mut first, "A draft");
+    let id = send(&mut second, "send", json!({ "uri": uri }));
+    endpoint.question().answer("At last.");
+    while !there.text.contains("At last.") {
+        there.apply(&mut second);
+    }
+    second.response(id).unwrap();
+    here.apply(&mut first);
+    assert_eq!((here.prompt(), there.prompt()), ("", ""));
+    assert_eq!(here.text.matches("At last.").count(), 1, "{}", here.text);
+    first.finish();
+    second.finish();
+}
+
+/// The file as the next editor opens it.
+fn on_disk(uri: &Value) -> Buffer {
+    let uri = uri.as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(path(&uri)).unwrap();
+    Buffer {
+        uri,
+        text,
+        version: 1,
+    }
+}
+
+#[test]
+fn a_talk_file_that_no_window_has_open_is_written_on_disk() {
+    let mut world = world(Service::Full, Value::Null);
+    let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
+    let mut written = on_disk(&talk);
+    written.text.push_str("Why?\n");
+    std::fs::write(path(&written.uri), &written.text).unwrap();
+    let answer = world.run("send", json!({ "uri": talk })).unwrap();
+    assert_eq!(answer["text"], "Because it does.");
+    eventually("the answer in the file", || {
+        let file = on_disk(&talk);
+        file.picture().contains("\n\nBecause it does.\n") && file.prompt().is_empty()
+    });
+}
+
+#[test]
+fn a_question_that_the_editor_did_not_move_is_no_draft() {
+    let mut world = World::with(Service::Full, editing(), Value::Null);
+    let client = &mut world.client;
+    client.answer(EDIT, |_| Some(json!({"applied": false})));
+    let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut world.client, &talk);
+    buffer.write(&mut world.client, "Why?\n");
+    world.run("send", json!({ "uri": talk })).unwrap();
+    world
+        .client
+        .wait_notification("window/showMessage", |said| {
+            let said = said["message"].as_str().unwrap();
+            said.contains("the editor refused the edits")
+        });
+    buffer.close(&mut world.client);
+    eventually("the answer in the file", || {
+        let file = on_disk(&talk);
+        file.picture().contains("\n\nBecause it does.\n") && file.prompt().is_empty()
+    });
+}
+
+#[test]
+fn what_is_typed_where_the_marker_was_deleted_is_not_lost() {
+    let mut world = world(Service::Full, Value::Null);
+    let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut world.client, &talk);
+    let lines = buffer.text.split_inclusive('\n');
+    buffer.text = lines.filter(|line| !line.starts_with("<!--")).collect();
+    buffer.write(&mut world.client, "Why?\n");
+    refused(world.run("send", json!({ "uri": talk })), "refused");
+    buffer.close(&mut world.client);
+    eventually("the question in the file", || {
+        let file = on_disk(&talk);
+        file.text.contains("<!-- pieces:") && file.prompt() == "Why?"
+    });
+}
+
+#[test]
+fn a_talk_file_that_was_closed_meanwhile_shows_the_answer_when_it_is_open_again() {
+    let (dir, endpoint) = (tempfile::tempdir().unwrap(), Endpoint::start());
+    let mut client = window(&dir, &endpoint);
+    let talk = client.command("pieces.conversations.talk", json!({}));
+    let talk = talk.unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut client, &talk);
+    buffer.write(&mut client, "Why?\n");
+    let params = json!({"command": "pieces.conversations.send", "arguments": [{ "uri": talk }]});
+    let id = client.send_request("workspace/executeCommand", params);
+    let mut question = endpoint.question();
+    question.begin().say("One.\n\n");
+    while !buffer.text.contains("One.") {
+        buffer.apply(&mut client);
+    }
+    let about = path(&buffer.uri).with_extension("json");
+    eventually("the question is no draft", || {
+        let about: Value = serde_json::from_slice(&std::fs::read(&about).unwrap()).unwrap();
+        about["draft"] == ""
+    });
+    buffer.close(&mut client);
+    let mut buffer = Buffer::open(&mut client, &talk);
+    assert!(!buffer.text.contains("One."), "{}", buffer.text);
+    question.say("Two.");
+    question.end("stop", None);
+    client.response(id).unwrap();
+    buffer.apply(&mut client);
+    let picture = buffer.picture();
+    assert!(picture.contains("\n\nOne.\n\nTwo.\n"), "{picture}");
+    assert_eq!(picture.matches("\n\nWhy?\n").count(), 1, "{picture}");
+}
+
+#[test]
+fn an_answer_that_was_undone_is_not_written_again() {
+    let (dir, endpoint) = (tempfile::tempdir().unwrap(), Endpoint::start());
+    let mut client = window(&dir, &endpoint);
+    let talk = client.command("pieces.conversations.talk", json!({}));
+    let talk = talk.unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut client, &talk);
+    buffer.write(&mut client, "Why?\n");
+    let before = buffer.text.clone();
+    let send = json!({"command": "pieces.conversations.send", "arguments": [{ "uri": talk }]});
+    let id = client.send_request("workspace/executeCommand", send.clone());
+    let mut question = endpoint.question();
+    question.begin().say("One.\n\n");
+    while !buffer.text.contains("One.") {
+        buffer.apply(&mut client);
+    }
+    buffer.text = before;
+    buffer.tell(&mut client);
+    question.say("Two.");
+    question.end("stop", None);
+    client.response(id).unwrap();
+    client.wait_notification("window/showMessage", |said| {
+        said["message"]
+            .as_str()
+            .unwrap()
+            .contains("the file was edited there")
+    });
+    // The next one is written as ever.
+    let id = client.send_request("workspace/executeCommand", send);
+    endpoint.question().answer("Three.");
+    while !buffer.text.contains("Three.") {
+        buffer.apply(&mut client);
+    }
+    client.response(id).unwrap();
+    assert!(!buffer.text.contains("Two."), "{}", buffer.text);
+    client.finish();
 }

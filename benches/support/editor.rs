@@ -55,9 +55,17 @@ impl Editor {
     }
 
     pub fn initialize(&mut self, options: Value) -> Value {
-        let params =
-            json!({"processId": null, "capabilities": {}, "initializationOptions": options});
+        self.initialize_with(json!({}), options)
+    }
+
+    pub fn initialize_with(&mut self, capabilities: Value, options: Value) -> Value {
+        let params = json!({"processId": null, "capabilities": capabilities, "initializationOptions": options});
         self.request("initialize", params)
+    }
+
+    /// The id of the request that is sent next.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
     }
 
     pub fn pid(&self) -> u32 {
@@ -103,6 +111,17 @@ impl Editor {
                 return message;
             }
         }
+    }
+
+    /// The next message, if one comes by then.
+    pub fn next(&self, until: Instant) -> Option<(Instant, Value)> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.messages.recv_timeout(left).ok()
+    }
+
+    /// Answers a request of the server.
+    pub fn respond(&mut self, request: &Value, result: Value) {
+        self.send(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}));
     }
 
     /// When the server first said that it is live.

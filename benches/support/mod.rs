@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "no bench uses everything")]
 
 pub mod editor;
+pub mod endpoint;
 pub mod loading;
 pub mod process;
 pub mod report;

@@ -17,10 +17,23 @@ pub struct Found {
     pub models: Vec<Model>,
 }
 
-/// Probes the usual loopback ports in this order: Ollama (11434), llama-server (8080), LM Studio (1234). Sends one
-/// `GET /v1/models` to each, nothing private. Takes a second at most.
+/// A person names a few; this is not a port scan.
+const MOST_PORTS: usize = 8;
+
+/// Probes the usual loopback ports in this order: Ollama (11434), llama-server (8080), LM Studio (1234).
+/// `PIECES_LSP_MODEL_PORTS` in the environment names others, separated by commas. Sends one `GET /v1/models` to each,
+/// nothing private. Takes a second at most.
 pub async fn look_for() -> Vec<Found> {
-    look_at(&PORTS).await
+    let named = std::env::var("PIECES_LSP_MODEL_PORTS").ok();
+    look_at(&ports(named.as_deref())).await
+}
+
+fn ports(named: Option<&str>) -> Vec<u16> {
+    let Some(named) = named else {
+        return PORTS.to_vec();
+    };
+    let ports = named.split(',').filter_map(|port| port.trim().parse().ok());
+    ports.filter(|port| *port > 0).take(MOST_PORTS).collect()
 }
 
 async fn look_at(ports: &[u16]) -> Vec<Found> {
@@ -55,6 +68,15 @@ mod tests {
             stream.write_all((head + body).as_bytes()).unwrap();
             String::from_utf8(request).unwrap()
         })
+    }
+
+    #[test]
+    fn other_ports_can_be_named() {
+        assert_eq!(ports(None), PORTS);
+        assert_eq!(ports(Some("8081, 11434")), [8081, 11434]);
+        assert_eq!(ports(Some("0,x,99999,5")), [5]);
+        assert!(ports(Some("")).is_empty());
+        assert_eq!(ports(Some(&"7,".repeat(99))).len(), MOST_PORTS);
     }
 
     #[tokio::test]

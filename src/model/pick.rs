@@ -1,6 +1,6 @@
 //! Picks the model of an endpoint that answers, and its context size.
 
-use super::{Choice, Endpoint, Error, Model};
+use super::{Choice, Endpoint, Error, Model, prompt::Prompt};
 
 /// The model that will answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,15 +156,16 @@ pub fn context_size(choice: &Choice, model: &str, listed: &[Model]) -> u32 {
     known.unwrap_or(usual)
 }
 
-/// Whether the endpoint silently cut a prompt: it reported far fewer prompt tokens than were estimated.
-pub fn was_cut(estimated: u32, reported: u32) -> bool {
-    reported < estimated / 2
+/// Whether the endpoint silently cut a prompt: it reported far fewer prompt tokens than were estimated, and fewer
+/// than tokenizers make of such a text: of some languages they make far fewer than is estimated.
+pub fn was_cut(prompt: &Prompt, reported: u32) -> bool {
+    reported < prompt.tokens / 2 && reported < prompt.least_tokens()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EndpointUrl;
+    use crate::model::{EndpointUrl, prompt};
 
     fn choice(url: &str, model: Option<&str>) -> Choice {
         Choice {
@@ -254,9 +255,24 @@ mod tests {
 
     #[test]
     fn a_cut_prompt_is_detected() {
-        assert!(was_cut(10_000, 2_051));
-        assert!(!was_cut(2_000, 2_051));
-        assert!(!was_cut(1_000, 600));
-        assert!(!was_cut(1, 0));
+        let check = |text: &str, repeated: usize, reported: u32, expected: bool| {
+            let prompt = prompt::build(&[], None, &[], &text.repeat(repeated), 1 << 20);
+            assert_eq!(was_cut(&prompt, reported), expected, "{text:?} {reported}");
+        };
+        check("why", 1, 1, false);
+        check("some words ", 3_000, 4_096, true);
+        check("some words ", 3_000, 6_000, false);
+        check("    self.retries += 1;\n", 2_000, 4_096, true);
+        check("    self.retries += 1;\n", 2_000, 14_000, false);
+        check(&"x".repeat(7), 10_000, 2_051, true);
+        // About 2.5 to 4 characters of these are a token of recent models.
+        check("Почему это не работает? ", 1_000, 5_500, false);
+        check("Почему это не работает? ", 1_000, 2_051, true);
+        check("لماذا لا يعمل هذا؟ ", 1_000, 5_000, false);
+        check("लेखन क्यों नहीं होता? ", 1_000, 5_000, false);
+        check("どうして動かないのですか。", 1_000, 6_000, false);
+        check("どうして動かないのですか。", 1_000, 2_051, true);
+        check("为什么它不能正常工作？", 1_000, 6_000, false);
+        check("为什么它不能正常工作？", 1_000, 2_051, true);
     }
 }

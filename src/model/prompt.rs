@@ -147,6 +147,45 @@ pub fn tokens(text: &str) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX / 2)
 }
 
+impl Prompt {
+    /// Fewer tokens than any tokenizer makes of the messages.
+    pub fn least_tokens(&self) -> u32 {
+        let texts = self.messages.iter().map(|message| &*message.text);
+        texts.map(least_tokens).fold(0, u32::saturating_add)
+    }
+}
+
+/// Fewer tokens than tokenizers make of a text: a token has less than 7 bytes of ASCII on average, belongs to one
+/// word in other alphabets, and has less than three characters of a script without words.
+fn least_tokens(text: &str) -> u32 {
+    /// More characters than a token has of what looks like a word and is none.
+    const LONGEST: usize = 16;
+    let (mut ascii, mut words, mut dense) = (0, 0, 0);
+    let (mut run, mut is_ascii) = (0, true);
+    for c in text.chars().chain([' ']) {
+        // Marks and signs of other scripts may belong to the word: then there are fewer.
+        if c.is_ascii_alphanumeric() || !(c.is_ascii() || c.is_whitespace() || is_dense(c)) {
+            (run, is_ascii) = (run + 1, is_ascii && c.is_ascii());
+            continue;
+        }
+        match is_ascii {
+            true => ascii += run,
+            false => words += usize::div_ceil(run, LONGEST),
+        }
+        (run, is_ascii) = (0, true);
+        match is_dense(c) {
+            true => dense += 1,
+            false => ascii += 1,
+        }
+    }
+    u32::try_from(ascii / 7 + words + dense / 3).unwrap_or(u32::MAX)
+}
+
+/// Whether a character is of Chinese or Japanese.
+fn is_dense(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
 /// The newest messages that fit. The first is never an answer whose question does not fit.
 fn newest<'a>(history: &'a [&'a Turn], room: u32) -> &'a [&'a Turn] {
     let mut left = room;

@@ -19,6 +19,16 @@ pub mod wire;
 /// The field of ours in messages, conversations and frames of questions; other clients ignore it.
 pub(crate) const OWN: &str = "pieces_lsp";
 
+/// In [`OWN`] of a message, as `summary`: the text is an extract that no model wrote.
+pub(crate) const EXTRACT: &str = "extract";
+/// How such a message is signed.
+pub(crate) const EXTRACT_SIGNED: &str = "Summary (no model)";
+
+/// Whether a message, as received, is an extract that no model wrote.
+pub(crate) fn is_extract(message: &serde_json::Value) -> bool {
+    message[OWN]["summary"] == EXTRACT
+}
+
 pub use client::{Client, Listed};
 pub(crate) use discovery::NOT_RUNNING;
 pub use discovery::{Discovery, Found, Place, Seen};

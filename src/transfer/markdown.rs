@@ -11,6 +11,7 @@ use super::sink::id_of;
 use crate::json::plural::live_ids;
 use crate::json::time;
 use crate::markdown::{Clock, Part, heading, visible};
+use crate::pieces::{EXTRACT_SIGNED, is_extract};
 use crate::service::Kind;
 
 /// The name shown to the user.
@@ -51,6 +52,7 @@ pub(super) fn section(message: &Value) -> String {
     Part {
         role: match role {
             Some("USER") => "You".to_owned(),
+            Some("ASSISTANT") if is_extract(message) => EXTRACT_SIGNED.to_owned(),
             Some("ASSISTANT") => "Assistant".to_owned(),
             Some("SYSTEM") => "System".to_owned(),
             other => other.unwrap_or("Unknown").to_owned(),

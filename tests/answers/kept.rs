@@ -10,6 +10,9 @@ use pieces_lsp::service::attach;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// An answer of which some words are stored.
@@ -201,4 +204,81 @@ async fn a_killed_service_keeps_every_question_and_what_was_stored_of_the_answer
         process.wait();
         check_integrity(dir.path());
     }
+}
+
+/// Kills that a run of the tests can afford; `ANSWER_KILLS=50` for as many as docs/performance.md has.
+const KILLS: u64 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_time_loses_no_word_that_was_seen_to_be_stored() {
+    let rounds = std::env::var("ANSWER_KILLS").map_or(KILLS, |rounds| rounds.parse().unwrap());
+    let dir = TempDir::new().unwrap();
+    let endpoint = Endpoint::start();
+    choose(dir.path(), &endpoint.url, false);
+    let mut lost = Vec::new();
+    for round in 0..rounds {
+        let (mut process, local) = service(dir.path());
+        let made = local
+            .post("/conversations/create", json!({"name": "C"}))
+            .await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let mut socket = Socket::connect(&local, "/qgpt/stream").await;
+        socket.ask(Some(&id), "Why?").await;
+        let mut asked = endpoint.question();
+        asked.begin();
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let model = std::thread::spawn({
+            let goes_on = goes_on.clone();
+            move || {
+                let mut said = String::new();
+                while goes_on.load(Ordering::Relaxed) {
+                    let word = format!("{} ", said.len());
+                    asked.say(&word);
+                    said.push_str(&word);
+                    // A thousand words a second.
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                said
+            }
+        });
+        // Killed after a random number of looks at what is stored.
+        let looks = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 400;
+        let mut stored = String::new();
+        for _ in 0..looks {
+            let messages = messages(&local, &id).await;
+            if let Some((_, text, own)) = messages.get(1) {
+                assert_eq!(own["state"], "writing");
+                stored.clone_from(text);
+            }
+        }
+        process.kill();
+        process.wait();
+        goes_on.store(false, Ordering::Relaxed);
+        let said = model.join().unwrap();
+        let (mut process, local) = service(dir.path());
+        let messages = messages(&local, &id).await;
+        assert_eq!(messages[0].1, "Why?");
+        let kept = match messages.get(1) {
+            Some((_, text, own)) => {
+                assert_eq!(own["state"], "interrupted");
+                text.as_str()
+            }
+            None => {
+                assert_eq!(messages[0].2["state"], "unanswered");
+                ""
+            }
+        };
+        assert!(kept.starts_with(&stored), "{kept:?} lost {stored:?}");
+        assert!(said.starts_with(kept), "{kept:?} was never said");
+        lost.push((said.len() - kept.len(), said.len()));
+        process.kill();
+        process.wait();
+        check_integrity(dir.path());
+    }
+    let said: usize = lost.iter().map(|(_, said)| said).sum();
+    let most = lost.iter().map(|(lost, _)| lost).max();
+    let all: usize = lost.iter().map(|(lost, _)| lost).sum();
+    eprintln!(
+        "{rounds} kills: of {said} bytes said {all} were not stored, at most {most:?} of one answer"
+    );
 }

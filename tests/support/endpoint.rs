@@ -66,6 +66,12 @@ impl Endpoint {
         endpoint
     }
 
+    /// The port that it listens on.
+    pub fn port(&self) -> &str {
+        let (_, port) = self.url.trim_end_matches("/v1").rsplit_once(':').unwrap();
+        port
+    }
+
     /// From now on, answers each question with these pieces at once.
     pub fn answer_with(&self, pieces: &[&str]) {
         let pieces = pieces.iter().map(|piece| (*piece).to_owned()).collect();

@@ -39,6 +39,8 @@ impl Spawn {
         for name in ["HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"] {
             command.env(name, home.path());
         }
+        // A model of this machine is none of the tests' business.
+        command.env("PIECES_LSP_MODEL_PORTS", "");
         Self {
             command,
             home,

@@ -91,8 +91,10 @@ pub(super) async fn run(
                 }
                 created = written(server, &batch).or(created);
                 pass_on(tap.as_ref(), &batch);
+                // The first words do not wait.
+                let has_words = batch.iter().any(|one| matches!(one, Event::Delta { .. }));
                 answering.tell(batch).await;
-                window = Some(tokio::time::Instant::now() + ANSWER_WINDOW);
+                window = has_words.then(|| tokio::time::Instant::now() + ANSWER_WINDOW);
             }
             () = closes => window = None,
             _ = ticks.tick() => answering.show().await,

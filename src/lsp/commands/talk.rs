@@ -5,6 +5,7 @@ use super::{ask, open};
 use crate::ask::{Request, Selection};
 use crate::lsp::limits::LAST_EDIT_TIMEOUT;
 use crate::lsp::rpc::error::{failure, invalid};
+use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::state::talks::{About, Talk, TalkDir};
 use crate::lsp::text::real_path::real_path;
@@ -145,7 +146,8 @@ async fn prompt_line(server: &Arc<Server>, uri: &Url, about: &About) -> usize {
 /// The text of a talk file, in the editor or on disk.
 async fn text_of(server: &Arc<Server>, uri: &Url) -> Option<String> {
     if let Some(document) = server.documents.get(uri) {
-        return Some(document.text.to_string());
+        let bytes = document.text.len_bytes();
+        return Some(reading(bytes, move || document.text.to_string()).await);
     }
     let path = file_path(uri)?;
     let reading = tokio::task::spawn_blocking(move || {
@@ -181,12 +183,19 @@ pub(super) async fn send(
         let what = "`uri` is not a talk file; `pieces.conversations.talk` opens one.";
         return Err(invalid(what));
     };
-    let text = match &document {
-        Some(document) => Some(document.text.to_string()),
+    let text = match document {
+        Some(document) => {
+            let bytes = document.text.len_bytes();
+            Some(reading(bytes, move || document.text.to_string()).await)
+        }
         None => text_of(server, &uri).await,
     };
     let text = text.ok_or_else(|| invalid("`uri` names a file that cannot be read."))?;
-    let Some(prompt) = draft_of(&talk, &text) else {
+    let below = {
+        let talk = Arc::clone(&talk);
+        reading(text.len(), move || draft_of(&talk, &text))
+    };
+    let Some(prompt) = below.await else {
         let what = "The line that begins with `<!-- pieces:` is missing or duplicated; undo the edit, or close the file and open it again.";
         return Err(failure(Kind::Refused, what));
     };
@@ -208,6 +217,7 @@ pub(super) async fn send(
         uri,
         talk: Arc::clone(&talk),
         prompt,
+        elsewhere: None,
     };
     run(server, asked, request, token).await
 }

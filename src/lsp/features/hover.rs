@@ -4,7 +4,8 @@ use crate::index::Conversation;
 use crate::lsp::limits::{EXCERPT_CHARS, HOVER_CHARS, HOVER_TIMEOUT, MAX_HOVER_FILES, ROLE_CHARS};
 use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
-use crate::lsp::text::item::{ago, conversation_uri, counted, files_of, role};
+use crate::lsp::text::item::{ago, conversation_uri, counted, files_of};
+use crate::lsp::text::message::signed;
 use crate::lsp::text::reference::{Form, touched};
 use crate::markdown::{gist, inline, isolated, label, shows_nothing};
 use crate::pieces::{Message, Role, Transcript};
@@ -85,7 +86,7 @@ fn lines(
     for message in last_of_each(messages) {
         let said = gist(message.text.as_deref().unwrap_or_default(), EXCERPT_CHARS);
         if !shows_nothing(&said) {
-            let role = text(&role(&message.role), ROLE_CHARS);
+            let role = text(&signed(message), ROLE_CHARS);
             // It is cut already, with an ellipsis.
             lines.push(format!("{role}: {}", text(&said, EXCERPT_CHARS + 1)));
         }

@@ -38,7 +38,10 @@ impl Place<'_> {
         let mut actions = Vec::new();
         if let Some(talk) = talk_of(self.server, self.uri).await {
             let conversation = about(&talk).await.and_then(|about| about.conversation);
-            actions.extend(self.of_talk(&talk.token, talk.is_answering(), conversation));
+            actions.extend(
+                self.of_talk(&talk.token, talk.is_answering(), conversation)
+                    .await,
+            );
             if let Some(conversation) = conversation
                 && let Some(transcript) = self.transcript(conversation).await
             {
@@ -72,13 +75,22 @@ impl Place<'_> {
         (None, actions)
     }
 
-    fn of_talk(&self, token: &str, answering: bool, conversation: Option<Uuid>) -> Option<Action> {
+    async fn of_talk(
+        &self,
+        token: &str,
+        answering: bool,
+        conversation: Option<Uuid>,
+    ) -> Option<Action> {
         if answering {
             return conversation.map(stop);
         }
-        let text = self.document?.text.to_string();
-        let places = Markers::new(token).locate(&text).ok()?;
-        let asks = !said(&text, places.prompt).is_empty();
+        let (document, markers) = (self.document?.clone(), Markers::new(token));
+        let looking = reading(document.text.len_bytes(), move || {
+            let text = document.text.to_string();
+            let places = markers.locate(&text).ok()?;
+            Some(!said(&text, places.prompt).is_empty())
+        });
+        let asks = looking.await?;
         asks.then(|| send(self.uri))
     }
 
@@ -255,8 +267,12 @@ fn stop(conversation: Uuid) -> Action {
 pub(super) async fn lenses(server: &Arc<Server>, uri: &Url) -> Option<Vec<CodeLens>> {
     let talk = talk_of(server, uri).await?;
     let document = server.documents.get(uri)?;
-    let text = document.text.to_string();
-    let Ok(places) = Markers::new(&talk.token).locate(&text) else {
+    let (bytes, markers) = (document.text.len_bytes(), Markers::new(&talk.token));
+    let looking = reading(bytes, move || {
+        let places = markers.locate(&document.text.to_string()).ok()?;
+        Some(document.text.byte_to_line(places.marker) as u32)
+    });
+    let Some(line) = looking.await else {
         return Some(Vec::new());
     };
     let action = match talk.is_answering() {
@@ -266,7 +282,6 @@ pub(super) async fn lenses(server: &Arc<Server>, uri: &Url) -> Option<Vec<CodeLe
             .map(stop),
         false => Some(send(uri)),
     };
-    let line = document.text.byte_to_line(places.marker) as u32;
     let lens = |action: Action| CodeLens {
         range: Range::new(Position::new(line, 0), Position::new(line, 0)),
         command: Some(action.command(server.flags())),

@@ -2,7 +2,7 @@
 
 use super::item::{counted, role};
 use crate::markdown::{Clock, Part, label};
-use crate::pieces::{Message, OWN, Role};
+use crate::pieces::{EXTRACT_SIGNED, Message, OWN, Role, is_extract};
 use serde_json::Value;
 
 /// Characters that are shown of the name of a model or of an attached text.
@@ -11,13 +11,21 @@ const NAME: usize = 60;
 /// A message as a section of a document.
 pub(crate) fn part<'a>(message: &'a Message, clock: &Clock) -> Part<'a> {
     Part {
-        role: role(&message.role),
+        role: signed(message),
         time: message
             .created
             .map_or_else(String::new, |at| clock.short(at)),
         text: message.text.as_deref(),
         asks: message.role == Role::User,
         aside: aside(&message.raw),
+    }
+}
+
+/// Who wrote a message, as a person reads it.
+pub(crate) fn signed(message: &Message) -> String {
+    match is_extract(&message.raw) {
+        true => EXTRACT_SIGNED.to_owned(),
+        false => role(&message.role),
     }
 }
 
@@ -135,6 +143,23 @@ mod tests {
             json!({"state": 7, "model": [], "usage": 1, "context": {}}),
             "",
         );
+    }
+
+    #[test]
+    fn an_extract_is_not_signed_by_a_model() {
+        let message = |own: Value| Message {
+            id: uuid::Uuid::nil(),
+            role: Role::Assistant,
+            created: None,
+            text: None,
+            raw: json!({ "pieces_lsp": own }),
+        };
+        assert_eq!(
+            signed(&message(json!({"summary": "extract"}))),
+            "Summary (no model)"
+        );
+        assert_eq!(signed(&message(json!({"model": "m"}))), "Assistant");
+        assert_eq!(signed(&message(Value::Null)), "Assistant");
     }
 
     #[test]

@@ -182,6 +182,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             let (stale, all) = batch.stale_documents();
             let stale = answers.changed(&server, stale, all).await;
             refresh_documents(&server, &stale, all);
+            server.talks.conversations_changed();
             if batch.has_changes() {
                 if batch.removes(&handle.index) {
                     talk::tidy(&server);

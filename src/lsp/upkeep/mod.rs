@@ -39,6 +39,7 @@ pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Ev
             }
         }
     });
+    tokio::spawn(talk::follow(Arc::clone(server)));
     let server = Arc::clone(server);
     tokio::spawn(async move {
         let mut offers = Offers::default();

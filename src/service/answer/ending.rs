@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     context,
+    record::{Ids, Stored},
     run::{Asked, Cancel, Facts, Over},
 };
 use crate::model::{self, End, Stop};
@@ -83,19 +84,39 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn of(over: Over, facts: &Facts, note: Option<String>, asked: &Asked) -> Self {
-        let has_words = !asked.run.progress.borrow().text.is_empty();
-        let sent = facts.prompt.as_ref().map(|prompt| &prompt.sent);
-        let mut ending = Self {
+    fn nothing() -> Self {
+        Self {
             outcome: Outcome::Completed,
             stop: None,
             sentence: String::new(),
             error: None,
-            model: facts.model.clone(),
+            model: None,
             usage: None,
+            context: Value::Array(Vec::new()),
+            notes: Vec::new(),
+            is_lost: false,
+        }
+    }
+
+    /// The run panicked.
+    pub(super) fn of_fault(has_words: bool) -> Self {
+        let sentence = "The answer ended because of a bug in pieces-lsp; ask again, and report it with the log.";
+        let mut ending = Self::nothing();
+        match has_words {
+            true => ending.incomplete(sentence),
+            false => ending.failed(model::Error::model(sentence)),
+        }
+        ending
+    }
+
+    pub(super) fn of(over: Over, facts: &Facts, note: Option<String>, asked: &Asked) -> Self {
+        let has_words = !asked.run.progress.borrow().text.is_empty();
+        let sent = facts.prompt.as_ref().map(|prompt| &prompt.sent);
+        let mut ending = Self {
+            model: facts.model.clone(),
             context: context::told(sent, &asked.material),
             notes: note.into_iter().collect(),
-            is_lost: false,
+            ..Self::nothing()
         };
         match over {
             Over::Whole(end) => ending.whole(end, facts),
@@ -133,13 +154,12 @@ impl Ending {
             self.model = Some(model);
         }
         self.notes.extend(end.note.clone());
-        let estimated = facts.prompt.as_ref().map_or(0, |prompt| prompt.tokens);
-        if let Some(usage) = end.usage
-            && model::was_cut(estimated, usage.prompt)
+        if let (Some(usage), Some(prompt)) = (end.usage, &facts.prompt)
+            && model::was_cut(prompt, usage.prompt)
         {
             self.notes.push(format!(
-                "The model server cut the question: it counted {} of about {estimated} tokens.",
-                usage.prompt
+                "The model server cut the question: it counted {} of about {} tokens.",
+                usage.prompt, prompt.tokens
             ));
         }
         self.stop = Some(end.stop.as_str());
@@ -169,7 +189,16 @@ impl Ending {
         self.error = Some(error);
     }
 
-    pub(super) fn lost(&mut self) {
+    /// Learns whether the end was stored.
+    pub(super) fn kept(&mut self, kept: &Result<Stored, Failure>) {
+        match kept {
+            Ok(Stored::Yes) => {}
+            Ok(Stored::Lost) => self.lost(),
+            Err(failure) => self.not_stored(failure.clone()),
+        }
+    }
+
+    fn lost(&mut self) {
         self.is_lost = true;
         self.outcome = Outcome::Stopped;
         self.stop = Some("cancelled");
@@ -177,7 +206,7 @@ impl Ending {
             .push("The conversation or the answer was deleted meanwhile.".to_owned());
     }
 
-    pub(super) fn not_stored(&mut self, failure: Failure) {
+    fn not_stored(&mut self, failure: Failure) {
         let (_, sentence) = failure.status_and_sentence();
         self.incomplete(&format!("The end of the answer was not stored: {sentence}"));
     }
@@ -219,10 +248,12 @@ impl Ending {
         own
     }
 
-    pub(super) fn into_ended(self, asked: &Asked, is_stored: bool, seconds: f64) -> Ended {
+    /// `ids`: of a question that was stored.
+    pub(super) fn into_ended(self, ids: Option<&Ids>, is_stored: bool, seconds: f64) -> Ended {
         let mut own = self.facts();
-        own.insert("question".to_owned(), asked.ids.question.as_str().into());
-        let answer = is_stored.then_some(asked.ids.answer.as_str());
+        let question = ids.map(|ids| ids.question.as_str());
+        own.insert("question".to_owned(), question.into());
+        let answer = ids.filter(|_| is_stored).map(|ids| ids.answer.as_str());
         own.insert("answer".to_owned(), answer.into());
         own.insert("seconds".to_owned(), seconds.into());
         if let Some(error) = &self.error {

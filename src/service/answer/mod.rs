@@ -18,19 +18,21 @@ mod summary;
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 pub use self::decide::Asking;
 use self::{
     context::{Material, Said},
-    ending::Ended,
+    ending::{Ended, Ending},
     files::Read,
-    record::{Begin, Ids},
+    record::{Begin, Finish, Ids, Stored},
     run::{Asked, Cancel},
 };
 pub(crate) use self::{
@@ -117,9 +119,50 @@ impl Answers {
             run,
         };
         tokio::spawn(async move {
-            let conclusion = place.answers.conclude(&place.run, question, peer).await;
+            let started = Instant::now();
+            let concluding = place.answers.conclude(&place.run, question, peer);
+            // Nothing that is written to meanwhile is used afterwards but what a panic cannot leave half done: the
+            // text in `Progress`, and the store with its transactions.
+            let conclusion = match AssertUnwindSafe(concluding).catch_unwind().await {
+                Ok(conclusion) => conclusion,
+                Err(_) => place.answers.interrupt(&place.run, started).await,
+            };
             place.leave(conclusion);
         });
+    }
+
+    /// Stores what a run wrote before it panicked, as interrupted.
+    async fn interrupt(&self, run: &Run, started: Instant) -> Conclusion {
+        self.store.live().remove(&run.conversation);
+        let (text, begun, question) = {
+            let progress = run.progress.borrow();
+            let begun = progress.message.is_some();
+            (progress.text.clone(), begun, progress.question.clone())
+        };
+        let has_words = !text.is_empty();
+        let mut ending = Ending::of_fault(has_words);
+        let Some(question) = question else {
+            return Conclusion::Ended(ending.into_ended(None, false, 0.0));
+        };
+        let ids = Ids {
+            conversation: run.conversation.clone(),
+            question,
+            answer: run.answer.clone(),
+        };
+        let finish = Finish {
+            text,
+            own: ending.stored_own(),
+            model: None,
+        };
+        let told = ids.clone();
+        let finishing = self
+            .store
+            .write(move |change| record::finish(change, &ids, &finish, begun));
+        let kept = finishing.await;
+        let is_stored = has_words && matches!(kept, Ok(Stored::Yes));
+        ending.kept(&kept);
+        let seconds = started.elapsed().as_secs_f64();
+        Conclusion::Ended(ending.into_ended(Some(&told), is_stored, seconds))
     }
 
     async fn conclude(&self, run: &Arc<Run>, mut question: Question, peer: Peer) -> Conclusion {
@@ -395,11 +438,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.run.progress.borrow().ended.is_none() {
-            // It panicked.
+            // The runtime ends, or even storing the end panicked.
             self.answers.store.live().remove(&self.run.conversation);
-            let sentence = "The answer ended because of a bug in pieces-lsp; ask again, and report it with the log.";
-            let error = Error::model(sentence);
-            self.conclude(Conclusion::Ended(Ended::failed(&error)));
+            let ending = Ending::of_fault(false);
+            self.conclude(Conclusion::Ended(ending.into_ended(None, false, 0.0)));
         }
         self.answers.count.send_modify(|count| *count -= 1);
     }

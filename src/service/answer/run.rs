@@ -404,19 +404,13 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        match &kept {
-            Ok(Stored::Yes) => {}
-            Ok(Stored::Lost) => ending.lost(),
-            Err(failure) => {
-                ending.not_stored(failure.clone());
-                if begun {
-                    let (store, ids) = (Arc::downgrade(&answers.store), asked.ids.clone());
-                    tokio::spawn(record::finish_later(store, ids, finish));
-                }
-            }
+        ending.kept(&kept);
+        if begun && kept.is_err() {
+            let (store, ids) = (Arc::downgrade(&answers.store), asked.ids.clone());
+            tokio::spawn(record::finish_later(store, ids, finish));
         }
         let is_stored = has_words && matches!(kept, Ok(Stored::Yes));
-        ending.into_ended(asked, is_stored, seconds)
+        ending.into_ended(Some(&asked.ids), is_stored, seconds)
     }
 }
 

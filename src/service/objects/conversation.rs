@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{anchor, annotation, asset, message, seed::Seed};
+use crate::pieces::{EXTRACT, OWN};
 use crate::service::{
     Failure, extract,
     store::{self, Change, Kind, Link, New},
@@ -87,7 +88,11 @@ pub(crate) fn create_from_asset(
     let seed = json!({
         "type": "COPILOT",
         "name": name,
-        "messages": [{"role": "ASSISTANT", "fragment": {"string": {"raw": summary}}}],
+        "messages": [{
+            "role": "ASSISTANT",
+            "fragment": {"string": {"raw": summary}},
+            OWN: {"summary": EXTRACT},
+        }],
     });
     let conversation = create(change, seed, application)?;
     tie(change, &conversation, &Link::from(&asset))?;

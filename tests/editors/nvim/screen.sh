@@ -28,7 +28,7 @@ type_in ':Pieces search jitter' Enter
 seen '“jitter” (1)'
 keep
 type_in 1 Enter
-seen '## Assistant'
+seen '## Summary (no model)'
 type_in C-l
 seen 'extractive'
 keep

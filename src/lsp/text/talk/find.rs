@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
-/// The talk file with this URI, which may lead through a symlink; it is registered as open.
+/// The talk file with this URI, which may lead through a symlink. It is registered if it is open.
 pub(crate) async fn talk_of(server: &Arc<Server>, uri: &Url) -> Option<Arc<Talk>> {
     if let Some(talk) = server.talks.get(uri) {
         return Some(talk);
@@ -26,7 +26,12 @@ pub(crate) async fn talk_of(server: &Arc<Server>, uri: &Url) -> Option<Arc<Talk>
             data_dir.join("talk").is_dir().then_some(())?;
             let dir = TalkDir::of(&data_dir).ok()?;
             let id = dir.id_of(&real)?;
-            inside.talks.open(&uri, dir, id)
+            let talk = inside.talks.open(&uri, dir, id);
+            // Other windows may write what no window has open.
+            if inside.documents.get(&uri).is_none() {
+                inside.talks.close(&uri);
+            }
+            talk
         }
     };
     resolved(&path, resolve).await?
@@ -38,7 +43,7 @@ pub(crate) async fn conversation_of(server: &Arc<Server>, uri: &Url) -> Option<U
         return Some(id);
     }
     if let Some(talk) = talk_of(server, uri).await {
-        return about(&talk).await?.conversation;
+        return conversation_of_talk(&talk).await;
     }
     let path = markdown_path(uri)?;
     let data_dir = server.session.data_dir()?;
@@ -54,11 +59,25 @@ pub(crate) async fn conversation_of(server: &Arc<Server>, uri: &Url) -> Option<U
     resolved(&path, resolve).await?
 }
 
+/// The conversation of a talk, once there is one.
+pub(crate) async fn conversation_of_talk(talk: &Arc<Talk>) -> Option<Uuid> {
+    match talk.conversation.get() {
+        Some(conversation) => Some(*conversation),
+        None => about(talk).await?.conversation,
+    }
+}
+
 /// The stored state of a talk.
 pub(crate) async fn about(talk: &Arc<Talk>) -> Option<crate::lsp::state::talks::About> {
-    let talk = Arc::clone(talk);
-    let reading = tokio::task::spawn_blocking(move || talk.dir.about(talk.id));
-    reading.await.ok()?
+    let reading = tokio::task::spawn_blocking({
+        let talk = Arc::clone(talk);
+        move || talk.dir.about(talk.id)
+    });
+    let about = reading.await.ok()??;
+    if let Some(conversation) = about.conversation {
+        let _ = talk.conversation.set(conversation);
+    }
+    Some(about)
 }
 
 fn markdown_path(uri: &Url) -> Option<std::path::PathBuf> {

@@ -49,7 +49,7 @@ pub(crate) enum Step {
     LeftAlone(AbandonReason),
 }
 
-/// AbandonReason a document is left alone.
+/// Why a document is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AbandonReason {
     Closed,
@@ -142,6 +142,11 @@ impl Frame {
     /// Completes the answer; `section` has an empty line before it.
     pub fn finish(&mut self, section: String) {
         self.whole = Some(section);
+    }
+
+    /// Whether the question and a frame for its answer are in the document.
+    pub fn has_begun(&self) -> bool {
+        self.frame.is_some()
     }
 
     /// The editor's response to the edit in flight.

@@ -42,7 +42,7 @@ pub(crate) struct Answer {
     pub text: Range<usize>,
 }
 
-/// AbandonReason the text below the marker cannot be found.
+/// Why the text below the marker cannot be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
     Missing,
@@ -136,6 +136,27 @@ impl Markers {
     }
 }
 
+impl Markers {
+    /// What stands below the last heading for a question, where the marker was deleted and the heading was not.
+    /// Questions of the picture have their time below the heading.
+    pub fn without_marker(&self, text: &str) -> Option<Range<usize>> {
+        let mut below = None;
+        let (mut at, mut is_below) = (0, false);
+        for line in text.split_inclusive('\n') {
+            let is_time = line.starts_with('*') && bare(line).ends_with('*');
+            if is_below && is_time {
+                below = None;
+            }
+            at += line.len();
+            is_below = bare(line) == HEADING;
+            if is_below {
+                below = Some(at..text.len());
+            }
+        }
+        below
+    }
+}
+
 /// A line without its line break.
 fn bare(line: &str) -> &str {
     line.trim_end_matches(['\n', '\r'])
@@ -201,9 +222,28 @@ mod tests {
             markers.locate(&format!("{text}{text}")),
             Err(Broken::Doubled)
         );
-        let crlf = text.replace('\n', "\r\n") + "AbandonReason?\r\n";
+        let crlf = text.replace('\n', "\r\n") + "Why?\r\n";
         let places = markers.locate(&crlf).unwrap();
-        assert_eq!(&crlf[said(&crlf, places.prompt)], "AbandonReason?");
+        assert_eq!(&crlf[said(&crlf, places.prompt)], "Why?");
+    }
+
+    #[test]
+    fn without_its_marker_a_draft_is_found_by_its_heading() {
+        let markers = markers();
+        let found = |text: &str| {
+            let lines = text.split_inclusive('\n');
+            let text: String = lines.filter(|line| !line.starts_with("<!--")).collect();
+            let range = markers.without_marker(&text)?;
+            Some(text[range].trim().to_owned())
+        };
+        let text = markers.compose("# Retry\n\n## You\n*14:03*\n\nWhy?\n", "And then?\n## So\n");
+        assert_eq!(found(&text).as_deref(), Some("And then?\n## So"));
+        assert_eq!(
+            found(&text.replace('\n', "\r\n")).as_deref(),
+            Some("And then?\r\n## So")
+        );
+        assert_eq!(found("# Retry\n\n## You\n*14:03*\n\nWhy?\n"), None);
+        assert_eq!(found("# Retry\n"), None);
     }
 
     #[test]

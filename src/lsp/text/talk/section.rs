@@ -107,9 +107,9 @@ mod tests {
 
     fn parts() -> Vec<Part<'static>> {
         vec![
-            part("You", "AbandonReason?"),
+            part("You", "Why?"),
             part("Assistant", "Because:\n\n```md\n## You\nx\n```"),
-            part("You", "AbandonReason?"),
+            part("You", "Why?"),
             part("Assistant", "Yes."),
         ]
     }
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn messages_are_found_by_what_they_say() {
         let text = text();
-        assert_eq!(found(&text, "AbandonReason?", 0), Some(0));
-        assert_eq!(found(&text, "AbandonReason?", 1), Some(2));
+        assert_eq!(found(&text, "Why?", 0), Some(0));
+        assert_eq!(found(&text, "Why?", 1), Some(2));
         assert_eq!(found(&text, "x\n```", 0), Some(1));
         assert_eq!(found(&text, "Yes.", 0), Some(3));
         assert_eq!(found(&text, "# Retry", 0), None);

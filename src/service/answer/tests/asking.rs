@@ -338,6 +338,13 @@ async fn a_delete_takes_what_was_written_into_the_trash() {
     );
 }
 
+fn too_long(context: Option<u32>) -> Error {
+    Error {
+        too_long: Some(TooLong { context }),
+        ..Error::model("It is too long.")
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_of_the_length_is_followed_by_one_shorter_question() {
     let mut stage = Stage::new();
@@ -348,17 +355,71 @@ async fn a_refusal_of_the_length_is_followed_by_one_shorter_question() {
     let mut answer = stage.ask(&id, "Why?");
     let long = stage.asked().await;
     let before = long.request.clone();
-    let refusal = |context| Error {
-        too_long: Some(TooLong { context }),
-        ..Error::model("It is too long.")
-    };
-    long.fail(refusal(Some(700))).await;
+    long.fail(too_long(Some(700))).await;
     let short = stage.asked().await;
     let length = |request: &Request| request.messages.iter().map(|m| m.text.len()).sum::<usize>();
     assert!(length(&short.request) < length(&before) && short.request.last && !before.last);
-    short.fail(refusal(None)).await;
+    short.fail(too_long(None)).await;
     assert_eq!(answer.ended().await.0, "Failed(500)");
     assert!(!stage.was_asked());
+}
+
+/// The second connection to the model panics, and no other; a refusal of the length leads to it.
+async fn faulty() -> (Stage, String) {
+    let mut made = 0;
+    let stage = Stage::connecting(move || {
+        made += 1;
+        assert!(made != 2, "a fault, on purpose");
+    });
+    let id = stage.conversation().await;
+    for turn in ["USER", "ASSISTANT"] {
+        stage.message(&id, turn, &"words ".repeat(200)).await;
+    }
+    (stage, id)
+}
+
+#[tokio::test]
+async fn a_fault_in_a_run_keeps_what_was_written_as_interrupted() {
+    let (mut stage, id) = faulty().await;
+    let mut answer = stage.ask(&id, "Why?");
+    let asked = stage.asked().await;
+    asked.say("Because").await;
+    answer.until_stored().await;
+    asked.say(" it").await;
+    asked.fail(too_long(Some(1))).await;
+    let (outcome, own) = answer.ended().await;
+    assert_eq!(outcome, "Incomplete");
+    assert_eq!(own["stop"], "incomplete");
+    assert!(own["note"].as_str().unwrap().contains("bug"), "{own}");
+    assert!(
+        own["answer"].is_string() && own["question"].is_string(),
+        "{own}"
+    );
+    let messages = stage.messages(&id).await;
+    assert_eq!(messages[3].1, "Because it");
+    assert_eq!(messages[3].2["state"], "interrupted");
+    assert_eq!(stage.found("because").await, 1);
+    // The conversation is free.
+    let mut next = stage.ask(&id, "And then?");
+    stage.asked().await.fail(Error::model("Enough.")).await;
+    assert_eq!(next.ended().await.0, "Failed(500)");
+}
+
+#[tokio::test]
+async fn a_fault_before_the_first_word_leaves_the_question_unanswered() {
+    let (mut stage, id) = faulty().await;
+    let mut answer = stage.ask(&id, "Why?");
+    stage.asked().await.fail(too_long(Some(1))).await;
+    let (outcome, own) = answer.ended().await;
+    assert_eq!(outcome, "Failed(500)");
+    assert!(own["answer"].is_null(), "{own}");
+    let error = own["error"]["message"].as_str().unwrap();
+    assert!(error.contains("bug"), "{own}");
+    let messages = stage.messages(&id).await;
+    assert_eq!(
+        (messages.len(), &messages[2].2["state"]),
+        (3, &json!("unanswered"))
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! The test setup: a store, its answers, and a model whose every word the test chooses.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
@@ -110,10 +114,22 @@ impl Stage {
         Self::at(TempDir::new().unwrap(), Asking::default())
     }
 
+    /// One that calls this before each connection to the model.
+    pub(super) fn connecting(before: impl FnMut() + Send + 'static) -> Self {
+        Self::with(TempDir::new().unwrap(), Asking::default(), before)
+    }
+
     pub(super) fn at(dir: TempDir, asking: Asking) -> Self {
+        Self::with(dir, asking, || ())
+    }
+
+    fn with(dir: TempDir, asking: Asking, before: impl FnMut() + Send + 'static) -> Self {
         let store = open(dir.path());
         let (sender, questions) = mpsc::unbounded_channel();
+        let before = Mutex::new(before);
         let connect = move |_: &Choice| -> Result<Box<dyn Endpoint>, Error> {
+            // Its panic is the test's.
+            before.lock().unwrap_or_else(PoisonError::into_inner)();
             Ok(Box::new(Played(sender.clone())))
         };
         let answers = Answers::with_connector(store.clone(), asking, Box::new(connect));

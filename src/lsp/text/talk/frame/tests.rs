@@ -1,6 +1,6 @@
 use super::*;
 
-const PROMPT: &str = "AbandonReason?";
+const PROMPT: &str = "Why?";
 const QUESTION: &str = "\n## You\n*14:03*\n\nWhy?\n";
 
 fn whole(text: &str) -> String {
@@ -184,7 +184,7 @@ async fn text_typed_below_the_marker_meanwhile_stays() {
     editor.write("And how?");
     let mut one = frame(true);
     run(&mut one, &mut editor, &PIECES).await;
-    assert_eq!(editor.text, expected("AbandonReason?\nAnd how?").trim_end());
+    assert_eq!(editor.text, expected("Why?\nAnd how?").trim_end());
 
     // Typed while it streams, a refusal in between.
     let (mut one, mut editor) = (frame(true), Editor::new(PROMPT));

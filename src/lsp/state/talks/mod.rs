@@ -1,20 +1,20 @@
-//! Talk files on disk, and which of them are open.
+//! Talk files on disk, and which of them are open ([`Talks`]).
 //!
 //! A talk is two files in our `talk` directory: `<id>.md`, which editors open, and `<id>.json`, which has its subject
 //! and the draft below the marker. A window that has a talk open holds a shared lock on `<id>.lock`; writing the
 //! Markdown needs the exclusive lock.
 
+mod open;
+
+pub(crate) use open::{Talk, Talks};
+
 use crate::private;
-use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
@@ -81,6 +81,10 @@ impl TalkDir {
     /// Those of the file system.
     pub fn keep(&self, id: Uuid, about: &About) -> io::Result<()> {
         let bytes = serde_json::to_vec(about).map_err(io::Error::other)?;
+        // It could not be read again.
+        if bytes.len() as u64 > MAX_ABOUT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         private::write(&self.file(id, "json"), &bytes)
     }
 
@@ -189,120 +193,6 @@ fn holds_a_draft(about: &About) -> bool {
     about.typed && !about.draft.trim().is_empty()
 }
 
-/// A talk file that is open here.
-#[derive(Debug)]
-pub(crate) struct Talk {
-    pub id: Uuid,
-    pub dir: TalkDir,
-    pub token: String,
-    /// The lock that shows other windows that it is open here.
-    lock: Mutex<Option<File>>,
-    /// A task is about to store its draft.
-    storing: AtomicBool,
-    /// An answer is being written into it.
-    answering: AtomicBool,
-    /// Notified when that ends.
-    ended: Notify,
-}
-
-impl Talk {
-    /// `true` if the caller has to store the draft.
-    pub fn begins_storing(&self) -> bool {
-        !self.storing.swap(true, Ordering::AcqRel)
-    }
-
-    pub fn stores_now(&self) {
-        self.storing.store(false, Ordering::Release);
-    }
-
-    /// `false` if another answer is still being written after `within`.
-    pub async fn begins_answer(&self, within: Duration) -> bool {
-        let begins = async {
-            loop {
-                let ended = self.ended.notified();
-                tokio::pin!(ended);
-                ended.as_mut().enable();
-                if !self.answering.swap(true, Ordering::AcqRel) {
-                    return;
-                }
-                ended.await;
-            }
-        };
-        timeout(within, begins).await.is_ok()
-    }
-
-    pub fn ends_answer(&self) {
-        self.answering.store(false, Ordering::Release);
-        self.ended.notify_waiters();
-    }
-
-    pub fn is_answering(&self) -> bool {
-        self.answering.load(Ordering::Acquire)
-    }
-}
-
-/// The talk files that are open in this window.
-#[derive(Debug)]
-pub(crate) struct Talks {
-    open: DashMap<Url, Arc<Talk>>,
-    /// Counts changes of open documents.
-    changes: watch::Sender<u64>,
-}
-
-impl Default for Talks {
-    fn default() -> Self {
-        Talks {
-            open: DashMap::new(),
-            changes: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Talks {
-    /// The talk file with this URI, if it is open.
-    pub fn get(&self, uri: &Url) -> Option<Arc<Talk>> {
-        self.open.get(uri).map(|talk| Arc::clone(&talk))
-    }
-
-    /// Registers a talk file as open. Touches the file system.
-    pub fn open(&self, uri: &Url, dir: TalkDir, id: Uuid) -> Option<Arc<Talk>> {
-        if let Some(talk) = self.get(uri) {
-            return Some(talk);
-        }
-        let token = dir.about(id)?.token;
-        let talk = Arc::new(Talk {
-            id,
-            lock: Mutex::new(dir.hold(id)),
-            dir,
-            token,
-            storing: AtomicBool::new(false),
-            answering: AtomicBool::new(false),
-            ended: Notify::new(),
-        });
-        let talk = Arc::clone(&self.open.entry(uri.clone()).or_insert(talk));
-        Some(talk)
-    }
-
-    pub fn close(&self, uri: &Url) -> Option<Arc<Talk>> {
-        let (_, talk) = self.open.remove(uri)?;
-        // Another link to the same file has a lock of its own.
-        let mut lock = talk.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(lock.take());
-        drop(lock);
-        Some(talk)
-    }
-
-    /// A document was opened, edited or closed.
-    pub fn documents_changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Receives every such change from now on.
-    pub fn listen(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,22 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_open_file_is_not_written() {
+    fn a_draft_that_is_too_long_to_be_read_leaves_the_last_one() {
         let (_dir, talks) = talk_dir();
-        let (id, open) = (Uuid::from_u128(7), Talks::default());
-        talks.keep(id, &about("")).unwrap();
-        let uri = Url::from_file_path(talks.path(id)).unwrap();
-        assert!(talks.write(id, "one").unwrap());
-        open.open(&uri, talks.clone(), id).unwrap();
-        assert!(!talks.write(id, "two").unwrap() && talks.is_open(id));
-        // Two windows.
-        let other = Talks::default();
-        other.open(&uri, talks.clone(), id).unwrap();
-        open.close(&uri);
-        assert!(!talks.write(id, "three").unwrap());
-        other.close(&uri);
-        assert!(talks.write(id, "four").unwrap());
-        assert_eq!(fs::read_to_string(talks.path(id)).unwrap(), "four");
+        let id = Uuid::from_u128(7);
+        talks.keep(id, &about("Why?")).unwrap();
+        // One character, six bytes in JSON.
+        let long = "\u{1}".repeat(1 << 20);
+        assert!(talks.change(id, |about| about.draft = long).is_err());
+        assert_eq!(talks.about(id), Some(about("Why?")));
     }
 
     #[test]

@@ -1,26 +1,23 @@
-//! Open talk files: storing drafts, and writing answers into the files.
+//! Writing one answer into a talk file.
 
 use crate::ask;
-use crate::lsp::features::content;
-use crate::lsp::limits::{DRAFT_DELAY, HOVER_CHARS, TALK_EDIT_TIMEOUT, TALK_LOOK};
+use crate::lsp::limits::{TALK_EDIT_TIMEOUT, TALK_LOOK};
 use crate::lsp::rpc::ask as ask_editor;
 use crate::lsp::rpc::ask::Unanswered;
 use crate::lsp::state::Server;
 use crate::lsp::state::document::Document;
 use crate::lsp::state::settings::AnswerInDocument;
-use crate::lsp::state::talks::{About, Talk, TalkDir};
+use crate::lsp::state::talks::Talk;
 use crate::lsp::text::item::role;
 use crate::lsp::text::message::part;
-use crate::lsp::text::subject::display_name;
-use crate::lsp::text::talk::find::{about, talk_of};
+use crate::lsp::text::talk::Markers;
 use crate::lsp::text::talk::frame::{AbandonReason, Edit, Frame, Seen, Step};
-use crate::lsp::text::talk::{Markers, said};
-use crate::markdown::{Clock, Part, Tie, inline_isolated, question};
+use crate::lsp::upkeep::talk::{store, write_file};
+use crate::markdown::{Clock, Part, Tie};
 use crate::pieces::Role;
-use crate::sync::State;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tower_lsp::lsp_types::{
     ApplyWorkspaceEditParams, DocumentChanges, MessageType, OneOf,
     OptionalVersionedTextDocumentIdentifier, Range, TextDocumentEdit, TextEdit, Url, WorkspaceEdit,
@@ -28,169 +25,7 @@ use tower_lsp::lsp_types::{
 };
 use uuid::Uuid;
 
-/// To be called when a document was opened. Restores a draft that is missing in it.
-pub(crate) fn opened(server: &Arc<Server>, uri: Url) {
-    let first = server.documents.get(&uri);
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
-        let Some(talk) = talk_of(&server, &uri).await else {
-            return;
-        };
-        server.talks.documents_changed();
-        let stored = about(&talk).await.unwrap_or_default();
-        let (Some(first), Some(document)) = (first, server.documents.get(&uri)) else {
-            server.talks.close(&uri);
-            return;
-        };
-        // It may have been edited before it was recognised as a talk file.
-        let untouched = first.text == document.text;
-        match put_back(&talk, &document, &stored).filter(|_| untouched) {
-            Some(edit) => {
-                let _ = send(&server, &uri, &document, edit, "Restore the draft").await;
-            }
-            None => store(talk, document).await,
-        }
-    });
-}
-
-/// The edit that puts the stored draft below the marker. The text there wins if it was saved after the draft.
-fn put_back(talk: &Talk, document: &Document, stored: &About) -> Option<Edit> {
-    let text = document.text.to_string();
-    let places = Markers::new(&talk.token).locate(&text).ok()?;
-    let draft = stored.draft.trim();
-    let below = said(&text, places.prompt.clone());
-    let newer = below.is_empty() || talk.dir.draft_is_newer(talk.id);
-    if draft.is_empty() || !newer || text[below.clone()].replace("\r\n", "\n") == draft {
-        return None;
-    }
-    let change = match below.is_empty() {
-        false => (below, draft.to_owned()),
-        // Below the empty line, if there is one.
-        true => {
-            let start = places.prompt.start;
-            let empty_line = text[start..].starts_with('\n') && text.len() > start + 1;
-            let at = start + usize::from(empty_line);
-            (at..at, format!("{draft}\n"))
-        }
-    };
-    Some(Edit {
-        version: document.version,
-        changes: vec![change],
-    })
-}
-
-/// To be called when a document was edited.
-pub(crate) fn changed(server: &Arc<Server>, uri: &Url) {
-    server.talks.documents_changed();
-    let Some(talk) = server.talks.get(uri) else {
-        return;
-    };
-    if talk.begins_storing() {
-        let (server, uri) = (Arc::clone(server), uri.clone());
-        tokio::spawn(async move {
-            sleep(DRAFT_DELAY).await;
-            talk.stores_now();
-            if let Some(document) = server.documents.get(&uri) {
-                store(talk, document).await;
-            }
-        });
-    }
-}
-
-/// To be called when a document was closed; `last` is its last version.
-pub(crate) fn closed(server: &Arc<Server>, uri: &Url, last: Option<Document>) {
-    server.talks.documents_changed();
-    let (Some(talk), Some(document)) = (server.talks.close(uri), last) else {
-        return;
-    };
-    let server = Arc::clone(server);
-    tokio::spawn(async move {
-        store(Arc::clone(&talk), document).await;
-        // Otherwise it is written when the answer has ended.
-        if !talk.is_answering() {
-            write_file(&server, talk.id, talk.dir.clone()).await;
-        }
-    });
-}
-
-/// Removes talk files of deleted conversations and unused ones.
-pub(crate) fn tidy(server: &Arc<Server>) {
-    let status = server.session.status();
-    let Some(data_dir) = server.session.data_dir() else {
-        return;
-    };
-    let index = server.session.reader();
-    // Only a complete index can tell what is gone.
-    let complete = status.state == State::Live;
-    tokio::task::spawn_blocking(move || {
-        if !data_dir.join("talk").is_dir() {
-            return;
-        }
-        if let Ok(dir) = TalkDir::of(&data_dir) {
-            dir.tidy(|conversation, about| {
-                complete
-                    && about.backend == status.backend.as_str()
-                    && !index.contains(conversation)
-            });
-        }
-    });
-}
-
-/// Stores the draft.
-async fn store(talk: Arc<Talk>, document: Document) {
-    let storing = tokio::task::spawn_blocking(move || {
-        let text = document.text.to_string();
-        let Ok(places) = Markers::new(&talk.token).locate(&text) else {
-            return;
-        };
-        let draft = text[places.prompt].trim_matches(['\n', '\r']);
-        let asked = question::parts(draft).map_or(draft, |(prompt, _)| prompt);
-        let kept = talk.dir.change(talk.id, |about| {
-            about.typed = !asked.trim().is_empty();
-            about.draft = draft.to_owned();
-        });
-        if let Err(error) = kept {
-            tracing::warn!(%error, "a draft was not stored");
-        }
-    });
-    let _ = storing.await;
-}
-
-/// Writes the file of a talk as it should be opened, unless a window has it open.
-pub(crate) async fn write_file(server: &Arc<Server>, id: Uuid, dir: TalkDir) -> bool {
-    let reading = {
-        let dir = dir.clone();
-        tokio::task::spawn_blocking(move || dir.about(id))
-    };
-    let Ok(Some(about)) = reading.await else {
-        return false;
-    };
-    let shown = match about.conversation {
-        Some(conversation) => content::conversation(server, conversation).await.ok(),
-        None => Some(opening(&about)),
-    };
-    let Some(shown) = shown else {
-        return false;
-    };
-    let text = Markers::new(&about.token).compose(&shown, &about.draft);
-    let writing = tokio::task::spawn_blocking(move || dir.write(id, &text));
-    writing.await.is_ok_and(|written| written.unwrap_or(false))
-}
-
-/// The text above the marker of a talk that has no conversation yet.
-fn opening(about: &About) -> String {
-    let document = about.document.as_ref();
-    let name = |uri: &Url| inline_isolated(&display_name(uri), HOVER_CHARS);
-    match document.or(about.tied.as_ref()).map(name) {
-        None => "# A question\n".to_owned(),
-        Some(name) if document.is_none() => format!("# A question about {name}\n"),
-        Some(name) => {
-            format!("# A question about {name}\n\nThe text of {name} is sent with the question.\n")
-        }
-    }
-}
-
-/// An event of the answer to a question from a talk file.
+/// An event of the answer to a question.
 pub(crate) enum AnswerEvent {
     /// An event of the question.
     Event(ask::Event),
@@ -203,13 +38,16 @@ pub(crate) enum AnswerEvent {
     },
 }
 
-/// A question from a talk file that is being answered.
+/// A question whose answer goes into a talk file.
 pub(crate) struct PendingQuestion {
     pub uri: Url,
     pub talk: Arc<Talk>,
     /// The text below the marker, trimmed.
     pub prompt: String,
     pub tied: Option<Url>,
+    /// The sections that were written elsewhere and end with the question; `None` where it was asked in this file,
+    /// just now.
+    pub elsewhere: Option<String>,
 }
 
 /// Writes the answer to a question into its talk file, while that is open and nobody edits the frame. Returns when
@@ -225,6 +63,7 @@ pub(crate) async fn write_answer(
     let mut ended = None;
     let mut looked = Instant::now();
     let mut due = None;
+    let mut landed = false;
     loop {
         let now = Instant::now();
         if writer.begun && due.is_some_and(|due| due <= now) {
@@ -235,12 +74,19 @@ pub(crate) async fn write_answer(
                     Some(now)
                 }
                 Step::Wait(at) => at,
-                Step::Written => break,
+                Step::Written => {
+                    writer.question_landed();
+                    break;
+                }
                 Step::LeftAlone(why) => {
                     writer.left_alone = Some(why);
                     break;
                 }
             };
+        }
+        if writer.frame.has_begun() && !landed {
+            landed = true;
+            writer.question_landed();
         }
         if ended.is_some() && !writer.begun {
             break;
@@ -289,17 +135,30 @@ pub(crate) async fn write_answer(
     // The answer is complete in the conversation, whatever happens to the file.
     while ended.is_none() {
         match heard.recv().await {
-            Some(AnswerEvent::Ended { conversation, .. }) => ended = Some(conversation),
+            Some(AnswerEvent::Ended {
+                conversation,
+                answer,
+                ..
+            }) => {
+                // A file that is left alone is left alone.
+                if answer.is_some() {
+                    asked.talk.saw(answer);
+                }
+                ended = Some(conversation);
+            }
             Some(AnswerEvent::Event(_)) => {}
             None => break,
         }
     }
-    writer.say_if_left_alone().await;
+    if asked.elsewhere.is_none() {
+        writer.say_if_left_alone().await;
+    }
     asked.talk.ends_answer();
     let (id, dir) = (asked.talk.id, asked.talk.dir.clone());
     if server.documents.get(&asked.uri).is_none() {
         write_file(&server, id, dir).await;
     }
+    server.talks.conversations_changed();
     server.stale.views_changed();
 }
 
@@ -334,21 +193,38 @@ impl<'a> Writer<'a> {
         let tied: Vec<Tie> = tied.collect();
         let live = settings.answer_in_document == AnswerInDocument::Live;
         let markers = Markers::new(&asked.talk.token);
+        let elsewhere = asked.elsewhere.clone();
+        let question = elsewhere.unwrap_or_else(|| question.render(&tied));
         Writer {
             server,
             asked,
-            frame: Frame::new(markers, live, asked.prompt.clone(), question.render(&tied)),
+            frame: Frame::new(markers, live, asked.prompt.clone(), question),
             begun: false,
             seen: None,
             left_alone: None,
         }
     }
 
+    /// The question stands above the marker: it is no draft any more.
+    fn question_landed(&self) {
+        self.asked.talk.sends(None);
+        if let Some(document) = self.seen.clone() {
+            tokio::spawn(store(Arc::clone(&self.asked.talk), document));
+        }
+    }
+
+    fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.asked.talk.sends(Some(&self.asked.prompt));
+        }
+    }
+
     fn hear(&mut self, event: ask::Event) {
         match event {
-            ask::Event::Status { .. } => self.begun = true,
+            ask::Event::Status { .. } => self.begin(),
             ask::Event::Delta { text, .. } => {
-                self.begun = true;
+                self.begin();
                 self.frame.add(&text);
             }
             ask::Event::Created(_) | ask::Event::Sent { .. } => {}
@@ -376,6 +252,10 @@ impl<'a> Writer<'a> {
         };
         let messages = stored.as_deref().map_or(&[][..], |all| &all.messages);
         let message = messages.iter().find(|one| Some(one.id) == answer);
+        match message {
+            Some(_) => self.asked.talk.saw(messages.iter().map(|one| one.id)),
+            None => self.asked.talk.may_show_anything(),
+        }
         let unsaid = Part {
             role: role(&Role::Assistant),
             text: Some(text),
@@ -391,7 +271,11 @@ impl<'a> Writer<'a> {
     }
 
     fn step(&mut self) -> Step {
-        self.seen = self.server.documents.get(&self.asked.uri);
+        // Opened again, it is another one.
+        let open = self.server.talks.get(&self.asked.uri);
+        let is_open = open.is_some_and(|open| Arc::ptr_eq(&open, &self.asked.talk));
+        let document = self.server.documents.get(&self.asked.uri);
+        self.seen = document.filter(|_| is_open);
         let text = self.seen.as_ref().map(|document| document.text.to_string());
         let seen = self.seen.as_ref().zip(text.as_deref());
         let seen = seen.map(|(document, text)| Seen {
@@ -430,7 +314,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Sends an edit; `None` if the editor does not say whether it was applied.
-async fn send(
+pub(super) async fn send(
     server: &Server,
     uri: &Url,
     document: &Document,
