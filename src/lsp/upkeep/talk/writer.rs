@@ -271,10 +271,10 @@ impl<'a> Writer<'a> {
     }
 
     fn step(&mut self) -> Step {
-        // Opened again, it is another one.
+        // The document first: if it was closed and opened again, the talk is another one by now.
+        let document = self.server.documents.get(&self.asked.uri);
         let open = self.server.talks.get(&self.asked.uri);
         let is_open = open.is_some_and(|open| Arc::ptr_eq(&open, &self.asked.talk));
-        let document = self.server.documents.get(&self.asked.uri);
         self.seen = document.filter(|_| is_open);
         let text = self.seen.as_ref().map(|document| document.text.to_string());
         let seen = self.seen.as_ref().zip(text.as_deref());
