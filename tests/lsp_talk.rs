@@ -725,6 +725,15 @@ fn what_is_typed_where_the_marker_was_deleted_is_not_lost() {
     });
 }
 
+/// Waits until the server has seen its edit, by which the question is no draft any more.
+fn until_landed(buffer: &Buffer) {
+    let about = path(&buffer.uri).with_extension("json");
+    eventually("the question is no draft", || {
+        let about: Value = serde_json::from_slice(&std::fs::read(&about).unwrap()).unwrap();
+        about["draft"] == ""
+    });
+}
+
 #[test]
 fn a_talk_file_that_was_closed_meanwhile_shows_the_answer_when_it_is_open_again() {
     let (dir, endpoint) = (tempfile::tempdir().unwrap(), Endpoint::start());
@@ -740,11 +749,7 @@ fn a_talk_file_that_was_closed_meanwhile_shows_the_answer_when_it_is_open_again(
     while !buffer.text.contains("One.") {
         buffer.apply(&mut client);
     }
-    let about = path(&buffer.uri).with_extension("json");
-    eventually("the question is no draft", || {
-        let about: Value = serde_json::from_slice(&std::fs::read(&about).unwrap()).unwrap();
-        about["draft"] == ""
-    });
+    until_landed(&buffer);
     buffer.close(&mut client);
     let mut buffer = Buffer::open(&mut client, &talk);
     assert!(!buffer.text.contains("One."), "{}", buffer.text);
@@ -773,6 +778,7 @@ fn an_answer_that_was_undone_is_not_written_again() {
     while !buffer.text.contains("One.") {
         buffer.apply(&mut client);
     }
+    until_landed(&buffer);
     buffer.text = before;
     buffer.tell(&mut client);
     question.say("Two.");
