@@ -265,7 +265,7 @@ fn at_once(window: &mut Window, endpoint: &Arc<Endpoint>) {
         let (text, said) = model.join().unwrap();
         // Answers do not say which question they are for: all are the same.
         let one = texts.iter().position(|heard| *heard == text);
-        let heard = &heard[one.expect("no piece is lost")];
+        let heard = &heard[one.unwrap()];
         for (length, began) in said {
             let arrived = heard.iter().find(|(bytes, _)| *bytes >= length).unwrap().1;
             late.push(arrived.saturating_duration_since(began));
