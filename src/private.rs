@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::{NamedTempFile, TempPath};
 use uuid::Uuid;
 
 /// Why a directory is not used for our files.
@@ -98,8 +99,11 @@ pub fn remove_drafts(dir: &Path) {
             continue;
         }
         let path = entry.path();
-        let draft = file(&path, File::options().read(true));
-        if draft.is_ok_and(|draft| draft.try_lock().is_ok()) {
+        let Ok(draft) = file(&path, File::options().read(true)) else {
+            continue;
+        };
+        // Locked until it is removed: see `draft_in`.
+        if draft.try_lock().is_ok() {
             let _ = fs::remove_file(path);
         }
     }
@@ -136,15 +140,7 @@ pub fn write_read_only(path: &Path, bytes: &[u8]) -> io::Result<()> {
 )]
 fn replace(path: &Path, bytes: &[u8], read_only: bool) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    // A name of its own: two processes may write the same file at once.
-    let mut draft = tempfile::Builder::new()
-        .prefix(DRAFT.0)
-        .suffix(DRAFT.1)
-        .tempfile_in(dir)
-        // Without the name of the draft, which says nothing to a person.
-        .map_err(|error| io::Error::from(error.kind()))?;
-    // Says to others that it is being written, where a file can be locked.
-    let _ = draft.as_file().try_lock();
+    let mut draft = draft_in(dir)?;
     draft.write_all(bytes)?;
     #[cfg(unix)]
     if read_only {
@@ -155,6 +151,22 @@ fn replace(path: &Path, bytes: &[u8], read_only: bool) -> io::Result<()> {
     draft.as_file().sync_all()?;
     draft.persist(path)?;
     Ok(())
+}
+
+/// A draft, locked where a file can be locked, which says to others that it is being written. Its name is its own: two
+/// processes may write the same file at once.
+fn draft_in(dir: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let path = dir.join(format!("{}{}{}", DRAFT.0, Uuid::new_v4(), DRAFT.1));
+        let draft = file(&path, File::options().write(true).create_new(true))?;
+        let draft = NamedTempFile::from_parts(draft, TempPath::try_from_path(path)?);
+        // `remove_drafts` may find it before it is locked, and holds the lock itself while it removes it.
+        let _ = draft.as_file().lock();
+        match Identity::at(draft.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            there => return there.map(|_| draft),
+        }
+    }
 }
 
 /// Reads a file of ours whole, if it is one: at most `limit` bytes.
@@ -273,6 +285,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     use std::os::unix::net::UnixListener;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -316,6 +329,32 @@ mod tests {
             assert!(dir.path().join(name).exists(), "{name}");
         }
         assert!(written.exists(), "it is being written");
+    }
+
+    #[test]
+    fn a_draft_that_is_being_written_is_never_taken_for_an_abandoned_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Relaxed) {
+                    remove_drafts(dir.path());
+                }
+            });
+            let written: io::Result<()> =
+                (0..500).try_for_each(|_| write(&dir.path().join("a"), b"text"));
+            ended.store(true, Relaxed);
+            written.unwrap();
+        });
+        let left = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left, 1);
+    }
+
+    #[test]
+    fn errors_of_the_system_keep_their_words() {
+        let gone = tempfile::tempdir().unwrap().path().join("gone/a");
+        let error = write(&gone, b"text").unwrap_err();
+        assert!(error.raw_os_error().is_some(), "{error}");
     }
 
     #[test]
