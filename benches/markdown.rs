@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, missing_docs)]
 
 use pieces_lsp::markdown::body;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SMALL: usize = 1 << 18;
@@ -19,7 +20,18 @@ const UNITS: [&str; 47] = [
     "- a\n\n", ">a\n", "\\", "- <b>\n", "> ```\n", "a\n===\n", "[^1]:", "|-|-|\n", "`<b>` ", "`<b>`", "www.",
 ];
 
+/// Large buffers stay with glibc. Otherwise each is new memory, and page faults are measured.
+const KEEP_MEMORY: [(&str, &str); 2] = [
+    ("MALLOC_MMAP_THRESHOLD_", "1000000000"),
+    ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
+];
+
 fn main() {
+    if std::env::var_os(KEEP_MEMORY[0].0).is_none() {
+        let again = std::env::current_exe().map(Command::new);
+        let ended = again.and_then(|mut again| again.envs(KEEP_MEMORY).status());
+        std::process::exit(ended.ok().and_then(|ended| ended.code()).unwrap_or(1));
+    }
     let mut failed = false;
     for unit in UNITS {
         failed |= measure(&format!("{unit:?}"), |size| unit.repeat(size / unit.len()));
