@@ -594,6 +594,11 @@ fn a_talk_file_shows_answers_to_what_was_asked_elsewhere_too() {
     let uri = first.response(id).unwrap()["uri"].clone();
     let mut here = Buffer::open(&mut first, &uri);
     let mut there = Buffer::open(&mut second, &uri);
+    // Both know it as a talk file before there is a draft that they would put back.
+    for client in [&mut first, &mut second] {
+        let document = json!({ "textDocument": {"uri": uri} });
+        client.request("textDocument/codeLens", document).unwrap();
+    }
     there.write(&mut second, "A draft");
 
     // In the talk file of the other window.

@@ -15,18 +15,36 @@ use crate::pieces::{Message, OWN, Role, Transcript};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tower_lsp::lsp_types::Url;
 use uuid::Uuid;
 
 /// Writes answers from elsewhere into open talk files, for as long as the session lasts.
 pub(crate) async fn follow(server: Arc<Server>) {
+    let mut again = 0;
     loop {
-        server.talks.stale_conversations().await;
-        for (uri, talk) in server.talks.all() {
-            catch_up(&server, uri, talk).await;
+        let stale = server.talks.stale_conversations();
+        if again == 0 {
+            stale.await;
+        } else if timeout(LOOK_AGAIN, stale).await.is_ok() {
+            again = 0;
         }
+        let mut behind = false;
+        for (uri, talk) in server.talks.all() {
+            behind |= catch_up(&server, uri, talk).await.is_none();
+        }
+        again = if behind && again < LOOKS_AGAIN {
+            again + 1
+        } else {
+            0
+        };
     }
 }
+
+/// What cannot be told yet is looked at again, because nothing may change any more: the file of a new talk learns its
+/// conversation, and a service its last words, a moment after the change that was heard of.
+const LOOKS_AGAIN: u32 = 4;
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Messages from the end that are looked for in a text; each costs a look at all of it.
 const LOOKED_FOR: usize = 16;
@@ -63,48 +81,39 @@ async fn read(server: &Arc<Server>, conversation: Uuid) -> Option<Arc<Transcript
     reading.await.ok()
 }
 
-async fn catch_up(server: &Arc<Server>, uri: Url, talk: Arc<Talk>) {
+/// `None` if it cannot be told yet whether the file shows everything.
+async fn catch_up(server: &Arc<Server>, uri: Url, talk: Arc<Talk>) -> Option<()> {
+    // Its end is a change.
     if talk.is_answering() {
-        return;
+        return Some(());
     }
-    let Some(conversation) = conversation_of_talk(&talk).await else {
-        return;
-    };
-    let Some(one) = server.session.reader().get(conversation) else {
-        return;
-    };
-    // It is read once it is whole.
+    let conversation = conversation_of_talk(&talk).await?;
+    let one = server.session.reader().get(conversation)?;
+    // It is read once it is whole, which is a change.
     if one.answering.is_some() {
-        return;
+        return Some(());
     }
-    let Some(transcript) = read(server, conversation).await else {
-        return;
-    };
+    let transcript = read(server, conversation).await?;
     if is_answering(&transcript.conversation) {
-        return;
+        return None;
     }
     let ids = transcript.messages.iter().map(|one| one.id);
     if talk.unseen(ids.clone()).is_none() {
-        let Some(document) = server.documents.get(&uri) else {
-            return;
-        };
+        let document = server.documents.get(&uri)?;
         let (markers, transcript) = (Markers::new(&talk.token), Arc::clone(&transcript));
         let looking = reading(document.text.len_bytes(), move || {
             let text = document.text.to_string();
             let places = markers.locate(&text).ok()?;
             Some(shown(&transcript, &text[..places.insert]))
         });
-        let Some(shown) = looking.await else {
-            return;
-        };
-        talk.saw(shown);
+        talk.saw(looking.await?);
     }
     let new = talk.unseen(ids.clone()).unwrap_or_default();
     let Some((before, answer)) = answered(&transcript.messages[new..]) else {
-        return;
+        return Some(());
     };
     if !talk.begins_answer(Duration::ZERO).await {
-        return;
+        return Some(());
     }
     talk.saw(ids);
     let files = content::files(&one, server);
@@ -137,6 +146,7 @@ async fn catch_up(server: &Arc<Server>, uri: Url, talk: Arc<Talk>) {
         let _ = heard.send(one);
     }
     tokio::spawn(write_answer(Arc::clone(server), asked, hears));
+    Some(())
 }
 
 /// The last answer, and what came before it.
