@@ -101,6 +101,13 @@ pub(crate) const TALK_EDIT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const LAST_EDIT_TIMEOUT: Duration = Duration::from_secs(6);
 /// Interval at which a talk file is checked while an answer is written.
 pub(crate) const TALK_LOOK: Duration = Duration::from_millis(100);
+/// Until a talk file is looked at again of which it cannot be told yet whether it shows everything: the file of a new talk
+/// learns its conversation a moment after the last change that is heard of.
+pub(crate) const TALK_CATCH_UP: Duration = Duration::from_millis(500);
+/// How often that is done after a change.
+pub(crate) const TALK_CATCH_UPS: u32 = 4;
+/// Messages from the end of a conversation that are looked for in a talk file; each costs a search of all its text.
+pub(crate) const TALK_MESSAGES: usize = 16;
 
 // Files.
 

@@ -153,6 +153,17 @@ fn service(dir: &Path) -> (Process, Local) {
     (process, Local::of(dir).expect("service.json is there"))
 }
 
+/// A question in a conversation of its own, which the model has got.
+async fn ask(local: &Local, endpoint: &Endpoint) -> (String, Socket, Question) {
+    let made = local
+        .post("/conversations/create", json!({"name": "C"}))
+        .await;
+    let id = made["id"].as_str().unwrap().to_owned();
+    let mut socket = Socket::connect(local, "/qgpt/stream").await;
+    socket.ask(Some(&id), "Why?").await;
+    (id, socket, endpoint.question())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_service_keeps_every_question_and_what_was_stored_of_the_answers() {
     let dir = TempDir::new().unwrap();
@@ -160,13 +171,7 @@ async fn a_killed_service_keeps_every_question_and_what_was_stored_of_the_answer
     choose(dir.path(), &endpoint.url, false);
     for round in 0..6_u64 {
         let (mut process, local) = service(dir.path());
-        let made = local
-            .post("/conversations/create", json!({"name": "C"}))
-            .await;
-        let id = made["id"].as_str().unwrap().to_owned();
-        let mut socket = Socket::connect(&local, "/qgpt/stream").await;
-        socket.ask(Some(&id), "Why?").await;
-        let mut asked = endpoint.question();
+        let (id, mut socket, mut asked) = ask(&local, &endpoint).await;
         // Killed before, during and after the first words.
         let mut stored = String::new();
         if round > 0 {
@@ -218,13 +223,7 @@ async fn a_kill_at_any_time_loses_no_word_that_was_seen_to_be_stored() {
     let mut lost = Vec::new();
     for round in 0..rounds {
         let (mut process, local) = service(dir.path());
-        let made = local
-            .post("/conversations/create", json!({"name": "C"}))
-            .await;
-        let id = made["id"].as_str().unwrap().to_owned();
-        let mut socket = Socket::connect(&local, "/qgpt/stream").await;
-        socket.ask(Some(&id), "Why?").await;
-        let mut asked = endpoint.question();
+        let (id, _socket, mut asked) = ask(&local, &endpoint).await;
         asked.begin();
         let goes_on = Arc::new(AtomicBool::new(true));
         let model = std::thread::spawn({

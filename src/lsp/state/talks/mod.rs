@@ -197,7 +197,7 @@ fn holds_a_draft(about: &About) -> bool {
 mod tests {
     use super::*;
 
-    fn talk_dir() -> (tempfile::TempDir, TalkDir) {
+    pub(super) fn talk_dir() -> (tempfile::TempDir, TalkDir) {
         let dir = tempfile::tempdir().unwrap();
         let talks = TalkDir::of(dir.path()).unwrap();
         (dir, talks)

@@ -191,13 +191,8 @@ impl Talks {
 mod tests {
     use super::*;
     use crate::lsp::state::talks::About;
+    use crate::lsp::state::talks::tests::talk_dir;
     use std::fs;
-
-    fn talk_dir() -> (tempfile::TempDir, TalkDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let talks = TalkDir::of(dir.path()).unwrap();
-        (dir, talks)
-    }
 
     fn keep(talks: &TalkDir, id: Uuid) {
         let about = About {

@@ -4,6 +4,7 @@
 use super::writer::{AnswerEvent, PendingQuestion, write_answer};
 use crate::ask::{Event, Status};
 use crate::lsp::features::content;
+use crate::lsp::limits::{TALK_CATCH_UP, TALK_CATCH_UPS, TALK_MESSAGES};
 use crate::lsp::rpc::long_work::reading;
 use crate::lsp::state::Server;
 use crate::lsp::state::talks::Talk;
@@ -26,28 +27,20 @@ pub(crate) async fn follow(server: Arc<Server>) {
         let stale = server.talks.stale_conversations();
         if again == 0 {
             stale.await;
-        } else if timeout(LOOK_AGAIN, stale).await.is_ok() {
+        } else if timeout(TALK_CATCH_UP, stale).await.is_ok() {
             again = 0;
         }
         let mut behind = false;
         for (uri, talk) in server.talks.all() {
             behind |= catch_up(&server, uri, talk).await.is_none();
         }
-        again = if behind && again < LOOKS_AGAIN {
+        again = if behind && again < TALK_CATCH_UPS {
             again + 1
         } else {
             0
         };
     }
 }
-
-/// What cannot be told yet is looked at again, because nothing may change any more: the file of a new talk learns its
-/// conversation, and a service its last words, a moment after the change that was heard of.
-const LOOKS_AGAIN: u32 = 4;
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// Messages from the end that are looked for in a text; each costs a look at all of it.
-const LOOKED_FOR: usize = 16;
 
 /// The messages that the text of a talk file shows: those up to the last one that is there whole.
 fn shown(transcript: &Transcript, text: &str) -> Vec<Uuid> {
@@ -62,7 +55,7 @@ fn shown(transcript: &Transcript, text: &str) -> Vec<Uuid> {
         is_whole(one) && !said.is_empty() && text.contains(&said)
     };
     let messages = transcript.messages.as_slice();
-    let earlier = messages.len().saturating_sub(LOOKED_FOR);
+    let earlier = messages.len().saturating_sub(TALK_MESSAGES);
     let found = messages[earlier..].iter().rposition(is_there);
     let end = match found {
         Some(at) => earlier + at + 1,
