@@ -85,8 +85,8 @@ If the server does not keep the question, it is a draft again."
     (if (member status '("waiting" "thinking" "writing"))
         (puthash id status pieces--answers)
       (remhash id pieces--answers))
-    ;; Only the window that has asked gets the words.
-    (when (plist-get answer :delta)
+    ;; This window has asked.
+    (when (eq (plist-get answer :here) t)
       (when-let* ((target (or (seq-find (lambda (one) (equal id (plist-get one :conversation)))
                                         pieces--asking)
                               (seq-find (lambda (one) (not (plist-get one :conversation)))

@@ -86,6 +86,8 @@ export interface Answering {
   conversation: string;
   answer: string | null;
   status: Phase;
+  /** This window asked. */
+  here?: boolean;
   /** Only to the window that asked. */
   delta?: string;
   /** Where `delta` begins in the answer, in bytes of UTF-8. */

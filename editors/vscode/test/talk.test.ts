@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Context } from "../src/protocol";
 import { chips, withFile, without } from "../src/talk/chips";
+import { Claims } from "../src/talk/claims";
 import { Drafts } from "../src/talk/drafts";
 import { Growing } from "../src/talk/growing";
 import { html } from "../src/talk/html";
@@ -100,4 +101,68 @@ test("the page allows no scripts, images or connections but its own", () => {
   const page = html({ script: "s.js", style: "s.css", source: "https://x", nonce: "n1" }, { locale: "en", zone: null, strings: { a: "</script><b>" } });
   assert.match(page, /default-src 'none'; script-src 'nonce-n1'; style-src https:\/\/x; img-src 'none'; connect-src 'none'/);
   assert.ok(!page.includes("</script><b>"));
+});
+
+/** Claims over conversations that are read when the test says so. */
+function claims() {
+  const reads: ((question: string | undefined) => void)[] = [];
+  const all = new Claims(() => new Promise((resolve) => reads.push(resolve)));
+  return { all, reads };
+}
+
+test("a conversation that is reported before its question is stored is claimed by a later report", async () => {
+  const { all, reads } = claims();
+  const { conversation } = all.claim("Why jitter?");
+  const first = all.heard("a");
+  reads[0]?.(undefined);
+  await first;
+  const second = all.heard("a");
+  reads[1]?.("Why jitter?\n\n```rust\nfn a() {}\n```");
+  await second;
+  assert.equal(await conversation, "a");
+  await all.heard("a");
+  assert.equal(reads.length, 2);
+});
+
+test("a report during a reading is followed by another reading", async () => {
+  const { all, reads } = claims();
+  const { conversation } = all.claim("Why?");
+  const heard = all.heard("a");
+  await all.heard("a");
+  await all.heard("a");
+  reads[0]?.(undefined);
+  await new Promise((resolve) => setImmediate(resolve));
+  reads[1]?.("Why?");
+  await heard;
+  assert.equal(await conversation, "a");
+  assert.equal(reads.length, 2);
+});
+
+test("a conversation that could not be read is read at the next report", async () => {
+  const answers = [() => Promise.reject(new Error("offline")), () => Promise.resolve("Why?")];
+  const all = new Claims(() => answers.shift()?.() ?? Promise.resolve(undefined));
+  const { conversation } = all.claim("Why?");
+  await assert.rejects(all.heard("a"));
+  await all.heard("a");
+  assert.equal(await conversation, "a");
+});
+
+test("questions are told apart by what they ask, and a branch from where it begins", async () => {
+  const { all, reads } = claims();
+  const [one, other, branch] = [all.claim("One"), all.claim("Other"), all.claim("Three", "c")];
+  for (const [at, id, question] of [[0, "b", "Other"], [1, "a", "One"], [2, "c", "Three"], [3, "d", "Three"]] as const) {
+    const heard = all.heard(id);
+    reads[at]?.(question);
+    await heard;
+  }
+  assert.deepEqual(await Promise.all([one, other, branch].map(({ conversation }) => conversation)), ["a", "b", "d"]);
+});
+
+test("a question that ended without a conversation waits for none", async () => {
+  const { all, reads } = claims();
+  const { conversation, end } = all.claim("Why?");
+  end(undefined);
+  assert.equal(await conversation, undefined);
+  await all.heard("a");
+  assert.equal(reads.length, 0);
 });

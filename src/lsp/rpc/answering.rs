@@ -119,9 +119,15 @@ impl Answering {
                     question,
                     answer,
                 } => {
+                    // A client that looks for its question in the conversation finds it from here on.
+                    let stored = question.is_some() && self.question.is_none();
                     self.question = question.or(self.question);
                     self.answer = answer.or(self.answer);
-                    if self.status != Some(status) {
+                    if stored && let Some(conversation) = self.conversation {
+                        // It may have been read between its creation and the question.
+                        self.server.transcripts.forget(conversation);
+                    }
+                    if stored || self.status != Some(status) {
                         self.status = Some(status);
                         self.did_answer(status.as_str(), None).await;
                     }
@@ -225,8 +231,7 @@ impl Answering {
         if !self.server.settings().live_updates {
             return;
         }
-        let mut params =
-            json!({ "conversation": conversation, "answer": self.answer, "status": status });
+        let mut params = json!({ "conversation": conversation, "answer": self.answer, "status": status, "here": true });
         if let Some((delta, at)) = delta {
             params["delta"] = delta.into();
             params["at"] = at.into();

@@ -37,9 +37,8 @@ function M.set(id, status)
 end
 
 --- `pieces/didAnswer`
----@param answer { conversation: string, answer: string?, status: string, delta: string? }
+---@param answer { conversation: string, answer: string?, status: string, here: boolean? }
 function M.told(answer)
-  local began = not running[answer.conversation]
   from_list[answer.conversation] = nil
   M.set(answer.conversation, answer.status)
   local uri = 'pieces-conversation:/' .. answer.conversation .. '.md'
@@ -49,7 +48,7 @@ function M.told(answer)
   else
     document.refresh(uri)
   end
-  require('pieces.ask').told(answer, began)
+  require('pieces.ask').told(answer)
 end
 
 --- Lists say it too, for those that come late. What `pieces/didAnswer` says is newer than a list.

@@ -120,11 +120,10 @@ function M.send(target, prompt)
   end, failed)
 end
 
---- `pieces/didAnswer`. A new conversation is known from here before its answer is whole: by `delta`,
---- which goes to the window that has asked, or by the first `waiting` after a question of ours.
----@param answer { conversation: string, status: string, delta: string? }
----@param began boolean nothing was being answered there before
-function M.told(answer, began)
+--- `pieces/didAnswer`. A new conversation is known from here before its answer is whole: `here` is set
+--- where this window has asked.
+---@param answer { conversation: string, status: string, here: boolean? }
+function M.told(answer)
   local unknown
   for _, asked in ipairs(asking) do
     if asked.conversation == answer.conversation then
@@ -133,8 +132,7 @@ function M.told(answer, began)
       unknown = unknown or asked
     end
   end
-  local ours = answer.delta or (began and answer.status == 'waiting')
-  if unknown and ours then
+  if unknown and answer.here then
     show(unknown, answer.conversation)
   end
 end

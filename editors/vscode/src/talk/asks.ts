@@ -7,6 +7,7 @@ import { done } from "../progress";
 import { type Answering, type Asked, type Failure, failure, type Messages, type Page, type Phase } from "../protocol";
 import type { Server } from "../server";
 import type { Chosen } from "./chips";
+import { Claims } from "./claims";
 
 export interface Question extends Chosen {
   readonly prompt: string;
@@ -27,16 +28,10 @@ export interface Asking {
   readonly outcome: Promise<Outcome>;
 }
 
-interface Unnamed {
-  readonly prompt: string;
-  readonly seen: Set<string>;
-  readonly resolve: (conversation: string | undefined) => void;
-}
-
 const LIVE: readonly Phase[] = ["waiting", "thinking", "writing"];
 
 export class Asks implements vscode.Disposable {
-  private readonly unnamed = new Set<Unnamed>();
+  private readonly claims = new Claims((conversation) => this.lastQuestion(conversation));
   /** Conversations where an answer is being written, by whatever window. */
   private readonly busy = new Set<string>();
   private readonly changed = new vscode.EventEmitter<ReadonlySet<string>>();
@@ -60,21 +55,15 @@ export class Asks implements vscode.Disposable {
   ask(question: Question): Asking {
     const { prompt, conversation, from } = question;
     const known = from === undefined ? conversation : undefined;
-    let named: (conversation: string | undefined) => void = () => undefined;
-    const name = new Promise<string | undefined>((resolve) => {
-      named = resolve;
-    });
-    const unnamed: Unnamed = { prompt, seen: new Set(conversation === undefined ? [] : [conversation]), resolve: named };
-    if (known === undefined) {
-      this.unnamed.add(unnamed);
-    } else {
-      named(known);
+    const outcome = this.run(question);
+    if (known !== undefined) {
+      return { conversation: Promise.resolve(known), outcome };
     }
-    const outcome = this.run(question).finally(() => this.unnamed.delete(unnamed));
+    const claim = this.claims.claim(prompt, conversation);
     void outcome.then((one) => {
-      named("asked" in one ? one.asked.conversation : one.failure?.conversation);
+      claim.end("asked" in one ? one.asked.conversation : one.failure?.conversation);
     });
-    return { conversation: name, outcome };
+    return { conversation: claim.conversation, outcome };
   }
 
   async stop(conversation: string): Promise<void> {
@@ -95,7 +84,7 @@ export class Asks implements vscode.Disposable {
     }
   }
 
-  private onAnswer({ conversation, status }: Answering): void {
+  private onAnswer({ conversation, status, here }: Answering): void {
     const before = this.busy.size;
     if (LIVE.includes(status)) {
       this.busy.add(conversation);
@@ -105,29 +94,20 @@ export class Asks implements vscode.Disposable {
     if (this.busy.size !== before) {
       this.changed.fire(this.busy);
     }
-    for (const one of this.unnamed) {
-      if (!one.seen.has(conversation)) {
-        one.seen.add(conversation);
-        void this.claim(one, conversation);
-      }
+    if (here === true) {
+      this.claims.heard(conversation).catch((error: unknown) => {
+        this.server.log.warn(String(error));
+      });
     }
   }
 
-  /** Whether a conversation that is answered now is the one that a question has just made: it holds that question. */
-  private async claim(one: Unnamed, conversation: string): Promise<void> {
-    try {
-      const [{ items }, page] = await Promise.all([
-        this.server.run<Messages>("pieces.conversations.messages", { conversation }),
-        this.server.run<Page>("pieces.conversations.list", { uri: `pieces-conversation:/${conversation}.md` }),
-      ]);
-      // It is about to be shown, under its name.
-      learn(page.items);
-      const last = items.findLast(({ role }) => role.toUpperCase() === "USER");
-      if (last?.text.startsWith(one.prompt) === true) {
-        one.resolve(conversation);
-      }
-    } catch (error) {
-      this.server.log.warn(String(error));
-    }
+  private async lastQuestion(conversation: string): Promise<string | undefined> {
+    const [{ items }, page] = await Promise.all([
+      this.server.run<Messages>("pieces.conversations.messages", { conversation }),
+      this.server.run<Page>("pieces.conversations.list", { uri: `pieces-conversation:/${conversation}.md` }),
+    ]);
+    // It is about to be shown, under its name.
+    learn(page.items);
+    return items.findLast(({ role }) => role.toUpperCase() === "USER")?.text;
   }
 }
