@@ -18,8 +18,9 @@ contain() {
     trap 'exit 130' INT TERM HUP
 }
 
-running() { # the processes of this suite
-    env -i PATH="$PATH" grep -lsaF -- "$scratch" /proc/[0-9]*/environ | sed 's|/proc/\([0-9]*\)/.*|\1|' | grep -vx $$
+running() { # the processes of this suite; those that look have an empty environment, so that they are not among them
+    # shellcheck disable=SC2016
+    env -i PATH="$PATH" sh -c 'grep -lsaF -- "$1" /proc/[0-9]*/environ | sed "s|/proc/\([0-9]*\)/.*|\1|" | grep -vx "$2"' sh "$scratch" $$
 }
 
 end_all() {
