@@ -54,7 +54,7 @@ impl Entrance {
     pub fn open(runtime: Handle, shared: Arc<Shared>) -> Self {
         let (inner, listener) = listen();
         let serving = runtime.spawn(routes::serve(listener, Arc::clone(&shared)));
-        let reserved = take(0);
+        let reserved = aside(|| take(0), |socket| socket.local_addr().unwrap().port());
         let mut entrance = Self {
             port: reserved.local_addr().unwrap().port(),
             runtime,
@@ -158,8 +158,22 @@ async fn relay(
     let _ = go.send(());
 }
 
+/// The ports on which every language server looks for Pieces OS. They are among those that the system gives away.
+const SCANNED: std::ops::RangeInclusive<u16> = 39300..=39333;
+
+/// Opens a socket on a free port that is not scanned: a server whose own stand-in is away would find this one.
+fn aside<S>(mut open: impl FnMut() -> S, port: impl Fn(&S) -> u16) -> S {
+    loop {
+        let socket = open();
+        if !SCANNED.contains(&port(&socket)) {
+            return socket;
+        }
+    }
+}
+
 fn listen() -> (SocketAddr, std::net::TcpListener) {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let free = || std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let listener = aside(free, |listener| listener.local_addr().unwrap().port());
     listener.set_nonblocking(true).unwrap();
     (listener.local_addr().unwrap(), listener)
 }
