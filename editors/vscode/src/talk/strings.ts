@@ -25,6 +25,7 @@ export function strings(): Record<string, string> {
     chooseModel: t("Choose a Model…"),
     useLocal: t("Use the Local Service"),
     checkAgain: t("Check Again"),
+    oneAtATime: t("The answer is still being written. Wait for its end, or press Esc to stop it."),
     editing: t("Your last question, asked again in a new conversation. Esc leaves it as it was."),
     insert: t("Insert at Cursor"),
     copy: t("Copy"),

@@ -28,6 +28,8 @@ export class Composer {
   private from: string | null = null;
   private timer: number | undefined;
   private chipsShown = "";
+  /** A question was to be sent while an answer was being written. */
+  private held = false;
 
   constructor(private readonly around: Around) {
     const add = button(phrase("addFile"), () => {
@@ -112,16 +114,25 @@ export class Composer {
   busy(answering: boolean): void {
     this.stop.hidden = !answering;
     this.send.hidden = answering;
+    if (!answering && this.held) {
+      this.fail("");
+    }
   }
 
   fail(text: string): void {
+    this.held = false;
     this.problem.replaceChildren(...sentence(text));
     this.problem.hidden = text === "";
   }
 
   private submit(): void {
     const text = this.box.value.trim();
-    if (text === "" || (this.around.answering() && this.from === null)) {
+    if (text === "") {
+      return;
+    }
+    if (this.around.answering() && this.from === null) {
+      this.fail(phrase("oneAtATime"));
+      this.held = true;
       return;
     }
     this.fail("");

@@ -119,11 +119,17 @@ document.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("focus", () => {
+  thread.sayTimes();
   // Typing is what one comes for.
   if (document.activeElement === document.body) {
     composer.focus();
   }
 });
+
+// After midnight `14:03` is yesterday's.
+window.setInterval(() => {
+  thread.sayTimes();
+}, 60_000);
 
 const kept = host.getState()?.draft;
 if (kept !== undefined) {

@@ -46,12 +46,12 @@ export class Drawn {
     const own = role.toUpperCase() === "USER";
     const who = own ? phrase("you") : role.toUpperCase() === "SYSTEM" ? phrase("system") : phrase("assistant");
     this.element.classList.toggle("own", own);
-    this.element.setAttribute("aria-label", time === null ? who : `${who}, ${this.clock(time)}`);
     this.element.tabIndex = -1;
     this.head.replaceChildren(make("h2", {}, who));
     if (time !== null) {
-      this.head.append(make("time", { datetime: time }, this.clock(time)));
+      this.head.append(make("time", { datetime: time }));
     }
+    this.sayTime();
     this.foot.replaceChildren();
     const remark = failure ?? (state && state !== "writing" ? phrase(state) : undefined);
     if (remark !== undefined) {
@@ -71,8 +71,14 @@ export class Drawn {
     }
   }
 
-  private clock(time: string): string {
-    return clock(time, Date.now(), setup.locale, setup.zone ?? undefined);
+  /** The time as it reads now: that of yesterday has its day. */
+  sayTime(): void {
+    const [who, moment] = [this.head.querySelector("h2")?.textContent ?? "", this.head.querySelector("time")];
+    const said = moment ? clock(moment.dateTime, Date.now(), setup.locale, setup.zone ?? undefined) : "";
+    if (moment && moment.textContent !== said) {
+      moment.textContent = said;
+    }
+    this.element.setAttribute("aria-label", said === "" ? who : `${who}, ${said}`);
   }
 
   /** Buttons for the code blocks that do not have them yet. */

@@ -80,6 +80,13 @@ export class Thread {
     }, Math.max(50, 4 * this.slow));
   }
 
+  /** Times as they read now. */
+  sayTimes(): void {
+    for (const one of this.drawn.values()) {
+      one.sayTime();
+    }
+  }
+
   /** To the last question, where one goes on reading. */
   toLastQuestion(): void {
     const own = this.list.querySelectorAll<HTMLElement>(".own");

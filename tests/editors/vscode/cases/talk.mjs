@@ -66,6 +66,18 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
   await step("messages-have-names-and-the-page-passes-axe", async () => {
     const names = await talk.locator("article").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")));
     if (!/^You, \d\d:\d\d$/.test(names[0]) || !/^Assistant, \d\d:\d\d$/.test(names[1])) throw new Error(names.join(" | "));
+    // A day later.
+    const label = () => talk.locator("article").first().evaluate((one) => `${one.getAttribute("aria-label")} ${one.querySelector("time").textContent}`);
+    const move = (days) =>
+      talk.locator("body").evaluate((_, to) => {
+        window.realNow ??= Date.now;
+        Date.now = () => window.realNow() + to * 86_400_000;
+        window.dispatchEvent(new Event("focus"));
+      }, days);
+    await move(1);
+    if (!/^You, [A-Z][a-z]{2} \d\d:\d\d [A-Z][a-z]{2} \d\d:\d\d$/.test(await label())) throw new Error(await label());
+    await move(0);
+    if (!/^You, \d\d:\d\d \d\d:\d\d$/.test(await label())) throw new Error(await label());
     const spoken = await talk.locator("[aria-live=polite]").innerText();
     if (!spoken.includes("code, rust, lines: 3") || !spoken.includes("That is all.")) throw new Error(spoken);
     const body = talk.locator("body");
@@ -80,9 +92,16 @@ export default async ({ page, context, step, shot, row, tab, text, talk, said, b
   await step("escape-stops-and-what-was-written-stays", async () => {
     await ask("Count slowly.");
     await said("word3").waitFor();
+    // The next question waits, and the page says so.
+    await ask("And then?");
+    const alert = talk.getByRole("alert").filter({ hasText: "still being written" });
+    await alert.waitFor();
     await box.press("Escape");
     await talk.getByText("Stopped.").waitFor();
     await idle();
+    await alert.waitFor({ state: "hidden" });
+    if ((await box.inputValue()) !== "And then?") throw new Error("the next question is lost");
+    await box.fill("");
     const { id } = await found("Why jitter");
     await until("the model is left alone", () => model.sockets.size === 0 || [...model.sockets].every((socket) => !socket.writableLength));
     const { iterable } = await local.rest("GET", `/conversation/${id}/messages`).catch(() => ({ iterable: [{}] }));
