@@ -58,7 +58,7 @@ function logs() {
   // What the server says on a busy machine is no error.
   const errors = channel.flat().filter((line) => / \[error\] /.test(line) && !/ WARN .*slow handler/.test(line) && calm(line));
   // A window that is closed or reloaded ends its extension host in the middle of requests.
-  const closing = (lines, at) => /Channel has been closed/.test(lines[at + 1] ?? "");
+  const closing = (lines, at) => /Channel has been closed/.test(lines[at + 1] ?? "") || /Unable to refresh tree view .*: Canceled$/.test(lines[at]);
   for (const lines of host)
     errors.push(...lines.filter((line, at) => / \[(error|warning)\] .*(piecesLsp|pieces-lsp\.pieces-lsp)/.test(line) && calm(line) && !closing(lines, at)));
   if (errors.length > 0) throw new Error(errors.join(" | "));

@@ -30,39 +30,45 @@ export function handsOn(page) {
   };
   const notification = (what) => page.locator(".notification-list-item", { hasText: what }).first();
   const input = page.locator(".quick-input-widget .quick-input-box input");
-  const palette = async (command, category = "Pieces Conversations") => {
-    // A key press is sometimes lost while the workbench is busy: again until the input is there.
-    for (let tries = 0; ; tries++) {
-      await page.keyboard.press("F1");
+  /** What a page takes the focus from closes, as a palette does that is opened while the page loads: again, as a person would. */
+  const again = async (times, attempt) => {
+    for (let tries = 1; ; tries++) {
       try {
-        await input.waitFor({ timeout: 4_000 });
-        break;
+        return await attempt();
       } catch (error) {
-        if (tries === 5) throw error;
+        if (tries === times) throw error;
       }
     }
-    await input.fill(`>${category}: ${command}`);
-    // Enter would take the focused one, which is another while the list is still being filtered.
+  };
+  const palette = async (command, category = "Pieces Conversations") => {
     const row = page.locator(".quick-input-list .monaco-list-row").filter({ has: page.getByText(`${category}: ${command}`, { exact: true }) }).first();
-    await row.hover();
-    await row.click();
+    await again(6, async () => {
+      await page.keyboard.press("F1");
+      await input.waitFor({ timeout: 4_000 });
+      await input.fill(`>${category}: ${command}`, { timeout: 4_000 });
+      // Enter would take the focused one, which is another while the list is still being filtered.
+      await row.hover({ timeout: 10_000 });
+      await row.click({ timeout: 4_000 });
+    });
     // The next one must not find this one's input, which is about to go.
     await row.waitFor({ state: "hidden" });
   };
   const option = (name) => page.getByRole("option", { name }).first();
-  /** Runs a command and chooses from its list. A list closes when something else takes the focus: again, as a person would. */
-  const choose = async (command, title, name) => {
-    for (let tries = 0; ; tries++) {
+  /** Runs a command and chooses from its list. */
+  const choose = (command, title, name) =>
+    again(4, async () => {
       await palette(command);
-      try {
-        await titled(title, 5_000);
-        await option(name).click({ timeout: 5_000 });
-        return;
-      } catch (error) {
-        if (tries === 3) throw error;
-      }
-    }
-  };
+      await titled(title, 5_000);
+      await option(name).click({ timeout: 5_000 });
+    });
+  /** Types into the list of a command until it shows something. */
+  const look = (command, words, wanted) =>
+    again(4, async () => {
+      await palette(command);
+      await titled(command, 5_000);
+      await input.pressSequentially(words, { timeout: 5_000 });
+      await option(wanted).waitFor({ timeout: 20_000 });
+    });
   const says = (what) => page.locator(".statusbar-item", { hasText: what }).first().waitFor();
   const closeAll = async () => {
     await palette("Close All Editors", "View");
@@ -113,5 +119,5 @@ export function handsOn(page) {
     }
   };
 
-  return { page, shot, view, row, gone, tab, text, talk, said, box, openRow, notification, input, palette, option, choose, says, closeAll, menu, titled, files, explorer, conversations, theme };
+  return { page, shot, view, row, gone, tab, text, talk, said, box, openRow, notification, input, palette, option, choose, look, says, closeAll, menu, titled, files, explorer, conversations, theme };
 }

@@ -121,7 +121,7 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("focus", () => {
   thread.sayTimes();
   // Typing is what one comes for.
-  if (document.activeElement === document.body) {
+  if (!thread.takeFocus() && document.activeElement === document.body) {
     composer.focus();
   }
 });

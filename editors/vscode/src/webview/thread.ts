@@ -25,6 +25,7 @@ export class Thread {
   private slow = 0;
   private timer: number | undefined;
   private ticking: number | undefined;
+  private waiting: HTMLElement | undefined;
 
   constructor() {
     for (const one of [this.trouble, this.status, this.pill]) {
@@ -104,13 +105,30 @@ export class Thread {
       return false;
     }
     element.scrollIntoView({ block: "start" });
-    element.focus({ preventScroll: true });
+    this.focusSoon(element);
     element.classList.add("found");
     window.setTimeout(() => {
       element.classList.remove("found");
     }, 2_000);
     select(element, words);
     return true;
+  }
+
+  /** Gives the focus of the page to a message; where the page does not have it yet, when it gets it. It takes it from nothing else. */
+  private focusSoon(element: HTMLElement): void {
+    if (document.hasFocus()) {
+      element.focus({ preventScroll: true });
+    } else {
+      this.waiting = element;
+    }
+  }
+
+  /** The page has got the focus. Whether a message waited for it. */
+  takeFocus(): boolean {
+    const { waiting } = this;
+    this.waiting = undefined;
+    waiting?.focus({ preventScroll: true });
+    return waiting?.isConnected === true;
   }
 
   /** The last question and its text. */

@@ -4,7 +4,7 @@ import { until } from "../machine.mjs";
 const message = (role, raw) => ({ role, fragment: { string: { raw } } });
 
 export const day = async (session, place, { rest, create }, code, notes) => {
-  const { page, step, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, titled, explorer, conversations } = session;
+  const { page, step, shot, view, row, gone, tab, text, talk, said, box, notification, input, palette, option, look, titled, explorer, conversations } = session;
   const leak = `Why does ${place} leak?`;
   await step(`${place}-the-view-follows-other-clients`, async () => {
     await create(leak, message("USER", "Why?"), message("ASSISTANT", "Because it does."));
@@ -62,28 +62,20 @@ export const day = async (session, place, { rest, create }, code, notes) => {
     await said("This summary is extractive").waitFor();
   });
   await step(`${place}-search-as-one-types`, async () => {
-    await palette("Search Conversations");
-    await titled("Search Conversations");
-    await input.pressSequentially("leak");
-    await option(new RegExp(`Why does ${place} leak`)).waitFor();
+    await look("Search Conversations", "leak", new RegExp(`Why does ${place} leak`));
     await option(new RegExp(notes)).waitFor({ state: "detached" });
     await shot(`${place}-search`);
     await option(new RegExp(`Why does ${place} leak`)).click();
     await said("Because it does.").waitFor();
   });
   await step(`${place}-search-in-messages-leads-to-the-message`, async () => {
-    await palette("Search Conversations");
-    await titled("Search Conversations");
-    await input.pressSequentially("longest pause");
-    await option(new RegExp(`${code}.*You`)).waitFor();
+    await look("Search Conversations", "longest pause", new RegExp(`${code}.*You`));
     await shot(`${place}-search-in-messages`);
     await option(new RegExp(code)).click();
     await said("How long is the longest pause").waitFor();
   });
   await step(`${place}-nothing-found-says-so`, async () => {
-    await palette("Search Conversations");
-    await input.pressSequentially("zzz nothing");
-    await option(/Nothing is called or says “zzz nothing”/).waitFor();
+    await look("Search Conversations", "zzz nothing", /Nothing is called or says “zzz nothing”/);
     await page.keyboard.press("Escape");
   });
   await step(`${place}-new-is-a-place-to-type`, async () => {

@@ -3,7 +3,7 @@ import { local, message, until } from "../machine.mjs";
 import { day } from "./day.mjs";
 
 export default async (session) => {
-  const { page, step, shot, row, gone, tab, text, said, input, palette, option, closeAll, menu, titled, files, explorer, conversations } = session;
+  const { page, step, shot, row, gone, tab, text, said, palette, option, look, closeAll, menu, files, explorer, conversations } = session;
   await day(session, "local", local, "retry.rs", "notes.md");
   await step("start-from-a-selection-and-from-the-menus", async () => {
     const title = "Start Conversation from File or Selection";
@@ -40,9 +40,7 @@ export default async (session) => {
     await row("Opened in place").getByRole("button", { name: /Open Conversation/ }).click();
     await said("Words of the one opened in place.").waitFor();
     await closeAll();
-    await palette("Open Conversation");
-    await titled("Open Conversation");
-    await input.pressSequentially("in place");
+    await look("Open Conversation", "in place", /Opened in place/);
     await option(/Opened in place/).click();
     await said("Words of the one opened in place.").waitFor();
     // It is the open one, and its tab goes with it.

@@ -6,7 +6,7 @@ import { local, remember, trap, until } from "../machine.mjs";
 const MOST = 5_000;
 const HOUR = 3_600_000;
 
-export default async ({ page, step, shot, view, row, said, palette, titled, option, input }) => {
+export default async ({ page, step, shot, view, row, said, look, option }) => {
   const made = Array.from({ length: MOST }, (_, n) => ({
     id: randomUUID(),
     name: `Entry ${n}`,
@@ -58,9 +58,7 @@ export default async ({ page, step, shot, view, row, said, palette, titled, opti
     await shot("paged");
   });
   await step("one-of-thousands-is-found-by-what-it-says", async () => {
-    await palette("Search Conversations");
-    await titled("Search Conversations");
-    await input.pressSequentially("what is 4711");
+    await look("Search Conversations", "what is 4711", /Entry 4711/);
     await option(/Entry 4711/).click();
     await said("What is 4711?").waitFor();
   });
