@@ -73,12 +73,16 @@ test("a file that is added comes once, after the others", () => {
   assert.deepEqual(withFile({}, planned, "file:///a.rs"), { files: ["file:///a.rs"] });
 });
 
-test("drafts are kept by conversation, the last hundred of them", () => {
+function remembering() {
   const store = new Map<string, unknown>();
-  const memory = {
+  return {
     get: <T>(key: string, other?: T) => (store.get(key) ?? other) as T,
     update: (key: string, value: unknown) => Promise.resolve(void store.set(key, value)),
   };
+}
+
+test("drafts are kept by conversation, the last hundred of them", () => {
+  const memory = remembering();
   const drafts = new Drafts(memory);
   drafts.change("a", { text: "half a quest" });
   drafts.change("a", { model: "small" });
@@ -101,6 +105,16 @@ test("the page allows no scripts, images or connections but its own", () => {
   const page = html({ script: "s.js", style: "s.css", source: "https://x", nonce: "n1" }, { locale: "en", zone: null, strings: { a: "</script><b>" } });
   assert.match(page, /default-src 'none'; script-src 'nonce-n1'; style-src https:\/\/x; img-src 'none'; connect-src 'none'/);
   assert.ok(!page.includes("</script><b>"));
+});
+
+test("what is typed after the first question goes to the conversation that it makes", () => {
+  const drafts = new Drafts(remembering());
+  drafts.change("/New Conversation", { text: "And then?", model: "small" });
+  drafts.made("/New Conversation", "a");
+  assert.deepEqual(drafts.of("a"), { text: "And then?" });
+  assert.deepEqual(drafts.of("/New Conversation"), { text: "" });
+  drafts.made("/New Conversation", "b");
+  assert.deepEqual(drafts.of("b"), { text: "" });
 });
 
 /** Claims over conversations that are read when the test says so. */

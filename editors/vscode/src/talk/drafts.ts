@@ -27,6 +27,15 @@ export class Drafts {
     return this.all.find(([one]) => one === key)?.[1] ?? { text: "" };
   }
 
+  /** A conversation was made of what was asked under `key`: what was typed since goes along, the rest went with the question. */
+  made(key: string, conversation: string): void {
+    const { text } = this.of(key);
+    this.change(key, { text: "", chosen: undefined, model: undefined });
+    if (text !== "") {
+      this.change(conversation, { text });
+    }
+  }
+
   change(key: string, change: Change): void {
     const { text, model, chosen } = { ...this.of(key), ...change };
     const draft: Draft = { text: text ?? "", ...(model === undefined ? {} : { model }), ...(chosen === undefined ? {} : { chosen }) };

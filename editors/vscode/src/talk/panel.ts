@@ -25,6 +25,8 @@ export class Panel implements vscode.Disposable {
   private goal: Goal | undefined;
   private ready = false;
   private disposed = false;
+  /** The conversation that the first question has made. */
+  private made: string | undefined;
 
   constructor(
     private readonly tools: Tools,
@@ -117,7 +119,7 @@ export class Panel implements vscode.Disposable {
   }
 
   private get key(): string {
-    return this.id ?? this.uri.path;
+    return this.id ?? this.made ?? this.uri.path;
   }
 
   private get chosen(): Chosen {
@@ -185,9 +187,12 @@ export class Panel implements vscode.Disposable {
     if (made === undefined || made === this.id) {
       return;
     }
+    if (this.id === undefined) {
+      this.tools.drafts.made(this.key, made);
+      this.made = made;
+    }
     await show(made, { preview: false, viewColumn: this.view.viewColumn ?? vscode.ViewColumn.Active });
     if (this.id === undefined) {
-      this.tools.drafts.change(this.key, { text: "", chosen: undefined, model: undefined });
       this.view.dispose();
     }
   }
