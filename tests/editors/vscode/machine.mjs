@@ -172,6 +172,17 @@ export async function leave() {
   await Promise.race([left, new Promise((resolve) => setTimeout(resolve, 20_000))]);
 }
 
+/** The language servers of this session's windows. */
+export const servers = () =>
+  fs.readdirSync("/proc").filter((pid) => {
+    try {
+      const line = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      return line.startsWith(path.join(SCRATCH, "extensions")) && line.includes("\0serve\0");
+    } catch {
+      return false; // Not a process, or not any more.
+    }
+  });
+
 /** A Pieces OS: the same service in a process of its own, that can be taken away. */
 export async function standIn() {
   service = child(BINARY, ["service", "--no-token", "--port", String(farPort), "--data-dir", far], { stdio: "ignore" });
