@@ -396,6 +396,7 @@ pub(super) fn strip(kind: Kind, mut doc: Map<String, Value>) -> Map<String, Valu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::store::schema;
     use serde_json::json;
 
     #[test]
@@ -414,5 +415,43 @@ mod tests {
         let doc = doc.as_object().unwrap();
         let exact = json!({"a": [1e15, "\u{1}"], "b": null}).to_string().len();
         assert_eq!(stored_size(Kind::Conversation, doc), exact - 1);
+    }
+
+    #[test]
+    fn documents_with_more_than_a_hundred_levels_are_too_deep() {
+        let lists = |inner| json!([inner]);
+        let objects = |inner| json!({ "inner": inner });
+        let wraps: [(fn(Value) -> Value, Value); 2] = [(lists, json!([])), (objects, json!({}))];
+        for (wrap, innermost) in wraps {
+            for levels in [2, 99, 100, 101, 150] {
+                // Without the document itself and the innermost value.
+                let value = (2..levels).fold(innermost.clone(), |inner, _| wrap(inner));
+                let doc = Map::from_iter([("flat".into(), json!(1)), ("deep".into(), value)]);
+                let deep = is_too_deep(Kind::Conversation, &doc);
+                assert_eq!(deep, levels > LEVELS, "{levels}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_is_made_and_removed_once_in_both_directions() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut db).unwrap();
+        let mut change = Change::new(&db);
+        let [a, b] = [Kind::Conversation, Kind::Asset].map(|kind| {
+            let new = New {
+                kind,
+                owner: None,
+                key: None,
+                text: "",
+                doc: Map::new(),
+            };
+            change.insert(new).unwrap()
+        });
+        assert!(change.link(&a, &b).unwrap());
+        assert!(!change.link(&a, &b).unwrap());
+        assert!(!change.link(&b, &a).unwrap());
+        assert!(change.unlink(&b, &a).unwrap());
+        assert!(!change.unlink(&a, &b).unwrap());
     }
 }

@@ -434,3 +434,67 @@ fn text_of(db: &Connection, row: &Row) -> String {
         .and_then(|doc| objects::text(db, row, &doc))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, ops::Range};
+
+    /// What follows row `bad` of a store of `rows` rows with one damaged range, and after how many reads.
+    fn after(bad: i64, damaged: Range<i64>, rows: i64) -> (Option<i64>, usize) {
+        let reads = Cell::new(0);
+        let next = next_after(bad, |from| {
+            reads.set(reads.get() + 1);
+            match damaged.contains(&from) {
+                true => Err(rusqlite::Error::InvalidQuery),
+                false => Ok((from < rows).then_some(from)),
+            }
+        });
+        (next, reads.get())
+    }
+
+    #[test]
+    fn reading_continues_right_after_a_damaged_range() {
+        for length in [1, 2, 3, 4, 5, 63, 64, 65, 1000] {
+            for bad in [1, 40] {
+                let damaged = bad..bad + length;
+                let (next, _) = after(bad, damaged.clone(), 5000);
+                assert_eq!(next, Some(damaged.end), "{damaged:?}");
+            }
+        }
+        assert_eq!(after(40, 40..5000, 5000).0, None);
+    }
+
+    #[test]
+    fn a_large_damaged_range_takes_few_reads() {
+        let (next, reads) = after(1, 1..1 << 40, i64::MAX);
+        assert_eq!(next, Some(1 << 40));
+        assert!(reads < 100, "{reads}");
+        let (next, reads) = after(1, 1..i64::MAX, i64::MAX);
+        assert_eq!(next, None);
+        assert!(reads < 100, "{reads}");
+        assert_eq!(after(i64::MAX, 0..1, i64::MAX).0, None);
+    }
+
+    #[test]
+    fn only_objects_in_our_format_are_intact() {
+        use rusqlite::types::Value::{self, Integer, Null, Text};
+        let id = "7f6d6a1c-8f0e-4a55-9c51-5d3c4a1f0b7e";
+        let row = |kind: Value, id: &str, doc: &str| {
+            let (id, doc) = (Text(id.into()), Text(doc.into()));
+            let [seq, owner, created, updated] = [Integer(7), Null, Integer(1), Integer(2)];
+            is_intact(&[seq, kind, id, owner, Null, created, updated, doc])
+        };
+        let message = Kind::Message as i64;
+        assert!(row(Integer(message), id, "{}"));
+        for (kind, id, doc) in [
+            (Integer(99), id, "{}"),
+            (Null, id, "{}"),
+            (Integer(message), "no id", "{}"),
+            (Integer(message), id, "[]"),
+            (Integer(message), id, r#"{"name": "cut o"#),
+        ] {
+            assert!(!row(kind, id, doc), "{id} {doc}");
+        }
+    }
+}

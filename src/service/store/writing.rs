@@ -187,3 +187,33 @@ impl Change<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_set_and_removed_beside_other_fields() {
+        for (before, set, removed) in [
+            (json!({}), json!({OWN: {"state": "s"}}), json!({})),
+            (
+                json!({OWN: {"model": "m", "state": "old"}, "role": "USER"}),
+                json!({OWN: {"model": "m", "state": "s"}, "role": "USER"}),
+                json!({OWN: {"model": "m"}, "role": "USER"}),
+            ),
+            // Documents of other programs have anything there.
+            (
+                json!({OWN: "text"}),
+                json!({OWN: {"state": "s"}}),
+                json!({}),
+            ),
+        ] {
+            let mut doc = before.as_object().unwrap().clone();
+            set_state(&mut doc, Some("s"));
+            assert_eq!(Value::Object(doc.clone()), set);
+            assert_eq!(state(&doc), Some("s"));
+            set_state(&mut doc, None);
+            assert_eq!(Value::Object(doc), removed);
+        }
+    }
+}

@@ -263,6 +263,25 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_is_newer_only_if_it_was_stored_after_the_file() {
+        let (_dir, talks) = talk_dir();
+        let id = Uuid::from_u128(7);
+        talks.keep(id, &about("Why?")).unwrap();
+        assert!(!talks.draft_is_newer(id), "there is no file");
+        talks.write(id, "x").unwrap();
+        let at = |extension, seconds| {
+            let file = File::options().write(true).open(talks.file(id, extension));
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            file.unwrap().set_modified(time).unwrap();
+        };
+        for (draft, file, newer) in [(2000, 1000, true), (1000, 1000, false), (1000, 2000, false)] {
+            at("json", draft);
+            at("md", file);
+            assert_eq!(talks.draft_is_newer(id), newer, "{draft} {file}");
+        }
+    }
+
+    #[test]
     fn unused_talks_are_removed_unless_they_have_a_draft() {
         let (_dir, talks) = talk_dir();
         let long_ago = SystemTime::now() - 2 * UNUSED;
