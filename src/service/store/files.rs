@@ -201,3 +201,30 @@ fn sync_dir(path: &Path) -> io::Result<()> {
     let _ = path;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_swap_is_finished_from_any_step() {
+        // How far the earlier start got: nothing was set aside, the old store was, its log was too.
+        for aside in 0..3 {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("store.db");
+            let kept = set_aside(&path, "2026");
+            let at = |done: bool| if done { &kept } else { &path };
+            fs::write(dir.path().join("store.new-2026.db"), "new").unwrap();
+            fs::write(at(aside > 0), "old").unwrap();
+            fs::write(side(at(aside > 1), "-wal"), "log").unwrap();
+
+            let notice = finish(&path).unwrap().expect("the user is told");
+            assert_eq!(notice.kept.as_ref(), Some(&kept));
+            assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+            assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
+            assert_eq!(fs::read_to_string(side(&kept, "-wal")).unwrap(), "log");
+            assert!(!side(&path, "-wal").exists());
+            assert!(finish(&path).unwrap().is_none(), "nothing is left to do");
+        }
+    }
+}
