@@ -188,6 +188,27 @@ async fn a_damaged_page_costs_only_what_is_on_it() {
     assert!(said.contains("could not be read"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_damaged_page_is_kept_without_any_index() {
+    let dir = TempDir::new().unwrap();
+    with_a_bad_page(dir.path()).await;
+    for index in [
+        "entity_kind",
+        "entity_owner",
+        "entity_key",
+        "sqlite_autoindex_entity_1",
+    ] {
+        overwrite_root(&dir.path().join("store.db"), index);
+    }
+    let (attached, local) = serve(dir.path(), true).await;
+    let listed = names(&local).await;
+    for name in READABLE {
+        assert!(listed.contains(&name.to_owned()), "{listed:?}");
+    }
+    attached.shutdown().await;
+    check_integrity(dir.path());
+}
+
 /// A copy that broke off, a disk that lost its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_was_cut_off_keeps_its_beginning() {
