@@ -3,7 +3,7 @@
 use super::gather::Named;
 use super::kept::{self, Keeper, Kept};
 use super::{Asker, Event, Events, Failure, Request, wording};
-use crate::pieces::{Kind, Message, OWN, Role};
+use crate::pieces::{Kind, Message, OWN, Role, Transcript};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,49 +36,40 @@ impl Place {
         {
             return Place::of_kept(asker, question).await;
         }
-        let about = request.from.or(request.question);
-        let conversation = match (request.conversation, about) {
-            (Some(conversation), _) => Some(conversation),
-            (None, Some(message)) => Some(conversation_of(asker, message).await?),
-            (None, None) => None,
-        };
-        let Some(conversation) = conversation else {
-            return Ok(Place {
+        match conversation_meant(asker, request).await? {
+            Some(conversation) => Place::within(asker, request, conversation).await,
+            None => Ok(Place {
                 seed: Some(seed(request)),
+                ..Place::default()
+            }),
+        }
+    }
+
+    /// The place of `request` in a conversation that exists.
+    async fn within(
+        asker: &Asker,
+        request: &Request,
+        conversation: Uuid,
+    ) -> Result<Place, Failure> {
+        let Some(transcript) = transcript(asker, request, conversation).await? else {
+            return Ok(Place {
+                conversation: Some(conversation),
                 ..Place::default()
             });
         };
-        let mut place = Place {
-            conversation: Some(conversation),
-            ..Place::default()
-        };
-        let transcript = match asker.client.transcript(conversation).await {
-            Ok(transcript) => transcript,
-            // A service with only the documented endpoints provides no messages, but it can answer.
-            Err(error)
-                if error.kind == Kind::NotFound && about.is_none() && !asker.client.is_local() =>
-            {
-                return Ok(place);
-            }
-            Err(error) => return Err(Failure::from(error)),
-        };
-        place.assets = crate::json::plural::live_ids(&transcript.conversation["assets"]);
-        let messages = &transcript.messages;
         let kept = match &asker.data_dir {
             Some(dir) if !asker.client.is_local() => kept::kept(dir, conversation).await,
             _ => Vec::new(),
         };
-        place.messages = messages.iter().map(|message| message.id).collect();
-        let position = |id: Uuid, field: &str| {
-            let at = messages.iter().position(|message| message.id == id);
-            at.ok_or_else(|| {
-                Failure::invalid(format!(
-                    "`{field}` must be the id of a message in this conversation."
-                ))
-            })
+        let messages = &transcript.messages;
+        let mut place = Place {
+            conversation: Some(conversation),
+            assets: crate::json::plural::live_ids(&transcript.conversation["assets"]),
+            messages: messages.iter().map(|message| message.id).collect(),
+            ..Place::default()
         };
         if let Some(question) = request.question {
-            let at = position(question, "question")?;
+            let at = position(messages, question, "question")?;
             if messages[at].role != Role::User {
                 return Err(Failure::invalid(
                     "`question` must be the id of a question, not of an answer.",
@@ -87,7 +78,7 @@ impl Place {
             place.named = named_by(&messages[..=at], &[]);
             place.asked_before = Some(messages[at].text.clone().unwrap_or_default());
         } else if let Some(from) = request.from {
-            let before = &messages[..position(from, "from")?];
+            let before = &messages[..position(messages, from, "from")?];
             place.named = named_by(before, &kept);
             place.seed = Some(branch(request, before, &place.assets));
             place.conversation = None;
@@ -140,6 +131,39 @@ impl Place {
         let _ = events.send(Event::Created(Box::new(created)));
         Ok(id)
     }
+}
+
+/// The conversation that `request` names, or that has the message it names.
+async fn conversation_meant(asker: &Asker, request: &Request) -> Result<Option<Uuid>, Failure> {
+    match (request.conversation, request.from.or(request.question)) {
+        (Some(conversation), _) => Ok(Some(conversation)),
+        (None, Some(message)) => Ok(Some(conversation_of(asker, message).await?)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The messages of the conversation; `None` from a service with only the documented endpoints, which provides no
+/// messages but can answer.
+async fn transcript(
+    asker: &Asker,
+    request: &Request,
+    conversation: Uuid,
+) -> Result<Option<Transcript>, Failure> {
+    let needs_messages = request.from.or(request.question).is_some() || asker.client.is_local();
+    match asker.client.transcript(conversation).await {
+        Ok(transcript) => Ok(Some(transcript)),
+        Err(error) if error.kind == Kind::NotFound && !needs_messages => Ok(None),
+        Err(error) => Err(Failure::from(error)),
+    }
+}
+
+fn position(messages: &[Message], id: Uuid, field: &str) -> Result<usize, Failure> {
+    let at = messages.iter().position(|message| message.id == id);
+    at.ok_or_else(|| {
+        Failure::invalid(format!(
+            "`{field}` must be the id of a message in this conversation."
+        ))
+    })
 }
 
 async fn conversation_of(asker: &Asker, message: Uuid) -> Result<Uuid, Failure> {

@@ -6,6 +6,7 @@ use super::gather::{Gathered, gather};
 use super::limits::{MAX_ANSWER, MAX_PROMPT, STOPPING};
 use super::{Asker, Event, Events, Request, Status, Stop, local, pieces_os};
 use crate::pieces::{Asking, Ended, Error, Progress, Reply};
+use futures_util::future::OptionFuture;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -124,12 +125,6 @@ pub(super) async fn follow(asking: &mut Asking, run: &Run) -> (Heard, Over) {
     let mut heard = Heard::default();
     let mut leave: Option<Instant> = None;
     loop {
-        let late = async {
-            match leave {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         let reply = tokio::select! {
             biased;
             () = run.stop.stopped(), if leave.is_none() => {
@@ -139,7 +134,7 @@ pub(super) async fn follow(asking: &mut Asking, run: &Run) -> (Heard, Over) {
                 continue;
             }
             reply = asking.next() => reply,
-            () = late => return (heard, Over::Left),
+            Some(()) = OptionFuture::from(leave.map(sleep_until)) => return (heard, Over::Left),
         };
         match reply {
             Ok(Reply::Progress(progress)) => heard.hear(progress, &run.events),

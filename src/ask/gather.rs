@@ -2,8 +2,9 @@
 
 use super::file;
 use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS};
-use super::{Asker, Failure, Request};
+use super::{Asker, Failure, Request, Selection};
 use crate::model::prompt::{Context, Kind};
+use crate::pieces::AssetText;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -81,14 +82,46 @@ pub(super) async fn gather(
     earlier: &[Named],
     assets: &[Uuid],
 ) -> Result<Gathered, Failure> {
-    let mut all = Gathered::default();
-    let mut room = MAX_TEXTS;
+    let mut gathering = Gathering {
+        asker,
+        all: Gathered::default(),
+        room: MAX_TEXTS,
+    };
     if let Some(selection) = &request.selection {
+        gathering.add_selection(selection)?;
+    }
+    if let Some(uri) = &request.document {
+        gathering.add_document(uri).await?;
+    }
+    match request.files.as_deref() {
+        // An empty list drops the earlier files.
+        Some([]) => {}
+        files => {
+            gathering.add_files(files.unwrap_or_default()).await?;
+            gathering.add_earlier(earlier).await;
+        }
+    }
+    match asker.client.is_local() {
+        true => gathering.check_assets(&request.assets).await?,
+        false => gathering.add_assets(&request.assets, assets).await?,
+    }
+    Ok(gathering.all)
+}
+
+struct Gathering<'a> {
+    asker: &'a Asker,
+    all: Gathered,
+    /// Bytes of text that may still be added.
+    room: usize,
+}
+
+impl Gathering<'_> {
+    fn add_selection(&mut self, selection: &Selection) -> Result<(), Failure> {
         if selection.text.len() > MAX_PROMPT {
             let what = "`range` selects more than 1 MiB; select only the part that matters.";
             return Err(Failure::invalid(what));
         }
-        all.texts.push(Text {
+        self.all.texts.push(Text {
             kind: Kind::Selection,
             name: selection.name.clone(),
             uri: selection.uri.as_ref().map(Url::to_string),
@@ -96,94 +129,82 @@ pub(super) async fn gather(
             bytes: selection.text.len() as u64,
             text: selection.text.clone(),
         });
+        Ok(())
     }
-    if let Some(uri) = &request.document {
-        let read = open_or_saved(asker, uri).await;
+
+    async fn add_document(&mut self, uri: &Url) -> Result<(), Failure> {
+        let read = open_or_saved(self.asker, uri).await;
         let read = read.map_err(|why| unreadable("uri", uri, why))?;
-        all.add(Kind::Document, uri, read, &mut room).await;
+        self.add(Kind::Document, uri, read).await;
+        Ok(())
     }
-    let (files, forget) = match &request.files {
-        None => (&[][..], false),
-        Some(files) => (&files[..], files.is_empty()),
-    };
-    if files.len() > MAX_FILES {
-        let what = format!("`files` may name {MAX_FILES} files at most.");
-        return Err(Failure::invalid(what));
+
+    async fn add_files(&mut self, files: &[Url]) -> Result<(), Failure> {
+        if files.len() > MAX_FILES {
+            let what = format!("`files` may name {MAX_FILES} files at most.");
+            return Err(Failure::invalid(what));
+        }
+        for uri in files {
+            if self.has(uri) {
+                continue;
+            }
+            if uri.to_file_path().is_err() {
+                return Err(unreadable("files", uri, "is not a file on this machine"));
+            }
+            let read = open_or_saved(self.asker, uri).await;
+            let read = read.map_err(|why| unreadable("files", uri, why))?;
+            self.add(Kind::File, uri, read).await;
+        }
+        Ok(())
     }
-    for uri in files {
-        if all.has(uri) {
-            continue;
-        }
-        if uri.to_file_path().is_err() {
-            return Err(unreadable("files", uri, "is not a file on this machine"));
-        }
-        let read = open_or_saved(asker, uri).await;
-        let read = read.map_err(|why| unreadable("files", uri, why))?;
-        all.add(Kind::File, uri, read, &mut room).await;
-    }
-    let earlier = if forget { &[][..] } else { earlier };
-    for file in earlier {
-        let Ok(uri) = Url::from_file_path(&file.path) else {
-            continue;
-        };
-        if all.has(&uri) || all.named.len() >= MAX_FILES {
-            continue;
-        }
-        match again(asker, file, &uri).await {
-            Ok(read) => all.add(Kind::File, &uri, read, &mut room).await,
-            Err(_) => {
-                all.left_out.push(Context {
-                    kind: Kind::File,
-                    name: name_of(&uri),
-                    uri: Some(uri.into()),
-                    // Its length when it was named.
-                    bytes: file.size.max(1),
-                    sent: 0,
-                });
-                // It may come back.
-                all.named.push(file.clone());
+
+    /// Adds the files that earlier questions named.
+    async fn add_earlier(&mut self, earlier: &[Named]) {
+        for file in earlier {
+            let Ok(uri) = Url::from_file_path(&file.path) else {
+                continue;
+            };
+            if self.has(&uri) || self.all.named.len() >= MAX_FILES {
+                continue;
+            }
+            match again(self.asker, file, &uri).await {
+                Ok(read) => self.add(Kind::File, &uri, read).await,
+                Err(_) => self.leave_out(file, uri),
             }
         }
     }
-    if asker.client.is_local() {
-        // The local service reads the texts of assets itself.
-        for id in &request.assets {
-            asker.client.asset_name(*id).await?;
-        }
-        return Ok(all);
-    }
-    let wanted = request.assets.iter().chain(assets);
-    let mut seen = Vec::new();
-    for id in wanted {
-        if !seen.contains(id) {
-            seen.push(*id);
-            all.add_asset(asker, *id, request.assets.contains(id), &mut room)
-                .await?;
-        }
-    }
-    Ok(all)
-}
 
-impl Gathered {
+    fn leave_out(&mut self, file: &Named, uri: Url) {
+        self.all.left_out.push(Context {
+            kind: Kind::File,
+            name: name_of(&uri),
+            uri: Some(uri.into()),
+            // Its length when it was named.
+            bytes: file.size.max(1),
+            sent: 0,
+        });
+        // It may come back.
+        self.all.named.push(file.clone());
+    }
+
     fn has(&self, uri: &Url) -> bool {
-        self.texts
-            .iter()
-            .any(|one| one.kind != Kind::Selection && one.uri.as_deref() == Some(uri.as_str()))
+        let mut files = self.all.texts.iter();
+        files.any(|one| one.kind != Kind::Selection && one.uri.as_deref() == Some(uri.as_str()))
     }
 
-    async fn add(&mut self, kind: Kind, uri: &Url, read: file::Start, room: &mut usize) {
+    async fn add(&mut self, kind: Kind, uri: &Url, read: file::Start) {
         if let Ok(path) = uri.to_file_path() {
             let real = file::real(path.clone()).await;
-            self.named.push(Named {
+            self.all.named.push(Named {
                 real: real.filter(|real| *real != path),
                 path,
                 size: read.bytes,
                 sha256: sha256(&read.text),
             });
         }
-        let text = cut(read.text, *room);
-        *room -= text.len();
-        self.texts.push(Text {
+        let text = cut(read.text, self.room);
+        self.room -= text.len();
+        self.all.texts.push(Text {
             kind,
             name: name_of(uri),
             uri: Some(uri.to_string()),
@@ -193,37 +214,51 @@ impl Gathered {
         });
     }
 
+    /// The local service reads the texts of assets itself.
+    async fn check_assets(&self, asked_for: &[Uuid]) -> Result<(), Failure> {
+        for id in asked_for {
+            self.asker.client.asset_name(*id).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the assets of the request, then those that the conversation was started from.
+    async fn add_assets(&mut self, asked_for: &[Uuid], earlier: &[Uuid]) -> Result<(), Failure> {
+        let mut seen = Vec::new();
+        for id in asked_for.iter().chain(earlier) {
+            if seen.contains(id) {
+                continue;
+            }
+            seen.push(*id);
+            match self.asker.client.asset_text(*id).await {
+                Ok(asset) => self.add_asset(*id, asset),
+                Err(error) if asked_for.contains(id) => return Err(Failure::from(error)),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the text of an asset, unless the same text is there already.
-    async fn add_asset(
-        &mut self,
-        asker: &Asker,
-        id: Uuid,
-        asked_for: bool,
-        room: &mut usize,
-    ) -> Result<(), Failure> {
-        let asset = match asker.client.asset_text(id).await {
-            Ok(asset) => asset,
-            Err(error) if asked_for => return Err(Failure::from(error)),
-            Err(_) => return Ok(()),
-        };
+    fn add_asset(&mut self, id: Uuid, asset: AssetText) {
         let name = asset.name.unwrap_or_else(|| format!("asset {id}"));
         let Some(text) = asset.text else {
-            self.left_out.push(Context {
+            self.all.left_out.push(Context {
                 kind: Kind::Asset,
                 name,
                 uri: None,
                 bytes: 0,
                 sent: 0,
             });
-            return Ok(());
+            return;
         };
-        if self.texts.iter().any(|one| one.text == text) {
-            return Ok(());
+        if self.all.texts.iter().any(|one| one.text == text) {
+            return;
         }
         let bytes = text.len() as u64;
-        let text = cut(text, (*room).min(MAX_FILE));
-        *room -= text.len();
-        self.texts.push(Text {
+        let text = cut(text, self.room.min(MAX_FILE));
+        self.room -= text.len();
+        self.all.texts.push(Text {
             kind: Kind::Asset,
             name,
             uri: Some(format!("pieces-asset:/{id}")),
@@ -231,7 +266,6 @@ impl Gathered {
             text,
             bytes,
         });
-        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Asking Pieces OS: the texts become part of the message, and we keep our own records of what it does not store.
 
 use super::answer::{Answer, Failure, How, Outcome};
-use super::flow::{Heard, Over, Run, follow};
+use super::flow::{Over, Run, follow};
 use super::kept::{Keeper, Kept};
 use super::limits::{MAX_FENCES, SETTLE, SETTLE_PAUSES, STOPPING};
 use super::{Event, listing, wording};
-use crate::model::prompt::{Context, Kind as Part};
+use crate::model::prompt::{Context, Kind as Part, tokens};
 use crate::pieces::{Client, Error, Kind, Question, Role};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -38,14 +38,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     if run.stop.is_stopped() {
         return Ok(run.cancelled());
     }
-    let books = Books {
-        client: run.asker.client.clone(),
-        keeper: run.asker.data_dir.as_deref().map(Keeper::new),
-        conversation,
-        pending: run.request.question.unwrap_or_else(Uuid::new_v4),
-        before: run.place.messages.clone(),
-        named: json!(run.gathered.named),
-    };
+    let books = Books::of(&run, conversation);
     books.keep_prompt(&query).await;
     let question = Question {
         conversation: Some(conversation),
@@ -55,39 +48,31 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
         ..Question::default()
     };
     let asking = run.asker.client.ask(&question).await;
-    let mut asking = match asking {
-        Ok(asking) => asking,
-        Err(error) => {
-            return Err(Failure::from(error).about(Some(conversation), Some(books.pending)));
-        }
-    };
+    let failed = |error| Failure::from(error).about(Some(conversation), Some(books.pending));
+    let mut asking = asking.map_err(failed)?;
     let sent = Some(conversation);
     let _ = run.events.send(Event::Sent { conversation: sent });
     let (heard, over) = follow(&mut asking, &run).await;
     drop(asking);
+    let (stop, failure) = how(over);
     let answer = Answer {
         conversation: Some(conversation),
         question: None,
         answer: None,
-        text: heard.text.clone(),
-        stop: How::End,
+        text: heard.text,
+        stop,
         model,
         usage: None,
         seconds: run.seconds(),
         context,
         note: None,
     };
-    finish(&run, books, answer, heard, over).await
+    finish(books, answer, failure).await
 }
 
-async fn finish(
-    run: &Run,
-    books: Books,
-    mut answer: Answer,
-    heard: Heard,
-    over: Over,
-) -> Result<Outcome, Failure> {
-    let (stop, failure) = match over {
+/// How an answer ended, and why if that was a failure.
+fn how(over: Over) -> (How, Option<Error>) {
+    match over {
         Over::Ended(ended) => match (ended.stopped, ended.failure) {
             (true, _) => (How::Cancelled, None),
             (false, None) => (How::End, None),
@@ -96,10 +81,17 @@ async fn finish(
         Over::Left => (How::Cancelled, None),
         Over::TooLong => (How::Incomplete, None),
         Over::Lost(error) => (How::Incomplete, Some(error)),
-    };
-    answer.stop = stop;
-    answer.note = match (&failure, stop) {
-        (Some(error), _) if !heard.text.is_empty() => Some(error.message.clone()),
+    }
+}
+
+/// Completes the answer with what Pieces OS stored.
+async fn finish(
+    books: Books,
+    mut answer: Answer,
+    failure: Option<Error>,
+) -> Result<Outcome, Failure> {
+    answer.note = match (&failure, answer.stop) {
+        (Some(error), _) if !answer.text.is_empty() => Some(error.message.clone()),
         (None, How::Incomplete) => Some("The answer was stopped at 16 MiB.".to_owned()),
         _ => None,
     };
@@ -109,35 +101,17 @@ async fn finish(
         "context": answer.context,
         "note": answer.note,
     });
-    let settled = match stop {
-        // The result must not wait until Pieces OS has stored everything.
-        How::Cancelled => match timeout(STOPPING / 2, books.settle(&own, &[])).await {
-            Ok(settled) if settled.question.is_some() => settled,
-            _ => {
-                let known = Settled::default();
-                tokio::spawn(async move { books.settle(&own, &SETTLE_PAUSES).await });
-                known
-            }
-        },
-        _ => {
-            let pauses = match failure {
-                None => &SETTLE_PAUSES[..],
-                Some(_) => &[],
-            };
-            let settling = timeout(SETTLE, books.settle(&own, pauses)).await;
-            let settled = settling.unwrap_or_default();
-            Settled {
-                question: settled.question.or(Some(books.pending)),
-                ..settled
-            }
-        }
+    let settled = match (answer.stop, &failure) {
+        (How::Cancelled, _) => books.settle_briefly(own).await,
+        (_, None) => books.settle_in_time(&own, &SETTLE_PAUSES).await,
+        (_, Some(_)) => books.settle_in_time(&own, &[]).await,
     };
-    if let Some(stored) = settled.text.filter(|_| stop == How::End) {
+    if let Some(stored) = settled.text.filter(|_| answer.stop == How::End) {
         answer.text = stored;
     }
     answer.question = settled.question;
     answer.answer = settled.answer.filter(|_| !answer.text.is_empty());
-    if answer.text.is_empty() && stop != How::Cancelled {
+    if answer.text.is_empty() && answer.stop != How::Cancelled {
         let error = failure.unwrap_or_else(|| {
             Error::new(
                 Kind::Model,
@@ -145,7 +119,7 @@ async fn finish(
                  set `pieces.backend` to `local` and run `pieces-lsp model`.",
             )
         });
-        return Err(Failure::from(error).about(run.place.conversation, settled.question));
+        return Err(Failure::from(error).about(answer.conversation, settled.question));
     }
     Ok(Outcome::Answer(answer))
 }
@@ -178,13 +152,6 @@ fn query(run: &Run) -> (String, Vec<Context>) {
     (query, context)
 }
 
-/// A rough count: 3.5 bytes a token, a character outside ASCII is one.
-fn tokens(text: &str) -> usize {
-    let ascii = text.bytes().filter(u8::is_ascii).count();
-    let others = text.chars().filter(|c| !c.is_ascii()).count();
-    (2 * ascii).div_ceil(7) + others
-}
-
 /// Finds the messages that Pieces OS stored for a question, and records what it does not store.
 #[derive(Clone)]
 struct Books {
@@ -208,6 +175,17 @@ struct Settled {
 }
 
 impl Books {
+    fn of(run: &Run, conversation: Uuid) -> Books {
+        Books {
+            client: run.asker.client.clone(),
+            keeper: run.asker.data_dir.as_deref().map(Keeper::new),
+            conversation,
+            pending: run.request.question.unwrap_or_else(Uuid::new_v4),
+            before: run.place.messages.clone(),
+            named: json!(run.gathered.named),
+        }
+    }
+
     async fn keep_prompt(&self, query: &str) {
         if let Some(keeper) = &self.keeper {
             let kept = Kept {
@@ -217,6 +195,27 @@ impl Books {
                 own: json!({ "named": self.named }),
             };
             keeper.keep(self.conversation, kept).await;
+        }
+    }
+
+    /// Settles a stopped question: its result must not wait until Pieces OS has stored everything.
+    async fn settle_briefly(self, own: Value) -> Settled {
+        match timeout(STOPPING / 2, self.settle(&own, &[])).await {
+            Ok(settled) if settled.question.is_some() => settled,
+            _ => {
+                tokio::spawn(async move { self.settle(&own, &SETTLE_PAUSES).await });
+                Settled::default()
+            }
+        }
+    }
+
+    /// Settles a question that has ended; one whose message was not found in time is known by its kept prompt.
+    async fn settle_in_time(&self, own: &Value, pauses: &[u64]) -> Settled {
+        let settling = timeout(SETTLE, self.settle(own, pauses)).await;
+        let settled = settling.unwrap_or_default();
+        Settled {
+            question: settled.question.or(Some(self.pending)),
+            ..settled
         }
     }
 
@@ -284,16 +283,4 @@ impl Books {
 
 fn now() -> i64 {
     Timestamp::now().as_microsecond()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn token_estimates() {
-        assert_eq!(tokens(""), 0);
-        assert_eq!(tokens("abcdefg"), 2);
-        assert_eq!(tokens("日本"), 2);
-    }
 }

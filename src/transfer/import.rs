@@ -103,21 +103,7 @@ pub struct Import {
 /// Reading or writing failed as a whole; [`Error::so_far`] has the counts up to then. Single unreadable
 /// objects are no error: [`Report::counts`] has them.
 pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Result<Report, Error> {
-    let client = match &import.from {
-        Origin::PiecesOs => {
-            let found = Discovery::standard().find().await.map_err(|error| {
-                let message = match &*error.message {
-                    NOT_RUNNING => NAME_IT.to_owned(),
-                    other => other.to_owned(),
-                };
-                let error = Error::from(error);
-                Error { message, ..error }
-            })?;
-            Some(Client::new(found.client_base, None)?)
-        }
-        Origin::Url(base) => Some(Client::new(base.clone(), None)?),
-        Origin::File(_) => None,
-    };
+    let client = client_of(&import.from).await?;
     let mut local = if import.dry_run {
         Local::attach_unwritten(&import.data_dir).await?
     } else {
@@ -126,15 +112,7 @@ pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Resul
     let mut sink = Sink::new(local.client.clone(), import.dry_run);
     sink.report.notice = local.notice.take();
     let outcome = match (&client, &import.from) {
-        (Some(client), _) => match check(client, &local).await {
-            Ok(()) => {
-                sink.report.source = format!("Pieces OS at {}", client.base());
-                step(Step::Found(sink.report.source.clone()));
-                let progress = |progress| step(Step::Progress(progress));
-                source::read(client, &mut sink, &progress).await
-            }
-            Err(error) => Err(error),
-        },
+        (Some(client), _) => read_service(client, &local, &mut sink, &step).await,
         (None, Origin::File(path)) => read_file(path, &mut sink, &step).await,
         (None, _) => Ok(()),
     };
@@ -147,22 +125,60 @@ pub async fn import(import: &Import, step: impl Fn(Step) + Send + Sync) -> Resul
         }
     };
     local.detach().await;
-    let so_far = sink.report.counts;
-    match (outcome, &import.from) {
-        (Ok(()), _) => Ok(sink.report),
-        (Err(error), Origin::Url(base)) if so_far.total() == 0 && error.is_silence() => {
+    match outcome {
+        Ok(()) => Ok(sink.report),
+        Err(error) => Err(with_counts(error, sink.report, &import.from)),
+    }
+}
+
+/// A client of the source, unless that is a file.
+async fn client_of(from: &Origin) -> Result<Option<Client>, Error> {
+    match from {
+        Origin::PiecesOs => {
+            let found = Discovery::standard().find().await.map_err(|error| {
+                let message = match &*error.message {
+                    NOT_RUNNING => NAME_IT.to_owned(),
+                    other => other.to_owned(),
+                };
+                let error = Error::from(error);
+                Error { message, ..error }
+            })?;
+            Ok(Some(Client::new(found.client_base, None)?))
+        }
+        Origin::Url(base) => Ok(Some(Client::new(base.clone(), None)?)),
+        Origin::File(_) => Ok(None),
+    }
+}
+
+/// The error of an import, with what was imported before it.
+fn with_counts(error: Error, so_far: Report, from: &Origin) -> Error {
+    match from {
+        Origin::Url(base) if so_far.counts.total() == 0 && error.is_silence() => {
             let message = format!(
                 "Pieces OS is not running at {base}, or does not answer; start it, or check the address in `from`."
             );
-            Err(Error { message, ..error })
+            Error { message, ..error }
         }
-        (Err(error), _) => Err(Error {
-            so_far,
-            remarks: sink.report.remarks(),
-            unreadable: sink.report.unreadable,
+        _ => Error {
+            so_far: so_far.counts,
+            remarks: so_far.remarks(),
+            unreadable: so_far.unreadable,
             ..error
-        }),
+        },
     }
+}
+
+async fn read_service(
+    client: &Client,
+    local: &Local,
+    sink: &mut Sink,
+    step: &(dyn Fn(Step) + Send + Sync),
+) -> Result<(), Error> {
+    check(client, local).await?;
+    sink.report.source = format!("Pieces OS at {}", client.base());
+    step(Step::Found(sink.report.source.clone()));
+    let progress = |progress| step(Step::Progress(progress));
+    source::read(client, sink, &progress).await
 }
 
 async fn read_file(

@@ -13,7 +13,7 @@ use super::args::DoctorOptions;
 use super::common::Target;
 use super::terminal::{bad, dim, good, inert, strong};
 use crate::pieces::Client;
-use crate::sync::{Backend, Source};
+use crate::sync::Backend;
 use report::{Check, Report, Used, Verdict};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -59,10 +59,9 @@ async fn examine(
     allow_remote: bool,
     seen: &mut dyn FnMut(&Check),
 ) -> Report {
-    let mut report = Report::new(target);
-    let mut add = |report: &mut Report, check: Check| {
-        seen(&check);
-        report.checks.push(check);
+    let mut examination = Examination {
+        report: Report::new(target),
+        seen,
     };
     let (discovery, pieces_os) = discovery::check(target).await;
     let local = match target.backend {
@@ -70,65 +69,79 @@ async fn examine(
         Backend::PiecesOs => false,
         Backend::Auto => pieces_os.is_none(),
     };
-    add(&mut report, discovery);
+    examination.add(discovery);
     let store = store::check(target, local).await;
     let usable = store.result != Verdict::Failed;
-    add(&mut report, store);
-
-    let mut serving: Option<Source> = None;
-    let client = match pieces_os {
-        Some(url) => Client::new(url, None).ok(),
-        None if local && usable => match store::join(target).await {
-            Ok((client, source)) => {
-                serving = Some(source);
-                Some(client)
-            }
-            Err(check) => {
-                add(&mut report, check);
-                None
-            }
-        },
-        None => None,
-    };
-    match client {
-        Some(client) => {
-            report.used = Some(Used {
-                backend: if local {
-                    Backend::Local
-                } else {
-                    Backend::PiecesOs
-                },
-                url: client.base().to_string(),
-            });
-            let mut reachable = true;
-            for name in CALLS {
-                let check = match reachable {
-                    true => call(&client, name).await,
-                    false => Check::skipped(name, "the service does not answer"),
-                };
-                reachable &= !check.is_silence();
-                add(&mut report, check);
-            }
+    examination.add(store);
+    match pieces_os {
+        Some(url) => {
+            let client = Client::new(url, None).ok();
+            examination.call_all(client, local).await;
         }
-        None => {
-            for name in CALLS {
-                add(
-                    &mut report,
-                    Check::skipped(name, "there is no service to ask"),
-                );
-            }
-        }
-    }
-    if let Some(source) = serving {
-        source.shutdown().await;
+        None if local && usable => examination.serve(target).await,
+        None => examination.call_all(None, local).await,
     }
     // Pieces OS answers with its own models.
     if local {
         let check = model::check(target, options.ask, allow_remote).await;
-        add(&mut report, check);
+        examination.add(check);
     }
-    report.conclude();
-    report
+    examination.report.conclude();
+    examination.report
+}
+
+/// The checks so far.
+struct Examination<'a> {
+    report: Report,
+    seen: &'a mut dyn FnMut(&Check),
+}
+
+impl Examination<'_> {
+    fn add(&mut self, check: Check) {
+        (self.seen)(&check);
+        self.report.checks.push(check);
+    }
+
+    /// Calls the local service, which this process serves meanwhile if no other does.
+    async fn serve(&mut self, target: &Target) {
+        match store::join(target).await {
+            Ok((client, source)) => {
+                self.call_all(Some(client), true).await;
+                source.shutdown().await;
+            }
+            Err(check) => {
+                self.add(check);
+                self.call_all(None, true).await;
+            }
+        }
+    }
+
+    /// Makes the calls of a session until one is not answered.
+    async fn call_all(&mut self, client: Option<Client>, local: bool) {
+        let Some(client) = client else {
+            for name in CALLS {
+                self.add(Check::skipped(name, "there is no service to ask"));
+            }
+            return;
+        };
+        self.report.used = Some(Used {
+            backend: if local {
+                Backend::Local
+            } else {
+                Backend::PiecesOs
+            },
+            url: client.base().to_string(),
+        });
+        let mut reachable = true;
+        for name in CALLS {
+            let check = match reachable {
+                true => call(&client, name).await,
+                false => Check::skipped(name, "the service does not answer"),
+            };
+            reachable &= !check.is_silence();
+            self.add(check);
+        }
+    }
 }
 
 async fn call(client: &Client, name: &'static str) -> Check {

@@ -6,6 +6,7 @@ use crate::cli::terminal::size;
 use crate::pieces::Client;
 use crate::service::{self, Held, Look, Readable};
 use crate::sync::{Backend, Source};
+use std::fmt::Display;
 
 const NAME: &str = "store";
 
@@ -29,7 +30,6 @@ pub(super) async fn check(target: &Target, used: bool) -> Check {
 }
 
 fn described(look: &Look) -> Check {
-    let path = look.path.display();
     let (state, format) = match &look.store {
         Readable::Absent => ("absent", None),
         Readable::Yes(format) => ("readable", Some(*format)),
@@ -37,68 +37,7 @@ fn described(look: &Look) -> Check {
         Readable::Empty => ("empty", None),
         Readable::No(_) => ("unreadable", None),
     };
-    let held = match &look.held {
-        Held::Free => "no process serves it".to_owned(),
-        Held::By { pid, url, version } => format!("process {pid} serves it at {url} ({version})"),
-        Held::Silent => "a process has locked it and does not respond".to_owned(),
-        Held::Unknown(error) => format!("its lock cannot be opened ({error})"),
-    };
-    let amount = look.bytes.map(size).unwrap_or_default();
-    let check = match (&look.store, &look.held) {
-        (Readable::Damaged, held) => {
-            let first = match held {
-                Held::Free => "",
-                _ => "close the editors that use it, ",
-            };
-            Check::failed(
-                NAME,
-                format!("{path} is damaged"),
-                format!(
-                    "The store {path} is damaged: {first}copy it if you want to repair it yourself, then start pieces-lsp, which copies all readable objects to a new store and keeps the damaged one beside it; `pieces-lsp export` exports the readable objects, too."
-                ),
-            )
-        }
-        (Readable::Empty, _) => Check::failed(
-            NAME,
-            format!("{path} has no content (0 bytes)"),
-            format!(
-                "The store {path} is empty (0 bytes), which pieces-lsp never leaves behind: restore a backup, or start pieces-lsp, which creates a new store."
-            ),
-        ),
-        (Readable::No(sentence), _) => {
-            Check::failed(NAME, format!("{path} cannot be read"), sentence)
-        }
-        (_, Held::Silent) => Check::failed(
-            NAME,
-            format!("{path}: {held}"),
-            format!(
-                "Another pieces-lsp has locked {path} and does not respond; end it, then run this again."
-            ),
-        ),
-        (_, Held::Unknown(error)) => Check::failed(
-            NAME,
-            format!("{path}: {held}"),
-            format!(
-                "The lock beside {path} cannot be opened ({error}); check the permissions or pass another `--data-dir`."
-            ),
-        ),
-        (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, created on first use")),
-        (Readable::Yes(format), _) => {
-            let summary = format!("{path}, {amount}, format {format}; {held}");
-            match &look.unwritable {
-                None => Check::ok(NAME, summary),
-                Some(why) => Check::failed(
-                    NAME,
-                    format!("{summary}; it {}", why.what),
-                    format!(
-                        "The store {path} {}: it can be read and exported, but nothing can be written. {}.",
-                        why.what, why.remedy
-                    ),
-                ),
-            }
-        }
-    };
-    let check = check
+    let check = verdict(look)
         .fact("path", look.path.display().to_string())
         .fact("state", state)
         .fact("format", format)
@@ -110,6 +49,81 @@ fn described(look: &Look) -> Check {
             serde_json::json!({"pid": pid, "url": url, "version": version}),
         ),
         _ => check,
+    }
+}
+
+fn verdict(look: &Look) -> Check {
+    let path = look.path.display();
+    match (&look.store, &look.held) {
+        (Readable::Damaged, held) => damaged(&path, held),
+        (Readable::Empty, _) => Check::failed(
+            NAME,
+            format!("{path} has no content (0 bytes)"),
+            format!(
+                "The store {path} is empty (0 bytes), which pieces-lsp never leaves behind: restore a backup, or start pieces-lsp, which creates a new store."
+            ),
+        ),
+        (Readable::No(sentence), _) => {
+            Check::failed(NAME, format!("{path} cannot be read"), sentence)
+        }
+        (_, held @ Held::Silent) => Check::failed(
+            NAME,
+            format!("{path}: {}", holder(held)),
+            format!(
+                "Another pieces-lsp has locked {path} and does not respond; end it, then run this again."
+            ),
+        ),
+        (_, held @ Held::Unknown(error)) => Check::failed(
+            NAME,
+            format!("{path}: {}", holder(held)),
+            format!(
+                "The lock beside {path} cannot be opened ({error}); check the permissions or pass another `--data-dir`."
+            ),
+        ),
+        (Readable::Absent, _) => Check::ok(NAME, format!("{path}: none yet, created on first use")),
+        (Readable::Yes(format), _) => readable(look, *format),
+    }
+}
+
+/// Which process serves the store.
+fn holder(held: &Held) -> String {
+    match held {
+        Held::Free => "no process serves it".to_owned(),
+        Held::By { pid, url, version } => format!("process {pid} serves it at {url} ({version})"),
+        Held::Silent => "a process has locked it and does not respond".to_owned(),
+        Held::Unknown(error) => format!("its lock cannot be opened ({error})"),
+    }
+}
+
+fn damaged(path: &impl Display, held: &Held) -> Check {
+    let first = match held {
+        Held::Free => "",
+        _ => "close the editors that use it, ",
+    };
+    Check::failed(
+        NAME,
+        format!("{path} is damaged"),
+        format!(
+            "The store {path} is damaged: {first}copy it if you want to repair it yourself, then start pieces-lsp, which copies all readable objects to a new store and keeps the damaged one beside it; `pieces-lsp export` exports the readable objects, too."
+        ),
+    )
+}
+
+fn readable(look: &Look, format: i64) -> Check {
+    let path = look.path.display();
+    let amount = look.bytes.map(size).unwrap_or_default();
+    let held = holder(&look.held);
+    let summary = format!("{path}, {amount}, format {format}; {held}");
+    match &look.unwritable {
+        None => Check::ok(NAME, summary),
+        Some(why) => Check::failed(
+            NAME,
+            format!("{summary}; it {}", why.what),
+            format!(
+                "The store {path} {}: it can be read and exported, but nothing can be written. {}.",
+                why.what, why.remedy
+            ),
+        ),
     }
 }
 

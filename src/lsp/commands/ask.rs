@@ -21,13 +21,13 @@ use crate::model::Found;
 use crate::pieces::Client;
 use crate::sync::Write;
 use crate::sync::driver::from_wire;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tower_lsp::jsonrpc::{Error, Result};
 use tower_lsp::lsp_types::{MessageType, ProgressToken, Range, Url};
 use uuid::Uuid;
@@ -59,64 +59,104 @@ pub(super) async fn run(
     let context = RequestContext::current().unwrap_or_default();
     let stop = context.stop_instead_of_cancel();
     let partial = context.partial_result_token().cloned();
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let mut asking = spawn(server, request, sender, stop.clone());
+    let (sender, events) = mpsc::unbounded_channel();
+    let asking = spawn(server, request, sender, stop.clone());
     let ask = Ask::new(&server.asks, stop.clone());
-    let mut answering = Answering::new(server, ask, token, partial, title);
-    answering.show().await;
-    let mut created: Option<JoinHandle<()>> = None;
-    let mut ticks = interval(ANSWER_TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut window = None;
-    let late = async {
-        stop.stopped().await;
-        tokio::time::sleep(CANCEL_GRACE).await;
+    let mut reporting = Reporting {
+        server,
+        answering: Answering::new(server, ask, token, partial, title),
+        events,
+        tap,
+        created: None,
     };
-    tokio::pin!(late);
-    let done = loop {
-        let closes = async {
-            match window {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
+    let outcome = match reporting.follow(asking, &stop).await {
+        Some(outcome) => outcome,
+        // The question runs to its end without us: a write that was sent is never dropped.
+        None => Ok(Outcome::Answer(left(&reporting.answering))),
+    };
+    reporting.end(status(&outcome)).await;
+    match outcome? {
+        Outcome::Answer(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
+        Outcome::DryRun(said) => Ok(said),
+    }
+}
+
+/// Reports one question to the editor.
+struct Reporting<'a> {
+    server: &'a Arc<Server>,
+    answering: Answering,
+    events: mpsc::UnboundedReceiver<Event>,
+    tap: Option<mpsc::UnboundedSender<Event>>,
+    /// Tells the index about the conversation that was created.
+    created: Option<JoinHandle<()>>,
+}
+
+impl Reporting<'_> {
+    /// Reports all events until the question has ended; `None` if it was stopped and does not end in time.
+    async fn follow(
+        &mut self,
+        mut asking: JoinHandle<Result<Outcome>>,
+        stop: &Stop,
+    ) -> Option<Result<Outcome>> {
+        self.answering.show().await;
+        let mut ticks = interval(ANSWER_TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut window: Option<Instant> = None;
+        let late = async {
+            stop.stopped().await;
+            sleep(CANCEL_GRACE).await;
+        };
+        tokio::pin!(late);
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut asking => break Some(done),
+                () = &mut late => break None,
+                Some(event) = self.events.recv(), if window.is_none() => {
+                    let batch = self.batch(vec![event]);
+                    // The first words do not wait.
+                    let has_words = batch.iter().any(|one| matches!(one, Event::Delta { .. }));
+                    self.report(batch).await;
+                    window = has_words.then(|| Instant::now() + ANSWER_WINDOW);
+                }
+                Some(()) = OptionFuture::from(window.map(sleep_until)) => window = None,
+                _ = ticks.tick() => self.answering.show().await,
             }
         };
-        tokio::select! {
-            biased;
-            done = &mut asking => break Some(done),
-            () = &mut late => break None,
-            Some(event) = events.recv(), if window.is_none() => {
-                let mut batch = vec![event];
-                while let Ok(event) = events.try_recv() {
-                    batch.push(event);
-                }
-                created = written(server, &batch).or(created);
-                pass_on(tap.as_ref(), &batch);
-                // The first words do not wait.
-                let has_words = batch.iter().any(|one| matches!(one, Event::Delta { .. }));
-                answering.tell(batch).await;
-                window = has_words.then(|| tokio::time::Instant::now() + ANSWER_WINDOW);
-            }
-            () = closes => window = None,
-            _ = ticks.tick() => answering.show().await,
+        let rest = self.batch(Vec::new());
+        self.report(rest).await;
+        done.map(|done| done.unwrap_or_else(|_| Err(Error::internal_error())))
+    }
+
+    /// Adds all events that have arrived.
+    fn batch(&mut self, mut batch: Vec<Event>) -> Vec<Event> {
+        while let Ok(event) = self.events.try_recv() {
+            batch.push(event);
         }
-    };
-    let mut rest = Vec::new();
-    while let Ok(event) = events.try_recv() {
-        rest.push(event);
+        batch
     }
-    created = written(server, &rest).or(created);
-    pass_on(tap.as_ref(), &rest);
-    answering.tell(rest).await;
-    let outcome = match done {
-        Some(done) => done.unwrap_or_else(|_| Err(Error::internal_error())),
-        // The question runs to its end without us: a write that was sent is never dropped.
-        None => Ok(Outcome::Answer(left(&answering))),
-    };
-    if let Some(conversation) = answering.conversation {
-        // The next reader fetches the conversation again, even if its stream event comes later.
-        server.transcripts.forget(conversation);
+
+    async fn report(&mut self, batch: Vec<Event>) {
+        self.created = written(self.server, &batch).or(self.created.take());
+        pass_on(self.tap.as_ref(), &batch);
+        self.answering.tell(batch).await;
     }
-    let status = match &outcome {
+
+    async fn end(self, status: &'static str) {
+        if let Some(conversation) = self.answering.conversation {
+            // The next reader fetches the conversation again, even if its stream event comes later.
+            self.server.transcripts.forget(conversation);
+        }
+        if let Some(created) = self.created.filter(|_| status != "cancelled") {
+            let _ = timeout(INDEX_TIMEOUT, created).await;
+        }
+        self.answering.end(status).await;
+    }
+}
+
+/// The `status` of `pieces/didAnswer`.
+fn status(outcome: &Result<Outcome>) -> &'static str {
+    match outcome {
         Ok(Outcome::Answer(answer)) => match answer.stop {
             ask::How::End | ask::How::Length => "done",
             ask::How::Cancelled => "cancelled",
@@ -124,14 +164,6 @@ pub(super) async fn run(
         },
         Ok(Outcome::DryRun(_)) => "done",
         Err(_) => "incomplete",
-    };
-    if let Some(created) = created.filter(|_| status != "cancelled") {
-        let _ = timeout(INDEX_TIMEOUT, created).await;
-    }
-    answering.end(status).await;
-    match outcome? {
-        Outcome::Answer(answer) => Ok(serde_json::to_value(answer).unwrap_or_default()),
-        Outcome::DryRun(said) => Ok(said),
     }
 }
 

@@ -37,6 +37,16 @@ pub(crate) enum AnswerInDocument {
     End,
 }
 
+impl AnswerInDocument {
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "live" => Some(Self::Live),
+            "end" => Some(Self::End),
+            _ => None,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -179,78 +189,82 @@ enum Verdict {
 /// Sets one setting; null sets its default.
 fn set(settings: &mut Settings, key: &str, value: &Value) -> Verdict {
     let default = Settings::default();
-    let flag = |field: &mut bool, default: bool| match value {
-        Value::Bool(value) => {
-            *field = *value;
-            Verdict::Taken
-        }
-        Value::Null => {
-            *field = default;
-            Verdict::Taken
-        }
-        _ => Verdict::Expected("true or false"),
+    let flag = |field: &mut bool, default: bool| {
+        set_to(field, default, value, Value::as_bool, "true or false")
     };
     match key {
-        "backend" => match value.as_str().map(Backend::parse) {
-            Some(Some(backend)) => {
-                settings.backend = backend;
-                Verdict::Taken
-            }
-            None if value.is_null() => {
-                settings.backend = default.backend;
-                Verdict::Taken
-            }
-            _ => Verdict::Expected("\"auto\", \"pieces-os\" or \"local\""),
-        },
-        "url" => match value {
-            Value::String(url) => {
-                settings.url = Some(url.trim().to_owned()).filter(|url| !url.is_empty());
-                Verdict::Taken
-            }
-            Value::Null => {
-                settings.url = None;
-                Verdict::Taken
-            }
-            _ => Verdict::Expected("a URL such as \"http://127.0.0.1:39300\", or null"),
-        },
+        "backend" => set_to(
+            &mut settings.backend,
+            default.backend,
+            value,
+            |value| value.as_str().and_then(Backend::parse),
+            "\"auto\", \"pieces-os\" or \"local\"",
+        ),
+        "url" => set_to(
+            &mut settings.url,
+            default.url,
+            value,
+            trimmed,
+            "a URL such as \"http://127.0.0.1:39300\", or null",
+        ),
         "liveUpdates" => flag(&mut settings.live_updates, default.live_updates),
         "confirmDelete" => flag(&mut settings.confirm_delete, default.confirm_delete),
         "codeLens" => flag(&mut settings.code_lens, default.code_lens),
         "inlayHints" => flag(&mut settings.inlay_hints, default.inlay_hints),
         "diagnostics" => flag(&mut settings.diagnostics, default.diagnostics),
-        "model" => match value {
-            Value::String(model) => {
-                settings.model = Some(model.trim().to_owned()).filter(|model| !model.is_empty());
-                Verdict::Taken
-            }
-            Value::Null => {
-                settings.model = None;
-                Verdict::Taken
-            }
-            _ => Verdict::Expected("the name of a model, or null"),
-        },
-        "timeZone" => match value {
-            Value::String(zone) if Clock::knows(zone) => {
-                settings.time_zone = Some(zone.clone());
-                Verdict::Taken
-            }
-            Value::Null => {
-                settings.time_zone = None;
-                Verdict::Taken
-            }
-            _ => Verdict::Expected("the name of a time zone such as \"Europe/Berlin\", or null"),
-        },
-        "answerInDocument" => {
-            settings.answer_in_document = match value.as_str() {
-                Some("live") => AnswerInDocument::Live,
-                Some("end") => AnswerInDocument::End,
-                None if value.is_null() => default.answer_in_document,
-                _ => return Verdict::Expected("\"live\" or \"end\""),
-            };
-            Verdict::Taken
-        }
+        "model" => set_to(
+            &mut settings.model,
+            default.model,
+            value,
+            trimmed,
+            "the name of a model, or null",
+        ),
+        "timeZone" => set_to(
+            &mut settings.time_zone,
+            default.time_zone,
+            value,
+            |value| {
+                let zone = value.as_str().filter(|zone| Clock::knows(zone))?;
+                Some(Some(zone.to_owned()))
+            },
+            "the name of a time zone such as \"Europe/Berlin\", or null",
+        ),
+        "answerInDocument" => set_to(
+            &mut settings.answer_in_document,
+            default.answer_in_document,
+            value,
+            AnswerInDocument::read,
+            "\"live\" or \"end\"",
+        ),
         _ => Verdict::Unknown,
     }
+}
+
+/// Sets `field` to what `read` makes of the value, or to `default` if that is null.
+fn set_to<T>(
+    field: &mut T,
+    default: T,
+    value: &Value,
+    read: impl FnOnce(&Value) -> Option<T>,
+    expected: &'static str,
+) -> Verdict {
+    let new = match value {
+        Value::Null => Some(default),
+        value => read(value),
+    };
+    match new {
+        Some(new) => {
+            *field = new;
+            Verdict::Taken
+        }
+        None => Verdict::Expected(expected),
+    }
+}
+
+/// A text; a blank one is none.
+fn trimmed(value: &Value) -> Option<Option<String>> {
+    let text = value.as_str()?.trim();
+    Some((!text.is_empty()).then(|| text.to_owned()))
 }
 
 #[cfg(test)]

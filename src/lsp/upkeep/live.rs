@@ -10,8 +10,10 @@ use crate::lsp::state::event::Event;
 use crate::lsp::state::session::Started;
 use crate::lsp::text::item::{conversation_item, status_object};
 use crate::sync::{self, Handle, State, Touched};
+use futures_util::future::OptionFuture;
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::future::pending;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use tower_lsp::lsp_types::notification::Notification;
@@ -123,7 +125,7 @@ impl Window {
     async fn closes(&mut self) {
         match self.0 {
             Some(at) => sleep_until(at).await,
-            None => std::future::pending().await,
+            None => pending().await,
         }
         self.0 = None;
     }
@@ -141,13 +143,6 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     let mut window = Window::default();
     let mut answers = Answers::default();
     loop {
-        let due = answers.due();
-        let news = async {
-            match due {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => take_in(&server, &mut batch, event),
@@ -155,21 +150,11 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
             },
             Ok(()) = appeared.changed() => server.report(Event::PiecesOsAppeared),
             changed = statuses.changed() => match changed {
-                Ok(()) => {
-                    let key = status_key(&handle);
-                    if key != last_key {
-                        if key.0 == State::Live {
-                            talk::tidy(&server);
-                        }
-                        last_key = key;
-                        server.stale.views_changed();
-                        send_status(&server).await;
-                    }
-                }
+                Ok(()) => status_changed(&server, &handle, &mut last_key).await,
                 Err(_) => return,
             },
             () = window.closes() => {}
-            () = news => {
+            Some(()) = OptionFuture::from(answers.due().map(sleep_until)) => {
                 let due = answers.take_due(&server).await;
                 refresh_documents(&server, &due, false);
             }
@@ -179,19 +164,41 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
                 take_in(&server, &mut batch, event);
             }
             let batch = std::mem::take(&mut batch);
-            let (stale, all) = batch.stale_documents();
-            let stale = answers.changed(&server, stale, all).await;
-            refresh_documents(&server, &stale, all);
-            server.talks.conversations_changed();
-            if batch.has_changes() {
-                if batch.removes(&handle.index) {
-                    talk::tidy(&server);
-                }
-                server.stale.views_changed();
-                send_changes(&server, batch, &handle.index).await;
-            }
+            publish(&server, batch, &handle.index, &mut answers).await;
             window.open();
         }
+    }
+}
+
+async fn status_changed(
+    server: &Arc<Server>,
+    handle: &Handle,
+    last_key: &mut (State, Option<String>),
+) {
+    let key = status_key(handle);
+    if key == *last_key {
+        return;
+    }
+    if key.0 == State::Live {
+        talk::tidy(server);
+    }
+    *last_key = key;
+    server.stale.views_changed();
+    send_status(server).await;
+}
+
+/// Shows a batch: in open documents, in talk files, and to the client.
+async fn publish(server: &Arc<Server>, batch: Batch, index: &Reader, answers: &mut Answers) {
+    let (stale, all) = batch.stale_documents();
+    let stale = answers.changed(server, stale, all).await;
+    refresh_documents(server, &stale, all);
+    server.talks.conversations_changed();
+    if batch.has_changes() {
+        if batch.removes(index) {
+            talk::tidy(server);
+        }
+        server.stale.views_changed();
+        send_changes(server, batch, index).await;
     }
 }
 

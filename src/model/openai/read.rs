@@ -1,5 +1,7 @@
 //! Reads an answer from a reply: a stream of events, or one JSON object.
 
+use std::ops::ControlFlow;
+
 use tokio::time::Instant;
 
 use super::think::Thoughts;
@@ -102,54 +104,68 @@ impl Reading<'_> {
                 Err(_) if finished.is_some() => break,
                 Err(failure) => return Err(Break::Failed(failure)),
             };
-            if let Format::Unknown(start) = &mut format {
-                start.extend_from_slice(&bytes);
-                format = self.recognise(std::mem::take(start), &reply.kind, &mut events)?;
-            } else {
-                match &mut format {
-                    Format::Stream(reader) => reader
-                        .push(&bytes, &mut events)
-                        .map_err(|_| too_long_line())?,
-                    Format::Json(body) | Format::Unknown(body) => body.extend_from_slice(&bytes),
-                }
-            }
-            if let Format::Json(body) = &format
-                && body.len() > limits::ANSWER
-            {
-                return Err(too_long_answer());
-            }
-            for event in events.drain(..) {
-                if self.event(&event).await? {
-                    return Ok(());
-                }
+            format = self.take_in(format, &bytes, &reply.kind, &mut events)?;
+            if self.events(events.drain(..)).await?.is_break() {
+                return Ok(());
             }
             if self.finish.is_some() {
                 finished.get_or_insert_with(Instant::now);
             }
         }
-        match format {
-            Format::Stream(reader) => {
-                reader.finish(&mut events).map_err(|_| too_long_line())?;
-                for event in events {
-                    if self.event(&event).await? {
-                        return Ok(());
-                    }
-                }
-            }
-            Format::Json(body) => {
-                let chunks = chunk::parse(&body).ok_or(Break::Failed(Failure::Broken))?;
-                for chunk in chunks {
-                    self.chunk(chunk).await?;
-                }
-                // Complete JSON is a complete answer, even without a finish reason.
-                self.finish.get_or_insert_with(|| "stop".to_owned());
-            }
-            Format::Unknown(_) => {}
+        if self.rest(format).await?.is_break() {
+            return Ok(());
         }
         match self.finish {
             Some(_) => Ok(()),
             None => Err(Break::Failed(Failure::Broken)),
         }
+    }
+
+    /// Adds bytes to the body; `events` receives those that are complete.
+    fn take_in(
+        &self,
+        format: Format,
+        bytes: &[u8],
+        kind: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<Format, Break> {
+        let format = match format {
+            Format::Unknown(mut start) => {
+                start.extend_from_slice(bytes);
+                self.recognise(start, kind, events)?
+            }
+            Format::Stream(mut reader) => {
+                reader.push(bytes, events).map_err(|_| too_long_line())?;
+                Format::Stream(reader)
+            }
+            Format::Json(mut body) => {
+                body.extend_from_slice(bytes);
+                Format::Json(body)
+            }
+        };
+        match &format {
+            Format::Json(body) if body.len() > limits::ANSWER => Err(too_long_answer()),
+            _ => Ok(format),
+        }
+    }
+
+    /// Reads what is left at the end of the body; breaks at the end mark.
+    async fn rest(&mut self, format: Format) -> Result<ControlFlow<()>, Break> {
+        match format {
+            Format::Stream(reader) => {
+                let mut events = Vec::new();
+                reader.finish(&mut events).map_err(|_| too_long_line())?;
+                return self.events(events).await;
+            }
+            Format::Json(body) => {
+                let chunks = chunk::parse(&body).ok_or(Break::Failed(Failure::Broken))?;
+                self.chunks(chunks).await?;
+                // Complete JSON is a complete answer, even without a finish reason.
+                self.finish.get_or_insert_with(|| "stop".to_owned());
+            }
+            Format::Unknown(_) => {}
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Recognises the format by the first byte, because servers send wrong media types.
@@ -185,39 +201,47 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads one event. Returns whether it was the end mark.
-    async fn event(&mut self, event: &Event) -> Result<bool, Break> {
+    /// Reads events; breaks at the end mark.
+    async fn events(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<ControlFlow<()>, Break> {
+        for event in events {
+            if self.event(&event).await?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn event(&mut self, event: &Event) -> Result<ControlFlow<()>, Break> {
         let data = event.data.trim_ascii();
         if event.name == "error" {
-            let chunks = chunk::parse(data).unwrap_or_default();
-            let reported = chunks.into_iter().find_map(|chunk| chunk.error);
-            let value = crate::json::from_slice::<serde_json::Value>(data).ok();
-            let sentence = reported.or_else(|| value.as_ref().map(chunk::sentence));
-            let text = sentence.unwrap_or_else(|| String::from_utf8_lossy(data).into_owned());
-            return Err(Break::Reported(text));
+            return Err(Break::Reported(reported(data)));
         }
         if let Some(chunks) = chunk::parse(data) {
-            for chunk in chunks {
-                self.chunk(chunk).await?;
-            }
-            return Ok(false);
+            self.chunks(chunks).await?;
+            return Ok(ControlFlow::Continue(()));
         }
         // Several events without a blank line between them, including the end mark.
         for line in data.split(|byte| *byte == b'\n') {
             match line.trim_ascii() {
-                b"[DONE]" => return Ok(true),
+                b"[DONE]" => return Ok(ControlFlow::Break(())),
                 line => match chunk::parse(line) {
-                    Some(chunks) => {
-                        for chunk in chunks {
-                            self.chunk(chunk).await?;
-                        }
-                    }
+                    Some(chunks) => self.chunks(chunks).await?,
                     // The model has finished, so no words are lost.
                     None => self.unreadable += usize::from(self.finish.is_none()),
                 },
             }
         }
-        Ok(false)
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn chunks(&mut self, chunks: Vec<chunk::Chunk>) -> Result<(), Break> {
+        for chunk in chunks {
+            self.chunk(chunk).await?;
+        }
+        Ok(())
     }
 
     async fn chunk(&mut self, chunk: chunk::Chunk) -> Result<(), Break> {
@@ -366,6 +390,15 @@ impl Reading<'_> {
             }),
         }
     }
+}
+
+/// What an event of an error says.
+fn reported(data: &[u8]) -> String {
+    let chunks = chunk::parse(data).unwrap_or_default();
+    let reported = chunks.into_iter().find_map(|chunk| chunk.error);
+    let value = crate::json::from_slice::<serde_json::Value>(data).ok();
+    let sentence = reported.or_else(|| value.as_ref().map(chunk::sentence));
+    sentence.unwrap_or_else(|| String::from_utf8_lossy(data).into_owned())
 }
 
 fn too_long_line() -> Break {

@@ -41,10 +41,19 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
             id: id.to_owned(),
         });
     };
-    // By their ids when they were deleted.
+    let placed = put_back(change, head.entry)?;
+    tie_again(change, head.entry, &placed)?;
+    trash::remove(change.db, head.entry)?;
+    Ok(Restored {
+        id: head.id,
+        name: head.name,
+    })
+}
+
+/// Puts the parts of an entry back; returns them by their ids when they were deleted.
+fn put_back(change: &mut Change<'_>, entry: i64) -> Result<HashMap<String, Link>, Failure> {
     let mut placed: HashMap<String, Link> = HashMap::new();
-    let db = change.db;
-    trash::each_part(db, head.entry, |part| {
+    trash::each_part(change.db, entry, |part| {
         let owner = part.owner.as_ref().and_then(|id| placed.get(id));
         let link = change.put_back(&part, owner.map(|owner| owner.seq))?;
         let row = Row {
@@ -61,8 +70,17 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
         placed.insert(part.id, link);
         Ok(())
     })?;
+    Ok(placed)
+}
+
+/// Associates the parts of an entry again: with each other, and with the objects outside that still exist.
+fn tie_again(
+    change: &mut Change<'_>,
+    entry: i64,
+    placed: &HashMap<String, Link>,
+) -> Result<(), Failure> {
     let mut touched = HashMap::new();
-    for tie in trash::ties(db, head.entry)? {
+    for tie in trash::ties(change.db, entry)? {
         let Some(part) = placed.get(&tie.part) else {
             continue;
         };
@@ -72,8 +90,8 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
             if change.link(part, &other)? {
                 touched.insert(other.seq, other);
             }
-        } else if let Some(entry) = trash::entry_with(db, &tie.other)?
-            && entry != head.entry
+        } else if let Some(deleted) = trash::entry_with(change.db, &tie.other)?
+            && deleted != entry
         {
             // Both were deleted: the one restored last restores the association.
             let back = Tie {
@@ -82,17 +100,13 @@ pub(crate) fn restore(change: &mut Change<'_>, id: &str) -> Result<Restored, Fai
                 other: part.id.clone(),
                 seed: None,
             };
-            trash::add_tie(db, entry, &back)?;
+            trash::add_tie(change.db, deleted, &back)?;
         }
     }
     for other in touched.into_values() {
         change.touch(&other)?;
     }
-    trash::remove(db, head.entry)?;
-    Ok(Restored {
-        id: head.id,
-        name: head.name,
-    })
+    Ok(())
 }
 
 fn other_end(change: &mut Change<'_>, tie: &Tie) -> Result<Option<Link>, Failure> {
@@ -244,34 +258,24 @@ pub(crate) fn seeded(db: &rusqlite::Connection, entry: i64) -> Result<Value, Fai
     let (mut messages, mut annotations) = (Vec::new(), Vec::new());
     let mut conversation = None;
     trash::each_part(db, entry, |part| {
-        let mut doc: Map<String, Value> = serde_json::from_str(&part.doc)?;
+        let doc: Map<String, Value> = serde_json::from_str(&part.doc)?;
         match part.kind {
             Kind::Conversation => {
-                for field in ["type", "name", "favorited", "application", "pipeline"] {
-                    seed.extend(doc.remove_entry(field));
-                }
+                let fields = ["type", "name", "favorited", "application", "pipeline"];
+                seed.extend(only(doc, &fields));
                 conversation = Some(part.id);
             }
             Kind::Message => {
-                let created = time::iso(part.created);
-                let mut message = json!({"created": {"value": created}});
-                for field in ["role", "fragment", "model", "sentiment"] {
-                    if let Some(value) = doc.remove(field) {
-                        message[field] = value;
-                    }
-                }
-                if message["fragment"].is_object() {
-                    messages.push(message);
+                let mut message = only(doc, &["role", "fragment", "model", "sentiment"]);
+                if message.get("fragment").is_some_and(Value::is_object) {
+                    let created = json!({"value": time::iso(part.created)});
+                    message.insert("created".to_owned(), created);
+                    messages.push(Value::Object(message));
                 }
             }
             Kind::Annotation if part.owner.is_some() && part.owner == conversation => {
-                let mut annotation = json!({});
-                for field in ["type", "text", "favorited"] {
-                    if let Some(value) = doc.remove(field) {
-                        annotation[field] = value;
-                    }
-                }
-                annotations.push(annotation);
+                let annotation = only(doc, &["type", "text", "favorited"]);
+                annotations.push(Value::Object(annotation));
             }
             _ => {}
         }
@@ -281,19 +285,7 @@ pub(crate) fn seeded(db: &rusqlite::Connection, entry: i64) -> Result<Value, Fai
         kind: "trash entry",
         id: entry.to_string(),
     })?;
-    let (mut anchors, mut assets) = (Vec::new(), Vec::new());
-    for tie in trash::ties(db, entry)? {
-        match tie.kind {
-            _ if tie.part != conversation => {}
-            Kind::Anchor => anchors.extend(tie.seed),
-            Kind::Asset => assets.push(json!({"id": tie.other})),
-            _ => {}
-        }
-    }
-    for values in [&mut anchors, &mut assets] {
-        values.sort_by_key(Value::to_string);
-        values.dedup();
-    }
+    let (anchors, assets) = seeded_ties(db, entry, &conversation)?;
     super::seed::set_default(&mut seed, "type", "COPILOT");
     for (field, values) in [
         ("messages", messages),
@@ -308,4 +300,32 @@ pub(crate) fn seeded(db: &rusqlite::Connection, entry: i64) -> Result<Value, Fai
         seed.insert("assets".to_owned(), json!({"iterable": assets}));
     }
     Ok(Value::Object(seed))
+}
+
+/// The fields with these names.
+fn only(mut doc: Map<String, Value>, fields: &[&str]) -> Map<String, Value> {
+    let fields = fields.iter().filter_map(|field| doc.remove_entry(*field));
+    fields.collect()
+}
+
+/// The seeds of the anchors, and references to the assets, that the conversation is associated with; each once.
+fn seeded_ties(
+    db: &rusqlite::Connection,
+    entry: i64,
+    conversation: &str,
+) -> Result<(Vec<Value>, Vec<Value>), Failure> {
+    let (mut anchors, mut assets) = (Vec::new(), Vec::new());
+    for tie in trash::ties(db, entry)? {
+        match tie.kind {
+            _ if tie.part != conversation => {}
+            Kind::Anchor => anchors.extend(tie.seed),
+            Kind::Asset => assets.push(json!({"id": tie.other})),
+            _ => {}
+        }
+    }
+    for values in [&mut anchors, &mut assets] {
+        values.sort_by_key(Value::to_string);
+        values.dedup();
+    }
+    Ok((anchors, assets))
 }

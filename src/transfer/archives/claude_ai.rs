@@ -94,6 +94,56 @@ struct Turn {
     text: String,
 }
 
+/// What is imported of the messages of a conversation.
+struct Content<'a> {
+    /// The id of the conversation in the export.
+    source_id: &'a str,
+    seen: &'a mut HashSet<Uuid>,
+    turns: Vec<Turn>,
+    assets: Vec<Uuid>,
+}
+
+impl Content<'_> {
+    /// Adds the message at this place of its conversation, and its attachments as assets.
+    fn add(&mut self, at: usize, mut message: Message, time: i64, out: &mut Out) -> Yield {
+        let role = match message.sender.0.as_deref() {
+            Some("human") => "USER",
+            Some("assistant") => "ASSISTANT",
+            Some(_) | None => {
+                out.left_out("message of an unknown sender", 1);
+                return Ok(());
+            }
+        };
+        let own = message.id.0.clone();
+        let own = own.unwrap_or_else(|| format!("{}/{at}", self.source_id));
+        let text = message.text(out);
+        for (number, attachment) in message.attachments.0.iter().flatten().enumerate() {
+            let Some(text) = attachment.text.0.as_ref().filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            let asset = made(SOURCE, "attachment", &format!("{own}/{number}"));
+            let name = attachment.name().unwrap_or("Attachment");
+            out.put(Kind::Asset, objects::asset(asset, name, time, text))?;
+            self.assets.push(asset);
+        }
+        if !text.is_empty() {
+            self.turns.push(Turn {
+                id: message_id(SOURCE, self.source_id, &own, self.seen),
+                role,
+                time,
+                text,
+            });
+        }
+        Ok(())
+    }
+
+    /// The first question, as the name of a conversation without one.
+    fn name(&self) -> String {
+        let asked = self.turns.iter().find(|turn| turn.role == "USER");
+        asked.map(|turn| name_from(&turn.text)).unwrap_or_default()
+    }
+}
+
 impl Exported {
     fn put(mut self, out: &mut Out, place: &str, seen: &mut HashSet<Uuid>) -> Yield {
         let Some(source_id) = self.id.0.take() else {
@@ -102,57 +152,28 @@ impl Exported {
         let id = id_of(SOURCE, "conversation", &source_id);
         let created = time(&self.created);
         let mut last = created.unwrap_or_default();
-        let mut turns = Vec::new();
-        let mut assets = Vec::new();
-        for (at, mut message) in self.path().into_iter().enumerate() {
+        let mut content = Content {
+            source_id: &source_id,
+            seen,
+            turns: Vec::new(),
+            assets: Vec::new(),
+        };
+        for (at, message) in self.path().into_iter().enumerate() {
             last = time(&message.created).unwrap_or(last);
-            let own = message
-                .id
-                .0
-                .clone()
-                .unwrap_or_else(|| format!("{source_id}/{at}"));
-            let role = match message.sender.0.as_deref() {
-                Some("human") => "USER",
-                Some("assistant") => "ASSISTANT",
-                Some(_) | None => {
-                    out.left_out("message of an unknown sender", 1);
-                    continue;
-                }
-            };
-            let text = message.text(out);
-            for (number, attachment) in message.attachments.0.iter().flatten().enumerate() {
-                let Some(text) = attachment.text.0.as_ref().filter(|text| !text.is_empty()) else {
-                    continue;
-                };
-                let asset = made(SOURCE, "attachment", &format!("{own}/{number}"));
-                let name = attachment.name().unwrap_or("Attachment");
-                out.put(Kind::Asset, objects::asset(asset, name, last, text))?;
-                assets.push(asset);
-            }
-            if text.is_empty() {
-                continue;
-            }
-            turns.push(Turn {
-                id: message_id(SOURCE, &source_id, &own, seen),
-                role,
-                time: last,
-                text,
-            });
+            content.add(at, message, last, out)?;
         }
-        if turns.is_empty() {
+        if content.turns.is_empty() {
             out.left_out("empty conversation", 1);
             return Ok(());
         }
         let name = self.name.0.take().filter(|name| !name.trim().is_empty());
-        let first_question = || {
-            let asked = turns.iter().find(|turn| turn.role == "USER");
-            asked.map(|turn| name_from(&turn.text)).unwrap_or_default()
-        };
+        let name = name.unwrap_or_else(|| content.name());
+        let Content { turns, assets, .. } = content;
         let times = || turns.iter().map(|turn| turn.time).filter(|time| *time != 0);
         let conversation = Conversation {
             id,
             source_id: &source_id,
-            name: &name.unwrap_or_else(first_question),
+            name: &name,
             created: created.or(times().min()).unwrap_or_default(),
             updated: time(&self.updated)
                 .or(times().max())

@@ -92,14 +92,8 @@ async fn catch_up(server: &Arc<Server>, uri: Url, talk: Arc<Talk>) -> Option<()>
     }
     let ids = transcript.messages.iter().map(|one| one.id);
     if talk.unseen(ids.clone()).is_none() {
-        let document = server.documents.get(&uri)?;
-        let (markers, transcript) = (Markers::new(&talk.token), Arc::clone(&transcript));
-        let looking = reading(document.text.len_bytes(), move || {
-            let text = document.text.to_string();
-            let places = markers.locate(&text).ok()?;
-            Some(shown(&transcript, &text[..places.insert]))
-        });
-        talk.saw(looking.await?);
+        let shown = shown_in_file(server, &uri, &talk, &transcript).await?;
+        talk.saw(shown);
     }
     let new = talk.unseen(ids.clone()).unwrap_or_default();
     let Some((before, answer)) = answered(&transcript.messages[new..]) else {
@@ -121,25 +115,47 @@ async fn catch_up(server: &Arc<Server>, uri: Url, talk: Arc<Talk>) -> Option<()>
         tied: None,
         elsewhere: Some(sections.collect()),
     };
-    let (heard, hears) = mpsc::unbounded_channel();
-    for one in [
-        AnswerEvent::Event(Event::Status {
-            status: Status::Writing,
-            question: None,
-            answer: None,
-        }),
-        AnswerEvent::Ended {
-            conversation: Some(conversation),
-            answer: Some(answer.id),
-            text: answer.text.clone().unwrap_or_default(),
-            failure: None,
-        },
-    ] {
-        // The receiver is below.
-        let _ = heard.send(one);
-    }
+    let hears = as_heard(conversation, answer);
     tokio::spawn(write_answer(Arc::clone(server), asked, hears));
     Some(())
+}
+
+/// The messages that the open file shows; `None` if it is closed, or has no marker.
+async fn shown_in_file(
+    server: &Server,
+    uri: &Url,
+    talk: &Talk,
+    transcript: &Arc<Transcript>,
+) -> Option<Vec<Uuid>> {
+    let document = server.documents.get(uri)?;
+    let (markers, transcript) = (Markers::new(&talk.token), Arc::clone(transcript));
+    let looking = reading(document.text.len_bytes(), move || {
+        let text = document.text.to_string();
+        let places = markers.locate(&text).ok()?;
+        Some(shown(&transcript, &text[..places.insert]))
+    });
+    looking.await
+}
+
+/// A stored answer, as the events of its question.
+fn as_heard(conversation: Uuid, answer: &Message) -> mpsc::UnboundedReceiver<AnswerEvent> {
+    let (heard, hears) = mpsc::unbounded_channel();
+    let begun = AnswerEvent::Event(Event::Status {
+        status: Status::Writing,
+        question: None,
+        answer: None,
+    });
+    let ended = AnswerEvent::Ended {
+        conversation: Some(conversation),
+        answer: Some(answer.id),
+        text: answer.text.clone().unwrap_or_default(),
+        failure: None,
+    };
+    for event in [begun, ended] {
+        // The receiver is returned.
+        let _ = heard.send(event);
+    }
+    hears
 }
 
 /// The last answer, and what came before it.

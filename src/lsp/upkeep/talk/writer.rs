@@ -15,6 +15,8 @@ use crate::lsp::text::talk::frame::{AbandonReason, Edit, Frame, Seen, Step};
 use crate::lsp::upkeep::talk::{store, write_file};
 use crate::markdown::{Clock, Part, Tie};
 use crate::pieces::Role;
+use futures_util::future::OptionFuture;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -58,98 +60,8 @@ pub(crate) async fn write_answer(
     mut heard: mpsc::UnboundedReceiver<AnswerEvent>,
 ) {
     let mut writer = Writer::new(&server, &asked);
-    let mut changes = server.talks.listen();
-    let mut reply: Option<oneshot::Receiver<Option<bool>>> = None;
-    let mut ended = None;
-    let mut looked = Instant::now();
-    let mut due = None;
-    let mut landed = false;
-    loop {
-        let now = Instant::now();
-        if writer.begun && due.is_some_and(|due| due <= now) {
-            looked = now;
-            due = match writer.step() {
-                Step::Edit(edit) => {
-                    reply = Some(writer.send(edit));
-                    Some(now)
-                }
-                Step::Wait(at) => at,
-                Step::Written => {
-                    writer.question_landed();
-                    break;
-                }
-                Step::LeftAlone(why) => {
-                    writer.left_alone = Some(why);
-                    break;
-                }
-            };
-        }
-        if writer.frame.has_begun() && !landed {
-            landed = true;
-            writer.question_landed();
-        }
-        if ended.is_some() && !writer.begun {
-            break;
-        }
-        let wakes = async {
-            match due.filter(|_| writer.begun) {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        let replies = async {
-            match reply.as_mut() {
-                Some(reply) => reply.await.ok().flatten(),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            one = heard.recv(), if ended.is_none() => match one {
-                Some(AnswerEvent::Event(event)) => {
-                    writer.hear(event);
-                    // Words arrive faster than the document should be checked.
-                    let soon = looked + TALK_LOOK;
-                    due = Some(due.map_or(soon, |due: Instant| due.min(soon)));
-                }
-                Some(AnswerEvent::Ended { conversation, answer, text, failure }) => {
-                    writer.end(conversation, answer, &text, failure.as_deref()).await;
-                    ended = Some(conversation);
-                    due = Some(now);
-                }
-                None => ended = Some(None),
-            },
-            changed = changes.changed() => match changed {
-                Ok(()) => due = Some(now),
-                Err(_) => break,
-            },
-            answered = replies => {
-                reply = None;
-                if let Some(applied) = answered {
-                    writer.frame.replied(applied);
-                    due = Some(now);
-                }
-            }
-            () = wakes => {}
-        }
-    }
-    // The answer is complete in the conversation, whatever happens to the file.
-    while ended.is_none() {
-        match heard.recv().await {
-            Some(AnswerEvent::Ended {
-                conversation,
-                answer,
-                ..
-            }) => {
-                // A file that is left alone is left alone.
-                if answer.is_some() {
-                    asked.talk.saw(answer);
-                }
-                ended = Some(conversation);
-            }
-            Some(AnswerEvent::Event(_)) => {}
-            None => break,
-        }
-    }
+    writer.write(&mut heard).await;
+    writer.await_end(&mut heard).await;
     if asked.elsewhere.is_none() {
         writer.say_if_left_alone().await;
     }
@@ -168,8 +80,18 @@ struct Writer<'a> {
     frame: Frame,
     /// Whether the question was accepted; before that, nothing is written.
     begun: bool,
+    /// Whether the file was seen to have the question.
+    landed: bool,
+    /// Whether the last event has arrived.
+    ended: bool,
+    /// When the document is to be looked at again.
+    due: Option<Instant>,
+    /// When it was looked at last.
+    looked: Instant,
     /// The document of the edit in flight, and of the next one.
     seen: Option<Document>,
+    /// Whether the edit in flight was applied, once the editor says so.
+    reply: Option<oneshot::Receiver<Option<bool>>>,
     left_alone: Option<AbandonReason>,
 }
 
@@ -200,13 +122,121 @@ impl<'a> Writer<'a> {
             asked,
             frame: Frame::new(markers, live, asked.prompt.clone(), question),
             begun: false,
+            landed: false,
+            ended: false,
+            due: None,
+            looked: Instant::now(),
             seen: None,
+            reply: None,
             left_alone: None,
         }
     }
 
+    /// Edits the document until the answer is in it, or it has to be left alone.
+    async fn write(&mut self, heard: &mut mpsc::UnboundedReceiver<AnswerEvent>) {
+        let mut changes = self.server.talks.listen();
+        loop {
+            if self.is_due() && self.advance().is_break() {
+                return;
+            }
+            if self.frame.has_begun() && !self.landed {
+                self.question_landed();
+            }
+            if self.ended && !self.begun {
+                return;
+            }
+            tokio::select! {
+                event = heard.recv(), if !self.ended => self.receive(event).await,
+                changed = changes.changed() => match changed {
+                    Ok(()) => self.look_now(),
+                    Err(_) => return,
+                },
+                Some(reply) = OptionFuture::from(self.reply.as_mut()) => self.replied(reply.ok().flatten()),
+                Some(()) = OptionFuture::from(self.due.filter(|_| self.begun).map(sleep_until)) => {}
+            }
+        }
+    }
+
+    /// Takes the next step of the frame; breaks after the last one.
+    fn advance(&mut self) -> ControlFlow<()> {
+        self.looked = Instant::now();
+        match self.step() {
+            Step::Edit(edit) => {
+                self.reply = Some(self.send(edit));
+                self.look_now();
+            }
+            Step::Wait(at) => self.due = at,
+            Step::Written => {
+                self.question_landed();
+                return ControlFlow::Break(());
+            }
+            Step::LeftAlone(why) => {
+                self.left_alone = Some(why);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.begun && self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    fn look_now(&mut self) {
+        self.due = Some(Instant::now());
+    }
+
+    async fn receive(&mut self, event: Option<AnswerEvent>) {
+        match event {
+            Some(AnswerEvent::Event(event)) => {
+                self.hear(event);
+                // Words arrive faster than the document should be checked.
+                let soon = self.looked + TALK_LOOK;
+                self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
+            }
+            Some(AnswerEvent::Ended {
+                conversation,
+                answer,
+                text,
+                failure,
+            }) => {
+                self.end(conversation, answer, &text, failure.as_deref())
+                    .await;
+                self.ended = true;
+                self.look_now();
+            }
+            None => self.ended = true,
+        }
+    }
+
+    fn replied(&mut self, applied: Option<bool>) {
+        self.reply = None;
+        if let Some(applied) = applied {
+            self.frame.replied(applied);
+            self.look_now();
+        }
+    }
+
+    /// The answer is complete in the conversation, whatever happens to the file.
+    async fn await_end(&mut self, heard: &mut mpsc::UnboundedReceiver<AnswerEvent>) {
+        while !self.ended {
+            match heard.recv().await {
+                Some(AnswerEvent::Ended { answer, .. }) => {
+                    // A file that is left alone is left alone.
+                    if answer.is_some() {
+                        self.asked.talk.saw(answer);
+                    }
+                    self.ended = true;
+                }
+                Some(AnswerEvent::Event(_)) => {}
+                None => return,
+            }
+        }
+    }
+
     /// The question stands above the marker: it is no draft any more.
-    fn question_landed(&self) {
+    fn question_landed(&mut self) {
+        self.landed = true;
         self.asked.talk.sends(None);
         if let Some(document) = self.seen.clone() {
             tokio::spawn(store(Arc::clone(&self.asked.talk), document));
