@@ -5,7 +5,7 @@
 //! differ goes into a fence. Every pass is linear in the text.
 
 use super::outline::{Block, Outline};
-use super::scan;
+use super::{lines, scan};
 use std::ops::Range;
 
 /// Rounds of rewriting, after which the message is shown verbatim in a fence.
@@ -75,7 +75,7 @@ fn cleaned(text: &str) -> String {
     let mut out = String::with_capacity(clean.len());
     for line in clean.split_inclusive('\n') {
         let bare = line.trim_end_matches(['\n', ' ', '\t']);
-        match scan::fence(scan::unprefixed(bare)) {
+        match lines::fence(lines::unprefixed(bare)) {
             // Readers differ on a tab behind a fence.
             Some(fence)
                 if fence.info.is_empty() && bare.len() < line.trim_end_matches('\n').len() =>
@@ -92,7 +92,7 @@ fn cleaned(text: &str) -> String {
 /// Whether lists and quotes lie deeper than readers agree on.
 fn is_deep(text: &str) -> bool {
     text.lines().any(|line| {
-        let prefix = line.len() - scan::unprefixed(line).len();
+        let prefix = line.len() - lines::unprefixed(line).len();
         let prefix = &line.as_bytes()[..prefix];
         let marks = prefix
             .iter()

@@ -5,6 +5,8 @@ mod clock;
 mod code;
 mod gist;
 mod inline;
+mod lines;
+mod links;
 mod outline;
 mod plain;
 pub mod question;

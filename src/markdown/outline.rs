@@ -1,7 +1,8 @@
 //! Where the blocks and the code of a text are, as pulldown-cmark reads it.
 
 use super::body::Edit;
-use super::scan::{self, closes, fence, is_harmless, starts_something};
+use super::lines::{self, closes, fence};
+use super::links::{self, is_harmless, starts_something};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
@@ -99,7 +100,7 @@ fn blocks(text: &str, ends: &[usize]) -> Vec<Block> {
         let end = match *end {
             0 => 0,
             end if text.as_bytes()[end - 1] == b'\n' => end,
-            end => scan::line_end(text, end),
+            end => lines::line_end(text, end),
         };
         if end > start {
             blocks.push(Block {
@@ -149,7 +150,7 @@ impl Walk<'_> {
             Event::Start(Tag::Table(_)) => {
                 self.flush();
                 self.in_table = true;
-                match scan::is_plain_table(&self.text[span.clone()]) {
+                match lines::is_plain_table(&self.text[span.clone()]) {
                     true => self.outline.tables.push(span.clone()),
                     false => self.doubts.push(span.start),
                 }
@@ -214,7 +215,9 @@ impl Walk<'_> {
             && spans.iter().all(|span| {
                 let code = &text[span.clone()];
                 let split = self.in_table && code.contains('|');
-                !code.contains('\n') && !split && !scan::in_bare_link(&text[leaf.start..span.start])
+                !code.contains('\n')
+                    && !split
+                    && !links::in_bare_link(&text[leaf.start..span.start])
             })
     }
 
@@ -227,7 +230,7 @@ impl Walk<'_> {
         {
             return;
         }
-        let address = format!("({})", scan::address(url));
+        let address = format!("({})", links::address(url));
         let Some(left) = self.budget.checked_sub(address.len()) else {
             return;
         };
@@ -252,7 +255,7 @@ impl Walk<'_> {
     /// A fence counts where it opens and closes in the same way for every reader.
     fn fenced(&mut self, span: &Range<usize>, depth: usize) {
         let text = self.text;
-        let line = scan::line_start(text, span.start)..scan::line_end(text, span.start);
+        let line = lines::line_start(text, span.start)..lines::line_end(text, span.start);
         let prefix = &text[line.start..span.start];
         // A tab, or a space where no list is: some reader finds the fence within the list before it.
         let agreed = if depth == 1 {
@@ -300,12 +303,12 @@ impl Walk<'_> {
         let code = &self.text[span.clone()];
         // micromark takes an empty item behind it for the text of a heading.
         let next = self.text[span.end..].trim_start().lines().next();
-        let empty_item = next.is_some_and(|line| scan::unprefixed(line).is_empty());
+        let empty_item = next.is_some_and(|line| lines::unprefixed(line).is_empty());
         if empty_item
             || starts_something(code)
             || code
                 .lines()
-                .any(|line| fence(scan::unprefixed(line)).is_some())
+                .any(|line| fence(lines::unprefixed(line)).is_some())
         {
             self.doubts.push(span.start);
         }

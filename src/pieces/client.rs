@@ -1,26 +1,29 @@
 //! The REST client.
 
+mod listing;
 mod raw;
+mod sending;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Response, redirect, retry};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{redirect, retry};
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error::Error;
 use super::limits;
-use super::list::{ListParser, Unreadable};
 use super::loopback::BaseUrl;
 use super::outcome::Call;
 use super::stream::{IdentifierStream, Watched};
 use super::wire::{self, Anchor, Conversation};
 use crate::json;
+pub use listing::Listed;
+use sending::Lane;
+pub(super) use sending::{COLLECTION, SMALL};
 
 /// One Pieces service at one base URL. Cheap to clone; clones share connections and limits.
 ///
@@ -45,52 +48,6 @@ struct Inner {
     background_gets: Semaphore,
     posts: Semaphore,
 }
-
-/// Which lane a request uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
-    Interactive,
-    Background,
-}
-
-/// The contents of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listed {
-    /// Items that were readable.
-    pub total: usize,
-    /// The number of items that were not: not an object, or without a usable `id`.
-    pub rejected: usize,
-}
-
-/// Size and time limits of a response.
-#[derive(Clone, Copy)]
-pub(super) struct Allowance {
-    /// Deadline for the status and headers.
-    start: Duration,
-    /// Longest pause between two chunks of the body.
-    idle: Duration,
-    /// Deadline for the whole response.
-    total: Duration,
-    /// Largest body in bytes.
-    body: usize,
-}
-
-pub(super) const SMALL: Allowance = Allowance {
-    start: limits::SMALL_GET,
-    idle: limits::SMALL_GET,
-    total: limits::SMALL_GET,
-    body: limits::SMALL_BODY,
-};
-const TINY: Allowance = Allowance {
-    body: limits::TINY_BODY,
-    ..SMALL
-};
-pub(super) const COLLECTION: Allowance = Allowance {
-    start: limits::COLLECTION_START,
-    idle: limits::COLLECTION_IDLE,
-    total: limits::COLLECTION_TOTAL,
-    body: limits::COLLECTION_BODY,
-};
 
 impl Client {
     /// A client for the service at `base`. `token` is sent as a bearer token (local service only).
@@ -224,14 +181,14 @@ impl Client {
     /// `GET /conversations/identifiers` unparsed, an object with an `iterable`.
     pub async fn identifiers(&self) -> Result<Box<RawValue>, Error> {
         let body = self.get("/conversations/identifiers", COLLECTION).await?;
-        self.listed(wire::identifiers(&body, true))?;
+        self.listed(wire::identifiers(&body))?;
         self.decode(self.call(), json::from_slice(&body))
     }
 
     /// `GET /conversations/identifiers`: the ids of all conversations, each once.
     pub async fn identifier_ids(&self) -> Result<Vec<Uuid>, Error> {
         let body = self.get("/conversations/identifiers", COLLECTION).await?;
-        self.listed(wire::identifiers(&body, true))
+        self.listed(wire::identifiers(&body))
     }
 
     /// `GET /conversations` unparsed, an object with an `iterable`. `None` leaves `transferables` to the
@@ -243,71 +200,8 @@ impl Client {
                 COLLECTION,
             )
             .await?;
-        self.listed(wire::identifiers(&body, true))?;
+        self.listed(wire::identifiers(&body))?;
         self.decode(self.call(), json::from_slice(&body))
-    }
-
-    /// `GET /conversations?transferables=…`, parsed while it arrives: every readable conversation goes to
-    /// `add`, on a blocking thread, in the order of the list. With transferables, anchors may include their
-    /// paths.
-    ///
-    /// # Errors
-    /// After any error, everything added before is dropped with `acc`.
-    pub async fn list<T: Send + 'static>(
-        &self,
-        transferables: bool,
-        acc: T,
-        add: fn(&mut T, Conversation<'_>),
-    ) -> Result<(T, Listed), Error> {
-        let _permit = self.permit().await?;
-        let deadline = limits::COLLECTION_TOTAL;
-        let reading = async {
-            let path = with_transferables("/conversations", Some(transferables));
-            let mut response = self.send_get(&path, limits::COLLECTION_START).await?;
-            let html = response
-                .headers()
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-            if html {
-                return Err(self.call().protocol("a web page"));
-            }
-            let announced = response.content_length().unwrap_or(0);
-            if announced > limits::STREAMED_BODY {
-                return Err(self.call().too_large(limits::STREAMED_BODY));
-            }
-            let (chunks, mut received) = mpsc::channel::<bytes::Bytes>(limits::CHUNKS_IN_FLIGHT);
-            let parsing = tokio::task::spawn_blocking(move || {
-                let mut acc = acc;
-                let mut parser = ListParser::new(|conversation| add(&mut acc, conversation));
-                while let Some(chunk) = received.blocking_recv() {
-                    parser.feed(&chunk)?;
-                }
-                let (total, rejected) = parser.finish()?;
-                Ok((acc, Listed { total, rejected }))
-            });
-            let mut length = 0_u64;
-            while let Some(chunk) = self.chunk(&mut response, limits::COLLECTION_IDLE).await? {
-                length += chunk.len() as u64;
-                if length > limits::STREAMED_BODY {
-                    return Err(self.call().too_large(limits::STREAMED_BODY));
-                }
-                // The parser closes the channel once it has seen enough: its result has the reason.
-                if chunks.send(chunk).await.is_err() {
-                    break;
-                }
-            }
-            drop(chunks);
-            match parsing.await {
-                Ok(result) => result.map_err(|Unreadable(why)| self.call().protocol(why)),
-                Err(stopped) => match stopped.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => Err(self.call().lost()),
-                },
-            }
-        };
-        timeout(deadline, reading)
-            .await
-            .unwrap_or_else(|_| Err(self.call().timeout(deadline)))
     }
 
     /// `GET /conversation/{id}?transferables=false`.
@@ -394,7 +288,7 @@ impl Client {
     /// `GET /assets/identifiers`: the ids of all assets, each once.
     pub async fn asset_identifiers(&self) -> Result<Vec<Uuid>, Error> {
         let body = self.get("/assets/identifiers", COLLECTION).await?;
-        self.listed(wire::identifiers(&body, false))
+        self.listed(wire::flattened_identifiers(&body))
     }
 
     /// `GET /anchors?transferables=true`: every readable anchor, with its paths.
@@ -438,196 +332,6 @@ impl Client {
             post: true,
             ..self.call()
         }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.0.base)
-    }
-
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let permits = match self.1 {
-            Lane::Interactive => &self.0.gets,
-            Lane::Background => &self.0.background_gets,
-        };
-        self.turn(permits).await
-    }
-
-    /// A permit to send a POST. Held until the response has been read.
-    async fn post_permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.turn(&self.0.posts).await
-    }
-
-    async fn turn<'a>(&self, permits: &'a Semaphore) -> Result<SemaphorePermit<'a>, Error> {
-        match timeout(limits::QUEUE, permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(self.call().queue_timeout()),
-        }
-    }
-
-    async fn text(&self, path: &str) -> Result<String, Error> {
-        let body = self.get(path, TINY).await?;
-        String::from_utf8(body)
-            .map(|text| text.trim().to_owned())
-            .map_err(|_| self.call().protocol("not text"))
-    }
-
-    /// The body of a successful GET.
-    pub(super) async fn get(&self, path: &str, allowance: Allowance) -> Result<Vec<u8>, Error> {
-        let _permit = self.permit().await?;
-        let reading = async {
-            let response = self.send_get(path, allowance.start).await?;
-            self.body(self.call(), response, allowance).await
-        };
-        let deadline = allowance.total;
-        timeout(deadline, reading)
-            .await
-            .unwrap_or_else(|_| Err(self.call().timeout(deadline)))
-    }
-
-    /// Sends a GET and reads its headers; repeated once if the connection was lost by then.
-    async fn send_get(&self, path: &str, deadline: Duration) -> Result<Response, Error> {
-        let sending = async {
-            match self.0.pooled.get(self.url(path)).send().await {
-                // The second attempt uses a new connection: all kept ones may be as dead as the first.
-                Err(error) if !error.is_connect() && !error.is_builder() => {
-                    self.0.fresh.get(self.url(path)).send().await
-                }
-                outcome => outcome,
-            }
-        };
-        let response = match timeout(deadline, sending).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.call().transport(&error)),
-            Err(_) => return Err(self.call().timeout(deadline)),
-        };
-        if response.status().is_success() {
-            Ok(response)
-        } else {
-            Err(self.call().refusal(response).await)
-        }
-    }
-
-    /// The body of a successful POST.
-    pub(super) async fn post(
-        &self,
-        path: &str,
-        json: Option<&serde_json::Value>,
-        deadline: Duration,
-    ) -> Result<Vec<u8>, Error> {
-        self.post_as(self.posted(), path, json, deadline).await
-    }
-
-    /// The same of a POST that changes nothing, such as a search: no outcome of it is unknown.
-    pub(super) async fn ask_for(
-        &self,
-        path: &str,
-        json: &serde_json::Value,
-        deadline: Duration,
-    ) -> Result<Vec<u8>, Error> {
-        self.post_as(self.call(), path, Some(json), deadline).await
-    }
-
-    async fn post_as(
-        &self,
-        call: Call<'_>,
-        path: &str,
-        json: Option<&serde_json::Value>,
-        deadline: Duration,
-    ) -> Result<Vec<u8>, Error> {
-        let allowance = Allowance {
-            start: deadline,
-            idle: deadline,
-            total: deadline,
-            body: limits::SMALL_BODY,
-        };
-        let _permit = self.post_permit().await?;
-        let sending = async {
-            let response = self.send_post(call, path, json).await?;
-            self.body(call, response, allowance).await
-        };
-        timeout(deadline, sending)
-            .await
-            .unwrap_or_else(|_| Err(call.timeout(deadline)))
-    }
-
-    /// Sends a POST and reads its headers. Never repeated.
-    async fn send_post(
-        &self,
-        call: Call<'_>,
-        path: &str,
-        json: Option<&serde_json::Value>,
-    ) -> Result<Response, Error> {
-        let mut request = self.0.fresh.post(self.url(path));
-        if let Some(json) = json {
-            request = request.json(json);
-        }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| call.transport(&error))?;
-        if response.status().is_success() {
-            Ok(response)
-        } else {
-            Err(call.refusal(response).await)
-        }
-    }
-
-    async fn body(
-        &self,
-        call: Call<'_>,
-        mut response: Response,
-        allowance: Allowance,
-    ) -> Result<Vec<u8>, Error> {
-        let limit = allowance.body;
-        let announced = response.content_length().unwrap_or(0);
-        if announced > limit as u64 {
-            return Err(call.too_large(limit as u64));
-        }
-        let mut body = Vec::new();
-        loop {
-            match timeout(allowance.idle, response.chunk()).await {
-                Ok(Ok(Some(chunk))) if body.len() + chunk.len() <= limit => {
-                    body.extend_from_slice(&chunk)
-                }
-                Ok(Ok(Some(_))) => return Err(call.too_large(limit as u64)),
-                Ok(Ok(None)) => return Ok(body),
-                Ok(Err(error)) => return Err(call.transport(&error)),
-                Err(_) => return Err(call.timeout(allowance.idle)),
-            }
-        }
-    }
-
-    async fn chunk(
-        &self,
-        response: &mut Response,
-        idle: Duration,
-    ) -> Result<Option<bytes::Bytes>, Error> {
-        match timeout(idle, response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| self.call().transport(&error)),
-            Err(_) => Err(self.call().timeout(idle)),
-        }
-    }
-
-    pub(super) fn decode<T>(
-        &self,
-        call: Call<'_>,
-        read: Result<T, serde_json::Error>,
-    ) -> Result<T, Error> {
-        read.map_err(|_| call.protocol("not JSON"))
-    }
-
-    fn object<T>(
-        &self,
-        call: Call<'_>,
-        read: Result<Option<T>, serde_json::Error>,
-    ) -> Result<T, Error> {
-        self.decode(call, read)?
-            .ok_or_else(|| call.protocol("an object without an id"))
-    }
-
-    fn listed<T>(&self, read: Result<Option<T>, serde_json::Error>) -> Result<T, Error> {
-        self.decode(self.call(), read)?
-            .ok_or_else(|| self.call().protocol("not a list"))
     }
 }
 

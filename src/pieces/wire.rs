@@ -330,14 +330,16 @@ pub(super) fn anchors(json: &[u8]) -> Result<Option<Vec<Anchor>>, serde_json::Er
     }))
 }
 
-/// A list of identifiers. If `strict`, `iterable` is required; else `indices` alone is enough
-/// (`FlattenedAssets`). `None` if it is not such a list.
-pub(super) fn identifiers(
-    json: &[u8],
-    strict: bool,
-) -> Result<Option<Vec<Uuid>>, serde_json::Error> {
+/// A list of identifiers; `None` without an `iterable`.
+pub(super) fn identifiers(json: &[u8]) -> Result<Option<Vec<Uuid>>, serde_json::Error> {
     let members: Members = from_slice(json)?;
-    let is_list = members.iterable.0.is_some() || (!strict && members.indices.0.is_some());
+    Ok(members.iterable.0.is_some().then(|| members.ids()))
+}
+
+/// A list of identifiers that may have only `indices` (`FlattenedAssets`); `None` without either.
+pub(super) fn flattened_identifiers(json: &[u8]) -> Result<Option<Vec<Uuid>>, serde_json::Error> {
+    let members: Members = from_slice(json)?;
+    let is_list = members.iterable.0.is_some() || members.indices.0.is_some();
     Ok(is_list.then(|| members.ids()))
 }
 

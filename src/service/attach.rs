@@ -1,7 +1,9 @@
 //! One process serves a data directory; the others find it. When it ends, another process takes over.
 
+mod info;
+mod running;
+
 use std::{
-    future::pending,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,16 +11,20 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use serde::{Deserialize, Serialize};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
-    task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, timeout, timeout_at},
+    task::spawn_blocking,
+    time::{Instant, sleep},
 };
 use uuid::Uuid;
 
-use crate::pieces::{self, BaseUrl, Client};
+pub(super) use self::info::{answers, read_info};
+pub use self::running::{Attached, Role};
+use self::{
+    info::{Info, write_info},
+    running::{AnswersHandle, Server, StoreHandle},
+};
 use crate::private::{self, Unusable};
 
 use super::{
@@ -36,16 +42,8 @@ const AGREED: &str = "use-pieces-os";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Interval between checks of the lock and of `service.json`.
 const LOOK: Duration = Duration::from_millis(25);
-/// Timeout for the holder's health route.
-const HEALTH: Duration = Duration::from_millis(500);
 /// Length of the accept queue. Beyond it, the system makes a client wait a second.
 const BACKLOG: u32 = 1024;
-/// Largest `service.json` that is read, in bytes; a real one has some 300.
-const INFO_SIZE: u64 = 16 << 10;
-/// Deadline for open requests at shutdown. Editors kill the process after two seconds.
-const FINISH: Duration = Duration::from_millis(1500);
-/// Deadline for closing the store after that.
-const CLOSE: Duration = Duration::from_millis(500);
 
 /// Where the data is and how to serve it.
 #[derive(Debug, Clone)]
@@ -58,165 +56,6 @@ pub struct Options {
     pub token: bool,
     /// How far questions may go.
     pub asking: Asking,
-}
-
-/// The role of this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Holds the lock and serves.
-    Serving,
-    /// Another process serves.
-    Client,
-}
-
-/// A running service. If this process serves, dropping this stops the server without waiting for it.
-#[derive(Debug)]
-pub struct Attached {
-    /// Base URL, `http://127.0.0.1:PORT`.
-    pub url: String,
-    /// Send as `Authorization: Bearer …`; `None` if the service needs no token.
-    pub token: Option<String>,
-    /// Which process serves.
-    pub role: Role,
-    /// A sentence for the user: a corrupt store was set aside, and where it is.
-    pub notice: Option<String>,
-    /// The Unix socket of the service, which only this user can open; `None` on systems without one.
-    socket: Option<PathBuf>,
-    server: Option<Server>,
-}
-
-impl Attached {
-    /// A client of this service that uses the socket, so that another process on its port receives nothing.
-    ///
-    /// # Errors
-    /// The client cannot be set up.
-    pub fn client(&self) -> Result<Client, pieces::Error> {
-        client(&self.url, self.token.clone(), self.socket.clone())
-    }
-
-    /// Whether this process served and has stopped, or has to stop. Checks the data directory.
-    pub async fn is_over(&self) -> bool {
-        let Some(server) = &self.server else {
-            return false;
-        };
-        let watch = server.watch.clone();
-        let displaced = spawn_blocking(move || watch.check().is_err()).await;
-        let has_ended = server.task.as_ref().is_some_and(JoinHandle::is_finished);
-        displaced.unwrap_or(false) || has_ended || *server.stop.borrow()
-    }
-
-    /// Ends the serving task as a panic would.
-    #[cfg(test)]
-    pub(crate) fn end_task(&self) {
-        let task = self.server.as_ref().and_then(|server| server.task.as_ref());
-        task.expect("it serves").abort();
-    }
-
-    /// Waits until this serving process has to stop by itself; returns the reason as a sentence. Never
-    /// returns for a client.
-    pub async fn over(&self) -> String {
-        let Some(server) = &self.server else {
-            return pending().await;
-        };
-        let _ = server.stop.subscribe().wait_for(|stop| *stop).await;
-        match server.watch.is_lost() {
-            true => server.watch.reason(),
-            false => "The local service has ended; start it again.".to_owned(),
-        }
-    }
-
-    /// Stops serving: finishes the requests that have arrived, closes the store and releases the lock, in at
-    /// most two seconds. Does nothing for a client.
-    pub async fn shutdown(mut self) {
-        if let Some(server) = self.server.take() {
-            server.shutdown().await;
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Server {
-    stop: watch::Sender<bool>,
-    task: Option<JoinHandle<()>>,
-    store: StoreHandle,
-    answers: AnswersHandle,
-    watch: Watch,
-}
-
-struct AnswersHandle(Arc<Answers>);
-
-impl std::fmt::Debug for AnswersHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Answers")
-    }
-}
-
-struct StoreHandle(Arc<Store>);
-
-impl std::fmt::Debug for StoreHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Store")
-    }
-}
-
-impl Server {
-    async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        let deadline = Instant::now() + FINISH;
-        if let Some(task) = self.task.take() {
-            let abort = task.abort_handle();
-            if timeout_at(deadline, task).await.is_err() {
-                abort.abort();
-            }
-        }
-        // What was written of answers is stored before the store closes.
-        let _ = timeout_at(deadline, self.answers.0.end()).await;
-        let store = self.store.0.clone();
-        // After the deadline the writer finishes in the background.
-        let _ = timeout(CLOSE, spawn_blocking(move || store.close())).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.store.0.stop();
-    }
-}
-
-/// What the serving process writes for the others, readable by their user only.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Info {
-    pub(super) url: String,
-    /// The Unix socket, relative to the data directory or absolute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    socket: Option<PathBuf>,
-    token: Option<String>,
-    pub(super) pid: u32,
-    pub(super) version: String,
-    /// The store's id, to detect a service of another store on a reused port.
-    store: Uuid,
-}
-
-impl Info {
-    /// A client of the service described by this info, in `dir`. `None` if there is no safe way to connect.
-    fn client(&self, dir: &Path) -> Option<Client> {
-        let socket = self.socket.as_ref().map(|socket| dir.join(socket));
-        if cfg!(unix) && socket.is_none() {
-            return None;
-        }
-        client(&self.url, self.token.clone(), socket).ok()
-    }
-}
-
-fn client(
-    url: &str,
-    token: Option<String>,
-    socket: Option<PathBuf>,
-) -> Result<Client, pieces::Error> {
-    let base = BaseUrl::parse(url, false);
-    let base = base.map_err(|refusal| pieces::Error::offline(refusal.to_string()))?;
-    Client::local(base, token, socket)
 }
 
 /// Serves the store of `options.data_dir`, or finds the process that does.
@@ -498,32 +337,12 @@ async fn stop_when_lost(watch: Watch, stop: watch::Sender<bool>) {
     }
 }
 
-/// Whether the service described by `info` is running and serves this store.
-pub(super) async fn answers(dir: &Path, info: &Info) -> bool {
-    let Some(client) = info.client(dir) else {
-        return false;
-    };
-    let expected = format!("ok:{}", info.store);
-    matches!(timeout(HEALTH, client.health()).await, Ok(Ok(health)) if health == expected)
-}
-
 fn private_dir(dir: &Path) -> Result<(), ServiceError> {
     private::own_dir(dir).map_err(|unusable| match unusable {
         Unusable::Io(source) => ServiceError::unusable(dir)(source),
         Unusable::Foreign => ServiceError::Foreign { path: dir.into() },
         Unusable::Shared => ServiceError::Shared { path: dir.into() },
     })
-}
-
-pub(super) fn read_info(dir: &Path) -> Option<Info> {
-    let text = private::read(&dir.join(INFO), INFO_SIZE).ok()?;
-    serde_json::from_slice(&text).ok()
-}
-
-fn write_info(path: &Path, info: &Info) -> Result<(), ServiceError> {
-    let text = serde_json::to_vec_pretty(info)
-        .map_err(|error| ServiceError::Internal(error.to_string()))?;
-    private::write(path, &text).map_err(ServiceError::unusable(path))
 }
 
 fn new_token() -> Result<String, ServiceError> {

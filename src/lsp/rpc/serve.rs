@@ -5,6 +5,8 @@
 //! costs no task. A handler that has to wait gets a task of its own, so any number of them can wait
 //! without delaying the others. Every request is answered exactly once.
 
+mod encode;
+
 use super::context::RequestContext;
 use super::error::{answered, of_protocol as error};
 use super::handler::Handler;
@@ -12,10 +14,11 @@ use super::lenient;
 use super::spelling::Spelling;
 use crate::lsp::limits::MAX_UNANSWERED;
 use crate::transport::{End, Fault, Id, Inbound, Output, parent};
+use encode::{client_error, encode, to_bytes};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -493,45 +496,4 @@ impl Finished {
             body,
         }
     }
-}
-
-/// Reads the `error` of a client; every field may be missing.
-fn client_error(mut object: Value) -> Error {
-    let code = object.get("code").and_then(Value::as_i64);
-    let message = object.get("message").and_then(Value::as_str);
-    Error {
-        code: code.map_or(ErrorCode::InternalError, ErrorCode::from),
-        message: message.unwrap_or_default().to_owned().into(),
-        data: object.get_mut("data").map(Value::take),
-    }
-}
-
-/// One response as a message body.
-fn encode(id: &Id, outcome: jsonrpc::Result<Value>) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        jsonrpc: &'static str,
-        id: &'a Id,
-        #[serde(flatten)]
-        outcome: Outcome,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Outcome {
-        Result(Value),
-        Error(Error),
-    }
-    to_bytes(&Body {
-        jsonrpc: "2.0",
-        id,
-        outcome: outcome.map_or_else(Outcome::Error, Outcome::Result),
-    })
-}
-
-/// A tree of JSON values always serialises.
-fn to_bytes(message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).unwrap_or_else(|error| {
-        tracing::error!(%error, "a message could not be encoded");
-        Vec::new()
-    })
 }

@@ -5,7 +5,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Allowance, COLLECTION, Client};
+use super::Client;
+use super::sending::{Allowance, COLLECTION};
 use crate::json;
 use crate::pieces::error::Error;
 use crate::pieces::limits;

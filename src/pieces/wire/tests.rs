@@ -163,17 +163,14 @@ fn identifier_lists() {
     let both = format!(
         r#"{{"iterable":[{{"id":"{ID}"}},{{"id":"{ASSET}"}}],"indices":{{"{ASSET}":-1}}}}"#
     );
-    assert_eq!(
-        identifiers(both.as_bytes(), true).unwrap(),
-        Some(vec![uuid(ID)])
-    );
+    assert_eq!(identifiers(both.as_bytes()).unwrap(), Some(vec![uuid(ID)]));
     let indices = format!(r#"{{"indices":{{"{ASSET}":1,"{ID}":0}}}}"#);
-    assert_eq!(identifiers(indices.as_bytes(), true).unwrap(), None);
+    assert_eq!(identifiers(indices.as_bytes()).unwrap(), None);
     assert_eq!(
-        identifiers(indices.as_bytes(), false).unwrap(),
+        flattened_identifiers(indices.as_bytes()).unwrap(),
         Some(vec![uuid(ID), uuid(ASSET)])
     );
-    assert_eq!(identifiers(b"{}", false).unwrap(), None);
+    assert_eq!(flattened_identifiers(b"{}").unwrap(), None);
 }
 
 #[test]
@@ -241,7 +238,7 @@ fn an_odd_anchor_costs_no_other(odd: &[u8]) {
 /// Anything that is JSON, as a reference between others, costs at most itself.
 fn an_odd_reference_costs_no_other(odd: &[u8]) {
     if is_json(odd) {
-        let read = identifiers(&between(&json!({"id": ASSET}), odd), true);
+        let read = identifiers(&between(&json!({"id": ASSET}), odd));
         let read = read.ok().flatten().unwrap_or_default();
         assert!(read.iter().any(|id| id.to_string() == ASSET), "{read:?}");
     }
@@ -262,7 +259,7 @@ fn all_agree_on_what_is_json(body: &[u8]) {
     let strict = streamed_identifiers(body);
     let read = [
         anchors(body).is_ok(),
-        identifiers(body, false).is_ok(),
+        flattened_identifiers(body).is_ok(),
         created_from_asset(body).is_ok(),
         object_id(body).is_ok(),
     ];

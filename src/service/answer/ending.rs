@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{
     context,
     record::{Ids, Stored},
-    run::{Asked, Cancel, Facts, Over},
+    run::Cancel,
+    writer::{Asked, Facts, Over},
 };
 use crate::model::{self, End, Stop};
 use crate::service::{Failure, store::writing};

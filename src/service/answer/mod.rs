@@ -15,6 +15,7 @@ mod question;
 mod record;
 mod run;
 mod summary;
+mod writer;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -33,7 +34,8 @@ use self::{
     ending::{Ended, Ending},
     files::Read,
     record::{Begin, Finish, Ids, Stored},
-    run::{Asked, Cancel},
+    run::Cancel,
+    writer::Asked,
 };
 pub(crate) use self::{
     decide::Peer,
@@ -213,7 +215,7 @@ impl Answers {
             peer,
             material,
         };
-        Conclusion::Ended(run::drive(self, asked).await)
+        Conclusion::Ended(writer::drive(self, asked).await)
     }
 
     /// Reads the files that a question names. Editor windows read them themselves.

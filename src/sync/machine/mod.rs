@@ -26,12 +26,16 @@
 //! | `resync_at`, `resyncs` | when the next resync is due, and how many have run | `Opened`, resync | – |
 
 mod answers;
+mod input;
+mod output;
 mod plan;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
-use crate::index::{Anchor, Builder, Conversation, Delta, Index, Mutation};
+use crate::index::{Delta, Index, Mutation};
+pub use input::{Answer, Fetched, Input, Listing, Ticket};
+pub use output::{Action, Outcome, Touched};
 use schedule::Schedule;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -65,132 +69,6 @@ const RESYNC: Duration = Duration::from_secs(120);
 const RESYNC_SHARE: u32 = 100;
 /// One resync in this many reads the whole list, the others the ids.
 const FULL_RESYNC: u32 = 15;
-
-/// The number of a request, or of an input.
-pub type Ticket = u64;
-
-/// The inputs of the machine.
-#[derive(Debug)]
-pub enum Input {
-    /// A stream opened.
-    Opened,
-    /// The stream ended, or could not be opened; no request is in flight any more.
-    Closed,
-    /// The stream is alive but has no changes.
-    Alive,
-    /// The stream reported changed and deleted ids; `malformed`: part of the frame was unreadable.
-    Frame {
-        /// Ids that are new or changed.
-        upserts: Vec<Uuid>,
-        /// Deleted ids.
-        deletes: Vec<Uuid>,
-        /// Part of the frame was unreadable: a change may have been missed.
-        malformed: bool,
-    },
-    /// A list arrived, or failed.
-    Listed(Ticket, Option<Listing>),
-    /// A fetch of one conversation ended.
-    Fetched(Ticket, Fetched),
-    /// A list of ids arrived, or failed.
-    Identified(Ticket, Option<Vec<Uuid>>),
-    /// Anchors arrived.
-    Anchors(Ticket, Answer<Vec<Anchor>>),
-    /// Asset ids arrived.
-    Assets(Ticket, Answer<Vec<Uuid>>),
-    /// Some anchor changed.
-    AnchorsChanged,
-    /// Some asset came, changed or went.
-    AssetsChanged,
-    /// Our own create or update was acknowledged, with this result.
-    Wrote(Conversation),
-    /// Our own create was acknowledged with an id only.
-    WroteId(Uuid),
-    /// Our own delete was acknowledged.
-    Deleted(Uuid),
-    /// We saved an asset.
-    WroteAsset(Uuid),
-    /// A POST of ours ended with an unknown outcome, or a user asked for a refresh: list again.
-    Refresh,
-    /// A deadline passed.
-    Wake,
-}
-
-/// All conversations, and the anchors included in them.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// The conversations.
-    pub conversations: Builder,
-    /// Anchors with their paths.
-    pub anchors: Vec<Anchor>,
-}
-
-/// The result of fetching one conversation.
-#[derive(Debug)]
-pub enum Fetched {
-    /// The conversation, and the anchors included in it.
-    Found(Box<Conversation>, Vec<Anchor>),
-    /// 410: it does not exist.
-    Gone,
-    /// 404: it does not exist, or the server has no such route.
-    NotFound,
-    /// No response; retry.
-    Failed,
-}
-
-/// The result of a request to an optional route.
-#[derive(Debug)]
-pub enum Answer<T> {
-    /// The objects.
-    Here(T),
-    /// The server has no such route.
-    Missing,
-    /// No response; retry.
-    Failed,
-}
-
-/// The outputs of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// GET /conversations.
-    List {
-        /// Returned with the response.
-        ticket: Ticket,
-        /// Include anchors with their paths.
-        transferables: bool,
-    },
-    /// GET /conversation/{id}.
-    Fetch(Ticket, Uuid),
-    /// GET /conversations/identifiers.
-    Identify(Ticket),
-    /// GET /anchors.
-    Anchors(Ticket),
-    /// GET /assets/identifiers.
-    Assets(Ticket),
-}
-
-/// The result of a step.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// To be sent now.
-    pub actions: Vec<Action>,
-    /// Changes of the index, in order.
-    pub deltas: Vec<Delta>,
-    /// Conversations that may have changed in parts that the index does not hold, such as messages.
-    pub touched: Touched,
-}
-
-/// Conversations read again because they may have changed. The index compares records, and a record can stay
-/// the same while a message is edited: caches of messages have to be invalidated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Touched {
-    /// Nothing.
-    #[default]
-    None,
-    /// One conversation.
-    One(Uuid),
-    /// Any conversation: the list was read, after a gap in the stream or where single fetches do not work.
-    All,
-}
 
 /// Whether GET /conversation/{id} exists; it is not among the six documented endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
