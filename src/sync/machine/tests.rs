@@ -1,6 +1,7 @@
 //! Cases that the simulation does not show: what is kept, and for how long.
 
 use super::*;
+use crate::index::Conversation;
 
 /// A live machine, and the clock of its test.
 struct Bench {
