@@ -89,6 +89,8 @@ pub enum Inbound {
 pub enum Fault {
     /// Not JSON (answered with -32700).
     Json,
+    /// JSON that is nested too deeply to be read (answered with -32600).
+    Depth,
     /// JSON, but no JSON-RPC 2.0 message (answered with -32600).
     Envelope,
 }
@@ -138,7 +140,10 @@ impl Inbound {
             fault,
         };
         match parsed {
-            None => broken(Id::Null, Fault::Json),
+            None => match too_deep(body) {
+                Some(id) => broken(id, Fault::Depth),
+                None => broken(Id::Null, Fault::Json),
+            },
             Some(Value::Object(mut object)) => {
                 let id = object.remove("id").map(Id::from_value);
                 envelope(object, id.clone())
@@ -147,6 +152,20 @@ impl Inbound {
             Some(_) => broken(Id::Null, Fault::Envelope),
         }
     }
+}
+
+/// The id of a request, [`Id::Null`] of another message, if the body is JSON that only its depth makes unreadable: values
+/// that are skipped may have any depth.
+fn too_deep(body: &[u8]) -> Option<Id> {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        id: Option<Value>,
+        method: Option<String>,
+    }
+    let envelope: Envelope = serde_json::from_slice(json::without_bom(body)).ok()?;
+    // The id of a response is one of ours.
+    let id = envelope.id.filter(|_| envelope.method.is_some());
+    Some(id.and_then(Id::from_value).unwrap_or(Id::Null))
 }
 
 /// Sorts an object into one of the three kinds of message. `id` is absent, unusable, or read.
@@ -250,6 +269,36 @@ mod tests {
             };
             assert_eq!(serde_json::to_string(&read).unwrap(), id);
         }
+    }
+
+    #[test]
+    fn deeply_nested_requests_tell_their_id() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let bodies = [
+            (
+                format!(r#"{{"jsonrpc":"2.0","method":"m","params":{deep},"id":"q"}}"#),
+                Id::String("q".into()),
+            ),
+            (
+                format!("\u{feff}{{\"id\":3,\"params\":{deep},\"method\":\"m\"}}"),
+                3.into(),
+            ),
+            (
+                format!(r#"{{"jsonrpc":"2.0","method":"m","params":{deep}}}"#),
+                Id::Null,
+            ),
+            (
+                format!(r#"{{"jsonrpc":"2.0","id":3,"result":{deep}}}"#),
+                Id::Null,
+            ),
+        ];
+        for (body, id) in bodies {
+            let (length, fault) = (body.len(), Fault::Depth);
+            check(&body, Inbound::Broken { length, id, fault });
+        }
+        let torn = format!(r#"{{"jsonrpc":"2.0","id":3,"method":"m","params":{deep}"#);
+        let (length, id, fault) = (torn.len(), Id::Null, Fault::Json);
+        check(&torn, Inbound::Broken { length, id, fault });
     }
 
     #[test]

@@ -412,10 +412,11 @@ impl<S: LanguageServer> MainLoop<S> {
     fn broken(&mut self, length: usize, id: &Id, fault: Fault) {
         tracing::warn!(length, ?fault, "a message that is not JSON-RPC");
         let (code, what) = match fault {
-            Fault::Json => (ErrorCode::ParseError, "JSON"),
-            Fault::Envelope => (ErrorCode::InvalidRequest, "a JSON-RPC 2.0 message"),
+            Fault::Json => (ErrorCode::ParseError, "not JSON"),
+            Fault::Depth => (ErrorCode::InvalidRequest, "nested too deeply"),
+            Fault::Envelope => (ErrorCode::InvalidRequest, "not a JSON-RPC 2.0 message"),
         };
-        let message = format!("The message of {length} bytes is not {what} and was skipped.");
+        let message = format!("The message of {length} bytes is {what} and was skipped.");
         self.answer(encode(id, Err(error(code, message))));
     }
 
