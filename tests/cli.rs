@@ -131,6 +131,19 @@ fn completions_that_cannot_be_written() {
 }
 
 #[test]
+fn an_export_does_not_replace_the_directory_of_the_shell() {
+    let here = tempfile::tempdir().unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let exported = Spawn::with_arguments(["export", ".", "--data-dir"])
+        .arg(store.path())
+        .current_dir(here.path())
+        .run();
+    assert_eq!(exported.code, Some(1));
+    let why = "is the current directory, which an export cannot replace; name a new directory.";
+    assert!(exported.stderr.contains(why), "{}", exported.stderr);
+}
+
+#[test]
 fn an_export_says_what_it_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let (source, store) = (dir.path().join("one.jsonl"), dir.path().join("store"));

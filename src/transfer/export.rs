@@ -154,6 +154,12 @@ impl Draft {
             Ok(target) => target,
             Err(_) => std::path::absolute(target).map_err(unusable)?,
         };
+        if let Some(what) = irreplaceable(&target) {
+            return Err(Error::new(format!(
+                "{} is {what}, which an export cannot replace; name a new directory.",
+                target.display()
+            )));
+        }
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
             return Err(Error::new(format!(
                 "{} cannot be written; name a new directory.",
@@ -194,6 +200,21 @@ impl Draft {
         self.complete = true;
         Ok(())
     }
+}
+
+/// What an empty directory is, if a complete export cannot take its place: a shell would stay in the old one, and a mount
+/// point cannot be removed.
+fn irreplaceable(target: &Path) -> Option<&'static str> {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    if here.is_ok_and(|here| here == target) {
+        return Some("the current directory");
+    }
+    #[cfg(unix)]
+    if let (Ok(own), Some(Ok(parent))) = (fs::metadata(target), target.parent().map(fs::metadata)) {
+        use std::os::unix::fs::MetadataExt as _;
+        return (own.dev() != parent.dev()).then_some("the root of a file system");
+    }
+    None
 }
 
 /// Removes drafts that killed exports to the same target left; their names begin with `start`. Best effort.

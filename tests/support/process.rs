@@ -58,6 +58,11 @@ impl Spawn {
         self
     }
 
+    pub fn current_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
     /// Sends its log elsewhere than to [`Ended::log`].
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
         self.stderr = to.into();
