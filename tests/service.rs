@@ -686,6 +686,34 @@ async fn requests_without_token_or_loopback_page_are_refused() {
     assert_eq!((status.as_u16(), text.contains("32 MiB")), (413, true));
 }
 
+/// As clients do that read nothing before they have sent everything.
+#[tokio::test]
+async fn bodies_that_are_too_large_are_refused_once_they_are_sent() {
+    use std::io::{Read as _, Write as _};
+    let service = Service::start().await;
+    let address = service.attached.url.replace("http://", "");
+    let token = service.token().to_owned();
+    let sending = tokio::task::spawn_blocking(move || {
+        for (path, megabytes) in [("conversations/create", 100), ("pieces-lsp/import", 300)] {
+            let length = megabytes << 20;
+            let mut connection = std::net::TcpStream::connect(&address).unwrap();
+            connection.set_read_timeout(Some(DEADLINE)).unwrap();
+            let head = format!(
+                "POST /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+                 content-length: {length}\r\n\r\n"
+            );
+            connection.write_all(head.as_bytes()).unwrap();
+            for _ in 0..megabytes {
+                connection.write_all(&[b' '; 1 << 20]).unwrap();
+            }
+            let mut answer = [0; 12];
+            connection.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 413");
+        }
+    });
+    sending.await.unwrap();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn files_are_readable_by_their_user_only() {

@@ -1,14 +1,17 @@
 //! Reads ids, flags, bodies and the calling application from a request.
 
+use std::time::Duration;
+
 use axum::{
-    body::{Bytes, HttpBody as _},
+    body::{self, Bytes, HttpBody as _},
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use http_body_util::BodyExt as _;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
 use super::{BODY, MAX_IMPORT, VERSION};
@@ -89,6 +92,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 /// Bodies of at least this size are parsed on a blocking thread: 32 MiB take a quarter of a second.
 const LONG: usize = 256 << 10;
 
+/// Refused bodies of this size are still read. Nobody sends more by mistake.
+const DISCARDED: u64 = 2 * MAX_IMPORT as u64;
+/// How long they are read.
+const DISCARDING: Duration = Duration::from_secs(10);
+
 /// A JSON body, whatever its declared type; an empty one is `null`.
 pub(super) struct Body(pub(super) Value);
 
@@ -119,6 +127,7 @@ async fn read_body<S: Send + Sync>(
 ) -> Result<Value, Response> {
     // A body announced as too large is refused at once.
     if request.body().size_hint().lower() > max as u64 {
+        discard(request.into_body());
         return Err(too_large(max));
     }
     let bytes = Bytes::from_request(request, state).await;
@@ -133,6 +142,15 @@ async fn read_body<S: Send + Sync>(
         parsing.unwrap_or(Err(Failure::Busy))
     };
     parsed.map_err(IntoResponse::into_response)
+}
+
+/// Reads a refused body to its end: many clients read the response only when they have sent everything, and a
+/// connection that is closed earlier loses it.
+fn discard(mut body: body::Body) {
+    if body.size_hint().lower() <= DISCARDED {
+        let reading = async move { while let Some(Ok(_)) = body.frame().await {} };
+        tokio::spawn(timeout(DISCARDING, reading));
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Value, Failure> {
