@@ -110,7 +110,9 @@ impl Sink {
             add_ties(kind, object, ties);
         }
         let owner = object.get("conversation").and_then(id_of);
-        let text = json!({kind.noun(): object}).to_string().into_bytes();
+        // The object may be large: it is not copied, and it is dropped before the batch is sent.
+        let text = format!("{{\"{}\":{object}}}", kind.noun()).into_bytes();
+        drop(object);
         if text.len() > LARGEST {
             let why = format!("it is larger than {} MiB", LARGEST >> 20);
             self.report.unreadable(kind, Some(id), why);

@@ -209,8 +209,10 @@ impl Wire {
             Kind::Anchor => parts(change, object, Kind::Point, self.points())?,
             _ => {}
         }
-        let row = store::get(change.db, self.kind, &self.id)?;
-        let text = text(change.db, &row, &row.object()?)?;
+        let text = {
+            let row = store::get(change.db, self.kind, &self.id)?;
+            text(change.db, &row, &row.object()?)?
+        };
         change.index_text(object.seq, &text)
     }
 
