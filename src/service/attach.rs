@@ -7,7 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use etcetera::BaseStrategy as _;
@@ -289,6 +289,7 @@ async fn end_answers(answers: Arc<Answers>, mut stop: watch::Receiver<bool>) {
 
 /// Listens on 127.0.0.1 with a queue for a burst of connections.
 fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
+    check_clock(SystemTime::now())?;
     let bind = || {
         let socket = TcpSocket::new_v4()?;
         // On Windows this option would let other processes share the port.
@@ -300,6 +301,13 @@ fn listen(port: u16) -> Result<(TcpListener, u16), ServiceError> {
         Ok((listener, port))
     };
     bind().map_err(|source| ServiceError::Port { port, source })
+}
+
+fn check_clock(now: SystemTime) -> Result<(), ServiceError> {
+    match now < UNIX_EPOCH {
+        true => Err(ServiceError::Clock),
+        false => Ok(()),
+    }
 }
 
 #[cfg(unix)]
@@ -357,4 +365,19 @@ pub(super) async fn blocking<T: Send + 'static>(
     spawn_blocking(job)
         .await
         .unwrap_or_else(|error| Err(ServiceError::Internal(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_refused() {
+        let second = Duration::from_secs(1);
+        let refused = check_clock(UNIX_EPOCH - second).unwrap_err().to_string();
+        assert!(refused.contains("before 1970; set it"), "{refused}");
+        assert!(check_clock(UNIX_EPOCH).is_ok());
+    }
 }

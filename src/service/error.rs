@@ -11,6 +11,9 @@ pub enum ServiceError {
     /// No home directory, so no place for the data directory.
     #[error("cannot tell where your home directory is; set HOME or pass --data-dir")]
     NoHome,
+    /// HTTP cannot express times before 1970, and hyper panics over its `Date` header then.
+    #[error("the clock of this machine is before 1970; set it, and try again")]
+    Clock,
     /// The data directory, or a file in it, cannot be used.
     #[error("cannot use {}: {source}; {} or pass another --data-dir", path.display(), remedy(source))]
     Unusable {
