@@ -300,6 +300,74 @@ fn a_named_link_is_sent_again() {
 }
 
 #[test]
+fn what_is_typed_after_the_question_is_not_sent() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let first = ask(&mut client, json!({"prompt": "Why?"}));
+    let first = answered(&mut client, desk.endpoint.question(), first, "So.");
+    let uri = "file:///tmp/typing.rs";
+    let document = json!({"uri": uri, "languageId": "rust", "version": 1, "text": ""});
+    client.notify("textDocument/didOpen", json!({ "textDocument": document }));
+    let change = |client: &mut Client, text: &str| {
+        let document = json!({"uri": uri, "version": 2});
+        let params = json!({"textDocument": document, "contentChanges": [{ "text": text }]});
+        client.notify("textDocument/didChange", params);
+    };
+    let range = json!({"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 0}});
+    for (round, range) in [(0, Value::Null), (1, range)] {
+        let now = format!("one {round}\ntwo {round}\nthree\n");
+        change(&mut client, &now);
+        let argument = json!({
+            "prompt": "And this?", "conversation": first["conversation"], "uri": uri, "range": range,
+        });
+        let request = ask(&mut client, argument);
+        change(&mut client, "later\nlater\nlater\n");
+        let question = desk.endpoint.question();
+        let sent = question.messages().join("\n");
+        assert!(sent.contains(&format!("two {round}")), "{sent}");
+        assert!(!sent.contains("later"), "{sent}");
+        answered(&mut client, question, request, "So.");
+    }
+}
+
+#[test]
+fn a_branch_copies_what_became_of_its_messages() {
+    let desk = Desk::new();
+    let mut client = desk.window();
+    let request = ask(&mut client, json!({"prompt": "First?"}));
+    let mut question = desk.endpoint.question();
+    question.begin().say("Half ");
+    until_shown(&mut client, "writing");
+    client.notify("window/workDoneProgress/cancel", json!({"token": "w"}));
+    let stopped = client.response(request).unwrap();
+    let conversation = &stopped["conversation"];
+    let request = ask(
+        &mut client,
+        json!({"prompt": "Second?", "conversation": conversation}),
+    );
+    desk.endpoint.question().fail(500, "out of order");
+    client.response(request).unwrap_err();
+    let request = ask(
+        &mut client,
+        json!({"prompt": "Third?", "conversation": conversation}),
+    );
+    let third = answered(&mut client, desk.endpoint.question(), request, "Yes.");
+    let branch = json!({"prompt": "Or?", "conversation": conversation, "from": third["question"]});
+    let request = ask(&mut client, branch);
+    let question = desk.endpoint.question();
+    // The question without an answer is left out, as it was before.
+    assert_eq!(
+        question.messages(),
+        ["user: First?", "assistant: Half ", "user: Or?"]
+    );
+    let branch = answered(&mut client, question, request, "Yes.");
+    let copies = messages(&mut client, &branch["conversation"]);
+    let states: Vec<_> = copies.iter().map(|copy| copy["state"].as_str()).collect();
+    let expected = [None, Some("stopped"), Some("unanswered"), None, None];
+    assert_eq!(states, expected, "{copies:?}");
+}
+
+#[test]
 fn a_conversation_tied_to_a_file_sends_nothing_of_it() {
     let desk = Desk::new();
     let mut client = desk.window();

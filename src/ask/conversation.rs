@@ -186,16 +186,24 @@ fn seed(request: &Request) -> Value {
 /// A new conversation with copies of these messages.
 fn branch(request: &Request, before: &[Message], assets: &[Uuid]) -> Value {
     let mut seed = seed(request);
-    let copies = before.iter().filter_map(|message| {
-        let text = message.text.as_deref()?;
-        Some(json!({ "role": message.raw["role"], "fragment": { "string": { "raw": text } } }))
-    });
-    seed["messages"] = copies.collect();
+    seed["messages"] = before.iter().filter_map(copy).collect();
     if !assets.is_empty() {
         let assets = assets.iter().map(|id| json!({ "id": id }));
         seed["assets"] = json!({ "iterable": assets.collect::<Vec<_>>() });
     }
     seed
+}
+
+/// A copy of a message. An answer that broke off and a question without an answer stay what they are.
+fn copy(message: &Message) -> Option<Value> {
+    let text = message.text.as_deref()?;
+    let mut copy =
+        json!({ "role": message.raw["role"], "fragment": { "string": { "raw": text } } });
+    let state = &message.raw[OWN]["state"];
+    if state.is_string() {
+        copy[OWN] = json!({ "state": state });
+    }
+    Some(copy)
 }
 
 /// The files to send again after these messages: those of the last question of ours, each of which lists all of them.

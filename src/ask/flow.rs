@@ -99,7 +99,7 @@ impl Run {
 }
 
 /// The part of an answer that was received.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Heard {
     pub text: String,
     pub question: Option<Uuid>,

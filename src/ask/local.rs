@@ -38,7 +38,11 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     drop(asking);
     match over {
         Over::Ended(ended) => finish(&run, conversation, heard, *ended, decided.err()),
-        Over::Left => Ok(partial(&run, conversation, heard, How::Cancelled, None)),
+        Over::Left => {
+            let note = "The local service has not confirmed the stop; the conversation shows what was written.";
+            let note = Some(note.to_owned());
+            Ok(partial(&run, conversation, heard, How::Cancelled, note))
+        }
         Over::TooLong => {
             let note = "The answer was stopped at 16 MiB.".to_owned();
             Ok(partial(
@@ -228,37 +232,86 @@ async fn recover(
         }
         sleep(RECOVER_PAUSE).await;
     };
-    let question = stored.as_ref().and_then(|stored| stored.question);
-    let question = heard.question.or(question);
-    let (answer, text) = match stored {
-        // The stored text may be shorter than the received one.
-        Some(stored) if stored.text.len() >= heard.text.len() => (stored.answer, stored.text),
-        _ => (heard.answer, heard.text),
+    let heard = match Recovered::of(heard, stored) {
+        Ok(recovered) => recovered,
+        Err((what, question)) => {
+            let error = lost.with_message(what);
+            return Err(Failure::from(error).about(Some(conversation), question));
+        }
     };
-    if text.is_empty() {
-        let error = lost.with_message(
-            "The local service ended before the answer began; the question is kept, so ask for its answer again.",
-        );
-        return Err(Failure::from(error).about(Some(conversation), question));
+    let Recovered { heard, rest, note } = heard;
+    if !rest.is_empty() {
+        let _ = run.events.send(Event::Delta {
+            at: heard.text.len() - rest.len(),
+            text: rest,
+            answer: heard.answer,
+        });
     }
-    let heard = Heard {
-        text,
-        question,
-        answer,
-        ..Heard::default()
-    };
-    let note =
-        "The local service ended while the answer was written; this is what was kept.".to_owned();
-    Ok(partial(
-        run,
-        conversation,
-        heard,
-        How::Incomplete,
-        Some(note),
-    ))
+    let note = Some(note.to_owned());
+    Ok(partial(run, conversation, heard, How::Incomplete, note))
+}
+
+/// An answer whose connection was lost.
+#[derive(Debug, PartialEq)]
+struct Recovered {
+    heard: Heard,
+    /// The end of its text, if that was stored but not received.
+    rest: String,
+    note: &'static str,
+}
+
+impl Recovered {
+    /// `stored` is `None` if it could not be read. The error is for an answer without a word, with the id of its question.
+    fn of(heard: Heard, stored: Option<Stored>) -> Result<Recovered, (&'static str, Option<Uuid>)> {
+        let is_read = stored.is_some();
+        let stored = stored.unwrap_or_default();
+        let question = heard.question.or(stored.question);
+        let (answer, text) = match stored.text.len() >= heard.text.len() {
+            true => (stored.answer, stored.text.clone()),
+            // What was received is worth more than its stored beginning.
+            false => (heard.answer, heard.text.clone()),
+        };
+        if text.is_empty() {
+            let what = match (question, is_read) {
+                (Some(_), _) => {
+                    "The local service ended before the answer began; the question is kept, so ask for its answer again."
+                }
+                (None, true) => {
+                    "The local service ended before the question was stored; ask it again."
+                }
+                (None, false) => {
+                    "The local service ended, and it is not known whether the question was stored; look for it in the conversation before you ask it again."
+                }
+            };
+            return Err((what, question));
+        }
+        let note = match (is_read, stored.text.len() >= heard.text.len()) {
+            (true, true) => {
+                "The local service ended while the answer was written; this is what was kept."
+            }
+            (true, false) => {
+                "The local service ended while the answer was written; the last of these words are not in the conversation."
+            }
+            (false, _) => {
+                "The local service ended while the answer was written; the last of these words may not be in the conversation."
+            }
+        };
+        let rest = text
+            .strip_prefix(&heard.text)
+            .unwrap_or_default()
+            .to_owned();
+        let heard = Heard {
+            text,
+            question,
+            answer,
+            ..Heard::default()
+        };
+        Ok(Recovered { heard, rest, note })
+    }
 }
 
 /// A question and its answer, as stored.
+#[derive(Default)]
 struct Stored {
     question: Option<Uuid>,
     answer: Option<Uuid>,
@@ -290,4 +343,84 @@ async fn stored(client: &Client, conversation: Uuid, run: &Run, heard: &Heard) -
             .and_then(|answer| answer.text.clone())
             .unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recovered(
+        heard: &str,
+        asked: bool,
+        stored: Option<(Option<Uuid>, &str)>,
+    ) -> Result<(String, String, &'static str), &'static str> {
+        let heard = Heard {
+            text: heard.to_owned(),
+            question: asked.then(Uuid::nil),
+            ..Heard::default()
+        };
+        let stored = stored.map(|(question, text)| Stored {
+            question,
+            answer: None,
+            text: text.to_owned(),
+        });
+        let recovered = Recovered::of(heard, stored).map_err(|(what, _)| what)?;
+        Ok((recovered.heard.text, recovered.rest, recovered.note))
+    }
+
+    #[test]
+    fn a_lost_answer_says_which_words_were_kept() {
+        let id = Some(Uuid::nil());
+        for (heard, stored, text, rest, kept) in [
+            (
+                "Because ",
+                Some("Because "),
+                "Because ",
+                "",
+                "this is what was kept",
+            ),
+            (
+                "Because ",
+                Some("Because it does."),
+                "Because it does.",
+                "it does.",
+                "this is what was kept",
+            ),
+            (
+                "",
+                Some("Because"),
+                "Because",
+                "Because",
+                "this is what was kept",
+            ),
+            (
+                "Because it",
+                Some("Because "),
+                "Because it",
+                "",
+                "words are not in",
+            ),
+            ("Because it", None, "Because it", "", "words may not be in"),
+        ] {
+            let stored = stored.map(|text| (id, text));
+            let (whole, end, note) = recovered(heard, true, stored).unwrap();
+            assert_eq!((whole.as_str(), end.as_str()), (text, rest));
+            assert!(note.contains(kept), "{heard}: {note}");
+        }
+    }
+
+    #[test]
+    fn a_lost_question_is_said_to_be_kept_only_if_it_is() {
+        let id = Some(Uuid::nil());
+        for (asked, stored, said) in [
+            (true, Some((id, "")), "the question is kept"),
+            (false, Some((id, "")), "the question is kept"),
+            (true, None, "the question is kept"),
+            (false, Some((None, "")), "before the question was stored"),
+            (false, None, "not known whether the question was stored"),
+        ] {
+            let what = recovered("", asked, stored).unwrap_err();
+            assert!(what.contains(said), "{asked}: {what}");
+        }
+    }
 }

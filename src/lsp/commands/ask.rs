@@ -13,6 +13,7 @@ use crate::lsp::rpc::context::RequestContext;
 use crate::lsp::rpc::error::{asked, failed, invalid};
 use crate::lsp::state::Server;
 use crate::lsp::state::asks::Ask;
+use crate::lsp::state::document::Document;
 use crate::lsp::text::item::quoted;
 use crate::lsp::text::real_path::real_path;
 use crate::lsp::text::reference::{Form, id_of_uri};
@@ -41,10 +42,11 @@ pub(super) async fn ask(
     let show = flag(argument, "show")?.unwrap_or(false);
     let argument = Argument::read(argument)?;
     let title = argument.title();
-    let inside = Arc::clone(server);
-    let request = async move { argument.request(&inside).await };
+    let texts = OpenTexts::of(server);
+    let (inside, open) = (Arc::clone(server), texts.clone());
+    let request = async move { argument.request(&inside, &open).await };
     let tap = show.then(|| show_conversation(server));
-    run(server, title, token, tap, request).await
+    run(server, title, token, tap, texts, request).await
 }
 
 /// Runs a question to its end and reports its progress to the editor. `$/cancelRequest` and the other ways to stop it
@@ -54,13 +56,14 @@ pub(super) async fn run(
     title: String,
     token: Option<ProgressToken>,
     tap: Option<mpsc::UnboundedSender<Event>>,
+    texts: OpenTexts,
     request: impl Future<Output = Result<Request>> + Send + 'static,
 ) -> Result<Value> {
     let context = RequestContext::current().unwrap_or_default();
     let stop = context.stop_instead_of_cancel();
     let partial = context.partial_result_token().cloned();
     let (sender, events) = mpsc::unbounded_channel();
-    let asking = spawn(server, request, sender, stop.clone());
+    let asking = spawn(server, texts, request, sender, stop.clone());
     let ask = Ask::new(&server.asks, stop.clone());
     let mut reporting = Reporting {
         server,
@@ -205,6 +208,7 @@ fn pass_on(tap: Option<&mpsc::UnboundedSender<Event>>, batch: &[Event]) {
 /// Asks in a task of its own, which outlives a cancelled request.
 fn spawn(
     server: &Arc<Server>,
+    texts: OpenTexts,
     request: impl Future<Output = Result<Request>> + Send + 'static,
     events: ask::Events,
     stop: Stop,
@@ -215,7 +219,7 @@ fn spawn(
         if request.model.is_none() {
             request.model.clone_from(&server.settings().model);
         }
-        let asker = asker(&server).await.map_err(failed)?;
+        let asker = asker(&server, texts).await.map_err(failed)?;
         let outcome = ask::ask(asker, request, events, stop).await;
         outcome.map_err(asked)
     })
@@ -224,13 +228,17 @@ fn spawn(
 /// The endpoint through which this window asks: the local service or Pieces OS.
 pub(super) async fn asker(
     server: &Arc<Server>,
+    texts: OpenTexts,
 ) -> std::result::Result<Asker, crate::pieces::Error> {
     let (_, client) = server.session.client().await?;
     Ok(Asker {
         client,
         data_dir: server.session.data_dir(),
         allow_remote: server.session.allow_remote(),
-        surroundings: Arc::new(Editor(Arc::clone(server))),
+        surroundings: Arc::new(Editor {
+            server: Arc::clone(server),
+            texts,
+        }),
     })
 }
 
@@ -265,7 +273,7 @@ fn left(answering: &Answering) -> ask::Answer {
     }
 }
 
-/// The argument of the command, with documents as they were when the command arrived.
+/// The argument of the command.
 struct Argument {
     request: Request,
     uri: Option<Url>,
@@ -303,7 +311,7 @@ impl Argument {
         title(self.request.prompt.as_deref().unwrap_or_default())
     }
 
-    async fn request(self, server: &Arc<Server>) -> Result<Request> {
+    async fn request(self, server: &Arc<Server>, texts: &OpenTexts) -> Result<Request> {
         let mut request = self.request;
         let Some(uri) = self.uri else {
             return Ok(request);
@@ -322,7 +330,7 @@ impl Argument {
         if let Some(path) = file_path(&uri) {
             request.tied = real_path(path.clone()).await.or(Some(path));
         }
-        about(server, &mut request, uri, self.range).await?;
+        about(server, texts, &mut request, uri, self.range).await?;
         Ok(request)
     }
 }
@@ -336,13 +344,14 @@ pub(super) fn title(prompt: &str) -> String {
 /// Adds the selected lines of a document, or all of it.
 pub(super) async fn about(
     server: &Arc<Server>,
+    texts: &OpenTexts,
     request: &mut Request,
     uri: Url,
     range: Option<Range>,
 ) -> Result<()> {
     if let Some(range) = range.filter(|range| range.start != range.end) {
-        let document = match server.documents.get(&uri) {
-            Some(document) => document,
+        let document = match texts.get(&uri) {
+            Some(document) => document.clone(),
             None => start::read(&uri, server).await?,
         };
         if let Some(selection) = Subject::selection(&document, range) {
@@ -360,18 +369,37 @@ pub(super) async fn about(
     Ok(())
 }
 
+/// The open documents as they were when a command arrived: what is typed later is not sent, and a range means the
+/// lines that the user saw.
+#[derive(Clone)]
+pub(super) struct OpenTexts(Arc<Vec<(Url, Document)>>);
+
+impl OpenTexts {
+    /// To be called before a command waits for anything.
+    pub fn of(server: &Server) -> Self {
+        OpenTexts(Arc::new(server.documents.all()))
+    }
+
+    fn get(&self, uri: &Url) -> Option<&Document> {
+        let found = self.0.iter().find(|(open, _)| open == uri);
+        found.map(|(_, document)| document)
+    }
+}
+
 /// What a question needs from the editor.
-struct Editor(Arc<Server>);
+struct Editor {
+    server: Arc<Server>,
+    texts: OpenTexts,
+}
 
 impl Surroundings for Editor {
     fn open_text(&self, uri: &Url) -> Option<String> {
-        let documents = &self.0.documents;
-        if let Some(document) = documents.get(uri) {
+        if let Some(document) = self.texts.get(uri) {
             return Some(document.text.to_string());
         }
         // Editors write the same path in different ways.
         let path = file_path(uri)?;
-        let mut all = documents.all().into_iter();
+        let mut all = self.texts.0.iter();
         let found = all.find(|(open, _)| file_path(open).as_ref() == Some(&path));
         found.map(|(_, document)| document.text.to_string())
     }
@@ -379,7 +407,7 @@ impl Surroundings for Editor {
     fn choose<'a>(&'a self, found: &'a [Found]) -> BoxFuture<'a, Consent> {
         Box::pin(async move {
             // After a "no" the user is not asked again in this session.
-            if self.0.asked_for_model.swap(true, Ordering::Relaxed) {
+            if self.server.asked_for_model.swap(true, Ordering::Relaxed) {
                 return Consent::No;
             }
             let newest = &found[..found.len().min(MAX_CHOICES)];
@@ -396,12 +424,12 @@ impl Surroundings for Editor {
                 _ => "No model was chosen, but these are running on this machine. Use one of them?"
                     .to_owned(),
             };
-            let client = &self.0.client;
+            let client = &self.server.client;
             let chosen = ask_user(client, MessageType::INFO, message, &titles, CONFIRM_TIMEOUT);
             let chosen = chosen.await;
             match chosen.and_then(|title| titles.iter().position(|one| *one == title)) {
                 Some(at) if at < newest.len() => {
-                    self.0.asked_for_model.store(false, Ordering::Relaxed);
+                    self.server.asked_for_model.store(false, Ordering::Relaxed);
                     Consent::Use(at)
                 }
                 Some(_) => Consent::No,
@@ -412,7 +440,7 @@ impl Surroundings for Editor {
 
     fn reconnect(&self) -> BoxFuture<'_, Option<Client>> {
         Box::pin(async {
-            let (_, client) = self.0.session.client().await.ok()?;
+            let (_, client) = self.server.session.client().await.ok()?;
             Some(client)
         })
     }

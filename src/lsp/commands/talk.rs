@@ -1,6 +1,7 @@
 //! `pieces.conversations.talk` and `pieces.conversations.send`.
 
 use super::arguments::{id, optional_id, structure, uri};
+use super::ask::OpenTexts;
 use super::{ask, open};
 use crate::ask::{Request, Selection};
 use crate::lsp::limits::LAST_EDIT_TIMEOUT;
@@ -31,6 +32,7 @@ pub(super) async fn talk(server: &Arc<Server>, argument: &Value) -> Result<Value
     };
     let place = uri(argument, "uri")?;
     let range: Option<Range> = structure(argument, "range", "a range with start and end")?;
+    let texts = OpenTexts::of(server);
     if let (None, Some(place)) = (conversation, &place)
         && talk_of(server, place).await.is_some()
     {
@@ -46,6 +48,7 @@ pub(super) async fn talk(server: &Arc<Server>, argument: &Value) -> Result<Value
         // The text of a conversation is not attached to a question.
         place: place.filter(|_| shown.is_none()),
         range,
+        texts,
     };
     let (id, dir, about) = start.prepare(server).await?;
     write_file(server, id, dir.clone()).await;
@@ -62,6 +65,7 @@ struct Start {
     conversation: Option<Uuid>,
     place: Option<Url>,
     range: Option<Range>,
+    texts: OpenTexts,
 }
 
 impl Start {
@@ -75,7 +79,7 @@ impl Start {
             return Err(failure(Kind::NotFound, what));
         }
         let selection = match (&self.place, self.range) {
-            (Some(place), Some(range)) => selected(server, place, range).await?,
+            (Some(place), Some(range)) => selected(server, &self.texts, place, range).await?,
             _ => None,
         };
         let tied = self.place.clone().filter(|place| place.scheme() == "file");
@@ -128,9 +132,14 @@ fn unusable(why: &str) -> Error {
 }
 
 /// The selected lines of a document; `None` for a cursor.
-async fn selected(server: &Arc<Server>, uri: &Url, range: Range) -> Result<Option<Selection>> {
+async fn selected(
+    server: &Arc<Server>,
+    texts: &OpenTexts,
+    uri: &Url,
+    range: Range,
+) -> Result<Option<Selection>> {
     let mut request = Request::default();
-    ask::about(server, &mut request, uri.clone(), Some(range)).await?;
+    ask::about(server, texts, &mut request, uri.clone(), Some(range)).await?;
     Ok(request.selection)
 }
 
@@ -179,6 +188,7 @@ pub(super) async fn send(
     };
     // The document as it was when the command arrived: text that is typed later is not sent.
     let document = server.documents.get(&uri);
+    let texts = OpenTexts::of(server);
     let Some(talk) = talk_of(server, &uri).await else {
         let what = "`uri` is not a talk file; `pieces.conversations.talk` opens one.";
         return Err(invalid(what));
@@ -219,7 +229,7 @@ pub(super) async fn send(
         prompt,
         elsewhere: None,
     };
-    run(server, asked, request, token).await
+    run(server, asked, request, texts, token).await
 }
 
 /// The draft below the marker, trimmed; `None` if the marker is missing or duplicated.
@@ -272,6 +282,7 @@ async fn run(
     server: &Arc<Server>,
     asked: PendingQuestion,
     request: Request,
+    texts: OpenTexts,
     token: Option<ProgressToken>,
 ) -> Result<Value> {
     let talk = Arc::clone(&asked.talk);
@@ -294,7 +305,10 @@ async fn run(
             }
         }
     });
-    let outcome = ask::run(server, title, token, Some(tap), async move { Ok(request) }).await;
+    let outcome = ask::run(server, title, token, Some(tap), texts, async move {
+        Ok(request)
+    })
+    .await;
     let _ = listening.await;
     let id = |value: &Value| value.as_str().and_then(|id| Uuid::parse_str(id).ok());
     let _ = heard.send(match &outcome {
