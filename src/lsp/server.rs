@@ -128,6 +128,7 @@ impl LanguageServer for LanguageService {
             .documents
             .open(params, self.server.flags().encoding);
         self.server.stale.documents_changed();
+        upkeep::midnight::opened(&self.server, &uri);
         upkeep::talk::opened(&self.server, uri);
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use std::time::Duration;
 
 /// Days after which a weekday alone is ambiguous.
 const WEEK: i32 = 7;
@@ -29,6 +30,14 @@ impl Clock {
     /// Whether there is an IANA zone of this name.
     pub fn knows(zone: &str) -> bool {
         TimeZone::get(zone).is_ok()
+    }
+
+    /// From now to the start of the next day; a day beyond the calendar is 24 hours long.
+    pub fn until_midnight(&self) -> Duration {
+        let midnight = self.now.tomorrow().and_then(|day| day.start_of_day());
+        let until = midnight.map(|midnight| self.now.duration_until(&midnight));
+        let until = until.ok().and_then(|until| Duration::try_from(until).ok());
+        until.unwrap_or(Duration::from_hours(24))
     }
 
     /// Microseconds since the Unix epoch: `14:03` today, `Mon 14:03` in the six days before, else
@@ -89,6 +98,33 @@ mod tests {
         assert_eq!(
             clock.full(micros("2026-11-26T04:03:00Z")),
             "26 Nov 2026, 04:03"
+        );
+    }
+
+    #[test]
+    fn midnight_is_that_of_the_zone() {
+        let check = |zone: &str, now: &str, expected: &str| {
+            let clock = Clock::at(now.parse().unwrap(), Some(zone));
+            let until = i64::try_from(clock.until_midnight().as_micros()).unwrap();
+            assert_eq!(micros(now) + until, micros(expected), "{now} in {zone}");
+        };
+        check("UTC", "2026-11-26T14:03:00Z", "2026-11-27T00:00:00Z");
+        check("UTC", "2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z");
+        check(
+            "Asia/Kolkata",
+            "2026-11-26T18:29:59.5Z",
+            "2026-11-26T18:30:00Z",
+        );
+        // A day of 25 hours, and one without a midnight.
+        check(
+            "Europe/Berlin",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        );
+        check(
+            "Africa/Cairo",
+            "2026-04-23T21:00:00Z",
+            "2026-04-23T22:00:00Z",
         );
     }
 

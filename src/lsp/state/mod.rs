@@ -51,6 +51,8 @@ pub(crate) struct Server {
     pub copies: DashSet<Uuid>,
     /// The user was asked whether to use a model on this machine, and did not say yes.
     pub asked_for_model: AtomicBool,
+    /// Whether a task refreshes open conversations at the next midnight.
+    pub awaits_midnight: AtomicBool,
     pub configuration: Configuration,
     pub stale: Stale,
     pub talks: Talks,
@@ -83,6 +85,7 @@ impl Server {
             asks: Arc::default(),
             copies: DashSet::new(),
             asked_for_model: AtomicBool::new(false),
+            awaits_midnight: AtomicBool::new(false),
             configuration: Configuration::default(),
             stale: Stale::default(),
             talks: Talks::default(),

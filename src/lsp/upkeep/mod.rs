@@ -5,6 +5,7 @@ mod configuration;
 mod diagnostics;
 pub(crate) mod importing;
 mod live;
+pub(crate) mod midnight;
 mod offers;
 mod refresh;
 pub(crate) mod talk;
