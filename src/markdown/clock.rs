@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Days after which a weekday alone is ambiguous.
 const WEEK: i32 = 7;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The present, in the zone of the reader.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Clock {
         let midnight = self.now.tomorrow().and_then(|day| day.start_of_day());
         let until = midnight.map(|midnight| self.now.duration_until(&midnight));
         let until = until.ok().and_then(|until| Duration::try_from(until).ok());
-        until.unwrap_or(Duration::from_hours(24))
+        until.unwrap_or(DAY)
     }
 
     /// Microseconds since the Unix epoch: `14:03` today, `Mon 14:03` in the six days before, else

@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn documents_are_renewed_once_each_midnight_while_any_is_open() {
         let start = Instant::now();
-        let hours = |hours| Duration::from_hours(hours);
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let renewed = Cell::new(0);
         let until = || match renewed.get() {
             0 => hours(3),
