@@ -419,10 +419,10 @@ mod tests {
 
     #[test]
     fn documents_with_more_than_a_hundred_levels_are_too_deep() {
-        let lists = |inner| json!([inner]);
-        let objects = |inner| json!({ "inner": inner });
-        let wraps: [(fn(Value) -> Value, Value); 2] = [(lists, json!([])), (objects, json!({}))];
-        for (wrap, innermost) in wraps {
+        type Wrap = fn(Value) -> Value;
+        let lists: Wrap = |inner| json!([inner]);
+        let objects: Wrap = |inner| json!({ "inner": inner });
+        for (wrap, innermost) in [(lists, json!([])), (objects, json!({}))] {
             for levels in [2, 99, 100, 101, 150] {
                 // Without the document itself and the innermost value.
                 let value = (2..levels).fold(innermost.clone(), |inner, _| wrap(inner));
