@@ -5,7 +5,8 @@ mod printer;
 use super::common::{Target, non_empty};
 use super::complain;
 use crate::ask::{
-    self, Answer, Asker, Consent, Failure, How, Outcome, Request, Selection, Stop, Surroundings,
+    self, Answer, Asker, Consent, Event, Failure, How, Outcome, Request, Selection, Stop,
+    Surroundings,
 };
 use crate::model::Found;
 use crate::pieces::Client;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::interval;
 use url::Url;
 use uuid::Uuid;
@@ -182,35 +184,11 @@ async fn conversation(
         surroundings: Arc::new(Terminal(source)),
     };
     let stop = Stop::default();
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let mut asking = tokio::spawn(ask::ask(asker, request, sender, stop.clone()));
+    stop_on_interrupt(stop.clone());
+    let (sender, events) = mpsc::unbounded_channel();
+    let asking = tokio::spawn(ask::ask(asker, request, sender, stop.clone()));
     let mut printer = Printer::new();
-    let mut ticks = interval(TICK);
-    let interrupted = stop.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupted.stop();
-        }
-    });
-    let late = async {
-        stop.stopped().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::pin!(late);
-    let done = loop {
-        tokio::select! {
-            biased;
-            Some(event) = events.recv() => {
-                if printer.tell(&event).is_err() {
-                    // stdout is closed.
-                    stop.stop();
-                }
-            }
-            done = &mut asking => break done.ok(),
-            () = &mut late => break None,
-            _ = ticks.tick() => printer.tick(),
-        }
-    };
+    let done = print(&mut printer, events, asking, &stop).await;
     let conversation = printer.conversation;
     match done {
         Some(Ok(Outcome::Answer(answer))) => match printer.end(&answer.text) {
@@ -230,6 +208,43 @@ async fn conversation(
             let _ = printer.end("");
             let what = "Stopped; what was written is kept in the conversation.";
             Err((what.to_owned(), conversation))
+        }
+    }
+}
+
+fn stop_on_interrupt(stop: Stop) {
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.stop();
+        }
+    });
+}
+
+/// Prints the answer while it is written; `None` if it was stopped and does not end in time.
+async fn print(
+    printer: &mut Printer,
+    mut events: mpsc::UnboundedReceiver<Event>,
+    mut asking: JoinHandle<Result<Outcome, Failure>>,
+    stop: &Stop,
+) -> Option<Result<Outcome, Failure>> {
+    let mut ticks = interval(TICK);
+    let late = async {
+        stop.stopped().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::pin!(late);
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => {
+                if printer.tell(&event).is_err() {
+                    // stdout is closed.
+                    stop.stop();
+                }
+            }
+            done = &mut asking => return done.ok(),
+            () = &mut late => return None,
+            _ = ticks.tick() => printer.tick(),
         }
     }
 }

@@ -49,9 +49,7 @@ pub(super) async fn read(
             header.source
         }
         Some(_) => return Err(refused(&path, NOT_AN_EXPORT)),
-        None => {
-            return Err(refused(&path, "is empty"));
-        }
+        None => return Err(refused(&path, "is empty")),
     };
     let found = match &*source {
         OURS => format!("an export of pieces-lsp{found}"),
@@ -85,17 +83,20 @@ pub(super) async fn read(
     }
     sink.flush().await?;
     tell(progress, size, size);
+    check_end(&path, objects, announced)
+}
+
+/// Whether the file was read to its end: `announced` is the number of objects in its last line.
+fn check_end(path: &Path, objects: u64, announced: Option<u64>) -> Result<(), Error> {
+    let path = path.display();
+    let read = counted(objects, "object");
     match announced {
         Some(count) if count == objects => Ok(()),
         Some(count) => Err(Error::new(format!(
-            "{} is incomplete: it has {}, but its last line says {count}. Those objects were imported. Look for another copy of the export.",
-            path.display(),
-            counted(objects, "object")
+            "{path} is incomplete: it has {read}, but its last line says {count}. Those objects were imported. Look for another copy of the export.",
         ))),
         None => Err(Error::new(format!(
-            "{} is incomplete: its end is missing. Its first {} were imported. Look for another copy of the export.",
-            path.display(),
-            counted(objects, "object")
+            "{path} is incomplete: its end is missing. Its first {read} were imported. Look for another copy of the export.",
         ))),
     }
 }

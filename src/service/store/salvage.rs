@@ -300,17 +300,7 @@ fn other_tables(db: &Connection) -> rusqlite::Result<Vec<String>> {
 /// Copies a table from its start and, if that fails, from its end and along its indices; returns whether one
 /// of these passes was complete.
 fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let names = |db: &Connection| -> rusqlite::Result<Vec<String>> {
-        let mut query = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        let names = query.query_map([table], |row| row.get(0))?;
-        names.collect()
-    };
-    let known = names(old).unwrap_or_default();
-    let mut columns: Vec<String> = names(db)?
-        .into_iter()
-        .filter(|name| known.contains(name))
-        .map(|name| format!("\"{name}\""))
-        .collect();
+    let mut columns = common_columns(db, old, table)?;
     if columns.is_empty() {
         // An older format has no such table.
         return Ok(true);
@@ -320,32 +310,13 @@ fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Resul
         // Distinguishes rows that are read twice from equal ones.
         columns.insert(0, "rowid".to_owned());
     }
-    let mut keys = db
-        .prepare("SELECT name FROM pragma_index_list(?1) WHERE origin = 'c' AND partial = 0")?
-        .query_map([table], |row| row.get::<_, String>(0))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    keys.insert(0, String::new());
     let list = columns.join(", ");
     let slots = vec!["?"; columns.len()].join(", ");
     let mut insert = db.prepare(&format!(
         "INSERT OR IGNORE INTO \"{table}\" ({list}) VALUES ({slots})"
     ))?;
-    for (order, by) in ["ASC", "DESC"]
-        .into_iter()
-        .flat_map(|order| keys.iter().map(move |by| (order, by)))
-    {
-        let (by, order_by) = match by.as_str() {
-            "" => (String::new(), key.clone()),
-            index => (format!("INDEXED BY \"{index}\""), index_columns(db, index)?),
-        };
-        let order_by: Vec<_> = order_by
-            .iter()
-            .map(|column| format!("{column} {order}"))
-            .collect();
-        let sql = format!(
-            "SELECT {list} FROM \"{table}\" {by} ORDER BY {}",
-            order_by.join(", ")
-        );
+    for pass in passes(db, table, &key)? {
+        let sql = format!("SELECT {list} FROM \"{table}\" {pass}");
         let mut written = Ok(());
         let read = each(old, &sql, [], |values| {
             written = insert
@@ -364,6 +335,40 @@ fn copy_table(db: &Connection, old: &Connection, table: &str) -> rusqlite::Resul
         }
     }
     Ok(false)
+}
+
+/// The columns of a new table that the old one has, quoted.
+fn common_columns(db: &Connection, old: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let names = |db: &Connection| -> rusqlite::Result<Vec<String>> {
+        let mut query = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let names = query.query_map([table], |row| row.get(0))?;
+        names.collect()
+    };
+    let known = names(old).unwrap_or_default();
+    let common = names(db)?.into_iter().filter(|name| known.contains(name));
+    Ok(common.map(|name| format!("\"{name}\"")).collect())
+}
+
+/// The orders in which a table can be read: by its key and by each index, from the start, then from the end.
+fn passes(db: &Connection, table: &str, key: &[String]) -> rusqlite::Result<Vec<String>> {
+    let indices = db
+        .prepare("SELECT name FROM pragma_index_list(?1) WHERE origin = 'c' AND partial = 0")?
+        .query_map([table], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut passes = Vec::new();
+    for order in ["ASC", "DESC"] {
+        passes.push(order_by(key, order));
+        for index in &indices {
+            let in_order = order_by(&index_columns(db, index)?, order);
+            passes.push(format!("INDEXED BY \"{index}\" {in_order}"));
+        }
+    }
+    Ok(passes)
+}
+
+fn order_by(columns: &[String], order: &str) -> String {
+    let columns = columns.iter().map(|column| format!("{column} {order}"));
+    format!("ORDER BY {}", columns.collect::<Vec<_>>().join(", "))
 }
 
 fn primary_key(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
