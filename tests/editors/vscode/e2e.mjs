@@ -59,8 +59,8 @@ function logs() {
   const errors = channel.flat().filter((line) => / \[error\] /.test(line) && !/ WARN .*slow handler/.test(line) && calm(line));
   // A window that is closed or reloaded ends its extension host in the middle of requests.
   const closing = (lines, at) => /Channel has been closed/.test(lines[at + 1] ?? "") || /Unable to refresh tree view .*: Canceled$/.test(lines[at]);
-  // A row that went while VS Code was about to show it.
-  const went = (line) => /Failed to resolve tree node/.test(line);
+  // A row that went while VS Code was about to show it, or was drawn again while it was clicked.
+  const went = (line) => /Failed to resolve tree node|Actual command not found, wanted to execute piecesLsp\.browse/.test(line);
   for (const lines of host)
     errors.push(...lines.filter((line, at) => / \[(error|warning)\] .*(piecesLsp|pieces-lsp\.pieces-lsp)/.test(line) && calm(line) && !closing(lines, at) && !went(line)));
   if (errors.length > 0) throw new Error(errors.join(" | "));
