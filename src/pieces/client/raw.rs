@@ -3,7 +3,6 @@
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::Client;
 use super::sending::{Allowance, COLLECTION};
@@ -33,31 +32,22 @@ impl Client {
 
     /// POST of a JSON text, once, with the deadline of imports. A response without a body is null.
     pub(crate) async fn post_bytes(&self, path: &str, json: Vec<u8>) -> Result<Value, Error> {
-        let deadline = limits::IMPORT;
-        let allowance = Allowance {
-            start: deadline,
-            idle: deadline,
-            total: deadline,
-            body: limits::SMALL_BODY,
-        };
-        let _permit = self.post_permit().await?;
+        let call = self.posted();
         let request = self.0.fresh.post(self.url(path));
         let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let sending = async {
+        let response = async {
             let response = request.body(json).send().await;
-            let response = response.map_err(|error| self.posted().transport(&error))?;
-            if !response.status().is_success() {
-                return Err(self.posted().refusal(response).await);
+            let response = response.map_err(|error| call.transport(&error))?;
+            match response.status().is_success() {
+                true => Ok(response),
+                false => Err(call.refusal(response).await),
             }
-            self.body(self.posted(), response, allowance).await
         };
-        let body = timeout(deadline, sending)
-            .await
-            .unwrap_or_else(|_| Err(self.posted().timeout(deadline)))?;
+        let body = self.post_within(call, limits::IMPORT, response).await?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        self.decode(self.posted(), json::from_slice(&body))
+        self.decode(call, json::from_slice(&body))
     }
 
     /// GET of a body of any length, streamed.

@@ -147,6 +147,17 @@ impl Client {
         json: Option<&serde_json::Value>,
         deadline: Duration,
     ) -> Result<Vec<u8>, Error> {
+        self.post_within(call, deadline, self.send_post(call, path, json))
+            .await
+    }
+
+    /// Waits for a permit, then sends by `response`, which with the body of its response may take as long as `deadline`.
+    pub(super) async fn post_within(
+        &self,
+        call: Call<'_>,
+        deadline: Duration,
+        response: impl Future<Output = Result<Response, Error>>,
+    ) -> Result<Vec<u8>, Error> {
         let allowance = Allowance {
             start: deadline,
             idle: deadline,
@@ -154,10 +165,7 @@ impl Client {
             body: limits::SMALL_BODY,
         };
         let _permit = self.post_permit().await?;
-        let sending = async {
-            let response = self.send_post(call, path, json).await?;
-            self.body(call, response, allowance).await
-        };
+        let sending = async { self.body(call, response.await?, allowance).await };
         timeout(deadline, sending)
             .await
             .unwrap_or_else(|_| Err(call.timeout(deadline)))
