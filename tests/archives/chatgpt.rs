@@ -146,6 +146,26 @@ async fn what_the_user_saw_is_imported_from_a_zip_a_directory_and_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_with_thousands_of_pictures_is_recognised() {
+    let here = dir();
+    let json = export(&[conversation(ID)]);
+    let pictures: Vec<String> = (0..2_000).map(|at| format!("file-{at}.png")).collect();
+    let zip = here.path().join("export.zip");
+    let mut files: Vec<(&str, &[u8])> = pictures.iter().map(|name| (&**name, &b"x"[..])).collect();
+    files.push(("conversations.json", &json));
+    zipped(&zip, &files);
+    let folder = here.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for (name, content) in files {
+        fs::write(folder.join(name), content).unwrap();
+    }
+    for from in [zip, folder] {
+        let report = import(&from, dir().path()).await;
+        assert_eq!(report.counts, counts(4, 0, 0, 0), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_and_later_exports_add_what_is_new() {
     let (here, data) = (dir(), dir());
     let other = "6789abcd-0000-4000-8000-000000000002";

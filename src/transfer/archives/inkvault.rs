@@ -11,7 +11,7 @@ use super::out::{Out, Pulse, Stop, Yield};
 use super::pieces::join::{Join, Taken};
 use super::pieces::record::{Bad, MAX_RECORD, Record, Records, Type};
 use super::place::{Place, sentence};
-use super::tree::{Entry, Tree};
+use super::tree::Tree;
 use super::{IS_A_STORE, Look, Reader};
 use crate::private;
 
@@ -40,12 +40,9 @@ pub(super) fn look(place: &mut Place) -> Look {
 }
 
 fn has_vault(tree: &mut Tree) -> bool {
-    let is_it = |(name, entry): &(String, Entry)| name == NAME && *entry == Entry::File;
-    tree.entries("").iter().any(is_it) && {
-        let mut head = [0; 16];
-        let file = tree.open(NAME);
-        file.is_ok_and(|mut file| file.read_exact(&mut head).is_ok()) && head == *SQLITE
-    }
+    let mut head = [0; 16];
+    let file = tree.open(NAME);
+    file.is_ok_and(|mut file| file.read_exact(&mut head).is_ok()) && head == *SQLITE
 }
 
 struct Vault {

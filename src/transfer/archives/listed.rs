@@ -221,9 +221,7 @@ fn shards(tree: &mut Tree) -> Vec<String> {
                 || middle.starts_with(['-', '_']) && middle[1..].bytes().all(|b| b.is_ascii_digit())
         })
     };
-    let entries = tree.entries("").into_iter();
-    let files = entries.filter(|(name, entry)| *entry == Entry::File && is_shard(name));
-    files.map(|(name, _)| name).collect()
+    tree.names(|name, entry| entry == Entry::File && is_shard(name))
 }
 
 fn begins_array(head: &[u8]) -> bool {

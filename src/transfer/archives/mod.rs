@@ -74,10 +74,7 @@ const READERS: [fn(&mut Place) -> Look; 5] = [
 /// The reader of `place`, or of the one directory in it that a reader recognises.
 fn recognise(place: &mut Place) -> Look {
     if let Some(tree) = place.tree()
-        && tree
-            .entries("")
-            .iter()
-            .any(|(name, _)| name == EXPORTED_FILE)
+        && !tree.names(|name, _| name == EXPORTED_FILE).is_empty()
     {
         return match tree.is_zip() {
             // Left to the reader of our own exports.
@@ -108,12 +105,8 @@ fn known_inside(place: &mut Place) -> Look {
     let Some(tree) = place.tree().filter(|tree| !tree.is_zip()) else {
         return Ok(None);
     };
-    let folders = tree
-        .entries("")
-        .into_iter()
-        .filter(|(_, entry)| *entry == Entry::Folder);
     let mut found = Vec::new();
-    for (name, _) in folders {
+    for name in tree.names(|_, entry| entry == Entry::Folder) {
         let Ok(Some(mut inner)) = Place::open(&path.join(&name), &pulse) else {
             continue;
         };

@@ -52,20 +52,21 @@ impl Tree {
         }
     }
 
-    /// The entries of a folder, sorted by name, at most a thousand; none if there is no such folder.
-    pub(super) fn entries(&mut self, folder: &str) -> Vec<(String, Entry)> {
-        const MOST: usize = 1_000;
-        let mut entries = Vec::new();
+    /// The names at the top that are wanted, sorted, at most a thousand. The other entries are not counted: an export
+    /// has a file for each picture.
+    pub(super) fn names(&mut self, is_wanted: impl Fn(&str, Entry) -> bool) -> Vec<String> {
+        const MAX_NAMES: usize = 1_000;
+        let mut names = Vec::new();
         let mut add = |name: &str, entry| {
-            if entries.len() < MOST {
-                entries.push((name.to_owned(), entry));
+            if names.len() < MAX_NAMES && is_wanted(name, entry) {
+                names.push(name.to_owned());
             }
         };
-        if self.each(folder, &mut add).is_err() {
+        if self.each("", &mut add).is_err() {
             return Vec::new();
         }
-        entries.sort_unstable();
-        entries
+        names.sort_unstable();
+        names
     }
 
     /// Whether there is a folder of that path, not a link to one.

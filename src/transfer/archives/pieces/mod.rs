@@ -16,7 +16,7 @@ use std::path::Path;
 use super::found::Found;
 use super::out::{Out, Stop, Yield};
 use super::place::{Place, What, sentence};
-use super::tree::{Entry, Tree};
+use super::tree::Tree;
 use super::{Look, Reader};
 use files::Files;
 use join::{Join, Taken};
@@ -173,22 +173,14 @@ fn is_archive(tree: &mut Tree) -> bool {
 
 /// Why other output of the exporter cannot be imported.
 fn useless(tree: &mut Tree) -> Option<&'static str> {
-    let entries = tree.entries("");
-    let has = |name: &str| {
-        entries
-            .iter()
-            .any(|(known, entry)| known == name && *entry == Entry::Folder)
-    };
+    let mut has = |name: &str| tree.has_folder(name);
     if has("private-work") && has("private-keys") {
         return Some(
             "is an encrypted intermediate file of the Pieces exporter; run `pieces-export resume` and name the archive that it makes",
         );
     }
     let pages = ["conversations", "messages", "records", "days"];
-    let is_markdown = has("markdown")
-        && pages
-            .iter()
-            .any(|page| tree.has_folder(&format!("markdown/{page}")));
+    let is_markdown = pages.iter().any(|page| has(&format!("markdown/{page}")));
     is_markdown.then_some(
         "has only Markdown: the JSON in data/ or raw/ is missing, and the Markdown does not say who wrote what",
     )
