@@ -6,6 +6,7 @@ use super::{Asker, Event, Events, Failure, Request, wording};
 use crate::pieces::{Kind, Message, OWN, Role, Transcript};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// The conversation of a question, with the state that earlier questions left in it.
@@ -20,7 +21,7 @@ pub(super) struct Place {
     /// The assets that the conversation was started from.
     pub assets: Vec<Uuid>,
     /// Its messages before the question.
-    pub messages: Vec<Uuid>,
+    pub messages: HashSet<Uuid>,
     /// The text of the question that is asked again.
     pub asked_before: Option<String>,
 }
@@ -126,7 +127,9 @@ impl Place {
             .unwrap_or_else(|| json!({"type": "COPILOT"}));
         let (raw, created) = asker.client.create(&seed, None).await?;
         self.conversation = Some(created.id);
-        self.messages = crate::json::plural::live_ids(&raw["messages"]);
+        self.messages = crate::json::plural::live_ids(&raw["messages"])
+            .into_iter()
+            .collect();
         let id = created.id;
         let _ = events.send(Event::Created(Box::new(created)));
         Ok(id)
@@ -208,9 +211,10 @@ fn copy(message: &Message) -> Option<Value> {
 
 /// The files to send again after these messages: those of the last question of ours, each of which lists all of them.
 fn named_by(messages: &[Message], kept: &[Kept]) -> Vec<Named> {
+    let kept: HashMap<Uuid, &Value> = kept.iter().map(|kept| (kept.id, &kept.own)).collect();
     let last = messages.iter().rev().find_map(|message| {
-        let kept = kept.iter().find(|kept| kept.id == message.id);
-        let own = kept.map_or(&message.raw[OWN], |kept| &kept.own);
+        let kept = kept.get(&message.id).copied();
+        let own = kept.unwrap_or(&message.raw[OWN]);
         let named = own["named"].as_array()?;
         Some(named.iter().filter_map(|one| Named::deserialize(one).ok()))
     });

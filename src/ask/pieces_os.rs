@@ -9,6 +9,7 @@ use crate::model::prompt::{Context, Kind as Part, tokens};
 use crate::pieces::{Client, Error, Kind, Question, Role};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -161,7 +162,7 @@ struct Books {
     /// The id of the kept prompt.
     pending: Uuid,
     /// The ids of the messages before the question.
-    before: Vec<Uuid>,
+    before: HashSet<Uuid>,
     named: Value,
 }
 

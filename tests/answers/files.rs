@@ -83,6 +83,19 @@ async fn only_text_files_of_the_user_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_named_twice_is_sent_once() {
+    let stage = Stage::new().await;
+    let work = TempDir::new().unwrap();
+    let path = file(&work, "retry.rs", "fn retry() {}");
+    let id = stage.conversation().await;
+    let (_, own) = ask(&stage, &id, json!({"paths": [path, path]})).await;
+    let files = own["context"].as_array().unwrap().iter();
+    let files = files.filter(|part| part["kind"] == "file");
+    assert_eq!(files.count(), 1, "{own}");
+    assert_eq!(own["note"], Value::Null, "{own}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_start_of_a_long_file_is_sent_and_the_note_says_so() {
     let stage = Stage::new().await;
     let models = json!({"data": [{"id": "scripted", "meta": {"n_ctx": 10_000_000}}]});

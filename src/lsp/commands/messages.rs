@@ -10,6 +10,7 @@ use crate::lsp::text::item::rfc3339;
 use crate::markdown::code_blocks;
 use crate::pieces::{Kind, Message, OWN, Transcript};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tower_lsp::jsonrpc::Result;
 use uuid::Uuid;
@@ -61,10 +62,11 @@ async fn kept(server: &Server, conversation: Uuid) -> Vec<Kept> {
 fn items(transcript: &Transcript, first: usize, lines: &[usize], kept: &[Kept]) -> Vec<Value> {
     let messages = transcript.messages.iter().enumerate().skip(first);
     let line = |at: usize| lines.get(at).copied();
+    let ours: HashMap<Uuid, &Value> = kept.iter().map(|one| (one.id, &one.own)).collect();
     let mut items: Vec<Value> = messages
         .map(|(at, message)| {
-            let ours = kept.iter().find(|one| one.id == message.id);
-            let own = ours.map_or(&message.raw[OWN], |one| &one.own);
+            let own = ours.get(&message.id).copied();
+            let own = own.unwrap_or(&message.raw[OWN]);
             item(message, own, line(at))
         })
         .collect();

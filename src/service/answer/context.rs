@@ -1,5 +1,7 @@
 //! Gathers the context of a question for the model.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -24,6 +26,8 @@ pub(super) const MAX_TEXTS: usize = 1 << 20;
 pub(super) struct Material {
     pub(super) history: Vec<Turn>,
     pub(super) texts: Vec<Text>,
+    /// Bytes of the texts.
+    used: usize,
     pub(super) prompt: String,
     /// The texts that were not read at all.
     pub(super) omitted: Vec<Context>,
@@ -57,8 +61,7 @@ impl Material {
 
     /// Adds a text, or its start if it or all texts together are too long.
     fn add(&mut self, mut text: Text, bytes: u64) {
-        let used: usize = self.texts.iter().map(|text| text.text.len()).sum();
-        let room = MAX_TEXT.min(MAX_TEXTS.saturating_sub(used));
+        let room = MAX_TEXT.min(MAX_TEXTS.saturating_sub(self.used));
         if text.text.len() > room {
             let end = (0..=room)
                 .rev()
@@ -74,6 +77,7 @@ impl Material {
                 sent: 0,
             });
         }
+        self.used += text.text.len();
         self.texts.push(text);
     }
 
@@ -130,12 +134,11 @@ pub(super) fn gather(
         let bytes = text.text.len() as u64;
         material.add(text, bytes);
     }
-    for cut in said.cut {
-        match material.texts.iter().any(|text| is_of(&cut, text)) {
-            true => material.whole.push(cut),
-            false => material.omitted.push(cut),
-        }
-    }
+    let given: HashSet<Key<'_>> = material.texts.iter().map(key_of_text).collect();
+    let cut = said.cut.into_iter();
+    let (whole, omitted): (Vec<_>, Vec<_>) = cut.partition(|cut| given.contains(&key(cut)));
+    material.whole.extend(whole);
+    material.omitted.extend(omitted);
     let mut assets = Vec::new();
     if let Some(conversation) = conversation {
         let conversation = store::get(db, Kind::Conversation, conversation)?;
@@ -156,7 +159,7 @@ pub(super) fn gather(
 
 /// Adds the texts of these assets, each once, without those that do not exist.
 fn add_assets(db: &Connection, ids: Vec<String>, material: &mut Material) -> Result<(), Failure> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for id in ids {
         if !seen.insert(id.clone()) {
             continue;
@@ -211,21 +214,79 @@ pub(super) fn build(material: &Material, choice: &Choice, context: u32) -> Promp
     )
 }
 
-fn is_of(part: &Context, text: &Text) -> bool {
-    (part.kind, &part.name, &part.uri) == (text.kind, &text.name, &text.uri)
+/// Kind, name and URI, by which a part of the context is recognised.
+type Key<'a> = (Part, &'a str, Option<&'a str>);
+
+fn key(part: &Context) -> Key<'_> {
+    (part.kind, &part.name, part.uri.as_deref())
+}
+
+fn key_of_text(text: &Text) -> Key<'_> {
+    (text.kind, &text.name, text.uri.as_deref())
 }
 
 /// The field `context` of a result: how much of each part was sent, including parts that were not read.
-pub(super) fn told(sent: Option<&Vec<Context>>, material: &Material) -> Value {
+pub(super) fn context_field(sent: Option<&Vec<Context>>, material: &Material) -> Value {
+    let mut whole: HashMap<Key<'_>, u64> = HashMap::new();
+    for part in &material.whole {
+        let bytes = whole.entry(key(part)).or_default();
+        *bytes = part.bytes.max(*bytes);
+    }
     let mut all: Vec<Context> = sent.into_iter().flatten().cloned().collect();
-    for whole in &material.whole {
-        let is_it = |part: &Context| {
-            (part.kind, &part.name, &part.uri) == (whole.kind, &whole.name, &whole.uri)
-        };
-        for part in all.iter_mut().filter(|part| is_it(part)) {
-            part.bytes = part.bytes.max(whole.bytes);
-        }
+    for part in &mut all {
+        let bytes = whole.get(&key(part)).copied();
+        part.bytes = part.bytes.max(bytes.unwrap_or_default());
     }
     all.extend(material.omitted.iter().cloned());
     json!(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_texts_take_linear_time() {
+        // Quadratic work on this many would take minutes.
+        let count = 200_000;
+        let text = |at: usize| Text {
+            kind: Part::Asset,
+            name: at.to_string(),
+            uri: None,
+            lines: None,
+            text: String::new(),
+        };
+        let mut material = Material::default();
+        (0..count).for_each(|at| material.add(text(at), 7));
+        let sent: Vec<Context> = material.whole.iter().rev().cloned().collect();
+        let field = context_field(Some(&sent), &material);
+        assert_eq!(field.as_array().map(Vec::len), Some(count));
+        assert_eq!(field[0]["bytes"], 7);
+    }
+
+    #[test]
+    fn texts_share_the_limit_and_the_field_has_their_whole_lengths() {
+        let text = |name: &str, length: usize| Text {
+            kind: Part::Asset,
+            name: name.to_owned(),
+            uri: None,
+            lines: None,
+            text: "x".repeat(length),
+        };
+        let mut material = Material::default();
+        for name in ["a", "b", "c", "d", "e"] {
+            material.add(text(name, MAX_TEXT + 1), MAX_TEXT as u64 + 1);
+        }
+        let lengths: Vec<usize> = material.texts.iter().map(|text| text.text.len()).collect();
+        assert_eq!(lengths, [MAX_TEXT, MAX_TEXT, MAX_TEXT, MAX_TEXT, 0]);
+        let sent = Context {
+            kind: Part::Asset,
+            name: "b".to_owned(),
+            uri: None,
+            bytes: 1,
+            sent: 1,
+        };
+        let field = context_field(Some(&vec![sent]), &material);
+        assert_eq!(field[0]["bytes"], MAX_TEXT + 1);
+    }
 }

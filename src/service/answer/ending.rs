@@ -115,7 +115,7 @@ impl Ending {
         let sent = facts.prompt.as_ref().map(|prompt| &prompt.sent);
         let mut ending = Self {
             model: facts.model.clone(),
-            context: context::told(sent, &asked.material),
+            context: context::context_field(sent, &asked.material),
             notes: note.into_iter().collect(),
             ..Self::nothing()
         };

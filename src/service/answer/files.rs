@@ -17,6 +17,8 @@ use crate::private;
 
 /// Maximum files of one question; the others are named as omitted.
 const MAX_FILES: usize = 64;
+/// Files that are named in the note; the others are counted.
+const MAX_NAMED: usize = 10;
 /// Largest file that is read at all, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 /// Deadline for all of them: a dead mount blocks its thread, but not the question.
@@ -51,7 +53,7 @@ impl Read {
     }
 }
 
-/// The result if no file is read, for this reason.
+/// The result if no file is read, for this reason. Each path occurs once.
 pub(super) fn none(paths: &[String], why: &str) -> Read {
     let mut read = Read::default();
     for path in paths {
@@ -63,7 +65,7 @@ pub(super) fn none(paths: &[String], why: &str) -> Read {
     read
 }
 
-/// Reads the files. Files in `data_dir` are refused, because they are private to pieces-lsp.
+/// Reads the files, each of which occurs once. Files in `data_dir` are refused, because they are private to pieces-lsp.
 pub(super) async fn read(paths: Vec<String>, data_dir: PathBuf) -> Read {
     if paths.is_empty() {
         return Read::default();
@@ -80,11 +82,8 @@ fn read_all(paths: &[String], data_dir: &Path) -> Read {
     let mut read = Read::default();
     let ours = fs::canonicalize(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let mut room = MAX_TEXTS;
-    let mut reasons = Vec::new();
-    for (at, path) in paths.iter().enumerate() {
-        if paths[..at].contains(path) {
-            continue;
-        }
+    let mut unread = Vec::new();
+    for path in paths {
         let opened = match read.files.len() {
             MAX_FILES.. => Err("there are too many"),
             _ if room == 0 => Err("the limit of 1 MiB is reached"),
@@ -98,14 +97,23 @@ fn read_all(paths: &[String], data_dir: &Path) -> Read {
             Err(why) => {
                 let size = fs::symlink_metadata(path).map_or(0, |meta| meta.len());
                 read.omit(path, size);
-                reasons.push(format!("{path} ({why})"));
+                unread.push((path, why));
             }
         }
     }
-    if !reasons.is_empty() {
-        read.note = Some(format!("Not read: {}.", reasons.join(", ")));
-    }
+    read.note = note(&unread);
     read
+}
+
+/// One sentence about the files that were not read, and why.
+fn note(unread: &[(&String, &str)]) -> Option<String> {
+    let named = unread.iter().take(MAX_NAMED);
+    let named: Vec<_> = named.map(|(path, why)| format!("{path} ({why})")).collect();
+    let more = match unread.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| format!("Not read: {}{more}.", named.join(", ")))
 }
 
 impl Read {
@@ -213,5 +221,22 @@ fn reason(error: &std::io::Error) -> &'static str {
         ErrorKind::PermissionDenied => "it cannot be read",
         ErrorKind::InvalidInput => "it is not a regular file",
         _ => "it cannot be opened",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_names_the_first_files_and_counts_the_others() {
+        let note_of = |count: usize| {
+            let paths: Vec<String> = (1..=count).map(|at| format!("/{at}")).collect();
+            note(&paths.iter().map(|path| (path, "why")).collect::<Vec<_>>())
+        };
+        assert_eq!(note_of(0), None);
+        assert_eq!(note_of(2).as_deref(), Some("Not read: /1 (why), /2 (why)."));
+        let many = note_of(300_000).unwrap();
+        assert!(many.ends_with(", /10 (why) and 299990 more."), "{many}");
     }
 }

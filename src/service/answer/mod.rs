@@ -231,6 +231,8 @@ impl Answers {
             .store
             .read(move |db| anchors::paths(db, &anchors, &conversation));
         paths.extend(named.await.unwrap_or_default());
+        let mut seen = HashSet::new();
+        paths.retain(|path| seen.insert(path.clone()));
         if !peer.is_trusted() {
             return files::none(&paths, "this service runs without a token");
         }
@@ -269,7 +271,7 @@ impl Answers {
                     "endpoint": choice.url.to_string(),
                     "model": model,
                     "remote": !choice.url.is_loopback(),
-                    "context": context::told(Some(&prompt.sent), &material),
+                    "context": context::context_field(Some(&prompt.sent), &material),
                     "tokens": prompt.tokens,
                 }))
             }

@@ -133,7 +133,7 @@ fn own(whole: &Whole, material: &Material) -> Value {
     let mut own = json!({
         "model": whole.model,
         "stop": "end",
-        "context": context::told(Some(&whole.prompt.sent), material),
+        "context": context::context_field(Some(&whole.prompt.sent), material),
     });
     if let Some(usage) = whole.usage {
         own["usage"] = json!(usage);

@@ -1,5 +1,7 @@
 //! Reads the text of a message of a ChatGPT export from its many kinds of content.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::super::objects;
@@ -99,8 +101,10 @@ impl Message {
 
     /// The text, with a line for each image and file.
     fn text(&mut self, out: &mut Out) -> String {
+        let attachments = self.metadata.attachments.0.take().unwrap_or_default();
+        let names = names(&attachments);
         let mut parts: Vec<String> = Vec::new();
-        let mut named = Vec::new();
+        let mut shown = HashSet::new();
         for part in self.content.parts.0.take().into_iter().flatten() {
             match part {
                 Value::String(text) => parts.push(text),
@@ -111,8 +115,9 @@ impl Message {
                         (_, Some(text)) => parts.push(text.to_owned()),
                         (Some(pointer), None) if kind.is_none_or(|kind| kind.contains("image")) => {
                             let id = pointer.rsplit_once("://").map_or(pointer, |(_, id)| id);
-                            named.push(id.to_owned());
-                            parts.push(format!("[Image: {}]", self.file_name(id)));
+                            let name = names.get(id).copied().unwrap_or(id);
+                            parts.push(format!("[Image: {name}]"));
+                            shown.insert(id.to_owned());
                         }
                         _ => out.left_out("part of an unknown kind", 1),
                     }
@@ -123,25 +128,31 @@ impl Message {
         if parts.is_empty() {
             parts.extend(self.content.text.0.take());
         }
-        for attachment in self.metadata.attachments.0.iter().flatten() {
-            let shown = attachment
+        for attachment in &attachments {
+            let is_shown = attachment
                 .id
                 .0
                 .as_ref()
-                .is_some_and(|id| named.contains(id));
-            if let Some(name) = attachment.name.0.as_ref().filter(|_| !shown) {
+                .is_some_and(|id| shown.contains(id));
+            if let Some(name) = attachment.name.0.as_ref().filter(|_| !is_shown) {
                 parts.push(format!("[File: {name}]"));
             }
         }
         parts.retain(|part| !part.trim().is_empty());
         objects::joined(parts, "\n")
     }
+}
 
-    fn file_name<'a>(&'a self, id: &'a str) -> &'a str {
-        let mut attachments = self.metadata.attachments.0.iter().flatten();
-        let one = attachments.find(|one| one.id.0.as_deref() == Some(id));
-        one.and_then(|one| one.name.0.as_deref()).unwrap_or(id)
-    }
+/// The names of attachments by their ids; of equal ids the first one counts.
+fn names(attachments: &[Attachment]) -> HashMap<&str, &str> {
+    let mut seen = HashSet::new();
+    let ids = attachments
+        .iter()
+        .filter_map(|one| Some((one.id.0.as_deref()?, one)));
+    let first = ids.filter(|(id, _)| seen.insert(*id));
+    first
+        .filter_map(|(id, one)| Some((id, one.name.0.as_deref()?)))
+        .collect()
 }
 
 impl Content {

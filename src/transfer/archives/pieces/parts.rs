@@ -1,5 +1,7 @@
 //! Records that are parts of others: the formats of assets, and the points of anchors.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -50,7 +52,7 @@ impl Parts {
         is_complete: fn(&Value) -> bool,
     ) -> Yield<Found> {
         let mut parts: Vec<Value> = Vec::new();
-        let mut seen: Vec<Uuid> = Vec::new();
+        let mut seen: HashSet<Uuid> = HashSet::new();
         for mut part in inline {
             if let Some(Value::Object(mut inner)) = part.get_mut("reference").map(Value::take) {
                 if let Some(id) = part.get("id") {
@@ -82,7 +84,7 @@ impl Parts {
         let own = self.by_owner[first..]
             .iter()
             .take_while(|(id, _)| *id == owner);
-        for (_, number) in own.take(MOST) {
+        for (_, number) in own.take(MAX_NAMED) {
             let Some(part) = self.read(records, *number) else {
                 continue;
             };
@@ -110,4 +112,4 @@ impl Parts {
 }
 
 /// The service stores at most a thousand parts of one object; one more shows that there are too many.
-const MOST: usize = 1_001;
+const MAX_NAMED: usize = 1_001;
