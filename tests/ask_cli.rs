@@ -174,7 +174,8 @@ fn ctrl_c_stops_and_keeps() {
     question.closed();
     let ended = process.wait();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
-    assert!(ended.log.contains("Stopped"), "{}", ended.log);
+    let stopped = "Stopped; what was written is kept in the conversation";
+    assert!(ended.log.contains(stopped), "{}", ended.log);
     let id = ended.log.trim_end().lines().last().unwrap().to_owned();
 
     // What was written is in the history of the next question.
@@ -191,6 +192,49 @@ fn ctrl_c_stops_and_keeps() {
     );
     question.answer("…");
     assert_eq!(asking.join().unwrap().code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_before_the_first_word_says_how_far_the_question_came() {
+    let interrupt = |process: &support::process::Process| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start();
+    let (mut process, _stdout) = local(dir.path(), &endpoint, &["Why?"]).start_unread();
+    process.close_stdin();
+    let mut question = endpoint.question();
+    question.begin();
+    interrupt(&process);
+    question.closed();
+    let ended = process.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    let before = "Stopped before the first word of the answer";
+    assert!(ended.log.contains(before), "{}", ended.log);
+
+    // The command that prints the key is waited for before anything is sent.
+    let [runs, done] = ["runs", "done"].map(|name| dir.path().join(name));
+    let made = std::process::Command::new("mkfifo").arg(&runs).status();
+    assert!(made.unwrap().success());
+    let key = format!(
+        "echo > '{}'; while ! test -e '{}'; do sleep 0.1; done",
+        runs.display(),
+        done.display()
+    );
+    let chosen = serde_json::json!({ "url": endpoint.url, "model": "m", "keyCommand": key });
+    std::fs::write(dir.path().join("model.json"), chosen.to_string()).unwrap();
+    let asking = local(dir.path(), &endpoint, &["Why?"]).env("PIECES_LSP_MODEL_URL", "");
+    let (mut process, _stdout) = asking.start_unread();
+    process.close_stdin();
+    // Opened and closed by the command.
+    std::fs::read(runs).unwrap();
+    interrupt(&process);
+    let ended = process.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(ended.log.contains(before), "{}", ended.log);
+    std::fs::write(done, "").unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::ask::{
     Surroundings,
 };
 use crate::model::Found;
-use crate::pieces::Client;
+use crate::pieces::{Client, Error};
 use crate::service;
 use crate::sync::Source;
 use clap::Args;
@@ -66,7 +66,7 @@ pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool)
     };
     source.shutdown().await;
     let (code, conversation) = match outcome {
-        Ok(answer) => (tell(&answer), answer.conversation),
+        Ok((answer, was_sent)) => (tell(&answer, was_sent), answer.conversation),
         Err((sentence, conversation)) => {
             complain(&sentence);
             (ExitCode::FAILURE, conversation)
@@ -79,8 +79,8 @@ pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool)
     code
 }
 
-/// Prints what was unusual about an answer.
-fn tell(answer: &Answer) -> ExitCode {
+/// Prints what was unusual about an answer. `was_sent`: the question was.
+fn tell(answer: &Answer, was_sent: bool) -> ExitCode {
     for one in &answer.context {
         let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
         if sent == 0 && bytes > 0 {
@@ -99,12 +99,18 @@ fn tell(answer: &Answer) -> ExitCode {
             ExitCode::FAILURE
         }
         How::Cancelled => {
-            complain("Stopped; what was written is kept in the conversation");
+            complain(match (answer.text.is_empty(), was_sent) {
+                (false, _) => "Stopped; what was written is kept in the conversation",
+                (true, true) => STOPPED_BEFORE_WORDS,
+                (true, false) => "Stopped before the question was sent",
+            });
             ExitCode::FAILURE
         }
         How::Incomplete => ExitCode::FAILURE,
     }
 }
+
+const STOPPED_BEFORE_WORDS: &str = "Stopped before the first word of the answer";
 
 /// Reads the options and the pipe.
 fn request(options: AskOptions) -> Result<Request, String> {
@@ -167,11 +173,12 @@ fn input() -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Asks one question. Returns the answer, or a sentence and the conversation in which the question is kept.
+/// Asks one question. Returns the answer and whether the question was sent, or a sentence and the conversation in which
+/// the question is kept.
 async fn conversation(
     request: Request,
     (source, data_dir, allow_remote): (Arc<Source>, Option<PathBuf>, bool),
-) -> Result<Answer, (String, Option<Uuid>)> {
+) -> Result<(Answer, bool), (String, Option<Uuid>)> {
     let resolved = source.resolve().await;
     let resolved = resolved.map_err(|error| (error.message, None))?;
     if let Some(notice) = &resolved.notice {
@@ -192,7 +199,7 @@ async fn conversation(
     let conversation = printer.conversation;
     match done {
         Some(Ok(Outcome::Answer(answer))) => match printer.end(&answer.text) {
-            Ok(()) => Ok(answer),
+            Ok(()) => Ok((answer, printer.was_sent())),
             Err(error) => {
                 let what = format!(
                     "The answer cannot be printed ({error}); it is kept in the conversation."
@@ -206,7 +213,12 @@ async fn conversation(
         }
         Some(Ok(Outcome::DryRun(_))) | None => {
             let _ = printer.end("");
-            let what = "Stopped; what was written is kept in the conversation.";
+            let what = match printer.has_words() {
+                true => {
+                    "Stopped, but the service has not confirmed it; the conversation shows what was written"
+                }
+                false => STOPPED_BEFORE_WORDS,
+            };
             Err((what.to_owned(), conversation))
         }
     }
@@ -242,11 +254,17 @@ async fn print(
                     stop.stop();
                 }
             }
-            done = &mut asking => return done.ok(),
+            done = &mut asking => return Some(done.unwrap_or_else(|_| Err(bug().into()))),
             () = &mut late => return None,
             _ = ticks.tick() => printer.tick(),
         }
     }
+}
+
+fn bug() -> Error {
+    Error::protocol(
+        "The question ended because of a bug in pieces-lsp; look for it in the conversation before you ask it again, and report this.",
+    )
 }
 
 /// The sentence, with names of options instead of names of fields, and the model's own sentence.

@@ -60,6 +60,15 @@ impl Printer {
         Ok(())
     }
 
+    pub fn was_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Whether words of the answer were received.
+    pub fn has_words(&self) -> bool {
+        self.printed > 0
+    }
+
     /// Shows how long the model has been waited for.
     pub fn tick(&mut self) {
         let waited = self.sent.map(|at| at.elapsed()).unwrap_or_default();
