@@ -4,7 +4,7 @@ use super::limits::{MAX_FILE, READ_FILE};
 use crate::private;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// The start of a text, and the length of the whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,23 +15,35 @@ pub(super) struct Start {
     pub bytes: u64,
 }
 
-/// Reads the start of a regular text file.
+/// Reads the start of a regular text file. `until`: the deadline of all files of a question.
 ///
 /// # Errors
 /// Why it cannot be read: a predicate that follows the name of the file.
-pub(super) async fn read(path: PathBuf) -> Result<Start, &'static str> {
-    let reading = tokio::task::spawn_blocking(move || read_now(&path));
-    match timeout(READ_FILE, reading).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) => Err("cannot be read"),
-        Err(_) => Err("could not be read in time"),
-    }
+pub(super) async fn read(path: PathBuf, until: Instant) -> Result<Start, &'static str> {
+    let read = within(until, move || read_now(&path)).await;
+    read.unwrap_or(Err("could not be read in time"))
 }
 
 /// Where a path leads. `None` if nothing is there, or the file system does not answer in time.
-pub(super) async fn real(path: PathBuf) -> Option<PathBuf> {
-    let looking = tokio::task::spawn_blocking(move || path.canonicalize().ok());
-    timeout(READ_FILE, looking).await.ok()?.ok()?
+pub(super) async fn real(path: PathBuf, until: Instant) -> Option<PathBuf> {
+    within(until, move || path.canonicalize().ok()).await?
+}
+
+/// Asks the file system; `None` if it does not answer in time. After the deadline nothing is asked, because each request
+/// to a dead network mount takes a thread for ever.
+async fn within<T: Send + 'static>(
+    until: Instant,
+    ask: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let now = Instant::now();
+    if now >= until {
+        return None;
+    }
+    let asking = tokio::task::spawn_blocking(ask);
+    timeout_at(until.min(now + READ_FILE), asking)
+        .await
+        .ok()?
+        .ok()
 }
 
 fn read_now(path: &Path) -> Result<Start, &'static str> {
@@ -77,6 +89,8 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
+        let until = Instant::now() + READ_FILE;
+        let read = |path| read(path, until);
         let text = read(write("a.rs", b"fn a() {}")).await.unwrap();
         assert_eq!((text.text.as_str(), text.bytes), ("fn a() {}", 9));
         let long = "é".repeat(MAX_FILE);
@@ -102,6 +116,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
-        assert_eq!(read(pipe).await, Err("is not a regular file"));
+        let read = read(pipe, Instant::now() + READ_FILE).await;
+        assert_eq!(read, Err("is not a regular file"));
+    }
+
+    #[tokio::test]
+    async fn after_the_deadline_the_file_system_is_not_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rs");
+        std::fs::write(&path, "fn a() {}").unwrap();
+        let now = Instant::now();
+        assert_eq!(real(path.clone(), now).await, None);
+        assert_eq!(read(path, now).await, Err("could not be read in time"));
+        let asked = within(now, || unreachable!("it was asked")).await;
+        assert_eq!(asked, None::<()>);
     }
 }

@@ -1,13 +1,14 @@
 //! Gathers the texts that are sent with a question.
 
 use super::file;
-use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS};
+use super::limits::{MAX_FILE, MAX_FILES, MAX_PROMPT, MAX_TEXTS, READ_FILES};
 use super::{Asker, Failure, Request, Selection};
 use crate::model::prompt::{Context, Kind};
 use crate::pieces::AssetText;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
@@ -86,6 +87,7 @@ pub(super) async fn gather(
         asker,
         all: Gathered::default(),
         room: MAX_TEXTS,
+        until: Instant::now() + READ_FILES,
     };
     if let Some(selection) = &request.selection {
         gathering.add_selection(selection)?;
@@ -113,6 +115,8 @@ struct Gathering<'a> {
     all: Gathered,
     /// Bytes of text that may still be added.
     room: usize,
+    /// The deadline for reading files.
+    until: Instant,
 }
 
 impl Gathering<'_> {
@@ -133,7 +137,7 @@ impl Gathering<'_> {
     }
 
     async fn add_document(&mut self, uri: &Url) -> Result<(), Failure> {
-        let read = open_or_saved(self.asker, uri).await;
+        let read = open_or_saved(self.asker, uri, self.until).await;
         let read = read.map_err(|why| unreadable("uri", uri, why))?;
         self.add(Kind::Document, uri, read).await;
         Ok(())
@@ -151,7 +155,7 @@ impl Gathering<'_> {
             if uri.to_file_path().is_err() {
                 return Err(unreadable("files", uri, "is not a file on this machine"));
             }
-            let read = open_or_saved(self.asker, uri).await;
+            let read = open_or_saved(self.asker, uri, self.until).await;
             let read = read.map_err(|why| unreadable("files", uri, why))?;
             self.add(Kind::File, uri, read).await;
         }
@@ -167,7 +171,7 @@ impl Gathering<'_> {
             if self.has(&uri) || self.all.named.len() >= MAX_FILES {
                 continue;
             }
-            match again(self.asker, file, &uri).await {
+            match again(self.asker, file, &uri, self.until).await {
                 Ok(read) => self.add(Kind::File, &uri, read).await,
                 Err(_) => self.leave_out(file, uri),
             }
@@ -194,7 +198,7 @@ impl Gathering<'_> {
 
     async fn add(&mut self, kind: Kind, uri: &Url, read: file::Start) {
         if let Ok(path) = uri.to_file_path() {
-            let real = file::real(path.clone()).await;
+            let real = file::real(path.clone(), self.until).await;
             self.all.named.push(Named {
                 real: real.filter(|real| *real != path),
                 path,
@@ -270,26 +274,35 @@ impl Gathering<'_> {
 }
 
 /// A file that an earlier question named: a person named what was there, so not where its path leads by now.
-async fn again(asker: &Asker, file: &Named, uri: &Url) -> Result<file::Start, &'static str> {
+async fn again(
+    asker: &Asker,
+    file: &Named,
+    uri: &Url,
+    until: Instant,
+) -> Result<file::Start, &'static str> {
     let is_open = asker.surroundings.open_text(uri).is_some();
     if !is_open
-        && file::real(file.path.clone()).await.as_ref()
+        && file::real(file.path.clone(), until).await.as_ref()
             != Some(file.real.as_ref().unwrap_or(&file.path))
     {
         return Err("leads elsewhere now");
     }
-    open_or_saved(asker, uri).await
+    open_or_saved(asker, uri, until).await
 }
 
 /// The text of the open document, else of the file on disk.
-async fn open_or_saved(asker: &Asker, uri: &Url) -> Result<file::Start, &'static str> {
+async fn open_or_saved(
+    asker: &Asker,
+    uri: &Url,
+    until: Instant,
+) -> Result<file::Start, &'static str> {
     if let Some(text) = asker.surroundings.open_text(uri) {
         let bytes = text.len() as u64;
         let text = cut(text, MAX_FILE);
         return Ok(file::Start { text, bytes });
     }
     match uri.to_file_path() {
-        Ok(path) => file::read(path).await,
+        Ok(path) => file::read(path, until).await,
         Err(()) => Err("is not open in this editor"),
     }
 }

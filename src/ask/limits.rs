@@ -14,6 +14,8 @@ pub(super) const MAX_FENCES: usize = 64 << 10;
 pub(super) const MAX_FILES: usize = 64;
 /// Reading one file; a dead network mount never answers.
 pub(super) const READ_FILE: Duration = Duration::from_secs(5);
+/// Reading all files of a question, which may be on the same mount.
+pub(super) const READ_FILES: Duration = Duration::from_secs(10);
 /// Characters of a name taken from a prompt.
 pub(super) const MAX_NAME: usize = 60;
 /// From a stop to the last frame. The result must be sent within 200 ms.

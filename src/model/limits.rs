@@ -24,6 +24,8 @@ pub(super) const LIST: Duration = Duration::from_secs(10);
 pub(super) const LOADED: Duration = Duration::from_secs(2);
 /// A probe of a usual port: connection and response.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
+/// Reading the choice and its instructions, which may be on a dead network mount.
+pub(super) const READ_CHOICE: Duration = Duration::from_secs(5);
 /// A command that prints a key: it may ask the user to unlock a store.
 pub(super) const KEY_COMMAND: Duration = Duration::from_secs(60);
 

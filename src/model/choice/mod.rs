@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointUrl, Error, Secret};
+use tokio::time::timeout;
+
+use super::{EndpointUrl, Error, Secret, limits};
 
 pub use file::{clear, save};
 
@@ -158,15 +160,19 @@ impl New {
 /// A choice that cannot be used, with what to do about it.
 pub async fn choose(data_dir: &Path, allow_remote: bool) -> Result<Option<Choice>, Error> {
     let dir = data_dir.to_owned();
-    let decided = tokio::task::spawn_blocking(move || {
+    let deciding = tokio::task::spawn_blocking(move || {
         let variable = |name: &str| std::env::var(name).ok();
         decide(&variable, file::read(&dir)?, allow_remote)
     });
-    let decided = decided.await.unwrap_or_else(|_| {
-        Err(Error::model(
-            "The choice of a model cannot be read; report this.",
-        ))
-    })?;
+    let decided = match timeout(limits::READ_CHOICE, deciding).await {
+        Ok(decided) => decided.unwrap_or_else(|_| {
+            let what = "The choice of a model cannot be read; report this.";
+            Err(Error::model(what))
+        }),
+        Err(_) => Err(Error::model(
+            "The choice of a model, or the file with its instructions, could not be read in time; check the disks and network mounts that they are on.",
+        )),
+    }?;
     let Some((mut choice, command)) = decided else {
         return Ok(None);
     };

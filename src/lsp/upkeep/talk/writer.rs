@@ -93,6 +93,8 @@ struct Writer<'a> {
     /// Whether the edit in flight was applied, once the editor says so.
     reply: Option<oneshot::Receiver<Option<bool>>>,
     left_alone: Option<AbandonReason>,
+    /// Whether the conversation has an answer, once the last event has arrived.
+    answered: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -129,6 +131,7 @@ impl<'a> Writer<'a> {
             seen: None,
             reply: None,
             left_alone: None,
+            answered: false,
         }
     }
 
@@ -203,6 +206,7 @@ impl<'a> Writer<'a> {
                 self.end(conversation, answer, &text, failure.as_deref())
                     .await;
                 self.ended = true;
+                self.answered = answer.is_some();
                 self.look_now();
             }
             None => self.ended = true,
@@ -217,7 +221,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The answer is complete in the conversation, whatever happens to the file.
+    /// Waits for the last event: the question has an answer or none, whatever happens to the file.
     async fn await_end(&mut self, heard: &mut mpsc::UnboundedReceiver<AnswerEvent>) {
         while !self.ended {
             match heard.recv().await {
@@ -227,6 +231,7 @@ impl<'a> Writer<'a> {
                         self.asked.talk.saw(answer);
                     }
                     self.ended = true;
+                    self.answered = answer.is_some();
                 }
                 Some(AnswerEvent::Event(_)) => {}
                 None => return,
@@ -330,17 +335,26 @@ impl<'a> Writer<'a> {
     }
 
     async fn say_if_left_alone(&self) {
-        let why = match self.left_alone {
-            None | Some(AbandonReason::Closed) => return,
-            Some(AbandonReason::Edited) => "because the file was edited there",
-            Some(AbandonReason::Refused) => "because the editor refused the edits",
-        };
-        let message = format!(
-            "The answer is in the conversation, but not in the talk file, {why}. Close and open the file to see it."
-        );
-        let client = &self.server.client;
-        client.show_message(MessageType::INFO, message).await;
+        let reason = self.left_alone;
+        if let Some(message) = reason.and_then(|reason| not_in_the_file(reason, self.answered)) {
+            let client = &self.server.client;
+            client.show_message(MessageType::INFO, message).await;
+        }
     }
+}
+
+/// Where the answer is, and why the file does not show it; `None` if there is nothing to say. `answered`: the conversation
+/// has an answer; if not, the response of the command says why.
+fn not_in_the_file(reason: AbandonReason, answered: bool) -> Option<String> {
+    let why = match reason {
+        _ if !answered => return None,
+        AbandonReason::Closed => return None,
+        AbandonReason::Edited => "because the file was edited there",
+        AbandonReason::Refused => "because the editor refused the edits",
+    };
+    Some(format!(
+        "The answer is in the conversation, but not in the talk file, {why}. Close and open the file to see it."
+    ))
 }
 
 /// Sends an edit; `None` if the editor does not say whether it was applied.
@@ -384,5 +398,23 @@ pub(super) async fn send(
         Ok(answer) => Some(answer.applied),
         Err(Unanswered::Refused(_)) => Some(false),
         Err(Unanswered::Late) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_that_is_there_is_said_to_be_in_the_conversation() {
+        use AbandonReason::{Closed, Edited, Refused};
+        for reason in [Closed, Edited, Refused] {
+            assert_eq!(not_in_the_file(reason, false), None, "{reason:?}");
+        }
+        assert_eq!(not_in_the_file(Closed, true), None);
+        let said = not_in_the_file(Edited, true).unwrap();
+        assert!(said.contains("because the file was edited there"), "{said}");
+        let said = not_in_the_file(Refused, true).unwrap();
+        assert!(said.contains("because the editor refused"), "{said}");
     }
 }
