@@ -9,6 +9,7 @@ use super::{
     open::{self, Fault, State},
     view::Scratch,
 };
+use crate::private;
 use crate::service::{Readable, ServiceError, trouble::Trouble};
 
 /// Checks the store at `path` in full.
@@ -23,15 +24,17 @@ pub(crate) fn check(path: &Path) -> Readable {
         Ok(version) => return Readable::Yes(version),
         Err(Fault::Other(error)) if open::needs_recovery(&error) => match examine(path, true) {
             Ok(version) => return Readable::Yes(version),
-            // The log has to be applied, or an unfinished transaction rolled back.
-            Err(Fault::Other(again)) if open::needs_recovery(&again) => Fault::Suspect,
             Err(fault) => fault,
         },
         Err(fault) => fault,
     };
     match fault {
         Fault::Newer(found) => Readable::No(open::newer(path, found).to_string()),
-        Fault::Other(error) => Readable::No(ServiceError::store(path, &error).to_string()),
+        Fault::Other(error) => Readable::No(match private::regular(path) {
+            // The system's reason is clearer than SQLite's.
+            Err(refused) => ServiceError::unusable(path)(refused).to_string(),
+            Ok(_) => ServiceError::store(path, &error).to_string(),
+        }),
         Fault::Empty => Readable::Empty,
         Fault::Suspect => check_copy(path),
     }
@@ -68,7 +71,7 @@ fn check_copy(path: &Path) -> Readable {
 
 fn examine(path: &Path, immutable: bool) -> Result<i64, Fault> {
     let db = match immutable {
-        // That would ignore a log.
+        // That would ignore a log, which has to be applied or rolled back.
         true if files::has_log(path) => {
             return Err(Fault::Suspect);
         }
@@ -106,5 +109,28 @@ pub(crate) fn probe(path: &Path) -> Result<(), Trouble> {
     match Trouble::of_writing(path) {
         None => Ok(()),
         Some(trouble) => Err(trouble),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_not_blamed_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::create_dir(path("directory.db")).unwrap();
+        #[cfg(unix)]
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket.db")).unwrap();
+        #[cfg(not(unix))]
+        fs::create_dir(path("socket.db")).unwrap();
+        for name in ["directory.db", "socket.db"] {
+            let Readable::No(reason) = check(&path(name)) else {
+                panic!("{name}: {:?}", check(&path(name)));
+            };
+            let expected = format!("cannot use {}: ", path(name).display());
+            assert!(reason.starts_with(&expected), "{reason}");
+        }
     }
 }
