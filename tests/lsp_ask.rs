@@ -132,6 +132,29 @@ fn the_selection_is_stored_and_the_document_is_sent() {
 }
 
 #[test]
+fn a_range_in_the_document_of_an_asset_is_a_selection() {
+    let mut world = world();
+    let text = "fn a() {}\nfn b() {}\nfn c() {}\n";
+    let asset = world.create_known_asset("retry.rs");
+    let uri = format!("pieces-asset:/{asset}.md");
+    world.open(&uri, text);
+    let range = json!({"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 0}});
+    let argument = json!({"prompt": "What is b?", "uri": uri, "range": range});
+    let answer = world.run("ask", argument).unwrap();
+    assert_eq!(answer["context"][0]["kind"], "selection");
+    let question = messages(&mut world, &answer["conversation"])[0]["text"].clone();
+    let question = question.as_str().unwrap();
+    assert!(
+        question.contains("fn b() {}") && !question.contains("fn a() {}"),
+        "{question}"
+    );
+    // Without a range it is the asset.
+    let argument = json!({"prompt": "And all?", "uri": uri});
+    let answer = world.run("ask", argument).unwrap();
+    assert_eq!(answer["context"][0]["kind"], "asset");
+}
+
+#[test]
 fn files_are_sent_again_until_an_empty_list_drops_them() {
     let mut world = world();
     let write = |world: &World, name: &str, text: &str| {

@@ -352,6 +352,58 @@ fn a_draft_is_restored() {
 }
 
 #[test]
+fn a_draft_is_stored_again_and_again_while_it_is_typed() {
+    let mut world = world(Service::Local, Value::Null);
+    let talk = world.run("talk", json!({})).unwrap()["uri"].clone();
+    let mut buffer = Buffer::open(&mut world.client, &talk);
+    let about = path(talk.as_str().unwrap()).with_extension("json");
+    for (typed, draft) in [
+        ("Why", "Why"),
+        (" does", "Why does"),
+        (" it?", "Why does it?"),
+    ] {
+        buffer.write(&mut world.client, typed);
+        eventually("the draft", || {
+            let about: Value = serde_json::from_slice(&std::fs::read(&about).unwrap()).unwrap();
+            about["draft"] == draft
+        });
+    }
+}
+
+/// Asks in a talk file; returns what Pieces OS was asked.
+fn asked(world: &mut World, buffer: &mut Buffer, question: &str) -> String {
+    buffer.write(&mut world.client, &format!("{question}\n"));
+    let id = world.send("send", json!({"uri": buffer.uri}));
+    buffer.apply(&mut world.client);
+    world.client.response(id).unwrap();
+    let asked = world.standin().with(|state| state.asked.last().cloned());
+    let query = &asked.unwrap()["relevance"]["query"];
+    query.as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_document_of_a_talk_is_sent_unless_lines_of_it_were_selected() {
+    let mut world = world(Service::Full, json!({"answerInDocument": "end"}));
+    let uri = code(&mut world);
+    let open = |world: &mut World, argument: Value| {
+        let talk = world.run("talk", argument).unwrap()["uri"].clone();
+        Buffer::open(&mut world.client, &talk)
+    };
+    let mut buffer = open(&mut world, json!({ "uri": uri }));
+    let query = asked(&mut world, &mut buffer, "What is this?");
+    assert!(query.contains("fn a() {}"), "{query}");
+
+    let lines = json!({"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 0}});
+    let mut buffer = open(&mut world, json!({"uri": uri, "range": lines}));
+    // The user deletes the quoted lines.
+    let quoted = buffer.prompt().to_owned();
+    assert!(quoted.contains("fn b() {"), "{quoted}");
+    buffer.text = buffer.text.replace(&quoted, "");
+    let query = asked(&mut world, &mut buffer, "Why?");
+    assert!(!query.contains("fn a() {}"), "{query}");
+}
+
+#[test]
 fn only_files_in_our_directory_are_talk_files() {
     let mut world = world(Service::Full, Value::Null);
     let talk = world.run("talk", json!({})).unwrap()["uri"].clone();

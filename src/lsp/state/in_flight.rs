@@ -47,3 +47,35 @@ impl InFlightWrites {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use std::future::pending;
+    use tokio::sync::oneshot;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exit_waits_for_every_write_but_not_for_ever() {
+        let writes = InFlightWrites::default();
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let (answer, answered) = oneshot::channel::<()>();
+            answers.push(answer);
+            // The caller is cancelled after it sent the write.
+            assert!(writes.run(answered).now_or_never().is_none());
+        }
+        while let Some(answer) = answers.pop() {
+            let waits = timeout(WRITE_GRACE / 2, writes.finish()).await;
+            assert!(waits.is_err(), "{} are left", answers.len() + 1);
+            answer.send(()).unwrap();
+        }
+        let start = Instant::now();
+        writes.finish().await;
+        assert_eq!(start.elapsed().as_millis(), 0, "none is left");
+        assert!(writes.run(pending::<()>()).now_or_never().is_none());
+        writes.finish().await;
+        assert!(start.elapsed() >= WRITE_GRACE);
+    }
+}

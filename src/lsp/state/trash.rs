@@ -326,4 +326,35 @@ mod tests {
         assert_eq!(trash.list().await.unwrap().entries.len(), 1);
         service.shutdown().await;
     }
+
+    #[tokio::test]
+    async fn a_trash_whose_service_has_ended_is_served_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = || dir.path().join("data");
+        let (serving, following) = (TrashService::default(), TrashService::default());
+        let first = serving.attach(data()).await.unwrap();
+        let objects = [json!({"conversation": {"id": Uuid::from_u128(1)}}).to_string()];
+        first.stage("elsewhere", &objects).await.unwrap().leave();
+        let entries = async |trash: Trash| trash.list().await.map(|listed| listed.entries.len());
+
+        let other = following.attach(data()).await.unwrap();
+        assert_eq!(entries(other).await, Ok(1));
+        serving.attach(data()).await.unwrap();
+        assert_eq!(entries(first).await, Ok(1), "it is still the same service");
+
+        {
+            let held = serving.attached.lock().await;
+            let held = held.as_ref().unwrap();
+            held.end_task();
+            let over = async { while !held.is_over().await {} };
+            timeout(TRASH_TIMEOUT, over).await.unwrap();
+        }
+        let again = serving.attach(data()).await.unwrap();
+        assert_eq!(entries(again).await, Ok(1));
+
+        serving.shutdown().await;
+        let last = following.attach(data()).await.unwrap();
+        assert_eq!(entries(last).await, Ok(1));
+        following.shutdown().await;
+    }
 }

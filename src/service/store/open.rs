@@ -285,3 +285,90 @@ pub(super) fn newer(path: &Path, found: i64) -> ServiceError {
         known: schema::NEWEST,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::check;
+    use super::*;
+    use crate::service::Readable;
+
+    /// A store with one conversation; returns its path and its id.
+    fn store(dir: &Path) -> (PathBuf, Uuid) {
+        let path = dir.join("store.db");
+        let ready = open(&path).unwrap();
+        let object = "INSERT INTO entity (kind, id, created, updated, doc)
+                      VALUES (1, '00000000-0000-4000-8000-000000000001', 1, 1, '{\"name\":\"kept\"}')";
+        ready.db.execute_batch(object).unwrap();
+        (path, ready.id)
+    }
+
+    fn conversations(ready: &Ready) -> i64 {
+        let query = "SELECT count(*) FROM entity WHERE kind = 1";
+        ready.db.query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Copies the store as a process leaves it that is killed in a transaction without WAL.
+    fn killed_in_a_transaction(from: &Path, to: &Path) {
+        let db = Connection::open(from).unwrap();
+        // The cache is too small for the text, so a part of the transaction is in the file.
+        let unfinished = "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN;
+             DELETE FROM entity; INSERT INTO meta VALUES ('unfinished', hex(zeroblob(100000)));";
+        db.execute_batch(unfinished).unwrap();
+        for suffix in ["", "-journal"] {
+            fs::copy(files::side(from, suffix), files::side(to, suffix)).unwrap();
+        }
+        assert!(files::has_log(to));
+    }
+
+    #[test]
+    fn an_unfinished_transaction_is_rolled_back_by_a_start_only() {
+        let (running, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, id) = store(running.path());
+        let path = dir.path().join("store.db");
+        killed_in_a_transaction(&from, &path);
+
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(check(&path), Readable::Yes(schema::NEWEST));
+        assert!(fs::read(&path).unwrap() == bytes, "a check changes nothing");
+
+        let ready = open(&path).unwrap();
+        assert!(ready.notice.is_none());
+        assert_eq!((ready.id, conversations(&ready)), (id, 1));
+    }
+
+    #[test]
+    fn damage_that_the_checks_of_a_start_miss_is_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = store(dir.path());
+        let mut bytes = fs::read(&path).unwrap();
+        // The header of the record with the store's id: its size, and the types of a name and a UUID.
+        let header = b"\x03\x11\x55id";
+        let at = bytes.windows(header.len()).position(|one| one == header);
+        bytes[at.unwrap()] = 0x7f;
+        fs::write(&path, bytes).unwrap();
+        // Too large to be checked in full at a start.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(CHECKED_IN_FULL + 1).unwrap();
+        assert!(matches!(inspect(&path), Ok(State::Sound(_))));
+
+        let ready = open(&path).unwrap();
+        let notice = ready.notice.as_ref().expect("the user is told");
+        assert!(notice.kept.as_ref().is_none_or(|kept| kept.exists()));
+        assert_eq!(conversations(&ready), 1);
+        drop(ready);
+        assert!(open(&path).unwrap().notice.is_none());
+    }
+
+    /// Otherwise a start would create a store in its place.
+    #[cfg(unix)]
+    #[test]
+    fn a_store_that_cannot_be_looked_at_does_not_count_as_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(matches!(inspect(&path), Err(Fault::Other(_))));
+        assert!(matches!(check(&path), Readable::No(_)));
+        assert!(open(&path).is_err());
+        assert!(fs::read_link(&path).is_ok(), "nothing was changed");
+    }
+}
