@@ -4,8 +4,8 @@ use std::time::Duration;
 
 // The service.
 
-/// Waiting for a connection: discovery finds a running service in under two seconds, and a person
-/// who waits longer wants the error.
+/// Waiting for a connection: discovery finds a running service in milliseconds, beside a silent process in about two
+/// seconds, and a person who waits longer wants the error.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Stopping the local service, which writes its last batch to disk.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);

@@ -22,7 +22,7 @@ const MOST_PORTS: usize = 8;
 
 /// Probes the usual loopback ports in this order: Ollama (11434), llama-server (8080), LM Studio (1234).
 /// `PIECES_LSP_MODEL_PORTS` in the environment names others, separated by commas. Sends one `GET /v1/models` to each,
-/// nothing private. Takes a second at most.
+/// nothing private. Takes three seconds at most.
 pub async fn look_for() -> Vec<Found> {
     let named = std::env::var("PIECES_LSP_MODEL_PORTS").ok();
     look_at(&ports(named.as_deref())).await
@@ -52,21 +52,32 @@ async fn look_at(ports: &[u16]) -> Vec<Found> {
 mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn request(stream: &mut TcpStream) -> String {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        String::from_utf8(request).unwrap()
+    }
+
+    fn answer(stream: &mut TcpStream, body: &str) {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).unwrap();
+    }
 
     /// Answers one request and returns it.
     fn serve(listener: TcpListener, body: &'static str) -> std::thread::JoinHandle<String> {
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.push(byte[0]);
-            }
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all((head + body).as_bytes()).unwrap();
-            String::from_utf8(request).unwrap()
+            let request = request(&mut stream);
+            answer(&mut stream, body);
+            request
         })
     }
 
@@ -79,17 +90,28 @@ mod tests {
         assert_eq!(ports(Some(&"7,".repeat(99))).len(), MOST_PORTS);
     }
 
-    #[tokio::test]
+    /// Holds the paused clock, which otherwise runs ahead while a socket is waited for, until this is dropped.
+    fn held() -> mpsc::Sender<()> {
+        let (release, held) = mpsc::channel();
+        tokio::task::spawn_blocking(move || held.recv());
+        release
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn only_servers_of_models_are_found_and_nothing_private_is_sent() {
-        let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let _held = held();
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners
             .each_ref()
             .map(|one| one.local_addr().unwrap().port());
-        let [model, page, silent, closed] = listeners;
-        drop(closed);
+        let [model, page] = listeners;
+        // Bound, so that no other program takes the port, but not listening.
+        let closed = tokio::net::TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let closed_port = closed.local_addr().unwrap().port();
         let model = serve(model, r#"{"object":"list","data":[{"id":"a"}]}"#);
         let page = serve(page, "<html>");
-        let found = look_at(&ports).await;
+        let found = look_at(&[closed_port, ports[0], ports[1]]).await;
         let expected = Found {
             url: EndpointUrl::loopback(ports[0]).unwrap(),
             models: vec![Model {
@@ -99,7 +121,6 @@ mod tests {
             }],
         };
         assert_eq!(found, [expected]);
-        drop(silent);
         for request in [model.join().unwrap(), page.join().unwrap()] {
             assert!(
                 request.starts_with("GET /v1/models HTTP/1.1\r\n"),
@@ -116,5 +137,30 @@ mod tests {
             names.sort();
             assert_eq!(names, ["accept", "host", "user-agent"]);
         }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_port_is_given_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let started = Instant::now();
+        assert_eq!(look_at(&[port]).await, []);
+        assert!(started.elapsed() <= Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_is_found() {
+        let _held = held();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let looking = tokio::spawn(async move { look_at(&[port]).await });
+        let asked = tokio::task::spawn_blocking(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            request(&mut stream);
+            stream
+        });
+        let mut stream = asked.await.unwrap();
+        tokio::time::advance(Duration::from_millis(2500)).await;
+        answer(&mut stream, r#"{"data":[{"id":"a"}]}"#);
+        assert_eq!(looking.await.unwrap().len(), 1);
     }
 }

@@ -1,9 +1,18 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use super::super::error::Kind;
 use super::*;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Holds the paused clock until it is dropped: otherwise the clock runs ahead while a socket is waited for, and with a
+/// clock that runs a busy machine exceeds the deadlines.
+fn held() -> mpsc::Sender<()> {
+    let (release, held) = mpsc::channel();
+    tokio::task::spawn_blocking(move || held.recv());
+    release
+}
 
 type Requests = Arc<Mutex<Vec<String>>>;
 
@@ -33,18 +42,20 @@ fn ok(body: &str) -> String {
     )
 }
 
-/// A port on which nothing listens.
-async fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+/// A port on which nothing listens, and which no other program gets meanwhile.
+fn closed_port() -> (u16, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    (socket.local_addr().unwrap().port(), socket)
 }
 
-/// Looks at files with the given texts, then at the groups of ports.
+/// Looks at files with the given texts, then at the groups of ports, without any deadline.
 async fn find(files: &[String], ports: &[&[u16]]) -> Result<(u16, String), Error> {
+    let _held = held();
+    find_in_time(files, ports).await
+}
+
+async fn find_in_time(files: &[String], ports: &[&[u16]]) -> Result<(u16, String), Error> {
     let directory = tempfile::tempdir().unwrap();
     let mut discovery = Discovery {
         port_files: vec![directory.path().join("absent"), directory.path().to_owned()],
@@ -69,7 +80,7 @@ async fn find(files: &[String], ports: &[&[u16]]) -> Result<(u16, String), Error
     Ok((port, health))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_port_file_wins_without_a_scan() {
     let (one, _) = serve(&ok("ok:1\n")).await;
     let (other, asked) = serve(&ok("ok:2")).await;
@@ -80,9 +91,10 @@ async fn the_port_file_wins_without_a_scan() {
     assert_eq!(asked.lock().unwrap().len(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn useless_port_files_count_as_absent() {
     let (scanned, _) = serve(&ok("migrating")).await;
+    let (closed, _socket) = closed_port();
     let files = [
         "",
         "x",
@@ -91,7 +103,7 @@ async fn useless_port_files_count_as_absent() {
         "99999",
         "1 2",
         &"1".repeat(100),
-        &closed_port().await.to_string(),
+        &closed.to_string(),
     ];
     let files = files.map(str::to_owned);
     assert_eq!(
@@ -100,11 +112,11 @@ async fn useless_port_files_count_as_absent() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn groups_are_tried_in_order() {
     let (new, _) = serve(&ok("ok:1")).await;
     let (old, asked) = serve(&ok("ok:2")).await;
-    let closed = closed_port().await;
+    let (closed, _socket) = closed_port();
     assert_eq!(
         find(&[], &[&[closed, new], &[old]]).await,
         Ok((new, "ok:1".into()))
@@ -116,7 +128,7 @@ async fn groups_are_tried_in_order() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn other_programs_are_skipped() {
     let long = format!("ok:{}", "x".repeat(2000));
     let local =
@@ -149,7 +161,7 @@ async fn other_programs_are_skipped() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn several_services_are_not_guessed_between() {
     let (one, _) = serve(&ok("ok:1")).await;
     let (other, _) = serve(&ok("ok:1")).await;
@@ -168,19 +180,14 @@ async fn several_services_are_not_guessed_between() {
     assert_eq!(find(&twice, &[&[one]]).await, Ok((one, "ok:1".into())));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_survey_reports_every_place() {
     let (pieces, _) = serve(&ok("ok:1")).await;
     let (stranger, _) = serve(&ok("hello")).await;
     let (garbage, _) = serve("?").await;
     let local = "HTTP/1.1 401 Unauthorized\r\nserver: pieces-lsp/1\r\ncontent-length: 0\r\n\r\n";
     let (local, _) = serve(local).await;
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = silent
-        .local_addr()
-        .map(|address| (address.port(), silent))
-        .unwrap();
-    let closed = closed_port().await;
+    let (closed, _socket) = closed_port();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -191,7 +198,7 @@ async fn a_survey_reports_every_place() {
     let (good, bad) = (file("good", &pieces.to_string()), file("bad", "x"));
     let discovery = Discovery {
         port_files: vec![absent.clone(), good.clone(), bad.clone()],
-        ports: vec![vec![closed, silent.0, stranger], vec![garbage, local]],
+        ports: vec![vec![closed, stranger], vec![garbage, local]],
     };
     let expected = [
         (Place::File(absent, None), Seen::NoFile),
@@ -201,24 +208,34 @@ async fn a_survey_reports_every_place() {
         ),
         (Place::File(bad, None), Seen::NoPort),
         (Place::Port(closed), Seen::Closed),
-        (Place::Port(silent.0), Seen::Silent),
         (Place::Port(stranger), Seen::Stranger),
         (Place::Port(garbage), Seen::Stranger),
         (Place::Port(local), Seen::LocalService),
     ];
+    let held = held();
+    assert_eq!(discovery.survey().await.unwrap(), expected);
+    drop(held);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let discovery = Discovery {
+        port_files: Vec::new(),
+        ports: vec![vec![port]],
+    };
+    let expected = [(Place::Port(port), Seen::Silent)];
     assert_eq!(discovery.survey().await.unwrap(), expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_service_found() {
-    let error = find(&[], &[&[closed_port().await], &[]]).await.unwrap_err();
+    let (closed, _socket) = closed_port();
+    let error = find(&[], &[&[closed], &[]]).await.unwrap_err();
     assert_eq!(error.kind, Kind::Offline);
     assert!(error.message.contains("start it"), "{error}");
 }
 
 /// Linux reports the owner of a socket, and root can give one away.
 #[cfg(target_os = "linux")]
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_process_of_another_user_is_skipped() {
     const OTHER: u32 = 65_534;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -243,6 +260,7 @@ async fn a_process_of_another_user_is_skipped() {
         port_files: Vec::new(),
         ports: vec![vec![port]],
     };
+    let _held = held();
     let seen = discovery.survey().await.unwrap();
     assert_eq!(seen, [(Place::Port(port), Seen::OtherUser(OTHER))]);
 }
@@ -253,7 +271,7 @@ async fn a_silent_port_does_not_delay_the_search() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let started = tokio::time::Instant::now();
-    let error = find(&[port.to_string()], &[&[port], &[port]])
+    let error = find_in_time(&[port.to_string()], &[&[port], &[port]])
         .await
         .unwrap_err();
     assert_eq!(error.kind, Kind::Offline);
@@ -264,7 +282,24 @@ async fn a_silent_port_does_not_delay_the_search() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_slow_service_is_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answering = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        connection.read(&mut [0; 4096]).await.unwrap();
+        tokio::time::advance(Duration::from_millis(1900)).await;
+        connection.write_all(ok("ok:1").as_bytes()).await.unwrap();
+        connection
+    };
+    let ports = [port];
+    let groups = [&ports[..]];
+    let (found, _connection) = tokio::join!(find(&[], &groups), answering);
+    assert_eq!(found, Ok((port, "ok:1".into())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_gives_nothing_away() {
     let (port, requests) = serve(&ok("ok:1")).await;
     find(&[], &[&[port]]).await.unwrap();
