@@ -243,6 +243,15 @@ fn unusable_questions_are_refused_at_once() {
     let endpoint = Endpoint::start();
     for (arguments, input, part) in [
         (&["--file", "/", "Why?"][..], "", "is a directory"),
+        (
+            &[
+                "--conversation",
+                "00000000-0000-4000-8000-000000000000",
+                "Why?",
+            ][..],
+            "",
+            "pieces-lsp: There is no conversation 00000000-0000-4000-8000-000000000000; check `--conversation`.",
+        ),
         (&[" "][..], "", "no question"),
         (&["-"][..], " \n", "no question"),
         (&["Why?"][..], &*"x".repeat((1 << 20) + 1), "1 MiB"),

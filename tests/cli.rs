@@ -144,6 +144,39 @@ fn an_export_does_not_replace_the_directory_of_the_shell() {
 }
 
 #[test]
+fn a_relative_path_is_named_as_an_absolute_one() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(here.path().join("notes/full")).unwrap();
+    for (arguments, named) in [
+        (
+            &["import", "--from", "nope", "--data-dir", "data"][..],
+            "nope does not exist",
+        ),
+        (
+            &["export", "notes", "--data-dir", "data"],
+            "notes is not empty",
+        ),
+        (
+            &[
+                "model",
+                "use",
+                "http://127.0.0.1:1",
+                "--instructions",
+                "nope",
+            ],
+            "nope cannot be read",
+        ),
+    ] {
+        let ended = Spawn::with_arguments(arguments)
+            .current_dir(here.path())
+            .run();
+        assert_eq!(ended.code, Some(1), "{arguments:?}");
+        let named = format!("{}{named}", std::path::MAIN_SEPARATOR);
+        assert!(ended.stderr.contains(&named), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_export_says_what_it_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let (source, store) = (dir.path().join("one.jsonl"), dir.path().join("store"));

@@ -9,7 +9,7 @@ use crate::ask::{
     Surroundings,
 };
 use crate::model::Found;
-use crate::pieces::{Client, Error};
+use crate::pieces::{Client, Error, Kind};
 use crate::service;
 use crate::sync::Source;
 use clap::Args;
@@ -275,6 +275,11 @@ fn sentence(failure: &Failure) -> String {
         ask::Cause::Service(error) => match &error.detail {
             // The service's own sentence is the message already.
             Some(detail) if message.starts_with(detail.trim_end_matches('.')) => message,
+            // There is no list to refresh here.
+            Some(detail) if error.kind == Kind::NotFound => {
+                let detail = super::common::printable(detail);
+                format!("{}; check `--conversation`.", detail.trim_end_matches('.'))
+            }
             Some(detail) => {
                 let message = message.trim_end_matches('.');
                 format!("{message} ({}).", super::common::printable(detail))

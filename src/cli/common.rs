@@ -35,10 +35,11 @@ impl Target {
             .transpose()
             .map_err(|refusal| refusal.to_string())?;
         let data_dir = common.data_dir.clone();
+        let data_dir = data_dir.filter(|dir| !dir.as_os_str().is_empty());
         Ok(Self {
             backend,
             url,
-            data_dir: data_dir.filter(|dir| !dir.as_os_str().is_empty()),
+            data_dir: data_dir.map(absolute),
             allow_remote: common.allow_remote,
         })
     }
@@ -52,6 +53,11 @@ impl Target {
 /// The trimmed text, unless it is empty.
 pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The path as a sentence names it: a relative one would begin the sentence as a word.
+pub(super) fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The text with a capital letter and a full stop, which errors of libraries lack. A URL, a path or a name at its

@@ -1,7 +1,7 @@
 //! `pieces-lsp export`.
 
 use super::args::ExportOptions;
-use super::common::Target;
+use super::common::{Target, absolute};
 use super::complain;
 use super::meter::Meter;
 use super::terminal::{count, inert};
@@ -54,6 +54,7 @@ async fn copy(
         None => service::default_data_dir().map_err(|error| error.to_string())?,
     };
     let progress = move |progress| meter.show(progress);
-    let exporting = transfer::export(&data_dir, &options.directory, progress);
+    let directory = absolute(options.directory.clone());
+    let exporting = transfer::export(&data_dir, &directory, progress);
     exporting.await.map_err(|error| error.to_string())
 }

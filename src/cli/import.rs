@@ -1,7 +1,7 @@
 //! `pieces-lsp import`.
 
 use super::args::ImportOptions;
-use super::common::{Target, non_empty};
+use super::common::{Target, absolute, non_empty};
 use super::complain;
 use super::meter::Meter;
 use super::terminal::inert;
@@ -47,7 +47,10 @@ async fn copy(
 ) -> Result<Report, Broken> {
     let from = match (non_empty(options.from.as_deref()), target.url) {
         (None, Some(url)) => Origin::Url(url),
-        (from, _) => Origin::parse(from, allow_remote)?,
+        (from, _) => match Origin::parse(from, allow_remote)? {
+            Origin::File(path) => Origin::File(absolute(path)),
+            other => other,
+        },
     };
     let data_dir = match target.data_dir {
         Some(dir) => dir,

@@ -4,7 +4,7 @@ mod options;
 
 pub(super) use options::ModelOptions;
 
-use super::common::{Target, printable};
+use super::common::{Target, absolute, printable};
 use super::complain;
 use super::terminal::{count, dim, good, strong, time};
 use crate::model::{
@@ -264,7 +264,7 @@ fn new(options: UseOptions, allow_remote: bool) -> Result<New, String> {
         std::fs::canonicalize(&path).map_err(|error| {
             format!(
                 "{} cannot be read ({error}); check the path.",
-                path.display()
+                absolute(path).display()
             )
         })
     });
