@@ -62,6 +62,8 @@ Equal names are told apart by age, then by number."
   "Let the user choose one of ITEMS with PROMPT.
 ANNOTATE is a function that tells more about one."
   (let* ((labels (pieces--labels items))
+         (by-label (let ((map (make-hash-table :test #'equal :size (length labels))))
+                     (pcase-dolist (`(,label . ,item) labels map) (puthash label item map))))
          (table (lambda (string predicate action)
                   (if (eq action 'metadata)
                       `(metadata
@@ -71,11 +73,11 @@ ANNOTATE is a function that tells more about one."
                         (annotation-function
                          ;; The mark keeps what is said apart from a name written from right to left.
                          . ,(lambda (label)
-                              (concat "\u200e  " (funcall annotate (alist-get label labels nil nil #'equal))))))
+                              (concat "\u200e  " (funcall annotate (gethash label by-label))))))
                     (complete-with-action action labels string predicate)))))
     (unless items (user-error "There is nothing to choose from"))
     (let ((completion-ignore-case t))
-      (alist-get (completing-read prompt table nil t) labels nil nil #'equal))))
+      (gethash (completing-read prompt table nil t) by-label))))
 
 ;; A name is found by any of its words.
 (add-to-list 'completion-category-defaults '(pieces (styles basic substring)))
@@ -172,7 +174,7 @@ ANNOTATE is a function that tells more about one."
                  "Restore: "
                  (seq-map (lambda (item) (append item (list :updated (plist-get item :deleted))))
                           (plist-get (pieces-command "pieces.conversations.trash") :items))
-                 (lambda (item) (format "deleted %s ago" (pieces--age (plist-get item :deleted)))))))
+                 (lambda (item) (format "deleted: %s" (pieces--age (plist-get item :deleted)))))))
     (pieces-open (plist-get (pieces-command "pieces.conversations.restore"
                                             `(:conversation ,(plist-get chosen :conversation)))
                             :conversation))))

@@ -38,9 +38,10 @@ fn without_long_fraction(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The time in a `GroupedTimestamp` (`{"value": …}`), if it has a readable one.
+/// The time in a `GroupedTimestamp` (`{"value": …}`), if it has a readable one. Scripts also write the text alone.
 pub(crate) fn grouped(value: Option<&Value>) -> Option<i64> {
-    parse(value?.get("value")?.as_str()?)
+    let value = value?;
+    parse(value.as_str().or_else(|| value.get("value")?.as_str())?)
 }
 
 /// With all six digits of the fraction, as Pieces OS writes it: `2026-11-23T08:00:00.000000Z`.
@@ -61,6 +62,25 @@ fn civil(micros: i64) -> DateTime {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_time_may_be_grouped_or_a_text_alone() {
+        let noon = "2026-11-20T12:00:00Z";
+        for value in [json!({"value": noon, "readable": "noon"}), json!(noon)] {
+            assert_eq!(grouped(Some(&value)), parse(noon), "{value}");
+        }
+        for value in [
+            json!({"value": 12}),
+            json!({}),
+            json!(12),
+            json!("noon"),
+            json!(null),
+        ] {
+            assert_eq!(grouped(Some(&value)), None, "{value}");
+        }
+        assert_eq!(grouped(None), None);
+    }
 
     #[test]
     fn accepted_and_refused_forms() {

@@ -123,6 +123,31 @@ async fn an_answer_that_just_ends_is_incomplete() {
     }
 }
 
+/// The endpoint did answer, so nobody should look for a connection that broke.
+#[tokio::test]
+async fn a_response_that_ends_by_itself_is_not_called_a_lost_connection() {
+    for script in [
+        Script::stream().bytes("\u{0}\u{1} no events {{{{\n\n"),
+        Script::stream().bytes("data: {\"choices\": 7}\n\ndata: [1,2\n\n"),
+        Script::body(200, "application/json", "{\"choices\": [1,"),
+    ] {
+        let what = format!("{script:?}");
+        let error = answered(script).await.end.expect_err(&what);
+        assert!(
+            error.message.contains("without an answer that can be read"),
+            "{what}: {error}"
+        );
+    }
+    let cut = answered(Script::stream().word("a")).await;
+    let note = cut.end.unwrap().note.unwrap();
+    assert!(note.contains("ended its response"), "{note}");
+    // Less than was announced: here the connection did break.
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n";
+    let lost = answered(Script::raw(format!("{head}data: {A}\n\n"))).await;
+    let note = lost.end.unwrap().note.unwrap();
+    assert!(note.contains("was lost"), "{note}");
+}
+
 /// The stream of a real server, cut after every byte.
 #[tokio::test]
 async fn a_stream_that_is_cut_anywhere_is_incomplete_or_an_error() {

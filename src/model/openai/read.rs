@@ -44,6 +44,8 @@ enum Format {
 enum Break {
     /// The connection or a deadline.
     Failed(Failure),
+    /// The response ended by itself, without an end of the answer.
+    Unfinished,
     /// The endpoint reported a failure, in its own words.
     Reported(String),
     /// Another failure: a sentence for the user.
@@ -117,7 +119,7 @@ impl Reading<'_> {
         }
         match self.finish {
             Some(_) => Ok(()),
-            None => Err(Break::Failed(Failure::Broken)),
+            None => Err(Break::Unfinished),
         }
     }
 
@@ -158,7 +160,7 @@ impl Reading<'_> {
                 return self.events(events).await;
             }
             Format::Json(body) => {
-                let chunks = chunk::parse(&body).ok_or(Break::Failed(Failure::Broken))?;
+                let chunks = chunk::parse(&body).ok_or(Break::Unfinished)?;
                 self.chunks(chunks).await?;
                 // Complete JSON is a complete answer, even without a finish reason.
                 self.finish.get_or_insert_with(|| "stop".to_owned());
@@ -359,6 +361,13 @@ impl Reading<'_> {
             Break::Failed(failure) => (
                 "The connection to the model server was lost.".to_owned(),
                 failed(&failure, url),
+            ),
+            Break::Unfinished => (
+                "The model server ended its response before the answer was complete.".to_owned(),
+                Error::model(format!(
+                    "The endpoint {} sent a response without an answer that can be read; check the URL and the log of the model server.",
+                    shown(url)
+                )),
             ),
             Break::Reported(text) => {
                 let text = detail(&text, key);
