@@ -67,6 +67,8 @@ pub enum ServiceError {
         path: PathBuf,
         /// The problem, and what to do about it.
         reason: String,
+        /// Nothing in its directory can be written.
+        read_only: bool,
     },
     /// Another process holds the store but does not answer.
     #[error(
@@ -101,13 +103,26 @@ impl ServiceError {
             ),
             trouble => format!("the store {}. {}.", trouble.what(), trouble.remedy()),
         };
-        Self::Store { path, reason }
+        // SQLite also calls a store read-only that it failed to open for writing this once.
+        let read_only =
+            trouble == Trouble::ReadOnly && Trouble::of_writing(&path) == Some(Trouble::ReadOnly);
+        Self::Store {
+            path,
+            reason,
+            read_only,
+        }
     }
 
     /// Whether the store may be readable but not writable.
     pub(crate) fn is_read_only(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-        matches!(self, Self::Unusable { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+        match self {
+            Self::Unusable { source, .. } => {
+                matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+            }
+            Self::Store { read_only, .. } => *read_only,
+            _ => false,
+        }
     }
 }
 

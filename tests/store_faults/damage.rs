@@ -6,7 +6,9 @@ use pieces_lsp::service;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Conversations of every store here.
@@ -368,6 +370,55 @@ async fn a_store_is_read_and_exported_without_touching_it() {
         );
         assert_eq!(snapshot(dir.path()), before);
     }
+}
+
+/// Its files could be written, but nothing beside them: a directory that lost its permission, or a mount.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_a_directory_that_cannot_be_written_is_read() {
+    let with_log = TempDir::new().unwrap();
+    killed(with_log.path()).await;
+    let without = TempDir::new().unwrap();
+    ended(without.path()).await;
+    for dir in [with_log, without] {
+        let permit = |mode| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        permit(0o500);
+        let out = TempDir::new().unwrap();
+        let exported = unprivileged(&["export"])
+            .arg(out.path().join("export"))
+            .arg("--data-dir")
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        let looked = unprivileged(&["doctor", "--json", "--backend", "local", "--data-dir"])
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        permit(0o700);
+        assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+        let said = String::from_utf8(exported.stderr).unwrap();
+        assert!(said.contains("can be read, but not changed"), "{said}");
+        let report: Value = serde_json::from_slice(&looked.stdout).unwrap();
+        let store = &report["checks"]["store"];
+        assert_eq!(
+            (&store["state"], &store["unwritable"]),
+            (&json!("readable"), &json!("read-only")),
+            "{report}"
+        );
+    }
+}
+
+/// `pieces-lsp` as a user who is bound by permissions, also where the administrator runs the tests.
+fn unprivileged(arguments: &[&str]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_pieces-lsp");
+    let mut command = match rustix::process::geteuid().is_root() {
+        true => Command::new("setpriv"),
+        false => Command::new(binary),
+    };
+    if command.get_program() != binary {
+        command.args(["--bounding-set=-dac_override,-dac_read_search", binary]);
+    }
+    command.args(arguments).env("PIECES_LSP_MODEL_PORTS", "");
+    command
 }
 
 /// What is deleted or replaced leaves the files, the full-text index and the log included. Conversations

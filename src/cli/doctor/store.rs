@@ -73,6 +73,10 @@ fn verdict(look: &Look) -> Check {
                 "Another pieces-lsp has locked {path} and does not respond; end it, then run this again."
             ),
         ),
+        // The lock and the store are read-only alike.
+        (Readable::Yes(format), Held::Unknown(_)) if look.unwritable.is_some() => {
+            readable(look, *format)
+        }
         (_, held @ Held::Unknown(error)) => Check::failed(
             NAME,
             format!("{path}: {}", holder(held)),

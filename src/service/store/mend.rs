@@ -82,6 +82,7 @@ pub(super) fn mend(path: &Path) -> Result<Option<Notice>, ServiceError> {
             return Err(ServiceError::Store {
                 path: path.into(),
                 reason: "it looks damaged, and there is no space for the copy that is needed to check it. Free some space and try again".to_owned(),
+                read_only: false,
             });
         }
         tracing::error!(%error, "the store cannot be read in full");

@@ -177,6 +177,8 @@ pub(super) fn needs_recovery(error: &rusqlite::Error) -> bool {
                 | ffi::SQLITE_READONLY_RECOVERY
                 | ffi::SQLITE_READONLY_CANTINIT
                 | ffi::SQLITE_READONLY_CANTLOCK
+                // Its log would be beside it.
+                | ffi::SQLITE_READONLY_DIRECTORY
                 | ffi::SQLITE_READONLY
                 | ffi::SQLITE_CANTOPEN
         )

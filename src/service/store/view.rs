@@ -57,6 +57,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, ServiceError> {
         return Err(ServiceError::Store {
             path: path.into(),
             reason: "it has no content (0 bytes). Use a backup".to_owned(),
+            read_only: false,
         });
     }
     if !files::has_log(path)
