@@ -275,8 +275,8 @@ fn sentence(failure: &Failure) -> String {
         ask::Cause::Service(error) => match &error.detail {
             // The service's own sentence is the message already.
             Some(detail) if message.starts_with(detail.trim_end_matches('.')) => message,
-            // There is no list to refresh here.
-            Some(detail) if error.kind == Kind::NotFound => {
+            // The local service says what is missing; there is no list to refresh here.
+            Some(detail) if error.kind == Kind::NotFound && detail.starts_with("There is no ") => {
                 let detail = super::common::printable(detail);
                 format!("{}; check `--conversation`.", detail.trim_end_matches('.'))
             }
