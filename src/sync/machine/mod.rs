@@ -34,6 +34,7 @@ mod schedule;
 mod tests;
 
 use crate::index::{Delta, Index, Mutation};
+use foldhash::fast::RandomState;
 pub use input::{Answer, Fetched, Input, Listing, Ticket};
 pub use output::{Action, Outcome, Touched};
 use schedule::Schedule;
@@ -136,12 +137,15 @@ pub struct Machine {
     gone_is_an_error: bool,
     anchors_missing: bool,
     assets_missing: bool,
-    unresolved_anchors: HashSet<Uuid>,
-    abandoned_anchors: HashSet<Uuid>,
+    unresolved_anchors: AnchorIds,
+    abandoned_anchors: AnchorIds,
     saved: Vec<(Uuid, Ticket)>,
     resync_at: Option<Instant>,
     resyncs: u32,
 }
+
+/// Looked up once for each conversation of a list.
+type AnchorIds = HashSet<Uuid, RandomState>;
 
 impl Machine {
     /// A machine whose index starts at `revision`.
@@ -167,8 +171,8 @@ impl Machine {
             anchors_missing: false,
             assets_missing: false,
             anchored: 0,
-            unresolved_anchors: HashSet::new(),
-            abandoned_anchors: HashSet::new(),
+            unresolved_anchors: AnchorIds::default(),
+            abandoned_anchors: AnchorIds::default(),
             saved: Vec::new(),
             resync_at: None,
             resyncs: 0,
