@@ -288,7 +288,8 @@ async fn a_slow_service_is_found() {
     let port = listener.local_addr().unwrap().port();
     let answering = async {
         let (mut connection, _) = listener.accept().await.unwrap();
-        connection.read(&mut [0; 4096]).await.unwrap();
+        let received = connection.read(&mut [0; 4096]).await.unwrap();
+        assert!(received > 0);
         tokio::time::advance(Duration::from_millis(1900)).await;
         connection.write_all(ok("ok:1").as_bytes()).await.unwrap();
         connection
