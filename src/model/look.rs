@@ -138,6 +138,7 @@ mod tests {
             assert_eq!(names, ["accept", "host", "user-agent"]);
         }
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_silent_port_is_given_up() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
