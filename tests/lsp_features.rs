@@ -399,11 +399,16 @@ fn symbols_are_conversations_by_name() {
         };
         assert_eq!(search("").len(), 5, "they stand among others");
         assert_eq!(search("pieces ").len(), 7);
+        assert_eq!(search("pieces").len(), 7, "Helix trims the query");
         let found = search("Pieces retry");
         assert_eq!(found.len(), 5);
         assert_eq!(found[0]["kind"], 1, "a file");
         let container = found[0]["containerName"].as_str().unwrap();
         assert!(container.starts_with("Pieces · "), "{container}");
+        seeded(&mut world, "Pieces of eight", &[]);
+        let query = json!({ "query": "pieces" });
+        let named = world.client.request("workspace/symbol", query).unwrap();
+        assert_eq!(named.as_array().unwrap().len(), 1, "{named}");
     }
 }
 

@@ -85,7 +85,7 @@ impl Local {
             ),
             // The process that served it has ended, or is ending.
             (_, Kind::Offline | Kind::Timeout) => Error::new(
-                "The local service ended; import again to continue from there.",
+                "The local service ended; run the import again.",
             ),
             _ => error.into(),
         })?;

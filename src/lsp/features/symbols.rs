@@ -41,9 +41,14 @@ pub(crate) async fn workspace_symbols(
         } else {
             MAX_SYMBOLS
         };
-        match begins.eq_ignore_ascii_case(ONLY_OURS) {
-            true => search(&index, query[ONLY_OURS.len()..].trim(), all),
-            false => search(&index, query.trim(), MAX_SYMBOLS_BESIDE),
+        if begins.eq_ignore_ascii_case(ONLY_OURS) {
+            return search(&index, query[ONLY_OURS.len()..].trim(), all);
+        }
+        let named = search(&index, query.trim(), MAX_SYMBOLS_BESIDE);
+        // Helix sends the prefix without its blank.
+        match named.is_empty() && query.trim().eq_ignore_ascii_case(ONLY_OURS.trim()) {
+            true => search(&index, "", all),
+            false => named,
         }
     });
     let found = found.await;
