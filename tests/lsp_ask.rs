@@ -10,7 +10,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use support::standin::Answer;
 use support::world::{ABSENT, Service, World, capabilities, refused};
 
@@ -349,7 +349,8 @@ fn every_way_to_stop_returns_the_text_so_far() {
             }
             let answer = world.client.response(request).unwrap();
             let took = started.elapsed();
-            assert!(took < Duration::from_millis(1000), "{by:?}: {took:?}");
+            let most = world.client.at_once();
+            assert!(took < most, "{by:?}: {took:?} of {most:?}");
             assert_eq!(answer["stop"], "cancelled", "{by:?}: {answer}");
             assert_eq!(answer["text"], *text, "{by:?}");
             // Pieces OS says the id of an answer only when it is asked for it, which the result does not wait for.

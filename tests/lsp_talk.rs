@@ -50,6 +50,7 @@ impl Buffer {
         let text = std::fs::read_to_string(path(&uri)).unwrap();
         let document = json!({"uri": uri, "languageId": "markdown", "version": 1, "text": text});
         client.notify("textDocument/didOpen", json!({ "textDocument": document }));
+        client.barrier();
         Buffer {
             uri,
             text,
@@ -57,11 +58,13 @@ impl Buffer {
         }
     }
 
+    /// The server has the new text when this returns, so that what a test does elsewhere comes after it.
     fn tell(&mut self, client: &mut Client) {
         self.version += 1;
         let change = json!({"textDocument": {"uri": self.uri, "version": self.version},
             "contentChanges": [{"text": self.text}]});
         client.notify("textDocument/didChange", change);
+        client.barrier();
     }
 
     /// Types at the end of the file.
@@ -96,6 +99,7 @@ impl Buffer {
     fn close(self, client: &mut Client) {
         let document = json!({ "textDocument": {"uri": self.uri} });
         client.notify("textDocument/didClose", document);
+        client.barrier();
     }
 
     /// What stands above the room for the next question.
@@ -656,6 +660,7 @@ fn a_talk_file_shows_answers_to_what_was_asked_elsewhere_too() {
     // In the talk file of the other window.
     here.write(&mut first, "Why?\n");
     let id = send(&mut first, "send", json!({ "uri": uri }));
+    here.apply(&mut first);
     endpoint.question().answer("Because it does.");
     while !here.text.contains("Because it does.") {
         here.apply(&mut first);
@@ -706,6 +711,7 @@ fn a_talk_file_shows_answers_to_what_was_asked_elsewhere_too() {
     // The question that was typed in both files does not stay in one.
     here.write(&mut first, "A draft");
     let id = send(&mut second, "send", json!({ "uri": uri }));
+    there.apply(&mut second);
     endpoint.question().answer("At last.");
     while !there.text.contains("At last.") {
         there.apply(&mut second);
@@ -801,6 +807,8 @@ fn a_talk_file_that_was_closed_meanwhile_shows_the_answer_when_it_is_open_again(
     buffer.write(&mut client, "Why?\n");
     let params = json!({"command": "pieces.conversations.send", "arguments": [{ "uri": talk }]});
     let id = client.send_request("workspace/executeCommand", params);
+    // The edit that moves the question; an editor that shows none for seconds gets no more.
+    buffer.apply(&mut client);
     let mut question = endpoint.question();
     question.begin().say("One.\n\n");
     while !buffer.text.contains("One.") {
@@ -830,6 +838,8 @@ fn an_answer_that_was_undone_is_not_written_again() {
     let before = buffer.text.clone();
     let send = json!({"command": "pieces.conversations.send", "arguments": [{ "uri": talk }]});
     let id = client.send_request("workspace/executeCommand", send.clone());
+    // The edit that moves the question; an editor that shows none for seconds gets no more.
+    buffer.apply(&mut client);
     let mut question = endpoint.question();
     question.begin().say("One.\n\n");
     while !buffer.text.contains("One.") {
@@ -849,6 +859,7 @@ fn an_answer_that_was_undone_is_not_written_again() {
     });
     // The next one is written as ever.
     let id = client.send_request("workspace/executeCommand", send);
+    buffer.apply(&mut client);
     endpoint.question().answer("Three.");
     while !buffer.text.contains("Three.") {
         buffer.apply(&mut client);

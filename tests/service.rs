@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest as _},
 };
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
 
 fn options(dir: &Path) -> Options {

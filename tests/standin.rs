@@ -198,11 +198,12 @@ async fn a_lost_reply_is_carried_out() {
     assert!(create().send().await.is_err());
     assert_eq!(standin.with(|state| state.conversations.len()), 1);
     standin.fault("POST /conversations/create", Fault::HangReply);
-    let waited = timeout(Duration::from_millis(50), create().send()).await;
-    assert!(waited.is_err(), "no answer comes");
+    let asked = tokio::spawn(create().send());
     standin
         .until("carried out", |state| state.conversations.len() == 2)
         .await;
+    let waited = timeout(Duration::from_millis(50), asked).await;
+    assert!(waited.is_err(), "no answer comes");
     standin.heal();
 }
 

@@ -213,11 +213,19 @@ impl Client {
         messages.into()
     }
 
-    /// A round trip: what the server sent before it is here.
-    fn barrier(&mut self) {
+    /// A round trip: what the server sent before it is here, and what it was sent before has reached its handler.
+    pub fn barrier(&mut self) {
         // Any request will do; an unknown one touches nothing.
         let barrier = self.request("test/barrier", Value::Null).unwrap_err();
         assert_eq!(barrier.code, -32601, "{barrier:?}");
+    }
+
+    /// The longest that a request for a result may take which the server has to give at once: a second, and more on a
+    /// busy machine, by how long a round trip takes there.
+    pub fn at_once(&mut self) -> Duration {
+        let started = Instant::now();
+        self.barrier();
+        Duration::from_secs(1) + 20 * started.elapsed()
     }
 
     /// Reads and sorts messages until `done` finds what it looks for.
