@@ -1,6 +1,7 @@
 //! The owner of the process that listens on a loopback port, where the system reports it.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The owner of a listening process.
@@ -14,7 +15,7 @@ pub(crate) enum Owner {
     Unknown,
 }
 
-/// Only a system with a hundred thousand sockets exceeds this.
+/// Bytes of a table. Only a system with two hundred thousand sockets has more.
 const TABLE: u64 = 32 << 20;
 /// The state of a listening socket.
 const LISTENING: &str = "0A";
@@ -37,14 +38,14 @@ async fn users(address: IpAddr, port: u16) -> Vec<u32> {
         return Vec::new();
     }
     let looking = tokio::task::spawn_blocking(move || {
-        let table = |name: &str| {
-            let mut text = String::new();
-            let file = std::fs::File::open(name);
-            let read = file.and_then(|file| file.take(TABLE).read_to_string(&mut text));
-            read.map(|_| text).unwrap_or_default()
+        let table = |name: &str| -> Box<dyn BufRead> {
+            match File::open(name) {
+                Ok(file) => Box::new(BufReader::new(file.take(TABLE))),
+                Err(_) => Box::new(io::empty()),
+            }
         };
         let (tcp, tcp6) = (table("/proc/net/tcp"), table("/proc/net/tcp6"));
-        listeners(&tcp, &tcp6, address, port)
+        listeners(tcp, tcp6, address, port)
     });
     looking.await.unwrap_or_default()
 }
@@ -66,43 +67,72 @@ fn of(listeners: &[u32], us: u32) -> Owner {
 }
 
 /// The users in these tables whose sockets accept connections to this address.
-fn listeners(tcp: &str, tcp6: &str, address: IpAddr, port: u16) -> Vec<u32> {
-    let of = |table: &str, reachable: &dyn Fn(&str) -> bool| -> Vec<u32> {
-        let rows = table.lines().skip(1).filter_map(|line| {
-            let fields: Vec<&str> = line.split_ascii_whitespace().take(8).collect();
-            let (address, its_port) = fields.get(1)?.split_once(':')?;
-            let listens = *fields.get(3)? == LISTENING
-                && u16::from_str_radix(its_port, 16) == Ok(port)
-                && reachable(address);
-            listens.then(|| fields.get(7)?.parse().ok())?
-        });
-        rows.collect()
+fn listeners(tcp: impl BufRead, tcp6: impl BufRead, address: IpAddr, port: u16) -> Vec<u32> {
+    let users = |sockets: Vec<Socket>, reachable: &dyn Fn(&[[u8; 4]]) -> bool| -> Vec<u32> {
+        let reached = sockets.iter().filter(|one| reachable(&one.address));
+        reached.map(|one| one.uid).collect()
     };
     const NONE: [u8; 4] = [0; 4];
+    const ANY: [[u8; 4]; 4] = [NONE; 4];
     let reached = match address {
         IpAddr::V4(address) => address.octets(),
         IpAddr::V6(Ipv6Addr::LOCALHOST) => {
-            let last = |last: &[u8; 4]| [NONE, [0, 0, 0, 1]].contains(last);
-            return of(
-                tcp6,
-                &|address| matches!(words(address).as_deref(), Some([a, b, c, d]) if [*a, *b, *c] == [NONE; 3] && last(d)),
-            );
+            return users(listening(tcp6, port), &|address| {
+                [ANY, [NONE, NONE, NONE, [0, 0, 0, 1]]]
+                    .iter()
+                    .any(|one| one == address)
+            });
         }
         IpAddr::V6(_) => return Vec::new(),
     };
-    let found = of(
-        tcp,
-        &|address| matches!(words(address).as_deref(), Some([one]) if [NONE, reached].contains(one)),
-    );
+    let found = users(listening(tcp, port), &|address| {
+        [[NONE], [reached]].iter().any(|one| one == address)
+    });
     if !found.is_empty() {
         return found;
     }
     // A socket that listens on all addresses of both families.
-    of(tcp6, &|address| match words(address).as_deref() {
-        Some([a, b, c, d]) if [*a, *b] == [NONE; 2] => {
-            (*c == NONE && *d == NONE) || (*c == [0, 0, 255, 255] && [NONE, reached].contains(d))
+    const MAPPED: [u8; 4] = [0, 0, 255, 255];
+    users(listening(tcp6, port), &|address| {
+        [
+            ANY,
+            [NONE, NONE, MAPPED, NONE],
+            [NONE, NONE, MAPPED, reached],
+        ]
+        .iter()
+        .any(|one| one == address)
+    })
+}
+
+/// A socket that listens on a port.
+struct Socket {
+    address: Vec<[u8; 4]>,
+    uid: u32,
+}
+
+/// The sockets in a table that listen on this port. The kernel lists those that listen first; the others, which can be
+/// megabytes, are read only if there is none.
+fn listening(table: impl BufRead, port: u16) -> Vec<Socket> {
+    let mut found = Vec::new();
+    for line in table.lines().map_while(Result::ok).skip(1) {
+        let fields: Vec<&str> = line.split_ascii_whitespace().take(8).collect();
+        if fields.get(3) == Some(&LISTENING) {
+            found.extend(socket(&fields, port));
+        } else if !found.is_empty() {
+            break;
         }
-        _ => false,
+    }
+    found
+}
+
+fn socket(fields: &[&str], port: u16) -> Option<Socket> {
+    let (address, its_port) = fields.get(1)?.split_once(':')?;
+    if u16::from_str_radix(its_port, 16) != Ok(port) {
+        return None;
+    }
+    Some(Socket {
+        address: words(address)?,
+        uid: fields.get(7)?.parse().ok()?,
     })
 }
 
@@ -165,18 +195,34 @@ mod tests {
         ];
         let reached = IpAddr::from(LOOPBACK);
         for (port, uids) in expected {
-            assert_eq!(listeners(&tcp, &tcp6, reached, port), uids, "{port}");
+            assert_eq!(
+                listeners(tcp.as_bytes(), tcp6.as_bytes(), reached, port),
+                uids,
+                "{port}"
+            );
         }
         let other = IpAddr::from([127, 0, 0, 2]);
         for (port, uids) in [(1, &[1004][..]), (2, &[1002]), (3, &[1003]), (5, &[])] {
-            assert_eq!(listeners(&tcp, &tcp6, other, port), uids, "{port}");
+            assert_eq!(
+                listeners(tcp.as_bytes(), tcp6.as_bytes(), other, port),
+                uids,
+                "{port}"
+            );
         }
         let six = IpAddr::from(Ipv6Addr::LOCALHOST);
         for (port, uids) in [(1, &[1004][..]), (2, &[]), (5, &[]), (6, &[1007])] {
-            assert_eq!(listeners(&tcp, &tcp6, six, port), uids, "{port}");
+            assert_eq!(
+                listeners(tcp.as_bytes(), tcp6.as_bytes(), six, port),
+                uids,
+                "{port}"
+            );
         }
         for broken in ["", "x", HEAD, "\n: 0A\n\n", &"1 2:3 4 0A 5 6 7\n".repeat(3)] {
-            assert_eq!(listeners(broken, broken, reached, 1), [0; 0], "{broken}");
+            assert_eq!(
+                listeners(broken.as_bytes(), broken.as_bytes(), reached, 1),
+                [0; 0],
+                "{broken}"
+            );
         }
     }
 

@@ -44,7 +44,10 @@ pub(super) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let peer = app.peer(over_socket);
-    let upgrade = upgrade.max_message_size(INCOMING).max_frame_size(INCOMING);
+    let upgrade = upgrade
+        .read_buffer_size(stream::READ_BUFFER)
+        .max_message_size(INCOMING)
+        .max_frame_size(INCOMING);
     upgrade.on_upgrade(move |socket| serve(app, peer, socket))
 }
 

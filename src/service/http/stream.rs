@@ -19,12 +19,17 @@ use crate::service::{Failure, store::Kind};
 
 /// Largest message from a client, which has nothing to send here.
 const INCOMING: usize = 64 << 10;
+/// Each connection has this buffer from the start.
+pub(super) const READ_BUFFER: usize = 4 << 10;
 /// Deadline for sending one frame; a first frame may be large.
 const SEND: Duration = Duration::from_secs(30);
 
 /// Accepts a stream with small incoming messages only.
 pub(super) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade.max_message_size(INCOMING).max_frame_size(INCOMING)
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(INCOMING)
+        .max_frame_size(INCOMING)
 }
 
 /// The identifier stream of a kind.

@@ -1,6 +1,6 @@
 //! Publishes committed changes to open identifier streams.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast;
@@ -9,7 +9,7 @@ use super::kind::Kind;
 use crate::service::time;
 
 /// How many frames a stream may lag behind before it is closed. Bounds the memory for all its subscribers
-/// together.
+/// together; a channel allocates 56 bytes for each at once.
 const LAG: usize = 8192;
 
 /// One committed change of one object.
@@ -68,19 +68,16 @@ pub(crate) fn write_item(out: &mut String, kind: Kind, id: &str, updated: i64) {
     out.push('}');
 }
 
-/// One broadcast channel per kind.
+/// A broadcast channel for each kind that has had a subscriber.
 pub(crate) struct Hub {
-    channels: Vec<broadcast::Sender<Utf8Bytes>>,
+    channels: [OnceLock<broadcast::Sender<Utf8Bytes>>; Kind::ALL.len()],
     gate: Mutex<()>,
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
         Self {
-            channels: Kind::ALL
-                .iter()
-                .map(|_| broadcast::channel(LAG).0)
-                .collect(),
+            channels: Default::default(),
             gate: Mutex::new(()),
         }
     }
@@ -92,12 +89,13 @@ impl Hub {
     }
 
     pub(crate) fn subscribe(&self, kind: Kind) -> broadcast::Receiver<Utf8Bytes> {
-        self.channels[kind as usize - 1].subscribe()
+        let channel = self.channels[kind as usize - 1].get_or_init(|| broadcast::channel(LAG).0);
+        channel.subscribe()
     }
 
     pub(crate) fn publish(&self, event: &Event) {
-        let channel = &self.channels[event.kind() as usize - 1];
-        if channel.receiver_count() > 0 {
+        let channel = self.channels[event.kind() as usize - 1].get();
+        if let Some(channel) = channel.filter(|channel| channel.receiver_count() > 0) {
             // Fails only if the last subscriber has just left.
             let _ = channel.send(event.frame().into());
         }
