@@ -84,7 +84,7 @@ impl Parts {
         let own = self.by_owner[first..]
             .iter()
             .take_while(|(id, _)| *id == owner);
-        for (_, number) in own.take(MAX_NAMED) {
+        for (_, number) in own.take(MAX_PARTS) {
             let Some(part) = self.read(records, *number) else {
                 continue;
             };
@@ -112,4 +112,4 @@ impl Parts {
 }
 
 /// The service stores at most a thousand parts of one object; one more shows that there are too many.
-const MAX_NAMED: usize = 1_001;
+const MAX_PARTS: usize = 1_001;
