@@ -116,6 +116,10 @@ fn state(session: &Session, id: Uuid) -> (i64, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsp::limits::INDEX_TIMEOUT;
+    use crate::lsp::state::session::{Applied, Launch};
+    use serde_json::json;
+    use tokio::time::timeout;
 
     fn transcript() -> Arc<Transcript> {
         Arc::new(Transcript {
@@ -155,5 +159,46 @@ mod tests {
         }
         assert_eq!(kept.slots.len(), MAX_TRANSCRIPTS);
         assert!(kept.get(Uuid::from_u128(1), (0, 0)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_transcript_older_than_the_index_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = Session::new(Launch {
+            backend: Some("local".to_owned()),
+            data_dir: Some(dir.path().join("data")),
+            ..Launch::default()
+        });
+        let Applied::Started(mut started) = session.apply(Arc::default).await else {
+            panic!("there is no connection");
+        };
+        let (_, client) = session.client().await.unwrap();
+        let seed = json!({"name": "Retries", "type": "COPILOT"});
+        let (_, made) = client.create(&seed, None).await.unwrap();
+        let id = made.id;
+        let mut known = async |messages: u32| {
+            let knows = |session: &Session| {
+                let one = session.reader().get(id);
+                one.is_some_and(|one| one.messages == messages)
+            };
+            while !knows(&session) {
+                let changed = timeout(INDEX_TIMEOUT, started.events.recv()).await;
+                changed.unwrap().expect("the connection is there");
+            }
+        };
+        // Nothing tells the cache of changes.
+        let transcripts = Transcripts::default();
+        let read = async || transcripts.read(&session, id).await.unwrap().messages.len();
+        known(0).await;
+        assert_eq!(read().await, 0);
+        let message = json!({"role": "USER", "conversation": {"id": id}, "fragment": {"string": {"raw": "Why?"}}});
+        let message = message.to_string().into_bytes();
+        client
+            .post_bytes("/messages/create", message)
+            .await
+            .unwrap();
+        known(1).await;
+        assert_eq!(read().await, 1);
+        session.shutdown().await;
     }
 }
