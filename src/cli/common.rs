@@ -1,6 +1,7 @@
 //! Parses the common options.
 
 use super::args::Common;
+use super::terminal::inert;
 use crate::pieces::BaseUrl;
 use crate::sync::{Backend, Source};
 use std::path::PathBuf;
@@ -89,8 +90,9 @@ pub(super) fn in_options(sentence: &str) -> String {
         .replace("`pieces.url`", "`--url`")
 }
 
-/// Untrusted text made safe for a terminal: no control characters, and short.
+/// Untrusted text made safe for a terminal: [`inert`], on one line, and short.
 pub(super) fn printable(text: &str) -> String {
+    let text = inert(text);
     let visible = text.chars().filter(|c| !c.is_control());
     visible.take(120).collect()
 }
@@ -98,6 +100,12 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn untrusted_text_is_one_short_line_that_turns_nothing_around() {
+        assert_eq!(printable("\u{1b}[31mred\u{202e}\n\tend"), "[31mredend");
+        assert_eq!(printable(&"é".repeat(200)).chars().count(), 120);
+    }
 
     #[test]
     fn settings_are_called_what_they_are_called_on_a_command_line() {

@@ -88,6 +88,15 @@ async fn responses_that_are_not_lists() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_too_long_is_called_so() {
+    let server = ScriptedEndpoint::start();
+    let list = format!("[{}1]", "1,".repeat(8 << 20));
+    server.page("/v1/models", Script::body(200, "application/json", list));
+    let error = listed(&server).await.unwrap_err();
+    assert!(error.message.contains("more than 16 MiB"), "{error}");
+}
+
+#[tokio::test]
 async fn an_endpoint_without_a_list_is_asked_by_name() {
     let server = ScriptedEndpoint::start();
     server.no_page("/v1/models");

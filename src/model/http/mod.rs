@@ -35,6 +35,8 @@ pub(super) enum Failure {
     Broken,
     /// The deadline passed.
     Late,
+    /// The body is larger than this limit, in bytes.
+    TooLarge(usize),
 }
 
 /// The head of a response, and its body as it arrives. Dropping it closes the connection.
@@ -85,16 +87,20 @@ impl Reply {
         body
     }
 
-    /// The whole body; `None` if it is larger than `limit` or does not arrive in time.
-    pub(super) async fn whole_body(mut self, limit: usize, until: Instant) -> Option<Vec<u8>> {
+    /// The whole body, of at most `limit` bytes.
+    pub(super) async fn whole_body(
+        mut self,
+        limit: usize,
+        until: Instant,
+    ) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
-        while let Some(bytes) = self.chunk(until).await.ok()? {
+        while let Some(bytes) = self.chunk(until).await? {
             if body.len() + bytes.len() > limit {
-                return None;
+                return Err(Failure::TooLarge(limit));
             }
             body.extend_from_slice(&bytes);
         }
-        Some(body)
+        Ok(body)
     }
 }
 
@@ -200,6 +206,10 @@ impl Failure {
             Failure::Late => {
                 format!("The endpoint {url} did not answer in time; check the model server.")
             }
+            Failure::TooLarge(limit) => format!(
+                "The endpoint {url} sent more than {} MiB, which were not read; check the URL and the model server.",
+                limit.div_ceil(1 << 20)
+            ),
         }
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 use super::refusal::Refusal;
 use super::{below, failed};
 use crate::json;
-use crate::model::http::{self, Failure};
+use crate::model::http;
 use crate::model::secret::cleaned;
 use crate::model::{Error, Model, Secret, limits};
 
@@ -41,7 +41,7 @@ pub(in crate::model) async fn list(
         ))
     };
     let body = reply.whole_body(limits::LIST_BODY, until).await;
-    let body = body.ok_or_else(|| failed(&Failure::Broken, base))?;
+    let body = body.map_err(|failure| failed(&failure, base))?;
     let Ok(list) = json::from_slice::<Value>(&body) else {
         let html = kind == "text/html" || body.trim_ascii_start().starts_with(b"<");
         return Err(no_list(if html { "a web page" } else { "something else" }));
@@ -128,7 +128,7 @@ async fn loaded_by_ollama(base: &Url) -> Option<BTreeMap<String, Option<u32>>> {
     if reply.status != StatusCode::OK {
         return None;
     }
-    let body = reply.whole_body(limits::REFUSAL_BODY, until).await?;
+    let body = reply.whole_body(limits::REFUSAL_BODY, until).await.ok()?;
     let list = json::from_slice::<Value>(&body).ok()?;
     let items = list.get("models")?.as_array()?.iter();
     let named = items.filter_map(|item| {
