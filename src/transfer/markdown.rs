@@ -1,6 +1,6 @@
 //! A conversation as a Markdown file: front matter, a title, one section per message.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -80,10 +80,11 @@ fn paths(conversation: &Value) -> Vec<&str> {
         items.filter_map(|item| item.get("reference"))
     }
     let mut paths = Vec::new();
+    let mut seen = HashSet::new();
     for anchor in items(conversation.get(Kind::Anchor.plural())) {
         for point in items(anchor.get("points")) {
             let path = point.get("fullpath").and_then(Value::as_str);
-            paths.extend(path.filter(|path| !paths.contains(path)));
+            paths.extend(path.filter(|path| seen.insert(*path)));
         }
     }
     paths

@@ -283,3 +283,21 @@ async fn odd_lines_cost_only_themselves() {
     );
     assert_eq!(import(&log, data.path()).await.counts, counts(0, 0, 5, 3));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_with_a_session_in_each_line_is_not_read_once_for_each() {
+    let (home, data) = (dir(), dir());
+    let id = |number: u32| format!("1b2c3d4e-0000-4000-8000-{number:012}");
+    let lines = (1..=3_000).map(|number| line(&id(number), number, "user", "Why?".into()));
+    write(
+        &home.path().join(format!("p/{SESSION}.jsonl")),
+        &lines.collect::<Vec<_>>(),
+    );
+    let report = import(home.path(), data.path()).await;
+    assert_eq!(
+        report.by_kind[&Kind::Conversation],
+        counts(100, 0, 0, 0),
+        "{report:?}"
+    );
+    assert_eq!(left_out(&report, "line of a further session"), 2_900);
+}

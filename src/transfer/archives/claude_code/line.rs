@@ -62,26 +62,20 @@ impl Logged {
     }
 
     pub(super) fn name(&self) -> Option<(Rank, &str)> {
-        let kind = self
-            .kind
-            .0
-            .as_deref()
-            .filter(|kind| *kind == "summary" || kind.ends_with("title"));
-        kind?;
-        let named =
-            |rank, name: &'_ Parsed<String>| name.0.as_ref().map(|name| (rank, name.clone()));
-        let (rank, _) = named(Rank::Chosen, &self.custom_title)
-            .or_else(|| named(Rank::Made, &self.ai_title))
-            .or_else(|| named(Rank::Made, &self.title))
-            .or_else(|| named(Rank::Summary, &self.summary))?;
+        let kind = self.kind.0.as_deref()?;
+        if kind != "summary" && !kind.ends_with("title") {
+            return None;
+        }
         let titles = [
-            &self.custom_title,
-            &self.ai_title,
-            &self.title,
-            &self.summary,
+            (Rank::Chosen, &self.custom_title),
+            (Rank::Made, &self.ai_title),
+            (Rank::Made, &self.title),
+            (Rank::Summary, &self.summary),
         ];
-        let name = titles.into_iter().find_map(|title| title.0.as_deref())?;
-        (!name.trim().is_empty()).then_some((rank, name))
+        let mut named = titles
+            .into_iter()
+            .filter_map(|(rank, title)| Some((rank, title.0.as_deref()?)));
+        named.next().filter(|(_, name)| !name.trim().is_empty())
     }
 
     /// The message of the user or the assistant; other content is counted.

@@ -12,6 +12,9 @@ use super::SOURCE;
 use super::line::{Logged, Rank};
 use crate::service::Kind;
 
+/// Sessions of one log that are imported. Each takes a pass over the log, and more than a few are no log of Claude Code.
+const MAX_SESSIONS: usize = 100;
+
 /// The result of the first pass over a log.
 pub(super) struct Sessions<'a> {
     /// The session in the log's file name.
@@ -86,6 +89,10 @@ impl<'a> Sessions<'a> {
         let Some(said) = line.said(Some(out)) else {
             return;
         };
+        if self.found.len() == MAX_SESSIONS && !self.found.contains_key(&key) {
+            out.left_out("line of a further session", 1);
+            return;
+        }
         let id = message_id(&line, &key, number);
         if !seen.insert(id) {
             out.left_out("repeated line", 1);
