@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pieces_lsp::pieces::{BaseUrl, Client, Error, Frame, Kind, wire::Conversation};
+use pieces_lsp::pieces::{BaseUrl, Client, Error, Frame, Kind, PlainHttp, wire::Conversation};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -845,7 +845,8 @@ fn proxies_in_the_environment_are_ignored() {
         .unwrap();
     if let Ok(base) = std::env::var(BASE) {
         // We are the child below, in an environment full of proxies.
-        let client = Client::new(BaseUrl::parse(&base, false).unwrap(), None).unwrap();
+        let client =
+            Client::new(BaseUrl::parse(&base, PlainHttp::Loopback).unwrap(), None).unwrap();
         runtime.block_on(client.health()).unwrap();
         runtime.block_on(client.create(&json!({}), None)).unwrap();
         return;

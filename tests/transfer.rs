@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
-use pieces_lsp::pieces::BaseUrl;
+use pieces_lsp::pieces::{BaseUrl, PlainHttp};
 use pieces_lsp::transfer::{
     self, Counts, EXPORTED_FILE, Error, Exported, Import, Kind, Origin, Report,
 };
@@ -40,7 +40,7 @@ async fn export(data_dir: &Path, target: &Path) -> Result<Exported, Error> {
 }
 
 fn url(text: &str) -> Origin {
-    Origin::Url(BaseUrl::parse(text, false).unwrap())
+    Origin::Url(BaseUrl::parse(text, PlainHttp::Loopback).unwrap())
 }
 
 fn counts(new: u64, updated: u64, unchanged: u64, unreadable: u64) -> Counts {
@@ -692,7 +692,7 @@ async fn an_invalid_source_is_named() {
             Ok(Origin::File("/tmp/a b".into())),
         ),
     ] {
-        let found = Origin::parse(text, allow_remote).map_err(|_| ());
+        let found = Origin::parse(text, PlainHttp::allowed(allow_remote)).map_err(|_| ());
         assert_eq!(found, expected, "{text:?}");
     }
 }
@@ -1286,7 +1286,7 @@ async fn every_way_in(one: &[u8]) -> Vec<(&'static str, Read)> {
         read.push((way, stored(&local).await));
         attached.shutdown().await;
     }
-    let base = BaseUrl::parse(&service, false).unwrap();
+    let base = BaseUrl::parse(&service, PlainHttp::Loopback).unwrap();
     let client = pieces_lsp::pieces::Client::new(base, None).unwrap();
     let (listed, _) = client
         .list(false, Vec::new(), |all, one| all.push(one.into_owned()))

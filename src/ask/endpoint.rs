@@ -53,7 +53,7 @@ pub(super) async fn decide(asker: &Asker) -> Result<Choice, Error> {
 
 /// The chosen endpoint, without asking the user.
 pub(super) async fn chosen(asker: &Asker, dir: &Path) -> Result<Option<Choice>, Error> {
-    let chosen = model::choose(dir, asker.allow_remote).await;
+    let chosen = model::choose(dir, asker.plain_http).await;
     chosen.map_err(model_error)
 }
 

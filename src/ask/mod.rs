@@ -31,7 +31,7 @@ pub use wording::{conversation_name, stored};
 
 use crate::model;
 pub use crate::model::prompt::{Context, Kind};
-use crate::pieces::{Client, wire};
+use crate::pieces::{Client, PlainHttp, wire};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,8 +86,8 @@ pub struct Asker {
     pub client: Client,
     /// The data directory, which has the choice of an endpoint; `None` if the system has none.
     pub data_dir: Option<PathBuf>,
-    /// `--allow-remote`.
-    pub allow_remote: bool,
+    /// Where an endpoint without https may be.
+    pub plain_http: PlainHttp,
     /// The program that asks.
     pub surroundings: Arc<dyn Surroundings>,
 }

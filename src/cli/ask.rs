@@ -9,7 +9,7 @@ use crate::ask::{
     Surroundings,
 };
 use crate::model::Found;
-use crate::pieces::{Client, Error, Kind};
+use crate::pieces::{Client, Error, Kind, PlainHttp};
 use crate::service;
 use crate::sync::Source;
 use clap::Args;
@@ -50,16 +50,17 @@ pub(super) struct AskOptions {
 }
 
 /// Asks, streams the answer to stdout, and fails unless it is complete.
-pub(super) async fn run(target: Target, options: AskOptions, allow_remote: bool) -> ExitCode {
+pub(super) async fn run(target: Target, options: AskOptions) -> ExitCode {
     let is_new = options.conversation.is_none();
     let data_dir = match &target.data_dir {
         Some(dir) => Some(dir.clone()),
         None => service::default_data_dir().ok(),
     };
+    let plain_http = target.plain_http;
     let source = Arc::new(target.source());
     let outcome = match request(options) {
         Ok(request) => {
-            let place = (Arc::clone(&source), data_dir, allow_remote);
+            let place = (Arc::clone(&source), data_dir, plain_http);
             conversation(request, place).await
         }
         Err(sentence) => Err((sentence, None)),
@@ -177,7 +178,7 @@ fn input() -> Result<String, String> {
 /// the question is kept.
 async fn conversation(
     request: Request,
-    (source, data_dir, allow_remote): (Arc<Source>, Option<PathBuf>, bool),
+    (source, data_dir, plain_http): (Arc<Source>, Option<PathBuf>, PlainHttp),
 ) -> Result<(Answer, bool), (String, Option<Uuid>)> {
     let resolved = source.resolve().await;
     let resolved = resolved.map_err(|error| (error.message, None))?;
@@ -187,7 +188,7 @@ async fn conversation(
     let asker = Asker {
         client: resolved.client,
         data_dir,
-        allow_remote,
+        plain_http,
         surroundings: Arc::new(Terminal(source)),
     };
     let stop = Stop::default();

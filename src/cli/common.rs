@@ -2,7 +2,7 @@
 
 use super::args::Common;
 use super::terminal::inert;
-use crate::pieces::BaseUrl;
+use crate::pieces::{BaseUrl, PlainHttp};
 use crate::sync::{Backend, Source};
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(super) struct Target {
     /// `None`: the system's directory for application data.
     pub(super) data_dir: Option<PathBuf>,
     /// `--allow-remote`.
-    pub(super) allow_remote: bool,
+    pub(super) plain_http: PlainHttp,
 }
 
 impl Target {
@@ -31,8 +31,9 @@ impl Target {
                 format!("There is no backend `{name}`; it is `auto`, `pieces-os` or `local`.")
             })?,
         };
+        let plain_http = PlainHttp::allowed(common.allow_remote);
         let url = non_empty(common.url.as_deref())
-            .map(|url| BaseUrl::parse(url, common.allow_remote))
+            .map(|url| BaseUrl::parse(url, plain_http))
             .transpose()
             .map_err(|refusal| refusal.to_string())?;
         let data_dir = common.data_dir.clone();
@@ -41,7 +42,7 @@ impl Target {
             backend,
             url,
             data_dir: data_dir.map(absolute),
-            allow_remote: common.allow_remote,
+            plain_http,
         })
     }
 
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn settings_are_called_what_they_are_called_on_a_command_line() {
-        let url = BaseUrl::parse("https://127.0.0.1", false).unwrap_err();
+        let url = BaseUrl::parse("https://127.0.0.1", PlainHttp::Loopback).unwrap_err();
         let url = url.to_string();
         for (text, expected) in [
             (

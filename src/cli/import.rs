@@ -11,10 +11,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Imports, prints the counts, and fails if anything was unreadable.
-pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bool) -> ExitCode {
+pub(super) async fn run(target: Target, options: ImportOptions) -> ExitCode {
     let meter = Meter::new();
     let outcome = tokio::select! {
-        outcome = copy(target, &options, allow_remote, &meter) => outcome,
+        outcome = copy(target, &options, &meter) => outcome,
         _ = tokio::signal::ctrl_c() => {
             Err(Broken::from("Interrupted; everything copied so far is kept, and the next import continues from there.".to_owned()))
         }
@@ -39,15 +39,10 @@ pub(super) async fn run(target: Target, options: ImportOptions, allow_remote: bo
     ExitCode::FAILURE
 }
 
-async fn copy(
-    target: Target,
-    options: &ImportOptions,
-    allow_remote: bool,
-    meter: &Meter,
-) -> Result<Report, Broken> {
+async fn copy(target: Target, options: &ImportOptions, meter: &Meter) -> Result<Report, Broken> {
     let from = match (non_empty(options.from.as_deref()), target.url) {
         (None, Some(url)) => Origin::Url(url),
-        (from, _) => match Origin::parse(from, allow_remote)? {
+        (from, _) => match Origin::parse(from, target.plain_http)? {
             Origin::File(path) => Origin::File(absolute(path)),
             other => other,
         },

@@ -40,17 +40,15 @@ pub fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&cli.common, cli.client_process_id),
         Command::Model(options) => run(&cli.common, async |target| {
-            model::run(target, options, cli.common.allow_remote).await
+            model::run(target, options).await
         }),
-        Command::Ask(options) => run(&cli.common, async |target| {
-            ask::run(target, options, cli.common.allow_remote).await
-        }),
+        Command::Ask(options) => run(&cli.common, async |target| ask::run(target, options).await),
         Command::Completions { shell } => completions::run(shell),
         Command::Doctor(options) => run(&cli.common, async |target| {
-            doctor::run(target, options, cli.common.allow_remote).await
+            doctor::run(target, options).await
         }),
         Command::Import(options) => run(&cli.common, async |target| {
-            import::run(target, options, cli.common.allow_remote).await
+            import::run(target, options).await
         }),
         Command::Export(options) => run(&cli.common, async |target| {
             export::run(target, options).await

@@ -7,6 +7,7 @@ use super::args::Common;
 use super::common::non_empty;
 use super::{complain, log, runtime};
 use crate::lsp::{Launch, server};
+use crate::pieces::PlainHttp;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -44,6 +45,6 @@ fn launch(common: &Common) -> Launch {
         backend: non_empty(common.backend.as_deref()).map(str::to_owned),
         url: non_empty(common.url.as_deref()).map(str::to_owned),
         data_dir: path.filter(|path| !path.as_os_str().is_empty()),
-        allow_remote: common.allow_remote,
+        plain_http: PlainHttp::allowed(common.allow_remote),
     }
 }

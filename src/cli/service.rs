@@ -36,7 +36,6 @@ pub(super) async fn run(target: Target, options: ServiceOptions) -> ExitCode {
 }
 
 async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, String> {
-    let allow_remote = target.allow_remote;
     let data_dir = match target.data_dir {
         Some(dir) => dir,
         None => service::default_data_dir().map_err(|error| error.to_string())?,
@@ -47,7 +46,7 @@ async fn start(target: Target, options: &ServiceOptions) -> Result<Attached, Str
         token: !options.no_token,
         asking: service::Asking {
             remote: options.ask_remote,
-            private_addresses: allow_remote,
+            plain_http: target.plain_http,
         },
     };
     let attached = service::attach(&options)

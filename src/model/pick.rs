@@ -166,11 +166,15 @@ pub fn was_cut(prompt: &Prompt, reported: u32) -> bool {
 mod tests {
     use super::*;
     use crate::model::{EndpointUrl, prompt};
+    use crate::pieces::PlainHttp;
 
     fn choice(url: &str, model: Option<&str>) -> Choice {
         Choice {
             model: model.map(str::to_owned),
-            ..Choice::plain(EndpointUrl::parse(url, false).unwrap(), false)
+            ..Choice::plain(
+                EndpointUrl::parse(url, PlainHttp::Loopback).unwrap(),
+                PlainHttp::Loopback,
+            )
         }
     }
 
@@ -247,7 +251,7 @@ mod tests {
         let mut choice = choice(HERE, None);
         assert_eq!(context_size(&choice, "a", &listed), 2048);
         assert_eq!(context_size(&choice, "b", &listed), 8_192);
-        choice.url = EndpointUrl::parse(THERE, false).unwrap();
+        choice.url = EndpointUrl::parse(THERE, PlainHttp::Loopback).unwrap();
         assert_eq!(context_size(&choice, "b", &listed), 128_000);
         choice.context = Some(7);
         assert_eq!(context_size(&choice, "a", &listed), 7);

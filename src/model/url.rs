@@ -5,7 +5,7 @@ use std::fmt;
 use url::{Host, Url};
 
 use super::Error;
-use crate::pieces;
+use crate::pieces::{self, PlainHttp};
 
 /// The base URL of an endpoint, as OpenAI clients expect it (`http://127.0.0.1:11434/v1`), without user-info.
 /// `Display` and `Debug` leave out the query.
@@ -13,12 +13,12 @@ use crate::pieces;
 pub struct EndpointUrl(Url);
 
 impl EndpointUrl {
-    /// Reads a URL: http on loopback, https anywhere, and with `allow_http_private` http to the private address of
+    /// Reads a URL: http on loopback, https anywhere, and with [`PlainHttp::Remote`] http to the private address of
     /// another machine. `localhost` is replaced by the loopback address it resolves to, unless https needs the name.
     ///
     /// # Errors
     /// One sentence for the user. It repeats no user-info and no query.
-    pub fn parse(text: &str, allow_http_private: bool) -> Result<EndpointUrl, Error> {
+    pub fn parse(text: &str, plain_http: PlainHttp) -> Result<EndpointUrl, Error> {
         let text = text.trim();
         // The URL standard is lenient: a text that people could misread is refused before it is normalised.
         if text
@@ -53,14 +53,14 @@ impl EndpointUrl {
         }
         url.set_fragment(None);
         if !https {
-            require_near(&mut url, allow_http_private)?;
+            require_near(&mut url, plain_http)?;
         }
         Ok(EndpointUrl(url))
     }
 
     /// `http://127.0.0.1:port/v1`.
     pub(super) fn loopback(port: u16) -> Option<EndpointUrl> {
-        EndpointUrl::parse(&format!("http://127.0.0.1:{port}/v1"), false).ok()
+        EndpointUrl::parse(&format!("http://127.0.0.1:{port}/v1"), PlainHttp::Loopback).ok()
     }
 
     /// The whole URL, for requests and for the file. Use `Display` to show it.
@@ -111,8 +111,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Allows plain http to this machine, or if `allow_private` to a private address.
-fn require_near(url: &mut Url, allow_private: bool) -> Result<(), Error> {
+/// Allows plain http to this machine, and with [`PlainHttp::Remote`] to a private address.
+fn require_near(url: &mut Url, plain_http: PlainHttp) -> Result<(), Error> {
     if let Some(Host::Domain(name)) = url.host()
         && name.eq_ignore_ascii_case("localhost")
     {
@@ -132,7 +132,7 @@ fn require_near(url: &mut Url, allow_private: bool) -> Result<(), Error> {
         Some(Host::Ipv6(address)) => address.is_unique_local(),
         _ => false,
     };
-    match (is_loopback(url), private, allow_private) {
+    match (is_loopback(url), private, plain_http.is_remote()) {
         (true, _, _) | (_, true, true) => Ok(()),
         (_, true, false) => Err(refusal(
             Some(url),
@@ -221,7 +221,7 @@ mod tests {
             ("", true, None),
         ];
         for (text, allow, expected) in table {
-            let got = EndpointUrl::parse(text, *allow);
+            let got = EndpointUrl::parse(text, PlainHttp::allowed(*allow));
             let shown = got.as_ref().ok().map(ToString::to_string);
             assert_eq!(shown.as_deref(), *expected, "{text:?} {allow} -> {got:?}");
         }
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn localhost_is_pinned_to_an_address() {
-        let url = EndpointUrl::parse("http://LocalHost:7/v1", false).unwrap();
+        let url = EndpointUrl::parse("http://LocalHost:7/v1", PlainHttp::Loopback).unwrap();
         let shown = url.to_string();
         assert!(
             ["http://127.0.0.1:7/v1", "http://[::1]:7/v1"].contains(&&*shown),
@@ -247,7 +247,7 @@ mod tests {
             "http://a b?secret",
             "secret://x",
         ] {
-            let got = EndpointUrl::parse(text, false);
+            let got = EndpointUrl::parse(text, PlainHttp::Loopback);
             assert!(!format!("{got:?}").contains("secret"), "{got:?}");
             if let Ok(url) = got {
                 assert!(url.as_str().contains("secret"));

@@ -8,6 +8,32 @@ use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
 use url::{Host, Url};
 
+/// Where unencrypted http may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlainHttp {
+    /// To this machine only.
+    #[default]
+    Loopback,
+    /// To other machines too, because the user passed `--allow-remote`: to any service, and to models at private
+    /// addresses.
+    Remote,
+}
+
+impl PlainHttp {
+    /// Whether the user passed `--allow-remote`.
+    pub fn allowed(remote: bool) -> Self {
+        match remote {
+            true => PlainHttp::Remote,
+            false => PlainHttp::Loopback,
+        }
+    }
+
+    /// Whether it may go to other machines.
+    pub fn is_remote(self) -> bool {
+        self == PlainHttp::Remote
+    }
+}
+
 /// The base URL of a Pieces service: plain http, without user-info, query, fragment or trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
@@ -27,9 +53,12 @@ impl Refusal {
 impl BaseUrl {
     /// Reads a base URL such as `http://127.0.0.1:39300` or `http://localhost:39300/prefix`.
     ///
-    /// Without `allow_remote` the host has to be in `127.0.0.0/8`, be `[::1]`, or be `localhost`,
-    /// which is replaced by the loopback address it resolves to. `allow_remote` lifts that one rule.
-    pub fn parse(text: &str, allow_remote: bool) -> Result<BaseUrl, Refusal> {
+    /// With [`PlainHttp::Loopback`] the host has to be in `127.0.0.0/8`, be `[::1]`, or be `localhost`,
+    /// which is replaced by the loopback address it resolves to. [`PlainHttp::Remote`] lifts that one rule.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn parse(text: &str, plain_http: PlainHttp) -> Result<BaseUrl, Refusal> {
         let text = text.trim();
         // The URL standard is lenient (backslashes are slashes, tabs vanish, `http:host` has a host). A URL
         // that a person can misread is refused before it is normalised.
@@ -70,7 +99,7 @@ impl BaseUrl {
             Some(Host::Ipv4(address)) if address.is_loopback() => None,
             Some(Host::Ipv6(address)) if address.is_loopback() => None,
             Some(Host::Domain(name)) if is_localhost(name) => Some(resolve_localhost(text)?),
-            Some(_) if allow_remote => None,
+            Some(_) if plain_http.is_remote() => None,
             _ => {
                 return Err(refusal(
                     text,
@@ -166,8 +195,8 @@ fn refusal(url: &str, why: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    fn check(url: &str, allow_remote: bool, expected: Option<&str>) {
-        let got = BaseUrl::parse(url, allow_remote);
+    fn check(url: &str, plain_http: PlainHttp, expected: Option<&str>) {
+        let got = BaseUrl::parse(url, plain_http);
         assert_eq!(
             got.as_ref().ok().map(BaseUrl::as_str),
             expected,
@@ -247,10 +276,14 @@ mod tests {
             ("http://%31%32%37.evil.com", None),
         ];
         for (url, expected) in table {
-            check(url, false, *expected);
+            check(url, PlainHttp::Loopback, *expected);
         }
         // Full-width digits are mapped to ASCII before the host is read: still loopback.
-        check("http://１２７.0.0.1", false, Some("http://127.0.0.1"));
+        check(
+            "http://１２７.0.0.1",
+            PlainHttp::Loopback,
+            Some("http://127.0.0.1"),
+        );
     }
 
     #[test]
@@ -268,15 +301,15 @@ mod tests {
             ("http://example.com:0", None),
         ];
         for (url, expected) in table {
-            check(url, true, *expected);
+            check(url, PlainHttp::Remote, *expected);
         }
     }
 
     #[test]
     fn localhost_is_pinned_to_an_address() {
-        for allow_remote in [false, true] {
+        for plain_http in [PlainHttp::Loopback, PlainHttp::Remote] {
             for url in ["http://localhost:7", "http://LocalHost:7/"] {
-                let base = BaseUrl::parse(url, allow_remote).unwrap();
+                let base = BaseUrl::parse(url, plain_http).unwrap();
                 assert!(
                     ["http://127.0.0.1:7", "http://[::1]:7"].contains(&base.as_str()),
                     "{base}"
@@ -298,13 +331,14 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated() {
-        let refusal = BaseUrl::parse("http://user:secret@127.0.0.1", false).unwrap_err();
+        let refusal =
+            BaseUrl::parse("http://user:secret@127.0.0.1", PlainHttp::Loopback).unwrap_err();
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
     }
 
     #[test]
     fn websocket_url() {
-        let base = BaseUrl::parse("http://127.0.0.1:39300/p", false).unwrap();
+        let base = BaseUrl::parse("http://127.0.0.1:39300/p", PlainHttp::Loopback).unwrap();
         assert_eq!(base.websocket("/x"), "ws://127.0.0.1:39300/p/x");
     }
 }

@@ -35,7 +35,7 @@ pub use discovery::{Discovery, Found, Place, Seen};
 pub use error::{Error, Kind};
 pub use list::{ListParser, Unreadable};
 pub(crate) use loopback::localhost;
-pub use loopback::{BaseUrl, Refusal};
+pub use loopback::{BaseUrl, PlainHttp, Refusal};
 pub use qgpt::{Asking, Ended, Model, Progress, Question, Reply};
 pub use stream::{Change, Frame, IdentifierStream, Watched};
 pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};

@@ -7,7 +7,7 @@ use super::local::Local;
 use super::report::{Report, Step};
 use super::sink::Sink;
 use super::{archives, exported, source};
-use crate::pieces::{BaseUrl, Client, Discovery, Kind, NOT_RUNNING};
+use crate::pieces::{BaseUrl, Client, Discovery, Kind, NOT_RUNNING, PlainHttp};
 
 const NAME_IT: &str =
     "Pieces OS is not running on this machine; start it, or name the export or archive to import.";
@@ -29,7 +29,7 @@ impl Origin {
     ///
     /// # Errors
     /// One sentence with the reason why the URL is refused.
-    pub fn parse(text: Option<&str>, allow_remote: bool) -> Result<Origin, String> {
+    pub fn parse(text: Option<&str>, plain_http: PlainHttp) -> Result<Origin, String> {
         let Some(text) = text else {
             return Ok(Origin::PiecesOs);
         };
@@ -51,13 +51,13 @@ impl Origin {
             });
         }
         if text.contains("://") {
-            let base = BaseUrl::parse(text, allow_remote);
+            let base = BaseUrl::parse(text, plain_http);
             return base
                 .map(Origin::Url)
                 .map_err(|refusal| refusal.about("`from`"));
         }
         if is_host_and_port(text) && !Path::new(text).exists() {
-            let base = BaseUrl::parse(&format!("http://{text}"), allow_remote);
+            let base = BaseUrl::parse(&format!("http://{text}"), plain_http);
             return base
                 .map(Origin::Url)
                 .map_err(|refusal| refusal.about("`from`"));

@@ -7,6 +7,7 @@ use super::support::{
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use pieces_lsp::model::{self, EndpointUrl, New};
+use pieces_lsp::pieces::PlainHttp;
 use pieces_lsp::service::{Attached, Options, attach};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -128,7 +129,7 @@ pub async fn messages(local: &Local, conversation: &str) -> Vec<(String, String,
 
 /// Chooses the endpoint as `pieces-lsp model use` does.
 pub fn choose(dir: &Path, url: &str, summaries: bool) {
-    let url = EndpointUrl::parse(url, false).unwrap();
+    let url = EndpointUrl::parse(url, PlainHttp::Loopback).unwrap();
     let new = New {
         summaries,
         ..New::plain(url)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pieces_lsp::pieces::BaseUrl;
+use pieces_lsp::pieces::{BaseUrl, PlainHttp};
 use pieces_lsp::transfer::{self, Import, Origin};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -119,7 +119,7 @@ async fn a_killed_import_of_a_large_archive_is_completed_by_the_next() {
         }
     }
     let live = Import {
-        from: Origin::Url(BaseUrl::parse(&standin.url(), false).unwrap()),
+        from: Origin::Url(BaseUrl::parse(&standin.url(), PlainHttp::Loopback).unwrap()),
         data_dir: data.path().to_owned(),
         dry_run: false,
     };

@@ -5,7 +5,7 @@ use crate::support::local::serve;
 use crate::support::process::Spawn;
 use crate::support::world::{capabilities, pieces_os, wait_status};
 use crate::trap::{Trap, flood, ok, say, wait_for_end};
-use pieces_lsp::pieces::{BaseUrl, Client, Discovery, Error, Kind};
+use pieces_lsp::pieces::{BaseUrl, Client, Discovery, Error, Kind, PlainHttp};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -85,7 +85,7 @@ fn peer(answer: Endless) -> (Trap, Arc<AtomicU64>) {
 }
 
 fn client(url: &str) -> Client {
-    Client::new(BaseUrl::parse(url, false).unwrap(), None).unwrap()
+    Client::new(BaseUrl::parse(url, PlainHttp::Loopback).unwrap(), None).unwrap()
 }
 
 /// How a call ended: its kind, status, and whether its outcome is unknown.

@@ -4,7 +4,7 @@ use crate::support::client::Client;
 use crate::support::process::Spawn;
 use crate::support::world::{capabilities, wait_status};
 use crate::trap::{Trap, ok};
-use pieces_lsp::pieces::BaseUrl;
+use pieces_lsp::pieces::{BaseUrl, PlainHttp};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 
@@ -89,14 +89,14 @@ const LOOPBACK: [(&str, &str); 12] = [
 fn tricky_urls_are_loopback_or_refused() {
     for url in REFUSED {
         let url = url.replace("PORT", "39300");
-        let parsed = BaseUrl::parse(&url, false);
+        let parsed = BaseUrl::parse(&url, PlainHttp::Loopback);
         let sentence = parsed.expect_err(&url).to_string();
         assert!(!sentence.contains(char::is_control), "{sentence:?}");
         assert!(!sentence.contains("secret"), "{sentence}");
         assert!(sentence.ends_with('.'), "{sentence}");
     }
     for (url, expected) in LOOPBACK {
-        let base = BaseUrl::parse(url, false).map_err(|refusal| refusal.to_string());
+        let base = BaseUrl::parse(url, PlainHttp::Loopback).map_err(|refusal| refusal.to_string());
         assert_eq!(base.as_ref().map(BaseUrl::as_str), Ok(expected), "{url:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is true of the local service's store whatever it was asked.
 
 use crate::support::local::{KINDS, Local, assert_same, check_integrity, forget_phrases, serve};
-use pieces_lsp::pieces::{BaseUrl, Client};
+use pieces_lsp::pieces::{BaseUrl, Client, PlainHttp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,7 +118,7 @@ async fn routes_agree(local: &Local, all: &BTreeMap<String, Value>) {
             }
         }
     }
-    let base = BaseUrl::parse(&local.url, false).unwrap();
+    let base = BaseUrl::parse(&local.url, PlainHttp::Loopback).unwrap();
     let client = Client::new(base, None).unwrap();
     let of = |kind: &str| all.keys().filter(|key| key.starts_with(kind)).count();
     let ((), read) = client.list(true, (), |_, _| ()).await.unwrap();

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use crate::model::{self, Choice};
+use crate::pieces::PlainHttp;
 use crate::service;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -36,7 +37,10 @@ impl Model {
     pub async fn find() -> Outcome<Model> {
         let dir = service::default_data_dir().ok();
         let choice = match dir {
-            Some(dir) => model::choose(&dir, false).await.ok().flatten(),
+            Some(dir) => model::choose(&dir, PlainHttp::Loopback)
+                .await
+                .ok()
+                .flatten(),
             None => None,
         };
         match choice.filter(is_here) {

@@ -28,10 +28,10 @@ const CALLS: [&str; 6] = [
     "roundTrip",
 ];
 
-pub(super) async fn run(target: Target, options: DoctorOptions, allow_remote: bool) -> ExitCode {
+pub(super) async fn run(target: Target, options: DoctorOptions) -> ExitCode {
     // Stdout may be closed, as by `| head`: the exit code still counts.
     let report = if options.json {
-        let report = examine(&target, &options, allow_remote, &mut |_| ()).await;
+        let report = examine(&target, &options, &mut |_| ()).await;
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
         let _ = writeln!(io::stdout(), "{json}");
         report
@@ -39,7 +39,7 @@ pub(super) async fn run(target: Target, options: DoctorOptions, allow_remote: bo
         let mut stdout = anstream::stdout();
         let title = concat!("pieces-lsp ", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(stdout, "{}\n", strong(title));
-        let report = examine(&target, &options, allow_remote, &mut |check| {
+        let report = examine(&target, &options, &mut |check| {
             let _ = show(&mut stdout, check);
         })
         .await;
@@ -53,12 +53,7 @@ pub(super) async fn run(target: Target, options: DoctorOptions, allow_remote: bo
 }
 
 /// Runs all checks; passes each result to `seen` as soon as it is known.
-async fn examine(
-    target: &Target,
-    options: &DoctorOptions,
-    allow_remote: bool,
-    seen: &mut dyn FnMut(&Check),
-) -> Report {
+async fn examine(target: &Target, options: &DoctorOptions, seen: &mut dyn FnMut(&Check)) -> Report {
     let mut examination = Examination {
         report: Report::new(target),
         seen,
@@ -83,7 +78,7 @@ async fn examine(
     }
     // Pieces OS answers with its own models.
     if local {
-        let check = model::check(target, options.ask, allow_remote).await;
+        let check = model::check(target, options.ask).await;
         examination.add(check);
     }
     examination.report.conclude();

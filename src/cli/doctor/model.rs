@@ -14,7 +14,7 @@ const NAME: &str = "model";
 const FIRST_WORD: Duration = Duration::from_secs(120);
 
 /// Checks the chosen endpoint; `ask`: asks it for one word.
-pub(super) async fn check(target: &Target, ask: bool, allow_remote: bool) -> Check {
+pub(super) async fn check(target: &Target, ask: bool) -> Check {
     let data_dir = match &target.data_dir {
         Some(dir) => Ok(dir.clone()),
         None => service::default_data_dir(),
@@ -22,7 +22,7 @@ pub(super) async fn check(target: &Target, ask: bool, allow_remote: bool) -> Che
     let Ok(data_dir) = data_dir else {
         return Check::skipped(NAME, "there is no data directory");
     };
-    match model::choose(&data_dir, allow_remote).await {
+    match model::choose(&data_dir, target.plain_http).await {
         Ok(Some(choice)) => chosen(&choice, ask).await,
         Ok(None) => none(),
         Err(error) => failed(&error),

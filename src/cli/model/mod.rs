@@ -10,6 +10,7 @@ use super::terminal::{count, dim, good, strong, time};
 use crate::model::{
     self, Choice, EndpointUrl, Error, Found, Key, Model, New, Source, context_size, pick_model,
 };
+use crate::pieces::PlainHttp;
 use crate::service;
 use options::{ModelCommand, UseOptions};
 use std::io::Write;
@@ -18,17 +19,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Runs a subcommand; without one, shows the endpoint in use and fails if it does not respond.
-pub(super) async fn run(target: Target, options: ModelOptions, allow_remote: bool) -> ExitCode {
+pub(super) async fn run(target: Target, options: ModelOptions) -> ExitCode {
     let mut out = anstream::stdout();
+    let plain_http = target.plain_http;
     let outcome = async {
         let data_dir = data_dir(target)?;
         match options.command {
-            None => show(&mut out, &data_dir, allow_remote).await,
-            Some(ModelCommand::List) => list(&mut out, &data_dir, allow_remote).await,
+            None => show(&mut out, &data_dir, plain_http).await,
+            Some(ModelCommand::List) => list(&mut out, &data_dir, plain_http).await,
             Some(ModelCommand::Use(options)) => {
-                choose(&mut out, &data_dir, options, allow_remote).await
+                choose(&mut out, &data_dir, options, plain_http).await
             }
-            Some(ModelCommand::Off) => off(&mut out, &data_dir, allow_remote).await,
+            Some(ModelCommand::Off) => off(&mut out, &data_dir, plain_http).await,
         }
     };
     match outcome.await {
@@ -65,8 +67,8 @@ async fn listed(choice: &Choice) -> Result<(Vec<Model>, EndpointUrl, Duration), 
 }
 
 /// Shows the endpoint in use, and whether it responds.
-async fn show(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Result<(), String> {
-    let choice = model::choose(data_dir, allow_remote).await;
+async fn show(out: &mut impl Write, data_dir: &Path, plain_http: PlainHttp) -> Result<(), String> {
+    let choice = model::choose(data_dir, plain_http).await;
     let choice = choice.map_err(|error| told(&error))?;
     let Some(choice) = choice else {
         let found = model::look_for().await;
@@ -135,8 +137,8 @@ fn nothing_chosen(found: &[Found]) -> String {
     }
 }
 
-async fn list(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Result<(), String> {
-    let choice = model::choose(data_dir, allow_remote).await;
+async fn list(out: &mut impl Write, data_dir: &Path, plain_http: PlainHttp) -> Result<(), String> {
+    let choice = model::choose(data_dir, plain_http).await;
     let choice = choice.map_err(|error| told(&error))?;
     let Some(choice) = choice else {
         return Err(nothing_chosen(&model::look_for().await));
@@ -181,10 +183,10 @@ async fn choose(
     out: &mut impl Write,
     data_dir: &Path,
     options: UseOptions,
-    allow_remote: bool,
+    plain_http: PlainHttp,
 ) -> Result<(), String> {
-    let new = new(options, allow_remote)?;
-    let outcome = tried(new.clone(), allow_remote).await;
+    let new = new(options, plain_http)?;
+    let outcome = tried(new.clone(), plain_http).await;
     let (new, problem) = match outcome {
         Ok(new) => (new, None),
         Err(Problem::Refused(sentence)) => return Err(sentence),
@@ -224,9 +226,9 @@ enum Problem {
 }
 
 /// Lists the models of the endpoint. Returns the choice with its base URL, including `/v1`.
-async fn tried(new: New, allow_remote: bool) -> Result<New, Problem> {
+async fn tried(new: New, plain_http: PlainHttp) -> Result<New, Problem> {
     let silent = |error: Error| Problem::Silent(told(&error));
-    let choice = model::resolve(new.clone(), allow_remote).await;
+    let choice = model::resolve(new.clone(), plain_http).await;
     let choice = choice.map_err(silent)?;
     match listed(&choice).await {
         Ok((models, url, _)) => {
@@ -244,9 +246,9 @@ async fn tried(new: New, allow_remote: bool) -> Result<New, Problem> {
     }
 }
 
-fn new(options: UseOptions, allow_remote: bool) -> Result<New, String> {
+fn new(options: UseOptions, plain_http: PlainHttp) -> Result<New, String> {
     let url =
-        EndpointUrl::parse(&options.endpoint, allow_remote).map_err(|error| error.to_string())?;
+        EndpointUrl::parse(&options.endpoint, plain_http).map_err(|error| error.to_string())?;
     if url.is_https() && !cfg!(feature = "tls") {
         return Err(format!(
             "This build of pieces-lsp has no TLS, so {url} cannot be asked; install one with the feature `tls`, or choose a model on this machine."
@@ -274,7 +276,10 @@ fn new(options: UseOptions, allow_remote: bool) -> Result<New, String> {
         instructions: instructions.transpose()?,
         key,
         summaries: options.summaries,
-        allow_http_private: allow_remote && !url.is_https() && !url.is_loopback(),
+        plain_http: match url.is_https() || url.is_loopback() {
+            true => PlainHttp::Loopback,
+            false => plain_http,
+        },
         ..New::plain(url)
     })
 }
@@ -287,7 +292,7 @@ fn is_variable(name: &str) -> bool {
     first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-async fn off(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Result<(), String> {
+async fn off(out: &mut impl Write, data_dir: &Path, plain_http: PlainHttp) -> Result<(), String> {
     let dir = data_dir.to_owned();
     let clearing = tokio::task::spawn_blocking(move || model::clear(&dir)).await;
     let was = clearing
@@ -298,7 +303,7 @@ async fn off(out: &mut impl Write, data_dir: &Path, allow_remote: bool) -> Resul
         false => "No model was chosen here.",
     };
     let _ = writeln!(out, "{sentence}");
-    if let Ok(Some(choice)) = model::choose(data_dir, allow_remote).await {
+    if let Ok(Some(choice)) = model::choose(data_dir, plain_http).await {
         return Err(format!(
             "The endpoint {} is still in use, because PIECES_LSP_MODEL_URL is set here.",
             choice.url

@@ -234,7 +234,7 @@ pub(super) async fn asker(
     Ok(Asker {
         client,
         data_dir: server.session.data_dir(),
-        allow_remote: server.session.allow_remote(),
+        plain_http: server.session.plain_http(),
         surroundings: Arc::new(Editor {
             server: Arc::clone(server),
             texts,

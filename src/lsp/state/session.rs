@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::trash::{Trash, TrashService};
 use crate::index::{Index, Reader};
 use crate::lsp::limits::{CONNECT_TIMEOUT, STOP_TIMEOUT, SWITCH_TIMEOUT};
-use crate::pieces::{BaseUrl, Client, Error};
+use crate::pieces::{BaseUrl, Client, Error, PlainHttp};
 use crate::service;
 use crate::sync::{self, Backend, Handle, Source, State, Status};
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub struct Launch {
     pub url: Option<String>,
     /// Directory of the local service.
     pub data_dir: Option<PathBuf>,
-    /// Whether a URL may point to another machine.
-    pub allow_remote: bool,
+    /// Where a service may be.
+    pub plain_http: PlainHttp,
 }
 
 /// The options that select a connection. A different choice needs a new connection.
@@ -157,7 +157,7 @@ impl Session {
 
     fn source(&self, choice: &Choice) -> Result<Source, String> {
         let backend = choice.backend.clone()?;
-        let parse = |url: &String| BaseUrl::parse(url, self.launch.allow_remote);
+        let parse = |url: &String| BaseUrl::parse(url, self.launch.plain_http);
         let url = choice.url.as_ref().map(parse).transpose();
         let url = url.map_err(|refusal| refusal.to_string())?;
         Ok(Source::new(backend, url, self.launch.data_dir.clone()))
@@ -215,16 +215,16 @@ impl Session {
         }
     }
 
-    /// Whether a URL may point to another machine.
-    pub fn allow_remote(&self) -> bool {
-        self.launch.allow_remote
+    /// Where a service may be.
+    pub fn plain_http(&self) -> PlainHttp {
+        self.launch.plain_http
     }
 
     /// The URL of the Pieces OS in use; `None` if it is not in use.
     pub fn pieces_os(&self) -> Option<BaseUrl> {
         let status = self.status();
         let url = status.url.filter(|_| status.backend == Backend::PiecesOs)?;
-        BaseUrl::parse(&url, self.launch.allow_remote).ok()
+        BaseUrl::parse(&url, self.launch.plain_http).ok()
     }
 
     /// Overrides the backend of the settings: the user chose it when asked.

@@ -30,7 +30,7 @@ pub(crate) async fn import(
             .session
             .pieces_os()
             .map_or(Origin::PiecesOs, Origin::Url),
-        Some(from) => Origin::parse(Some(&from), server.session.allow_remote()).map_err(invalid)?,
+        Some(from) => Origin::parse(Some(&from), server.session.plain_http()).map_err(invalid)?,
     };
     let Some(data_dir) = server.session.data_dir() else {
         let what = "There is no directory for the local service; set `--data-dir` to one.";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, New};
 use crate::model::{EndpointUrl, Error, limits};
+use crate::pieces::PlainHttp;
 use crate::private;
 
 const NAME: &str = "model.json";
@@ -54,7 +55,7 @@ pub fn save(data_dir: &Path, new: &New) -> Result<(), Error> {
         key_env,
         key_command,
         summaries: new.summaries,
-        allow_http_private: new.allow_http_private,
+        allow_http_private: new.plain_http.is_remote(),
     };
     let path = data_dir.join(NAME);
     private::own_dir(data_dir).map_err(|why| unusable(data_dir, &why))?;
@@ -101,7 +102,8 @@ pub(super) fn read(data_dir: &Path) -> Result<Option<New>, Error> {
     private::own_dir(data_dir).map_err(|why| unusable(data_dir, &why))?;
     private::only_ours(&path).map_err(|why| broken(&why.to_string()))?;
     let stored = crate::json::from_slice::<Stored>(&bytes).map_err(|_| broken("it is damaged"))?;
-    let url = EndpointUrl::parse(&stored.url, stored.allow_http_private)?;
+    let plain_http = PlainHttp::allowed(stored.allow_http_private);
+    let url = EndpointUrl::parse(&stored.url, plain_http)?;
     let key = stored.key_env.map(Key::Variable);
     Ok(Some(New {
         url,
@@ -110,7 +112,7 @@ pub(super) fn read(data_dir: &Path) -> Result<Option<New>, Error> {
         instructions: stored.instructions,
         key: key.or(stored.key_command.map(Key::Command)),
         summaries: stored.summaries,
-        allow_http_private: stored.allow_http_private,
+        plain_http,
     }))
 }
 
@@ -149,15 +151,16 @@ mod tests {
         let data = dir.path().join("data");
         assert_eq!(read(&data), Ok(None));
         assert_eq!(clear(&data), Ok(false));
-        let mut new = New::plain(EndpointUrl::parse("http://127.0.0.1:1/v1", false).unwrap());
+        let mut new =
+            New::plain(EndpointUrl::parse("http://127.0.0.1:1/v1", PlainHttp::Loopback).unwrap());
         let all = New {
             model: Some("m".to_owned()),
             context: Some(7),
             instructions: Some(data.join("file")),
             key: Some(Key::Command("pass show x".to_owned())),
             summaries: true,
-            allow_http_private: true,
-            ..New::plain(EndpointUrl::parse("http://10.0.0.1/v1", true).unwrap())
+            plain_http: PlainHttp::Remote,
+            ..New::plain(EndpointUrl::parse("http://10.0.0.1/v1", PlainHttp::Remote).unwrap())
         };
         for new in [new.clone(), all] {
             save(&data, &new).unwrap();
@@ -203,7 +206,8 @@ mod tests {
     fn a_file_that_others_could_have_written_is_not_used() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
-        let new = New::plain(EndpointUrl::parse("http://127.0.0.1:1/v1", false).unwrap());
+        let new =
+            New::plain(EndpointUrl::parse("http://127.0.0.1:1/v1", PlainHttp::Loopback).unwrap());
         save(dir.path(), &new).unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(read(dir.path()).is_err());

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::{EndpointUrl, Error, Secret, limits};
+use crate::pieces::PlainHttp;
 
 pub use file::{clear, save};
 
@@ -34,8 +35,8 @@ pub struct Choice {
     pub summaries: bool,
     /// Where the choice was made.
     pub source: Source,
-    /// http to a private address of another machine is allowed.
-    pub allow_http_private: bool,
+    /// Where http may go.
+    pub plain_http: PlainHttp,
 }
 
 /// Where a choice was made.
@@ -88,7 +89,7 @@ impl From<Choice> for Wire {
             key: choice.key.map(|key| key.expose().to_owned()),
             summaries: choice.summaries,
             source: choice.source,
-            allow_http_private: choice.allow_http_private,
+            allow_http_private: choice.plain_http.is_remote(),
         }
     }
 }
@@ -97,15 +98,16 @@ impl TryFrom<Wire> for Choice {
     type Error = Error;
 
     fn try_from(wire: Wire) -> Result<Choice, Error> {
+        let plain_http = PlainHttp::allowed(wire.allow_http_private);
         Ok(Choice {
-            url: EndpointUrl::parse(&wire.url, wire.allow_http_private)?,
+            url: EndpointUrl::parse(&wire.url, plain_http)?,
             model: wire.model,
             context: wire.context,
             instructions: wire.instructions,
             key: wire.key.as_deref().and_then(Secret::new),
             summaries: wire.summaries,
             source: wire.source,
-            allow_http_private: wire.allow_http_private,
+            plain_http,
         })
     }
 }
@@ -134,8 +136,8 @@ pub struct New {
     pub key: Option<Key>,
     /// Summaries by the model.
     pub summaries: bool,
-    /// http to a private address of another machine is allowed.
-    pub allow_http_private: bool,
+    /// Where http may go.
+    pub plain_http: PlainHttp,
 }
 
 impl New {
@@ -148,7 +150,7 @@ impl New {
             instructions: None,
             key: None,
             summaries: false,
-            allow_http_private: false,
+            plain_http: PlainHttp::Loopback,
         }
     }
 }
@@ -158,11 +160,11 @@ impl New {
 ///
 /// # Errors
 /// A choice that cannot be used, with what to do about it.
-pub async fn choose(data_dir: &Path, allow_remote: bool) -> Result<Option<Choice>, Error> {
+pub async fn choose(data_dir: &Path, plain_http: PlainHttp) -> Result<Option<Choice>, Error> {
     let dir = data_dir.to_owned();
     let deciding = tokio::task::spawn_blocking(move || {
         let variable = |name: &str| std::env::var(name).ok();
-        decide(&variable, file::read(&dir)?, allow_remote)
+        decide(&variable, file::read(&dir)?, plain_http)
     });
     let decided = match timeout(limits::READ_CHOICE, deciding).await {
         Ok(decided) => decided.unwrap_or_else(|_| {
@@ -186,12 +188,12 @@ pub async fn choose(data_dir: &Path, allow_remote: bool) -> Result<Option<Choice
 ///
 /// # Errors
 /// As [`choose`].
-pub async fn resolve(new: New, allow_remote: bool) -> Result<Choice, Error> {
+pub async fn resolve(new: New, plain_http: PlainHttp) -> Result<Choice, Error> {
     let variable = |name: &str| {
         let own = [URL, MODEL, KEY].contains(&name);
         if own { None } else { std::env::var(name).ok() }
     };
-    let decided = decide(&variable, Some(new), allow_remote)?;
+    let decided = decide(&variable, Some(new), plain_http)?;
     let (mut choice, command) = decided.ok_or_else(Error::none_chosen)?;
     if let Some(command) = command {
         choice.key = Some(key::of(&choice.url, &command).await?);
@@ -211,14 +213,14 @@ type Decided = Option<(Choice, Option<String>)>;
 fn decide(
     variable: &dyn Fn(&str) -> Option<String>,
     file: Option<New>,
-    allow_remote: bool,
+    plain_http: PlainHttp,
 ) -> Result<Decided, Error> {
     let named = |name: &str| {
         let value = variable(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     };
-    let url = named(URL).map(|url| EndpointUrl::parse(&url, allow_remote));
+    let url = named(URL).map(|url| EndpointUrl::parse(&url, plain_http));
     let model = named(MODEL);
     let Some(url) = url.transpose()? else {
         let Some(new) = file else {
@@ -234,7 +236,7 @@ fn decide(
     let (mut choice, command) = match (same, &own_key) {
         (Some(new), None) => of_file(new, &named)?,
         (Some(new), Some(_)) => of_file(New { key: None, ..new }, &named)?,
-        (None, _) => (Choice::plain(url, allow_remote), None),
+        (None, _) => (Choice::plain(url, plain_http), None),
     };
     choice.source = Source::Environment;
     choice.model = model.or(choice.model);
@@ -268,14 +270,14 @@ fn of_file(
         key,
         summaries: new.summaries,
         source: Source::File,
-        ..Choice::plain(new.url, new.allow_http_private)
+        ..Choice::plain(new.url, new.plain_http)
     };
     Ok((choice, command))
 }
 
 impl Choice {
     /// A choice with the URL only, and defaults for the rest.
-    pub(super) fn plain(url: EndpointUrl, allow_http_private: bool) -> Choice {
+    pub(super) fn plain(url: EndpointUrl, plain_http: PlainHttp) -> Choice {
         Choice {
             url,
             model: None,
@@ -284,7 +286,7 @@ impl Choice {
             key: None,
             summaries: false,
             source: Source::Environment,
-            allow_http_private,
+            plain_http,
         }
     }
 }
@@ -309,7 +311,7 @@ mod tests {
             context: Some(2048),
             key,
             summaries: true,
-            ..New::plain(EndpointUrl::parse(url, false).unwrap())
+            ..New::plain(EndpointUrl::parse(url, PlainHttp::Loopback).unwrap())
         }
     }
 
@@ -318,7 +320,7 @@ mod tests {
             let found = variables.iter().find(|(one, _)| *one == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        decide(&variable, file, false)
+        decide(&variable, file, PlainHttp::Loopback)
     }
 
     fn key(choice: &Choice) -> Option<&str> {

@@ -16,6 +16,7 @@ use super::http;
 use super::url::EndpointUrl;
 use super::{Answer, Choice, Endpoint, Error, Model, Request, Secret, choice};
 use crate::model::limits;
+use crate::pieces::PlainHttp;
 
 pub(super) use models::list;
 
@@ -102,7 +103,7 @@ impl Endpoint for OpenAi {
     }
 
     fn base(&self) -> Option<EndpointUrl> {
-        EndpointUrl::parse(self.base.get()?.as_str(), true).ok()
+        EndpointUrl::parse(self.base.get()?.as_str(), PlainHttp::Remote).ok()
     }
 
     fn ask(&self, request: Request) -> BoxFuture<'_, Result<Answer, Error>> {

@@ -1,5 +1,6 @@
 use super::super::error::Kind;
 use super::*;
+use crate::pieces::PlainHttp;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
@@ -244,7 +245,7 @@ async fn the_ways_a_stream_ends() {
 
 async fn upgrade_answered_with(answer: String, token: Option<&str>) -> (Option<Error>, String) {
     let (ours, mut theirs) = duplex(1 << 16);
-    let base = BaseUrl::parse("http://127.0.0.1:39300/prefix", false).unwrap();
+    let base = BaseUrl::parse("http://127.0.0.1:39300/prefix", PlainHttp::Loopback).unwrap();
     let token = token.map(|token| HeaderValue::from_str(token).unwrap());
     let serving = async move {
         let mut request = vec![0; 1 << 14];

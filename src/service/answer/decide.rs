@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Answers, models, question::Question};
 use crate::model::{self, Choice, Endpoint, Error};
+use crate::pieces::PlainHttp;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +29,8 @@ impl Peer {
 pub struct Asking {
     /// Without a token: also ask an endpoint on another machine.
     pub remote: bool,
-    /// http to private addresses of other machines.
-    pub private_addresses: bool,
+    /// Where an endpoint without https may be.
+    pub plain_http: PlainHttp,
 }
 
 /// A model that is ready to be asked.
@@ -45,7 +46,7 @@ impl Answers {
     /// The chosen endpoint of this process; `None` if the user chose none.
     pub(super) async fn chosen(&self) -> Result<Option<Choice>, Error> {
         let dir: &Path = self.store.dir();
-        model::choose(dir, self.asking.private_addresses).await
+        model::choose(dir, self.asking.plain_http).await
     }
 
     /// The endpoint for a question: that of the asking side, if it is one of our windows and decided.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::pieces::{self, BaseUrl, Client};
+use crate::pieces::{self, BaseUrl, Client, PlainHttp};
 use crate::private;
 use crate::service::{ServiceError, hold::INFO};
 
@@ -47,7 +47,7 @@ pub(super) fn client(
     token: Option<String>,
     socket: Option<PathBuf>,
 ) -> Result<Client, pieces::Error> {
-    let base = BaseUrl::parse(url, false);
+    let base = BaseUrl::parse(url, PlainHttp::Loopback);
     let base = base.map_err(|refusal| pieces::Error::offline(refusal.to_string()))?;
     Client::local(base, token, socket)
 }

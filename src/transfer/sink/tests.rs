@@ -1,5 +1,5 @@
 use super::*;
-use crate::pieces::BaseUrl;
+use crate::pieces::{BaseUrl, PlainHttp};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// A local service that refuses requests with an object named `bad`, and fails at those named by a status.
@@ -44,7 +44,7 @@ async fn choosy_service() -> Client {
             socket.flush().await.unwrap();
         }
     });
-    Client::new(BaseUrl::parse(&base, false).unwrap(), None).unwrap()
+    Client::new(BaseUrl::parse(&base, PlainHttp::Loopback).unwrap(), None).unwrap()
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::stage::{Stage, endpoint, within};
 use crate::model::{EndpointUrl, Error, New, Request, Stop, TooLong};
+use crate::pieces::PlainHttp;
 use crate::service::{
     answer::{Asking, Peer, run::Status},
     store::Kind,
@@ -499,12 +500,14 @@ async fn without_a_token_a_remote_endpoint_is_asked_only_if_that_was_allowed() {
         let dir = tempfile::TempDir::new().unwrap();
         let new = New {
             model: Some("played".to_owned()),
-            ..New::plain(EndpointUrl::parse("https://models.example/v1", false).unwrap())
+            ..New::plain(
+                EndpointUrl::parse("https://models.example/v1", PlainHttp::Loopback).unwrap(),
+            )
         };
         crate::model::save(dir.path(), &new).unwrap();
         let asking = Asking {
             remote,
-            private_addresses: false,
+            plain_http: PlainHttp::Loopback,
         };
         let mut stage = Stage::at(dir, asking);
         let frame = json!({"question": {"query": "Why?"}});

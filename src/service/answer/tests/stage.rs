@@ -15,6 +15,7 @@ use crate::model::{
     Answer, Choice, End, Endpoint, EndpointUrl, Error, Model, Piece, Request, Sender, Source, Stop,
     Usage,
 };
+use crate::pieces::PlainHttp;
 use crate::service::{
     answer::{Answers, Asking, Conclusion, Frame, Input, Peer, Progress, Refusal},
     hold::Watch,
@@ -279,14 +280,14 @@ pub(super) fn open(dir: &Path) -> Arc<Store> {
 /// An endpoint as the asking side sends it.
 pub(super) fn endpoint(url: &str) -> Value {
     let choice = Choice {
-        url: EndpointUrl::parse(url, false).unwrap(),
+        url: EndpointUrl::parse(url, PlainHttp::Loopback).unwrap(),
         model: Some("played".to_owned()),
         context: None,
         instructions: Some("Be brief.".to_owned()),
         key: None,
         summaries: false,
         source: Source::File,
-        allow_http_private: false,
+        plain_http: PlainHttp::Loopback,
     };
     serde_json::to_value(choice).unwrap()
 }
