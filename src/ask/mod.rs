@@ -25,12 +25,11 @@ pub use answer::{Answer, Cause, Failure, How, Outcome};
 pub use endpoint::Consent;
 pub use flow::ask;
 pub use kept::{Kept, forget_kept, kept};
-pub use listing::{Listed, Models, models};
+pub use listing::models;
 pub use stop::Stop;
 pub use wording::{conversation_name, stored};
 
 use crate::model;
-pub use crate::model::prompt::{Context, Kind};
 use crate::pieces::{Client, PlainHttp, wire};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;

@@ -4,10 +4,10 @@ mod commands;
 mod features;
 mod limits;
 mod rpc;
-pub mod server;
+pub(crate) mod server;
 mod state;
 mod text;
 mod upkeep;
 
 pub use rpc::panics::log_panics;
-pub use state::session::Launch;
+pub(crate) use state::session::Launch;
