@@ -87,7 +87,18 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     }
 
     /// The next bytes of the body.
-    pub fn feed(&mut self, mut chunk: &[u8]) -> Result<(), Unreadable> {
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
+        self.feed_any(chunk, None)
+    }
+
+    /// The same, where somebody has checked already that they are UTF-8.
+    pub fn feed_text(&mut self, chunk: &str) -> Result<(), Unreadable> {
+        self.feed_any(chunk.as_bytes(), Some(chunk))
+    }
+
+    /// `text`: the chunk, if it is known to be UTF-8.
+    fn feed_any(&mut self, mut chunk: &[u8], text: Option<&str>) -> Result<(), Unreadable> {
+        let whole = chunk.len();
         while !self.carry.is_empty() && !chunk.is_empty() {
             // Complete the partial token, then continue in the chunk.
             let had = self.carry.len();
@@ -101,7 +112,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
                 continue;
             }
             let mut carry = std::mem::take(&mut self.carry);
-            let done = self.run(&carry, had)?;
+            let done = self.run(&carry, text_of(&carry), had)?;
             if done >= had {
                 chunk = &chunk[done - had..];
                 carry.clear();
@@ -113,7 +124,9 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
             self.carry = carry;
         }
         if !chunk.is_empty() {
-            let done = self.run(chunk, usize::MAX)?;
+            let text = text.and_then(|text| text.get(whole - chunk.len()..));
+            let text = text.or_else(|| text_of(chunk));
+            let done = self.run(chunk, text, usize::MAX)?;
             self.carry.extend_from_slice(&chunk[done..]);
             self.retry_at = self.carry.len() * 2;
         }
@@ -123,7 +136,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
     /// Ends the list: the number of accepted and rejected items.
     pub fn finish(mut self) -> Result<(usize, usize), Unreadable> {
         let carry = std::mem::take(&mut self.carry);
-        self.run(&carry, usize::MAX)?;
+        self.run(&carry, text_of(&carry), usize::MAX)?;
         match self.state {
             State::End if self.seen => Ok((self.accepted, self.rejected)),
             State::End => Err(NOT_A_LIST),
@@ -131,10 +144,14 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         }
     }
 
-    /// Parses until `enough` bytes are consumed or the rest of the buffer is incomplete.
-    fn run(&mut self, buffer: &[u8], enough: usize) -> Result<usize, Unreadable> {
-        // Reading a `str` is a fifth faster: serde_json does not check each string again.
-        let text = text_of(buffer);
+    /// Parses until `enough` bytes are consumed or the rest of the buffer is incomplete. Reading `text` is a fifth faster
+    /// than reading bytes: serde_json does not check each string again.
+    fn run(
+        &mut self,
+        buffer: &[u8],
+        text: Option<&str>,
+        enough: usize,
+    ) -> Result<usize, Unreadable> {
         let mut at = 0;
         while at < enough {
             if !matches!(self.state, State::Skip(_) | State::Begin) {

@@ -1,6 +1,7 @@
 //! The list of all conversations, parsed while it arrives.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::mpsc;
@@ -76,14 +77,14 @@ impl Client {
     async fn pass_on(
         &self,
         mut response: Response,
-        chunks: mpsc::Sender<Bytes>,
+        chunks: mpsc::Sender<Chunk>,
     ) -> Result<(), Error> {
         let mut length = 0_u64;
         while let Some(chunk) = self.chunk(&mut response, limits::COLLECTION_IDLE).await? {
             length += chunk.len() as u64;
             self.check_length(length)?;
             // The parser closes the channel once it has seen enough: its result has the reason.
-            if chunks.send(chunk).await.is_err() {
+            if chunks.send(Chunk::of(chunk)).await.is_err() {
                 break;
             }
         }
@@ -91,15 +92,31 @@ impl Client {
     }
 }
 
+/// A part of a list. UTF-8 is checked where it is received, because the parser has much more to do.
+enum Chunk {
+    Text(ByteString),
+    /// Not UTF-8 as a whole: it may begin or end within a character.
+    Bytes(Bytes),
+}
+
+impl Chunk {
+    fn of(bytes: Bytes) -> Self {
+        ByteString::try_from(bytes.clone()).map_or(Chunk::Bytes(bytes), Chunk::Text)
+    }
+}
+
 /// Parses the chunks of a list; runs on a blocking thread.
 fn parse<T>(
-    mut chunks: mpsc::Receiver<Bytes>,
+    mut chunks: mpsc::Receiver<Chunk>,
     mut acc: T,
     add: fn(&mut T, Conversation<'_>),
 ) -> Result<(T, Listed), Unreadable> {
     let mut parser = ListParser::new(|conversation| add(&mut acc, conversation));
     while let Some(chunk) = chunks.blocking_recv() {
-        parser.feed(&chunk)?;
+        match chunk {
+            Chunk::Text(text) => parser.feed_text(&text)?,
+            Chunk::Bytes(bytes) => parser.feed(&bytes)?,
+        }
     }
     let (total, rejected) = parser.finish()?;
     Ok((acc, Listed { total, rejected }))
