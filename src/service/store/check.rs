@@ -114,6 +114,8 @@ pub(crate) fn probe(path: &Path) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::open::tests::{enlarge, overwrite_root, store};
+    use super::super::schema;
     use super::*;
 
     #[test]
@@ -131,6 +133,25 @@ mod tests {
             };
             let expected = format!("cannot use {}: ", path(name).display());
             assert!(reason.starts_with(&expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn damage_that_a_start_would_miss_is_noted_for_the_next_one() {
+        for large in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, _) = store(dir.path());
+            // No start reads this index.
+            overwrite_root(&path, "trash_id");
+            if large {
+                enlarge(&path);
+                assert!(open::open(&path).unwrap().notice.is_none());
+            }
+            assert_eq!(check(&path), Readable::Damaged);
+            assert_eq!(files::is_suspect(&path), large);
+            assert!(open::open(&path).unwrap().notice.is_some(), "it is mended");
+            assert_eq!(check(&path), Readable::Yes(schema::NEWEST));
+            assert!(!files::is_suspect(&path));
         }
     }
 }

@@ -289,13 +289,13 @@ pub(super) fn newer(path: &Path, found: i64) -> ServiceError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::check::check;
     use super::*;
     use crate::service::Readable;
 
     /// A store with one conversation; returns its path and its id.
-    fn store(dir: &Path) -> (PathBuf, Uuid) {
+    pub(in crate::service::store) fn store(dir: &Path) -> (PathBuf, Uuid) {
         let path = dir.join("store.db");
         let ready = open(&path).unwrap();
         let object = "INSERT INTO entity (kind, id, created, updated, doc)
@@ -320,6 +320,25 @@ mod tests {
             fs::copy(files::side(from, suffix), files::side(to, suffix)).unwrap();
         }
         assert!(files::has_log(to));
+        // A page that the log restores was only half written.
+        overwrite_root(to, "entity");
+    }
+
+    /// Overwrites the first page of a table or an index.
+    pub(in crate::service::store) fn overwrite_root(path: &Path, name: &str) {
+        let db = immutable(path).unwrap();
+        let query = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let page: i64 = db.query_row(query, [name], |row| row.get(0)).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        let start = usize::try_from(page - 1).unwrap() * 4096;
+        bytes[start..start + 4096].fill(0xA5);
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Makes the file too large to be checked in full at a start.
+    pub(in crate::service::store) fn enlarge(path: &Path) {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(CHECKED_IN_FULL + 1).unwrap();
     }
 
     #[test]
@@ -348,9 +367,7 @@ mod tests {
         let at = bytes.windows(header.len()).position(|one| one == header);
         bytes[at.unwrap()] = 0x7f;
         fs::write(&path, bytes).unwrap();
-        // Too large to be checked in full at a start.
-        let file = fs::File::options().write(true).open(&path).unwrap();
-        file.set_len(CHECKED_IN_FULL + 1).unwrap();
+        enlarge(&path);
         assert!(matches!(inspect(&path), Ok(State::Sound(_))));
 
         let ready = open(&path).unwrap();
