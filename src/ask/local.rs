@@ -28,6 +28,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     }
     let here = |error: Error| Failure::from(error).about(Some(conversation), None);
     let question = question(&run, decided.as_ref().ok());
+    run.asker.surroundings.sends(conversation);
     let mut asking = run.asker.client.ask(&question).await.map_err(here)?;
     if let Ok(choice) = &decided {
         listing::asked(choice);

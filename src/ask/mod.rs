@@ -99,6 +99,10 @@ pub trait Surroundings: Send + Sync {
     /// No endpoint was chosen, and these were found on this machine: asks the user, once, whether to use one.
     fn choose<'a>(&'a self, found: &'a [model::Found]) -> BoxFuture<'a, Consent>;
 
+    /// The question is about to be sent to this conversation. The service may report its answer to every client before
+    /// [`Event::Sent`] is received.
+    fn sends(&self, _conversation: Uuid) {}
+
     /// A client of the service after the connection was lost; waits for it briefly.
     fn reconnect(&self) -> BoxFuture<'_, Option<Client>>;
 }

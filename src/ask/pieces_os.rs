@@ -48,6 +48,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
         application,
         ..Question::default()
     };
+    run.asker.surroundings.sends(conversation);
     let asking = run.asker.client.ask(&question).await;
     let failed = |error| Failure::from(error).about(Some(conversation), Some(books.pending));
     let mut asking = asking.map_err(failed)?;

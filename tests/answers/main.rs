@@ -13,5 +13,6 @@ mod support;
 mod asker;
 mod files;
 mod kept;
+mod order;
 mod rest;
 mod wire;

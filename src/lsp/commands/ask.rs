@@ -24,8 +24,8 @@ use crate::sync::Write;
 use crate::sync::driver::from_wire;
 use futures_util::future::{BoxFuture, OptionFuture};
 use serde_json::Value;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -63,8 +63,8 @@ pub(super) async fn run(
     let stop = context.stop_instead_of_cancel();
     let partial = context.partial_result_token().cloned();
     let (sender, events) = mpsc::unbounded_channel();
-    let asking = spawn(server, texts, request, sender, stop.clone());
-    let ask = Ask::new(&server.asks, stop.clone());
+    let ask = Arc::new(Ask::new(&server.asks, stop.clone()));
+    let asking = spawn(server, texts, request, sender, &ask);
     let mut reporting = Reporting {
         server,
         answering: Answering::new(server, ask, token, partial, title),
@@ -211,15 +211,16 @@ fn spawn(
     texts: OpenTexts,
     request: impl Future<Output = Result<Request>> + Send + 'static,
     events: ask::Events,
-    stop: Stop,
+    ask: &Arc<Ask>,
 ) -> JoinHandle<Result<Outcome>> {
     let server = Arc::clone(server);
+    let (stop, ask) = (ask.stop.clone(), Arc::downgrade(ask));
     tokio::spawn(async move {
         let mut request = request.await?;
         if request.model.is_none() {
             request.model.clone_from(&server.settings().model);
         }
-        let asker = asker(&server, texts).await.map_err(failed)?;
+        let asker = asker(&server, texts, ask).await.map_err(failed)?;
         let outcome = ask::ask(asker, request, events, stop).await;
         outcome.map_err(asked)
     })
@@ -229,6 +230,7 @@ fn spawn(
 pub(super) async fn asker(
     server: &Arc<Server>,
     texts: OpenTexts,
+    ask: Weak<Ask>,
 ) -> std::result::Result<Asker, crate::pieces::Error> {
     let (_, client) = server.session.client().await?;
     Ok(Asker {
@@ -238,6 +240,7 @@ pub(super) async fn asker(
         surroundings: Arc::new(Editor {
             server: Arc::clone(server),
             texts,
+            ask,
         }),
     })
 }
@@ -390,6 +393,8 @@ impl OpenTexts {
 struct Editor {
     server: Arc<Server>,
     texts: OpenTexts,
+    /// Gone once the question has its result: an answer that goes on without it is no answer of this window.
+    ask: Weak<Ask>,
 }
 
 impl Surroundings for Editor {
@@ -436,6 +441,12 @@ impl Surroundings for Editor {
                 None => Consent::Nobody,
             }
         })
+    }
+
+    fn sends(&self, conversation: Uuid) {
+        if let Some(ask) = self.ask.upgrade() {
+            ask.sends(conversation);
+        }
     }
 
     fn reconnect(&self) -> BoxFuture<'_, Option<Client>> {

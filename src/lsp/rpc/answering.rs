@@ -40,7 +40,7 @@ const LONG: Duration = Duration::from_secs(2);
 /// Reports one answer to the editor: progress, partial results and `pieces/didAnswer`.
 pub(crate) struct Answering {
     server: Arc<Server>,
-    ask: Ask,
+    ask: Arc<Ask>,
     /// The token under which progress is shown, once the editor knows it.
     token: Option<ProgressToken>,
     /// A token of ours that the editor has yet to accept.
@@ -62,7 +62,7 @@ impl Answering {
     /// Begins to show progress under the token of the request, or else under one of ours if the editor supports that.
     pub fn new(
         server: &Arc<Server>,
-        ask: Ask,
+        ask: Arc<Ask>,
         token: Option<ProgressToken>,
         partial: Option<Value>,
         title: String,
@@ -108,9 +108,6 @@ impl Answering {
                 Event::Sent { conversation } => {
                     self.sent = Some(Instant::now());
                     self.conversation = conversation;
-                    if let Some(conversation) = conversation {
-                        self.ask.sent(conversation);
-                    }
                     self.status = Some(Status::Waiting);
                     self.did_answer("waiting", None).await;
                 }

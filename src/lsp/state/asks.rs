@@ -3,7 +3,7 @@
 use crate::ask::Stop;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tower_lsp::lsp_types::ProgressToken;
 use uuid::Uuid;
 
@@ -38,8 +38,8 @@ impl Asks {
 pub(crate) struct Ask {
     asks: Arc<Asks>,
     pub stop: Stop,
-    conversation: Option<Uuid>,
-    token: Option<ProgressToken>,
+    conversation: OnceLock<Uuid>,
+    token: OnceLock<ProgressToken>,
 }
 
 impl Ask {
@@ -47,33 +47,35 @@ impl Ask {
         Ask {
             asks: Arc::clone(asks),
             stop,
-            conversation: None,
-            token: None,
+            conversation: OnceLock::new(),
+            token: OnceLock::new(),
         }
     }
 
-    /// Records the conversation to which the question was sent.
-    pub fn sent(&mut self, conversation: Uuid) {
+    /// Records the conversation to which the question is sent.
+    pub fn sends(&self, conversation: Uuid) {
         // If another question is being answered there, this one is about to be refused.
-        if let Entry::Vacant(place) = self.asks.conversations.entry(conversation) {
+        if let Entry::Vacant(place) = self.asks.conversations.entry(conversation)
+            && self.conversation.set(conversation).is_ok()
+        {
             place.insert(self.stop.clone());
-            self.conversation = Some(conversation);
         }
     }
 
     /// Records the token under which its progress is shown.
-    pub fn shown(&mut self, token: ProgressToken) {
-        self.asks.tokens.insert(token.clone(), self.stop.clone());
-        self.token = Some(token);
+    pub fn shown(&self, token: ProgressToken) {
+        if self.token.set(token.clone()).is_ok() {
+            self.asks.tokens.insert(token, self.stop.clone());
+        }
     }
 }
 
 impl Drop for Ask {
     fn drop(&mut self) {
-        if let Some(conversation) = self.conversation {
-            self.asks.conversations.remove(&conversation);
+        if let Some(conversation) = self.conversation.get() {
+            self.asks.conversations.remove(conversation);
         }
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.get() {
             self.asks.tokens.remove(token);
         }
     }
@@ -87,11 +89,11 @@ mod tests {
     fn a_question_is_found_while_it_is_answered() {
         let asks = Arc::new(Asks::default());
         let (conversation, token) = (Uuid::from_u128(1), ProgressToken::Number(7));
-        let mut first = Ask::new(&asks, Stop::default());
-        first.sent(conversation);
+        let first = Ask::new(&asks, Stop::default());
+        first.sends(conversation);
         first.shown(token.clone());
-        let mut second = Ask::new(&asks, Stop::default());
-        second.sent(conversation);
+        let second = Ask::new(&asks, Stop::default());
+        second.sends(conversation);
         assert!(asks.stop(conversation));
         assert!(first.stop.is_stopped() && !second.stop.is_stopped());
         drop(second);
@@ -99,7 +101,7 @@ mod tests {
         drop(first);
         assert!(!asks.stop(conversation));
 
-        let mut third = Ask::new(&asks, Stop::default());
+        let third = Ask::new(&asks, Stop::default());
         third.shown(token.clone());
         asks.cancel(&ProgressToken::String("7".into()));
         assert!(!third.stop.is_stopped());
