@@ -39,8 +39,8 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     if run.stop.is_stopped() {
         return Ok(run.cancelled());
     }
-    let books = Books::of(&run, conversation);
-    books.keep_prompt(&query).await;
+    let records = QuestionRecords::of(&run, conversation);
+    records.keep_prompt(&query).await;
     let question = Question {
         conversation: Some(conversation),
         query,
@@ -50,7 +50,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
     };
     run.asker.surroundings.sends(conversation);
     let asking = run.asker.client.ask(&question).await;
-    let failed = |error| Failure::from(error).about(Some(conversation), Some(books.pending));
+    let failed = |error| Failure::from(error).about(Some(conversation), Some(records.pending));
     let mut asking = asking.map_err(failed)?;
     let sent = Some(conversation);
     let _ = run.events.send(Event::Sent { conversation: sent });
@@ -69,7 +69,7 @@ pub(super) async fn ask(mut run: Run) -> Result<Outcome, Failure> {
         context,
         note: None,
     };
-    finish(books, answer, failure).await
+    finish(records, answer, failure).await
 }
 
 /// How an answer ended, and why if that was a failure.
@@ -88,7 +88,7 @@ fn how(over: Over) -> (How, Option<Error>) {
 
 /// Completes the answer with what Pieces OS stored.
 async fn finish(
-    books: Books,
+    records: QuestionRecords,
     mut answer: Answer,
     failure: Option<Error>,
 ) -> Result<Outcome, Failure> {
@@ -104,9 +104,9 @@ async fn finish(
         "note": answer.note,
     });
     let settled = match (answer.stop, &failure) {
-        (How::Cancelled, _) => books.settle_briefly(own).await,
-        (_, None) => books.settle_in_time(&own, &SETTLE_PAUSES).await,
-        (_, Some(_)) => books.settle_in_time(&own, &[]).await,
+        (How::Cancelled, _) => records.settle_briefly(own).await,
+        (_, None) => records.settle_in_time(&own, &SETTLE_PAUSES).await,
+        (_, Some(_)) => records.settle_in_time(&own, &[]).await,
     };
     if let Some(stored) = settled.text.filter(|_| answer.stop == How::End) {
         answer.text = stored;
@@ -156,7 +156,7 @@ fn query(run: &Run) -> (String, Vec<Context>) {
 
 /// Finds the messages that Pieces OS stored for a question, and records what it does not store.
 #[derive(Clone)]
-struct Books {
+struct QuestionRecords {
     client: Client,
     keeper: Option<Keeper>,
     conversation: Uuid,
@@ -176,9 +176,9 @@ struct Settled {
     text: Option<String>,
 }
 
-impl Books {
-    fn of(run: &Run, conversation: Uuid) -> Books {
-        Books {
+impl QuestionRecords {
+    fn of(run: &Run, conversation: Uuid) -> QuestionRecords {
+        QuestionRecords {
             client: run.asker.client.clone(),
             keeper: run.asker.data_dir.as_deref().map(Keeper::new),
             conversation,

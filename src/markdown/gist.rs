@@ -4,12 +4,12 @@ use super::label;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Bytes that are read for each character that is wanted: marks, addresses and code take most of a text.
-const READ: usize = 24;
+const BYTES_PER_CHAR: usize = 24;
 
 /// The beginning of a message as one line of plain text of at most `most` characters, cut at a word, without marks and
 /// code blocks. If the text has only code, the beginning of the code.
 pub fn gist(text: &str, most: usize) -> String {
-    let mut end = text.len().min(most * READ);
+    let mut end = text.len().min(most * BYTES_PER_CHAR);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

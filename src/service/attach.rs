@@ -39,9 +39,9 @@ use super::{
 /// Exists once the user has chosen Pieces OS over the local service.
 const AGREED: &str = "use-pieces-os";
 /// Timeout for a lock holder that does not answer (yet).
-const PATIENCE: Duration = Duration::from_secs(2);
+const HOLDER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Interval between checks of the lock and of `service.json`.
-const LOOK: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// Length of the accept queue. Beyond it, the system makes a client wait a second.
 const BACKLOG: u32 = 1024;
 
@@ -110,7 +110,7 @@ pub async fn view(path: &Path) -> Result<Attached, ServiceError> {
 async fn attach_writable(options: &Options) -> Result<Attached, ServiceError> {
     let dir = options.data_dir.clone();
     blocking(move || private_dir(&dir)).await?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + HOLDER_TIMEOUT;
     loop {
         let dir = options.data_dir.clone();
         if let Some(holding) = blocking(move || Holding::acquire(&dir)).await? {
@@ -143,7 +143,7 @@ async fn attach_writable(options: &Options) -> Result<Attached, ServiceError> {
                 holder,
             });
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -14,13 +14,13 @@ use crate::pieces::Client;
 use crate::service::{self, Kind};
 
 /// Maximum objects in one request, which is one transaction.
-const MOST: usize = 500;
+const MAX_OBJECTS: usize = 500;
 /// Approximate bytes in one request.
-const SIZE: usize = 4 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 /// Largest object that is sent, in bytes; the rest of a request needs little more.
-const LARGEST: usize = service::MAX_IMPORT - (1 << 20);
+const MAX_OBJECT_BYTES: usize = service::MAX_IMPORT - (1 << 20);
 /// Objects compared in one request.
-const HEADS: usize = 2_000;
+const MAX_HEADS: usize = 2_000;
 /// Objects in a row that the service may fail to store; then it is not the objects.
 const MAX_FAILURES: u32 = 3;
 
@@ -113,14 +113,14 @@ impl Sink {
         // The object may be large: it is not copied, and it is dropped before the batch is sent.
         let text = format!("{{\"{}\":{object}}}", kind.noun()).into_bytes();
         drop(object);
-        if text.len() > LARGEST {
-            let why = format!("it is larger than {} MiB", LARGEST >> 20);
+        if text.len() > MAX_OBJECT_BYTES {
+            let why = format!("it is larger than {} MiB", MAX_OBJECT_BYTES >> 20);
             self.report.unreadable(kind, Some(id), why);
             return Ok(());
         }
         // A conversation and its messages stay in one batch if they fit: they become visible together.
         let room = if kind == Kind::Conversation { 2 } else { 1 };
-        if self.batch.len() >= MOST / room || self.size + text.len() > SIZE / room {
+        if self.batch.len() >= MAX_OBJECTS / room || self.size + text.len() > BATCH_BYTES / room {
             self.flush().await?;
         }
         match kind {
@@ -182,7 +182,7 @@ impl Sink {
     /// How each object compares with the stored one.
     pub(super) async fn compare(&self, heads: &[Head]) -> Result<Vec<Verdict>, Error> {
         let mut verdicts = Vec::with_capacity(heads.len());
-        for heads in heads.chunks(HEADS) {
+        for heads in heads.chunks(MAX_HEADS) {
             let objects: Vec<_> = heads.iter().map(Head::object).collect();
             let body = json!({"heads": true, "objects": objects}).to_string();
             let outcomes = Local::post(&self.client, body.into_bytes()).await?;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Timeout for each step, also on a slow machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Interval between checks whether the server has ended: there is no wait with a deadline.
 const LOOK: Duration = Duration::from_millis(5);
 /// Maximum lines of the server's log that are kept.
@@ -134,7 +134,7 @@ impl Editor {
 
     /// Waits for the result of a request. Keeps the results of other requests.
     async fn result(&mut self, method: &str, id: i64) -> Result<Value, String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let at = self
                 .answered
@@ -188,7 +188,7 @@ impl Editor {
         method: &str,
         mut accept: impl FnMut(&Value) -> Option<T>,
     ) -> Result<Heard<T>, String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let mut said = self.said.iter().enumerate();
             let taken = said.find_map(|(at, said)| {
@@ -212,7 +212,7 @@ impl Editor {
     pub(super) async fn leave(mut self) -> Result<ExitStatus, String> {
         self.request("shutdown", Value::Null).await?;
         self.notify("exit", Value::Null);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let status = self.server.0.try_wait();
             match status.map_err(|error| format!("Cannot wait for the server ({error})"))? {

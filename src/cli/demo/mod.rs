@@ -12,7 +12,7 @@ mod talk;
 
 use crate::pieces::Client;
 use answer::Model;
-use editor::{Editor, PATIENCE};
+use editor::{Editor, STEP_TIMEOUT};
 use print::Printer;
 use serde_json::{Value, json};
 use stage::Scratch;
@@ -212,7 +212,7 @@ async fn ask_for_actions(
             printer.came("code action", &shown, asked.elapsed());
             return Ok(action);
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > STEP_TIMEOUT {
             return Err("The language server offers nothing for an asset that exists".into());
         }
         if !told && started.elapsed() > LEARN {

@@ -25,7 +25,7 @@ impl Ended {
     /// There is no answer.
     pub(crate) fn failed(error: &model::Error) -> Self {
         let mut own = Map::new();
-        own.insert("error".to_owned(), told(error));
+        own.insert("error".to_owned(), error_field(error));
         Self {
             outcome: Outcome::of(error),
             sentence: error.message.clone(),
@@ -35,7 +35,7 @@ impl Ended {
 }
 
 /// A failure, as the asking client is told.
-fn told(error: &model::Error) -> Value {
+fn error_field(error: &model::Error) -> Value {
     json!({
         "kind": error.kind.as_str(),
         "message": error.message,
@@ -258,7 +258,7 @@ impl Ending {
         own.insert("answer".to_owned(), answer.into());
         own.insert("seconds".to_owned(), seconds.into());
         if let Some(error) = &self.error {
-            own.insert("error".to_owned(), told(error));
+            own.insert("error".to_owned(), error_field(error));
         }
         Ended {
             outcome: self.outcome,

@@ -27,7 +27,7 @@ const QUEUE: usize = 1024;
 /// Maximum writes in one transaction.
 const BATCH: usize = 256;
 /// How long a caller waits for its commit.
-const PATIENCE: Duration = Duration::from_secs(30);
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One write and its caller.
 trait Job: Send {
@@ -141,7 +141,7 @@ impl Writer {
             let queue = queue.as_ref().ok_or(Failure::Busy)?;
             queue.try_send(job).map_err(|_| Failure::Busy)?;
         }
-        match tokio::time::timeout(PATIENCE, answered).await {
+        match tokio::time::timeout(OUTCOME_TIMEOUT, answered).await {
             Ok(Ok(result)) => result,
             // It panicked and was rolled back.
             Ok(Err(_)) => Err(Failure::Store(Trouble::Other(
