@@ -13,6 +13,5 @@ mod support;
 mod asker;
 mod files;
 mod kept;
-mod order;
 mod rest;
 mod wire;
