@@ -96,7 +96,6 @@ impl ServiceError {
     pub(crate) fn store(path: impl Into<PathBuf>, error: &rusqlite::Error) -> Self {
         let path = path.into();
         let trouble = Trouble::at(&path, error);
-        tracing::error!(%error, ?trouble, path = %path.display(), "the store cannot be opened");
         let reason = match &trouble {
             Trouble::Other(reason) => format!(
                 "{reason}; check its permissions and the free space, or pass another --data-dir"
@@ -106,6 +105,9 @@ impl ServiceError {
         // SQLite also calls a store read-only that it failed to open for writing this once.
         let read_only =
             trouble == Trouble::ReadOnly && Trouble::of_writing(&path) == Some(Trouble::ReadOnly);
+        if !read_only {
+            tracing::error!(%error, ?trouble, path = %path.display(), "the store cannot be opened");
+        }
         Self::Store {
             path,
             reason,
