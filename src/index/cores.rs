@@ -10,7 +10,7 @@ const MOST_CORES: usize = 4;
 
 /// Splits `items`, which represent this many conversations, into one part for each core and returns the
 /// results of `work` in order. `work` receives the offset of its part.
-pub(super) fn share<T: Sync, R: Send>(
+pub(super) fn parallel_chunks<T: Sync, R: Send>(
     items: &[T],
     conversations: usize,
     work: impl Fn(usize, &[T]) -> R + Sync,

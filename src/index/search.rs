@@ -5,7 +5,7 @@
 
 use super::chunk::Chunk;
 use super::conversation::ConversationRef;
-use super::cores::share;
+use super::cores::parallel_chunks;
 use super::letters::{composed, letter_set, plain};
 use super::snapshot::Snapshot;
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
@@ -43,7 +43,7 @@ impl Snapshot {
         let query = plain(&query);
         let words: Vec<Atom> = query.split_whitespace().map(word).collect();
         let wanted = letter_set(&query);
-        let found = share(&self.chunks, self.len(), |first, chunks| {
+        let found = parallel_chunks(&self.chunks, self.len(), |first, chunks| {
             look(chunks, first, &words, wanted)
         });
         let hits = BestFirst::new(found.into_iter().flatten().collect());

@@ -5,7 +5,7 @@
 
 use super::chunk::{self, Chunk, Packer};
 use super::conversation::{ConversationRef, Key, clip};
-use super::cores::share;
+use super::cores::parallel_chunks;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -161,7 +161,7 @@ impl Builder {
         keep_last_of_each_id(&mut order);
         order.sort_unstable_by_key(|(key, ..)| *key);
         let runs: Vec<_> = order.chunks(chunk::MAX * 3 / 4).collect();
-        let packed = share(&runs, order.len(), |_, runs| {
+        let packed = parallel_chunks(&runs, order.len(), |_, runs| {
             let pack = |run: &&[_]| Arc::new(copy_run(&self.pages, run));
             runs.iter().map(pack).collect::<Vec<_>>()
         });

@@ -1,7 +1,7 @@
 //! The one writer of the index, and its readers.
 
 use super::conversation::{Conversation, ConversationRef, Key};
-use super::cores::share;
+use super::cores::parallel_chunks;
 use super::snapshot::{Applications, Builder, Draft, Snapshot};
 use super::ties::{Anchor, Ties};
 use arc_swap::ArcSwap;
@@ -186,7 +186,7 @@ impl Index {
         for id in &removed {
             self.shared.places.remove(id);
         }
-        share(&come, come.len(), |_, come| {
+        parallel_chunks(&come, come.len(), |_, come| {
             for key in come {
                 self.shared.places.insert(key.id, key.updated);
             }
