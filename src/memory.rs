@@ -1,7 +1,7 @@
 //! Returns freed memory to the system.
 //!
-//! Reading a large list takes several times the memory of the result, and the allocator of glibc keeps freed memory
-//! in one heap per thread for later use.
+//! Reading a large list takes several times the memory of the result, rendering the document of a growing answer takes
+//! new memory each time, and the allocator of glibc keeps freed memory in one heap per thread for later use.
 
 /// Makes all threads share one heap, because [`give_back`] can empty only that one. To be called before
 /// there are threads.

@@ -68,6 +68,8 @@ pub(crate) const ANSWER_TICK: Duration = Duration::from_secs(1);
 pub(crate) const ANSWER_REFRESH: Duration = Duration::from_millis(250);
 /// Minimum interval between `pieces/didAnswer` for an answer of another window: its text is stored as often.
 pub(crate) const ANSWER_NEWS: Duration = Duration::from_millis(500);
+/// From the end of an answer until freed memory is returned: by then its document was refreshed for the last time.
+pub(crate) const MEMORY_DELAY: Duration = Duration::from_secs(1);
 
 // Latency and delays.
 

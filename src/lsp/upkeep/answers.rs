@@ -3,14 +3,15 @@
 
 use super::throttle::Throttle;
 use crate::index::{Answering, Reader};
-use crate::lsp::limits::{ANSWER_NEWS, ANSWER_REFRESH};
+use crate::lsp::limits::{ANSWER_NEWS, ANSWER_REFRESH, MEMORY_DELAY};
 use crate::lsp::rpc::answering::DidAnswer;
 use crate::lsp::state::Server;
+use crate::memory;
 use crate::pieces::{Message, OWN, Role};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// The answers that are being written, as the index knows them.
@@ -61,8 +62,14 @@ impl Answers {
                 None => {
                     self.news.forget(id);
                     self.refreshes.forget(id);
-                    if let Some((message, false)) = self.running.remove(&id) {
+                    let Some((message, here)) = self.running.remove(&id) else {
+                        continue;
+                    };
+                    if !here {
                         tell_end(server, id, message);
+                    }
+                    if self.running.is_empty() {
+                        tokio::spawn(give_back_memory());
                     }
                 }
             }
@@ -146,6 +153,13 @@ fn ending(answer: Option<Uuid>, last: Option<&Message>) -> (Option<Uuid>, &'stat
         _ => "done",
     };
     (Some(last.id), status)
+}
+
+/// While an answer grew, its document was rendered again and again, and the allocator kept the memory.
+async fn give_back_memory() {
+    // The last refresh of the document needs it, too.
+    sleep(MEMORY_DELAY).await;
+    let _ = tokio::task::spawn_blocking(memory::give_back).await;
 }
 
 async fn send(server: &Server, conversation: Uuid, answer: Option<Uuid>, status: &str) {
