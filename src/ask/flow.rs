@@ -191,3 +191,78 @@ impl Heard {
 pub(super) fn id(value: &Value) -> Option<Uuid> {
     Uuid::parse_str(value.as_str()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::answer::Cause;
+    use crate::ask::{Consent, Surroundings};
+    use crate::model::Found;
+    use crate::pieces::{BaseUrl, Client, Kind, PlainHttp};
+    use futures_util::future::BoxFuture;
+    use std::sync::{Arc, Mutex};
+    use tokio::sync::mpsc;
+    use url::Url;
+
+    /// The conversations that were announced.
+    #[derive(Default)]
+    struct Announced(Mutex<Vec<Uuid>>);
+
+    impl Surroundings for Announced {
+        fn open_text(&self, _: &Url) -> Option<String> {
+            None
+        }
+
+        fn choose<'a>(&'a self, _: &'a [Found]) -> BoxFuture<'a, Consent> {
+            Box::pin(async { Consent::Nobody })
+        }
+
+        fn sends(&self, conversation: Uuid) {
+            self.0.lock().unwrap().push(conversation);
+        }
+
+        fn reconnect(&self) -> BoxFuture<'_, Option<Client>> {
+            Box::pin(async { None })
+        }
+    }
+
+    /// A question in a conversation of a service that is not running.
+    fn run(surroundings: &Arc<Announced>, conversation: Uuid) -> Run {
+        let surroundings = Arc::clone(surroundings);
+        let mut place = Place::default();
+        place.conversation = Some(conversation);
+        Run {
+            asker: Asker {
+                client: Client::new(BaseUrl::loopback(1), None).unwrap(),
+                data_dir: None,
+                plain_http: PlainHttp::Loopback,
+                surroundings,
+            },
+            request: Request {
+                prompt: Some("Why?".to_owned()),
+                ..Request::default()
+            },
+            events: mpsc::unbounded_channel().0,
+            stop: Stop::default(),
+            started: Instant::now(),
+            place,
+            gathered: Gathered::default(),
+        }
+    }
+
+    /// Otherwise the program may hear of an answer before it knows that it asked for it.
+    #[tokio::test]
+    async fn a_question_is_announced_before_it_can_be_sent() {
+        let conversation = Uuid::from_u128(7);
+        let announced = Arc::new(Announced::default());
+        for asked in [
+            local::ask(run(&announced, conversation)).await,
+            pieces_os::ask(run(&announced, conversation)).await,
+        ] {
+            let cause = asked.unwrap_err().cause;
+            let is_offline = matches!(&cause, Cause::Service(error) if error.kind == Kind::Offline);
+            assert!(is_offline, "{cause:?}");
+        }
+        assert_eq!(*announced.0.lock().unwrap(), [conversation; 2]);
+    }
+}
