@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use support::client::{Client, eventually};
 use support::process::Spawn;
 use support::standin::{Fault, StandIn};
-use support::world::{ALL, Service, World, capabilities, pieces_os, wait_live};
+use support::world::{ALL, Service, World, capabilities, local, pieces_os, wait_live, window};
 
 const CHANGED: &str = "pieces/didChangeConversations";
 const STATUS: &str = "pieces/didChangeStatus";
@@ -597,4 +597,20 @@ fn broken_messages_are_not_logged() {
         "{}",
         ended.log
     );
+}
+
+#[test]
+fn the_user_is_told_that_a_damaged_store_was_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    drop(window(dir.path()));
+    std::fs::write(&path, "no database, but more than nothing\n".repeat(200)).unwrap();
+    let (mut client, _) = Client::connect(local(dir.path()), capabilities(), json!({}));
+    client.allow("window/logMessage");
+    let message = client.wait_notification("window/showMessage", |_| true);
+    assert_eq!(message["type"], 2, "{message}");
+    let text = message["message"].as_str().unwrap();
+    let kept = dir.path().join("store.corrupt-");
+    assert!(text.contains(&*kept.to_string_lossy()), "{text}");
+    assert_eq!(wait_live(&mut client)["backend"], "local");
 }

@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
+use tower_lsp::lsp_types::MessageType;
 use tower_lsp::lsp_types::notification::Notification;
 use uuid::Uuid;
 
@@ -145,7 +146,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event) => take_in(&server, &mut batch, event),
+                Some(event) => take_in(&server, &mut batch, event).await,
                 None => return,
             },
             Ok(()) = appeared.changed() => server.report(Event::PiecesOsAppeared),
@@ -161,7 +162,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
         }
         if window.is_closed() && !batch.is_empty() {
             while let Ok(event) = events.try_recv() {
-                take_in(&server, &mut batch, event);
+                take_in(&server, &mut batch, event).await;
             }
             let batch = std::mem::take(&mut batch);
             publish(&server, batch, &handle.index, &mut answers).await;
@@ -202,8 +203,8 @@ async fn publish(server: &Arc<Server>, batch: Batch, index: &Reader, answers: &m
     }
 }
 
-/// Drops stale transcripts at once; the editor is told with the batch.
-fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
+/// Drops stale transcripts at once; the editor is told with the batch. Shows notices.
+async fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
     match event {
         sync::Event::Touched(touched) => {
             match touched {
@@ -221,6 +222,10 @@ fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
             let changed = delta.upserted.iter().chain(&delta.removed);
             changed.for_each(|id| server.transcripts.forget(*id));
             batch.add(delta);
+        }
+        sync::Event::Notice(notice) => {
+            let client = &server.client;
+            client.show_message(MessageType::WARNING, notice).await;
         }
     }
 }

@@ -40,6 +40,8 @@ pub enum Event {
     /// Conversations may have changed in parts that the index does not hold, such as messages. Sent before
     /// the change of the index, if there is one.
     Touched(Touched),
+    /// A sentence for the user about the service, such as where a damaged store was set aside.
+    Notice(String),
 }
 
 /// Starts synchronising. The revisions of the index start after `revision`.
@@ -203,8 +205,9 @@ impl<F: Finder> Driver<F> {
     }
 
     fn found(&mut self, service: &F::Service, resolved: Resolved) {
-        if let Some(notice) = &resolved.notice {
+        if let Some(notice) = resolved.notice {
             tracing::warn!("{notice}");
+            let _ = self.events.send(Event::Notice(notice));
         }
         let url = resolved.client.base().as_str().to_owned();
         self.service = Some(service.clone());
