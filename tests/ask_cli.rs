@@ -196,7 +196,7 @@ fn ctrl_c_stops_and_keeps() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_before_the_first_word_says_how_far_the_question_came() {
+fn ctrl_c_before_the_first_word_claims_no_kept_answer() {
     let interrupt = |process: &support::process::Process| {
         let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();

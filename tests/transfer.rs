@@ -692,7 +692,7 @@ async fn an_invalid_source_is_named() {
             Ok(Origin::File("/tmp/a b".into())),
         ),
     ] {
-        let found = Origin::parse(text, PlainHttp::allowed(allow_remote)).map_err(|_| ());
+        let found = Origin::parse(text, PlainHttp::from_allow_remote(allow_remote)).map_err(|_| ());
         assert_eq!(found, expected, "{text:?}");
     }
 }

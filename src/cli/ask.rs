@@ -67,7 +67,7 @@ pub(super) async fn run(target: Target, options: AskOptions) -> ExitCode {
     };
     source.shutdown().await;
     let (code, conversation) = match outcome {
-        Ok((answer, was_sent)) => (tell(&answer, was_sent), answer.conversation),
+        Ok(answer) => (tell(&answer), answer.conversation),
         Err((sentence, conversation)) => {
             complain(&sentence);
             (ExitCode::FAILURE, conversation)
@@ -80,8 +80,8 @@ pub(super) async fn run(target: Target, options: AskOptions) -> ExitCode {
     code
 }
 
-/// Prints what was unusual about an answer. `was_sent`: the question was.
-fn tell(answer: &Answer, was_sent: bool) -> ExitCode {
+/// Prints what was unusual about an answer.
+fn tell(answer: &Answer) -> ExitCode {
     for one in &answer.context {
         let (name, sent, bytes) = (super::common::printable(&one.name), one.sent, one.bytes);
         if sent == 0 && bytes > 0 {
@@ -100,10 +100,9 @@ fn tell(answer: &Answer, was_sent: bool) -> ExitCode {
             ExitCode::FAILURE
         }
         How::Cancelled => {
-            complain(match (answer.text.is_empty(), was_sent) {
-                (false, _) => "Stopped; what was written is kept in the conversation",
-                (true, true) => STOPPED_BEFORE_WORDS,
-                (true, false) => "Stopped before the question was sent",
+            complain(match answer.text.is_empty() {
+                false => "Stopped; what was written is kept in the conversation",
+                true => STOPPED_BEFORE_WORDS,
             });
             ExitCode::FAILURE
         }
@@ -112,6 +111,19 @@ fn tell(answer: &Answer, was_sent: bool) -> ExitCode {
 }
 
 const STOPPED_BEFORE_WORDS: &str = "Stopped before the first word of the answer";
+
+/// What is known of a stopped question if the service did not say that it has stopped.
+fn unconfirmed(has_words: bool, was_sent: bool) -> &'static str {
+    match (has_words, was_sent) {
+        (true, _) => {
+            "Stopped, but the service has not confirmed it; the conversation shows what was written"
+        }
+        (false, true) => {
+            "Stopped, but the service has not confirmed it; no word of the answer has arrived"
+        }
+        (false, false) => STOPPED_BEFORE_WORDS,
+    }
+}
 
 /// Reads the options and the pipe.
 fn request(options: AskOptions) -> Result<Request, String> {
@@ -174,12 +186,11 @@ fn input() -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Asks one question. Returns the answer and whether the question was sent, or a sentence and the conversation in which
-/// the question is kept.
+/// Asks one question. Returns the answer, or a sentence and the conversation in which the question is kept.
 async fn conversation(
     request: Request,
     (source, data_dir, plain_http): (Arc<Source>, Option<PathBuf>, PlainHttp),
-) -> Result<(Answer, bool), (String, Option<Uuid>)> {
+) -> Result<Answer, (String, Option<Uuid>)> {
     let resolved = source.resolve().await;
     let resolved = resolved.map_err(|error| (error.message, None))?;
     if let Some(notice) = &resolved.notice {
@@ -200,7 +211,7 @@ async fn conversation(
     let conversation = printer.conversation;
     match done {
         Some(Ok(Outcome::Answer(answer))) => match printer.end(&answer.text) {
-            Ok(()) => Ok((answer, printer.was_sent())),
+            Ok(()) => Ok(answer),
             Err(error) => {
                 let what = format!(
                     "The answer cannot be printed ({error}); it is kept in the conversation."
@@ -214,12 +225,7 @@ async fn conversation(
         }
         Some(Ok(Outcome::DryRun(_))) | None => {
             let _ = printer.end("");
-            let what = match printer.has_words() {
-                true => {
-                    "Stopped, but the service has not confirmed it; the conversation shows what was written"
-                }
-                false => STOPPED_BEFORE_WORDS,
-            };
+            let what = unconfirmed(printer.has_words(), printer.was_sent());
             Err((what.to_owned(), conversation))
         }
     }
@@ -277,7 +283,10 @@ fn sentence(failure: &Failure) -> String {
             // The service's own sentence is the message already.
             Some(detail) if message.starts_with(detail.trim_end_matches('.')) => message,
             // The local service says what is missing; there is no list to refresh here.
-            Some(detail) if error.kind == Kind::NotFound && detail.starts_with("There is no ") => {
+            Some(detail)
+                if error.kind == Kind::NotFound
+                    && detail.starts_with("There is no conversation ") =>
+            {
                 let detail = super::common::printable(detail);
                 format!("{}; check `--conversation`.", detail.trim_end_matches('.'))
             }

@@ -31,7 +31,7 @@ impl Target {
                 format!("There is no backend `{name}`; it is `auto`, `pieces-os` or `local`.")
             })?,
         };
-        let plain_http = PlainHttp::allowed(common.allow_remote);
+        let plain_http = PlainHttp::from_allow_remote(common.allow_remote);
         let url = non_empty(common.url.as_deref())
             .map(|url| BaseUrl::parse(url, plain_http))
             .transpose()
@@ -57,7 +57,7 @@ pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The path as a sentence names it: a relative one would begin the sentence as a word.
+/// An absolute path for messages: [`sentence`] would capitalise a relative one at its start.
 pub(super) fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }

@@ -24,6 +24,7 @@ use clap::FromArgMatches;
 use common::Target;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Exit code for an invalid option or argument, the same as clap's.
@@ -60,6 +61,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How long a command that is done waits for threads that still read.
+const LEFT_THREADS: Duration = Duration::from_secs(1);
+
 /// Runs any command but `serve`: an invalid common option ends it.
 fn run(common: &args::Common, command: impl AsyncFnOnce(Target) -> ExitCode) -> ExitCode {
     let started = Target::read(common)
@@ -70,7 +74,12 @@ fn run(common: &args::Common, command: impl AsyncFnOnce(Target) -> ExitCode) -> 
             Ok((target, log, runtime().map_err(|wrong| (1, wrong))?))
         });
     match started {
-        Ok((target, _log, runtime)) => runtime.block_on(command(target)),
+        Ok((target, _log, runtime)) => {
+            let code = runtime.block_on(command(target));
+            // A thread that reads from a dead network mount never ends.
+            runtime.shutdown_timeout(LEFT_THREADS);
+            code
+        }
         Err((code, wrong)) => {
             complain(&wrong);
             ExitCode::from(code)

@@ -45,6 +45,6 @@ fn launch(common: &Common) -> Launch {
         backend: non_empty(common.backend.as_deref()).map(str::to_owned),
         url: non_empty(common.url.as_deref()).map(str::to_owned),
         data_dir: path.filter(|path| !path.as_os_str().is_empty()),
-        plain_http: PlainHttp::allowed(common.allow_remote),
+        plain_http: PlainHttp::from_allow_remote(common.allow_remote),
     }
 }

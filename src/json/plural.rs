@@ -93,11 +93,11 @@ impl<'de> Deserialize<'de> for Indices {
 impl Members {
     /// The members that are UUIDs, in order.
     pub(crate) fn ids(self) -> Vec<Uuid> {
-        self.few_ids().into_vec()
+        self.inline_ids().into_vec()
     }
 
-    /// The same, without an allocation if there is one.
-    pub(crate) fn few_ids(self) -> Ids {
+    /// Like [`ids`](Self::ids); a single id needs no allocation.
+    pub(crate) fn inline_ids(self) -> Ids {
         let indices = self.indices.0.unwrap_or_default();
         ordered(&listed(self.iterable), &indices)
     }

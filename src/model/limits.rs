@@ -22,8 +22,8 @@ pub(super) const REFUSAL_TEXT: Duration = Duration::from_secs(5);
 pub(super) const LIST: Duration = Duration::from_secs(10);
 /// The list of the models that Ollama has loaded.
 pub(super) const LOADED: Duration = Duration::from_secs(2);
-/// A probe of a usual port: connection and response. A closed port refuses at once, and a model that is answering
-/// leaves little of the processor for a list.
+/// A probe of a usual port: connection and response. A closed port refuses at once (on Windows in two seconds), and a
+/// model that is answering leaves little of the processor for a list.
 pub(super) const PROBE: Duration = Duration::from_secs(3);
 /// Reading the choice and its instructions, which may be on a dead network mount.
 pub(super) const READ_CHOICE: Duration = Duration::from_secs(5);

@@ -221,7 +221,7 @@ mod tests {
             ("", true, None),
         ];
         for (text, allow, expected) in table {
-            let got = EndpointUrl::parse(text, PlainHttp::allowed(*allow));
+            let got = EndpointUrl::parse(text, PlainHttp::from_allow_remote(*allow));
             let shown = got.as_ref().ok().map(ToString::to_string);
             assert_eq!(shown.as_deref(), *expected, "{text:?} {allow} -> {got:?}");
         }

@@ -1,6 +1,6 @@
 //! Finding a running Pieces OS: its port file, then the ports it is known to use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::future::{join, join_all};
@@ -92,7 +92,10 @@ impl Discovery {
         let client = prober()?;
         let files = join_all(self.port_files.iter().map(|path| read_port(path))).await;
         let files: Vec<u16> = files.into_iter().flatten().collect();
+        let mut probed = BTreeSet::new();
         for ports in std::iter::once(&files).chain(&self.ports) {
+            // A silent port costs its deadline once.
+            let ports = ports.iter().copied().filter(|port| probed.insert(*port));
             if let Some((port, health)) = the_one(probe_all(&client, ports).await)? {
                 return Ok(Found {
                     client_base: BaseUrl::loopback(port),
@@ -156,13 +159,11 @@ fn the_one(mut answering: BTreeMap<u16, String>) -> Result<Option<(u16, String)>
 }
 
 /// The health of each responding port. Duplicate ports are requested once.
-async fn probe_all(client: &reqwest::Client, ports: &[u16]) -> BTreeMap<u16, String> {
-    let mut ports = ports.to_vec();
-    ports.sort_unstable();
-    ports.dedup();
-    let probes = ports
-        .into_iter()
-        .map(async |port| (port, probe(client, port).await));
+async fn probe_all(
+    client: &reqwest::Client,
+    ports: impl Iterator<Item = u16>,
+) -> BTreeMap<u16, String> {
+    let probes = ports.map(async |port| (port, probe(client, port).await));
     let seen = join_all(probes).await.into_iter();
     let health = seen.filter_map(|(port, seen)| match seen {
         Seen::PiecesOs(health) => Some((port, health)),

@@ -69,8 +69,10 @@ pub(super) const ANSWER_LOCAL: Duration = Duration::from_secs(3600);
 /// Stopping an answer, which only closes a connection.
 pub(super) const STOP: Duration = Duration::from_secs(2);
 
-/// Connecting to a loopback port. A closed one refuses at once; this bounds a full backlog or a firewall.
-pub(super) const PROBE_CONNECT: Duration = Duration::from_secs(1);
+/// Connecting to a loopback port. A closed one refuses at once, but Windows tries it again for two seconds; elsewhere this
+/// bounds a full backlog or a firewall.
+pub(super) const PROBE_CONNECT: Duration =
+    Duration::from_millis(if cfg!(windows) { 250 } else { 1000 });
 /// The response of a health route, connect included: milliseconds, but more than a second on a machine that starts up,
 /// compiles or swaps. A service that is missed costs more than the wait for a port that never responds.
 pub(super) const PROBE_ANSWER: Duration = Duration::from_secs(2);

@@ -91,7 +91,7 @@ impl<F: FnMut(Conversation<'_>)> ListParser<F> {
         self.feed_any(chunk, None)
     }
 
-    /// The same, where somebody has checked already that they are UTF-8.
+    /// Like [`feed`](Self::feed), without checking UTF-8 again.
     pub fn feed_text(&mut self, chunk: &str) -> Result<(), Unreadable> {
         self.feed_any(chunk.as_bytes(), Some(chunk))
     }

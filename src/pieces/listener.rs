@@ -110,8 +110,8 @@ struct Socket {
     uid: u32,
 }
 
-/// The sockets in a table that listen on this port. The kernel lists those that listen first; the others, which can be
-/// megabytes, are read only if there is none.
+/// The sockets in a table that listen on this port. Linux lists listening sockets before all others, and the others can
+/// be megabytes: they are read only as long as none was found.
 fn listening(table: impl BufRead, port: u16) -> Vec<Socket> {
     let mut found = Vec::new();
     for line in table.lines().map_while(Result::ok).skip(1) {

@@ -20,8 +20,8 @@ pub enum PlainHttp {
 }
 
 impl PlainHttp {
-    /// Whether the user passed `--allow-remote`.
-    pub fn allowed(remote: bool) -> Self {
+    /// `Remote` if the user passed `--allow-remote`, else `Loopback`.
+    pub fn from_allow_remote(remote: bool) -> Self {
         match remote {
             true => PlainHttp::Remote,
             false => PlainHttp::Loopback,

@@ -225,7 +225,7 @@ impl<'a> ConversationObject<'a> {
             updated: self.updated.micros(),
             favorited: self.favorited.0,
             messages: self.messages.count(),
-            assets: self.assets.few_ids(),
+            assets: self.assets.inline_ids(),
             anchors,
             anchor_paths,
             application: self.application.label.0.or(self.application.name.0),

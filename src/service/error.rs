@@ -67,7 +67,7 @@ pub enum ServiceError {
         path: PathBuf,
         /// The problem, and what to do about it.
         reason: String,
-        /// Nothing in its directory can be written.
+        /// No file can be created in its directory, so it may be opened for reading.
         read_only: bool,
     },
     /// Another process holds the store but does not answer.
@@ -102,7 +102,7 @@ impl ServiceError {
             ),
             trouble => format!("the store {}. {}.", trouble.what(), trouble.remedy()),
         };
-        // SQLite also calls a store read-only that it failed to open for writing this once.
+        // After any failure to open a store for writing, even a passing one, SQLite opens it for reading.
         let read_only =
             trouble == Trouble::ReadOnly && Trouble::of_writing(&path) == Some(Trouble::ReadOnly);
         if !read_only {
@@ -130,9 +130,11 @@ impl ServiceError {
 
 /// What to do about a file that cannot be used.
 fn remedy(error: &io::Error) -> &'static str {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    use io::ErrorKind::{InvalidInput, QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => "free some space",
+        // It is no regular file.
+        InvalidInput => "move it away",
         _ => "check its permissions",
     }
 }

@@ -372,7 +372,7 @@ async fn a_store_is_read_and_exported_without_touching_it() {
     }
 }
 
-/// Its files could be written, but nothing beside them: a directory that lost its permission, or a mount.
+/// Its files can be written, but none can be created beside them, as after `chmod u-w` of the directory.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_in_a_directory_that_cannot_be_written_is_read() {
     let with_log = TempDir::new().unwrap();
@@ -410,11 +410,9 @@ async fn a_store_in_a_directory_that_cannot_be_written_is_read() {
 /// `pieces-lsp` as a user who is bound by permissions, also where the administrator runs the tests.
 fn unprivileged(arguments: &[&str]) -> Command {
     let binary = env!("CARGO_BIN_EXE_pieces-lsp");
-    let mut command = match rustix::process::geteuid().is_root() {
-        true => Command::new("setpriv"),
-        false => Command::new(binary),
-    };
-    if command.get_program() != binary {
+    let mut command = Command::new(binary);
+    if rustix::process::geteuid().is_root() {
+        command = Command::new("setpriv");
         command.args(["--bounding-set=-dac_override,-dac_read_search", binary]);
     }
     command.args(arguments).env("PIECES_LSP_MODEL_PORTS", "");

@@ -23,7 +23,7 @@ pub struct Launch {
     pub url: Option<String>,
     /// Directory of the local service.
     pub data_dir: Option<PathBuf>,
-    /// Where a service may be.
+    /// Whether plain http may leave this machine.
     pub plain_http: PlainHttp,
 }
 
@@ -215,7 +215,7 @@ impl Session {
         }
     }
 
-    /// Where a service may be.
+    /// Whether plain http may leave this machine.
     pub fn plain_http(&self) -> PlainHttp {
         self.launch.plain_http
     }

@@ -155,9 +155,9 @@ fn ending(answer: Option<Uuid>, last: Option<&Message>) -> (Option<Uuid>, &'stat
     (Some(last.id), status)
 }
 
-/// While an answer grew, its document was rendered again and again, and the allocator kept the memory.
+/// Returns the memory that rendering a growing answer freed.
 async fn give_back_memory() {
-    // The last refresh of the document needs it, too.
+    // After the last refresh of the document.
     sleep(MEMORY_DELAY).await;
     let _ = tokio::task::spawn_blocking(memory::give_back).await;
 }

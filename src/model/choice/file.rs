@@ -102,7 +102,7 @@ pub(super) fn read(data_dir: &Path) -> Result<Option<New>, Error> {
     private::own_dir(data_dir).map_err(|why| unusable(data_dir, &why))?;
     private::only_ours(&path).map_err(|why| broken(&why.to_string()))?;
     let stored = crate::json::from_slice::<Stored>(&bytes).map_err(|_| broken("it is damaged"))?;
-    let plain_http = PlainHttp::allowed(stored.allow_http_private);
+    let plain_http = PlainHttp::from_allow_remote(stored.allow_http_private);
     let url = EndpointUrl::parse(&stored.url, plain_http)?;
     let key = stored.key_env.map(Key::Variable);
     Ok(Some(New {

@@ -98,7 +98,7 @@ impl TryFrom<Wire> for Choice {
     type Error = Error;
 
     fn try_from(wire: Wire) -> Result<Choice, Error> {
-        let plain_http = PlainHttp::allowed(wire.allow_http_private);
+        let plain_http = PlainHttp::from_allow_remote(wire.allow_http_private);
         Ok(Choice {
             url: EndpointUrl::parse(&wire.url, plain_http)?,
             model: wire.model,
@@ -162,26 +162,11 @@ impl New {
 /// A choice that cannot be used, with what to do about it.
 pub async fn choose(data_dir: &Path, plain_http: PlainHttp) -> Result<Option<Choice>, Error> {
     let dir = data_dir.to_owned();
-    let deciding = tokio::task::spawn_blocking(move || {
+    let decided = in_time(move || {
         let variable = |name: &str| std::env::var(name).ok();
         decide(&variable, file::read(&dir)?, plain_http)
     });
-    let decided = match timeout(limits::READ_CHOICE, deciding).await {
-        Ok(decided) => decided.unwrap_or_else(|_| {
-            let what = "The choice of a model cannot be read; report this.";
-            Err(Error::model(what))
-        }),
-        Err(_) => Err(Error::model(
-            "The choice of a model, or the file with its instructions, could not be read in time; check the disks and network mounts that they are on.",
-        )),
-    }?;
-    let Some((mut choice, command)) = decided else {
-        return Ok(None);
-    };
-    if let Some(command) = command {
-        choice.key = Some(key::of(&choice.url, &command).await?);
-    }
-    Ok(Some(choice))
+    with_key(decided.await?).await
 }
 
 /// A choice that is not saved yet, as [`choose`] would find it.
@@ -189,16 +174,41 @@ pub async fn choose(data_dir: &Path, plain_http: PlainHttp) -> Result<Option<Cho
 /// # Errors
 /// As [`choose`].
 pub async fn resolve(new: New, plain_http: PlainHttp) -> Result<Choice, Error> {
-    let variable = |name: &str| {
-        let own = [URL, MODEL, KEY].contains(&name);
-        if own { None } else { std::env::var(name).ok() }
+    let decided = in_time(move || {
+        let variable = |name: &str| {
+            let own = [URL, MODEL, KEY].contains(&name);
+            if own { None } else { std::env::var(name).ok() }
+        };
+        decide(&variable, Some(new), plain_http)
+    });
+    let choice = with_key(decided.await?).await?;
+    choice.ok_or_else(Error::none_chosen)
+}
+
+/// Runs a decision, which reads files, within a deadline.
+async fn in_time(
+    decide: impl FnOnce() -> Result<Decided, Error> + Send + 'static,
+) -> Result<Decided, Error> {
+    match timeout(limits::READ_CHOICE, tokio::task::spawn_blocking(decide)).await {
+        Ok(decided) => decided.unwrap_or_else(|_| {
+            let what = "The choice of a model cannot be read; report this.";
+            Err(Error::model(what))
+        }),
+        Err(_) => Err(Error::model(
+            "The choice of a model, or the file with its instructions, could not be read in time; check the disks and network mounts that they are on.",
+        )),
+    }
+}
+
+/// The choice with its key, for which its command is run.
+async fn with_key(decided: Decided) -> Result<Option<Choice>, Error> {
+    let Some((mut choice, command)) = decided else {
+        return Ok(None);
     };
-    let decided = decide(&variable, Some(new), plain_http)?;
-    let (mut choice, command) = decided.ok_or_else(Error::none_chosen)?;
     if let Some(command) = command {
         choice.key = Some(key::of(&choice.url, &command).await?);
     }
-    Ok(choice)
+    Ok(Some(choice))
 }
 
 /// The environment variables of the URL, the model and the key.

@@ -207,8 +207,8 @@ impl Failure {
                 format!("The endpoint {url} did not answer in time; check the model server.")
             }
             Failure::TooLarge(limit) => format!(
-                "The endpoint {url} sent more than {} MiB, which were not read; check the URL and the model server.",
-                limit.div_ceil(1 << 20)
+                "The endpoint {url} sent more than {} MiB; check the URL and the model server.",
+                limit >> 20
             ),
         }
     }

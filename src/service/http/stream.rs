@@ -19,7 +19,7 @@ use crate::service::{Failure, store::Kind};
 
 /// Largest message from a client, which has nothing to send here.
 const INCOMING: usize = 64 << 10;
-/// Each connection has this buffer from the start.
+/// Bytes of the read buffer that each connection allocates when it opens. Clients send little.
 pub(super) const READ_BUFFER: usize = 4 << 10;
 /// Deadline for sending one frame; a first frame may be large.
 const SEND: Duration = Duration::from_secs(30);

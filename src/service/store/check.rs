@@ -123,16 +123,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("directory.db")).unwrap();
+        let mut names = vec!["directory.db"];
         #[cfg(unix)]
-        let _socket = std::os::unix::net::UnixListener::bind(path("socket.db")).unwrap();
-        #[cfg(not(unix))]
-        fs::create_dir(path("socket.db")).unwrap();
-        for name in ["directory.db", "socket.db"] {
+        let _socket = {
+            names.push("socket.db");
+            std::os::unix::net::UnixListener::bind(path("socket.db")).unwrap()
+        };
+        for name in names {
             let Readable::No(reason) = check(&path(name)) else {
                 panic!("{name}: {:?}", check(&path(name)));
             };
             let expected = format!("cannot use {}: ", path(name).display());
             assert!(reason.starts_with(&expected), "{reason}");
+            assert!(reason.contains("; move it away or "), "{reason}");
         }
     }
 

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use crate::service::time;
 
 /// How many frames a stream may lag behind before it is closed. Bounds the memory for all its subscribers
-/// together; a channel allocates 56 bytes for each at once.
+/// together; a channel allocates 56 bytes for each frame when it is created.
 const LAG: usize = 8192;
 
 /// One committed change of one object.
