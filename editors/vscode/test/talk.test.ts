@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Context } from "../src/protocol";
+import type { Context, Phase } from "../src/protocol";
 import { chips, withFile, without } from "../src/talk/chips";
 import { Claims } from "../src/talk/claims";
+import { Current, type Read } from "../src/talk/current";
 import { Drafts } from "../src/talk/drafts";
 import { Growing } from "../src/talk/growing";
 import { html } from "../src/talk/html";
@@ -45,6 +46,45 @@ test("what is stored is right when the two differ", () => {
   one.add(0, "abX");
   assert.ok(one.stored("abcd"));
   assert.equal(one.text, "abcd");
+});
+
+const report = (status: Phase, delta?: string, at?: number) => ({ conversation: "c", answer: "a", status, ...(delta === undefined ? {} : { delta, at: at ?? 0 }) });
+const stored = (state: string | null, text: string): Read[] => [{ id: "q", text: "Why?" }, { id: "a", state, text }];
+
+test("an answer that ends while it is read has ended", () => {
+  const one = new Current();
+  assert.equal(one.heard(report("writing", "ab")), "unknown");
+  const take = one.reading();
+  assert.equal(one.heard(report("done")), "ended");
+  take(stored("writing", "ab"));
+  assert.equal(one.growth, null);
+  one.reading()(stored(null, "abc"));
+  assert.equal(one.growth, null);
+});
+
+test("an answer that is read while it is written ends by a reading, too", () => {
+  const one = new Current();
+  one.reading()(stored("writing", "ab"));
+  assert.deepEqual(one.growth, { answer: "a", phase: "writing", text: "ab" });
+  assert.equal(one.heard(report("writing", "cd", 2)), "grown");
+  one.reading()(stored("stopped", "abcd"));
+  assert.equal(one.growth, null);
+});
+
+test("where messages have no states, only a report ends an answer", () => {
+  const one = new Current();
+  one.heard(report("writing", "ab"));
+  one.reading()(stored(null, "ab"));
+  assert.equal(one.growth?.text, "ab");
+  assert.equal(one.heard(report("writing", "ef", 4)), "unknown");
+  assert.equal(one.heard(report("done")), "ended");
+});
+
+test("another answer begins anew", () => {
+  const one = new Current();
+  one.heard(report("writing", "ab"));
+  assert.equal(one.heard({ ...report("writing", "x"), answer: "b" }), "unknown");
+  assert.deepEqual(one.growth, { answer: "b", phase: "writing", text: "x" });
 });
 
 const WORDS = { earlier: (messages: number) => `${messages} before`, all: (bytes: number) => `${bytes}`, part: (sent: number, bytes: number) => `${sent}/${bytes}` };

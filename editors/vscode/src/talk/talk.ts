@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { sentence } from "../errors";
 import { type Answering, type ConversationItem, failure, type Message, type Page, type Phase } from "../protocol";
 import type { Server } from "../server";
-import { Growing } from "./growing";
+import { Current } from "./current";
 import type { Shown } from "./wire";
 
 /** Messages without text have null. */
@@ -12,14 +12,13 @@ interface Stored { readonly items: readonly (Omit<Message, "text"> & { readonly 
 
 /** Messages are read again at most this often while an answer is written elsewhere. */
 const PAUSE = 300;
-const ENDED: readonly Phase[] = ["done", "cancelled", "incomplete"];
 
 export class Talk implements vscode.Disposable {
   private messages: readonly Message[] = [];
   private item: ConversationItem | undefined;
   private gone: Shown["gone"] = null;
   private trouble: string | null = null;
-  private growing: { answer: string | null; phase: Phase; readonly text: Growing } | undefined;
+  private readonly current = new Current();
   private failures: Readonly<Record<string, string>> = {};
   private waiting: string | null = null;
   private reading: Promise<void> | undefined;
@@ -81,7 +80,7 @@ export class Talk implements vscode.Disposable {
   }
 
   get answering(): boolean {
-    return this.growing !== undefined || this.waiting !== null;
+    return this.growth() !== null || this.waiting !== null;
   }
 
   message(id: string): Message | undefined {
@@ -103,14 +102,14 @@ export class Talk implements vscode.Disposable {
       trouble: this.trouble,
       messages: this.messages,
       pending: this.waiting,
-      answering: this.growing ? this.growth(this.growing) : null,
+      answering: this.growth(),
       failures: this.failures,
     };
   }
 
   /** What has grown; null if nothing grows. */
-  growth(growing = this.growing): { answer: string | null; phase: Phase; text: string } | null {
-    return growing ? { answer: growing.answer, phase: growing.phase, text: growing.text.text } : null;
+  growth(): { answer: string | null; phase: Phase; text: string } | null {
+    return this.current.growth;
   }
 
   /** A question that was sent: it is shown until it is stored. */
@@ -150,7 +149,7 @@ export class Talk implements vscode.Disposable {
         this.changed.fire();
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, this.growing ? PAUSE : 0));
+      await new Promise((resolve) => setTimeout(resolve, this.growth() ? PAUSE : 0));
     }
   }
 
@@ -160,6 +159,7 @@ export class Talk implements vscode.Disposable {
       return;
     }
     const uri = `pieces-conversation:/${id}.md`;
+    const take = this.current.reading();
     const [{ items }, page] = await Promise.all([
       this.server.run<Stored>("pieces.conversations.messages", { conversation: id }),
       this.server.run<Page>("pieces.conversations.list", { uri }),
@@ -168,12 +168,7 @@ export class Talk implements vscode.Disposable {
     this.gone = null;
     this.trouble = null;
     this.messages = items.map((one) => ({ ...one, text: one.text ?? "" }));
-    const writing = items.findLast(({ state }) => state === "writing");
-    if (writing) {
-      this.growing ??= { answer: writing.id, phase: "writing", text: new Growing() };
-      this.growing.answer ??= writing.id;
-      this.growing.text.stored(writing.text ?? "");
-    }
+    take(items);
     if (this.waiting !== null && this.stored(this.waiting)) {
       this.waiting = null;
     }
@@ -185,22 +180,13 @@ export class Talk implements vscode.Disposable {
     return last?.text.startsWith(question) === true;
   }
 
-  private onAnswer({ answer, status, delta, at }: Answering): void {
-    if (ENDED.includes(status)) {
-      this.growing = undefined;
-      void this.refresh();
-      return;
-    }
-    if (this.growing === undefined || (answer !== null && this.growing.answer !== null && this.growing.answer !== answer)) {
-      this.growing = { answer, phase: status, text: new Growing() };
+  private onAnswer(answering: Answering): void {
+    const heard = this.current.heard(answering);
+    if (heard !== "grown") {
       void this.refresh();
     }
-    this.growing.answer ??= answer;
-    this.growing.phase = status;
-    const took = delta === undefined ? "gap" : this.growing.text.add(at ?? 0, delta);
-    if (took === "gap" && status === "writing") {
-      void this.refresh();
+    if (heard !== "ended") {
+      this.grown.fire();
     }
-    this.grown.fire();
   }
 }
