@@ -601,16 +601,29 @@ fn broken_messages_are_not_logged() {
 
 #[test]
 fn the_user_is_told_that_a_damaged_store_was_set_aside() {
+    let standin = StandIn::start();
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("store.db");
     drop(window(dir.path()));
-    std::fs::write(&path, "no database, but more than nothing\n".repeat(200)).unwrap();
-    let (mut client, _) = Client::connect(local(dir.path()), capabilities(), json!({}));
-    client.allow("window/logMessage");
-    let message = client.wait_notification("window/showMessage", |_| true);
-    assert_eq!(message["type"], 2, "{message}");
-    let text = message["message"].as_str().unwrap();
-    let kept = dir.path().join("store.corrupt-");
-    assert!(text.contains(&*kept.to_string_lossy()), "{text}");
-    assert_eq!(wait_live(&mut client)["backend"], "local");
+    // The store is opened for its conversations, or only for its trash.
+    for url in [None, Some(standin.url())] {
+        let junk = "no database, but more than nothing\n".repeat(200);
+        std::fs::write(dir.path().join("store.db"), junk).unwrap();
+        let spawn = match &url {
+            None => local(dir.path()),
+            Some(url) => pieces_os(url).arg("--data-dir").arg(dir.path()),
+        };
+        let (mut client, _) = Client::connect(spawn, capabilities(), json!({}));
+        client.allow("window/logMessage");
+        wait_live(&mut client);
+        if url.is_some() {
+            client
+                .command("pieces.conversations.trash", Value::Null)
+                .unwrap();
+        }
+        let message = client.wait_notification("window/showMessage", |_| true);
+        assert_eq!(message["type"], 2, "{message}");
+        let text = message["message"].as_str().unwrap();
+        let kept = dir.path().join("store.corrupt-");
+        assert!(text.contains(&*kept.to_string_lossy()), "{text}");
+    }
 }

@@ -2,8 +2,8 @@
 
 use crate::pieces::Kind;
 
-/// An event for which upkeep may make an offer. Sent, because a lower floor must not call upkeep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An event for which upkeep may make an offer or show something. Sent, because a lower floor must not call upkeep.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A new conversation was created.
     Created,
@@ -21,4 +21,6 @@ pub(crate) enum Event {
     },
     /// Pieces OS started while the local service is in use.
     PiecesOsAppeared,
+    /// A sentence for the user about the store, which was opened for its trash.
+    Notice(String),
 }

@@ -75,7 +75,7 @@ impl Server {
     ) -> Self {
         Server {
             client,
-            session: Arc::new(Session::new(launch)),
+            session: Arc::new(Session::new(launch, events.clone())),
             documents: Documents::default(),
             writes: InFlightWrites::default(),
             transcripts: Arc::default(),

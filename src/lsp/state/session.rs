@@ -1,5 +1,6 @@
 //! The connection to a backend, and switching to another.
 
+use super::event::Event;
 use super::settings::Settings;
 use super::trash::{Trash, TrashService};
 use crate::index::{Index, Reader};
@@ -79,13 +80,13 @@ pub(crate) enum Applied {
 }
 
 impl Session {
-    pub fn new(launch: Launch) -> Self {
+    pub fn new(launch: Launch, events: mpsc::UnboundedSender<Event>) -> Self {
         Session {
             launch,
             chosen: std::sync::Mutex::default(),
             connection: watch::Sender::new(None),
             active: Mutex::new(None),
-            trash: TrashService::default(),
+            trash: TrashService::new(events),
             told_unreadable: AtomicBool::new(false),
         }
     }
@@ -309,7 +310,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_switch_that_hangs_blocks_no_other_task() {
-        let session = Session::new(Launch::default());
+        let session = Session::new(Launch::default(), mpsc::unbounded_channel().0);
         let _switching = session.active.lock().await;
         let applied = session.apply(|| Arc::new(Settings::default())).await;
         assert!(matches!(applied, Applied::Busy));

@@ -164,11 +164,12 @@ mod tests {
     #[tokio::test]
     async fn a_transcript_older_than_the_index_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let session = Session::new(Launch {
+        let launch = Launch {
             backend: Some("local".to_owned()),
             data_dir: Some(dir.path().join("data")),
             ..Launch::default()
-        });
+        };
+        let session = Session::new(launch, tokio::sync::mpsc::unbounded_channel().0);
         let Applied::Started(mut started) = session.apply(Arc::default).await else {
             panic!("there is no connection");
         };

@@ -1,19 +1,21 @@
 //! The trash, which is in the store of the local service whatever the backend.
 
+use super::event::Event;
 use crate::lsp::limits::{STOP_TIMEOUT, TRASH_TIMEOUT};
 use crate::pieces::{Client, Error};
 use crate::service::{self, Attached, Options, Role};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 /// The local service, attached to for its trash while Pieces OS is in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TrashService {
     /// Kept while this process serves the store; looked up again each time while another process does.
     attached: Mutex<Option<Attached>>,
+    events: mpsc::UnboundedSender<Event>,
 }
 
 /// The trash of a store.
@@ -47,6 +49,13 @@ pub(crate) struct Listed {
 }
 
 impl TrashService {
+    pub fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+        TrashService {
+            attached: Mutex::default(),
+            events,
+        }
+    }
+
     /// Attaches to the local service of `data_dir`, serving it if nobody does.
     ///
     /// # Errors
@@ -70,9 +79,10 @@ impl TrashService {
                     asking: service::Asking::default(),
                 };
                 let found = service::attach(&options).await;
-                let found = found.map_err(|error| Error::offline(error.to_string()))?;
-                if let Some(notice) = &found.notice {
+                let mut found = found.map_err(|error| Error::offline(error.to_string()))?;
+                if let Some(notice) = found.notice.take() {
                     tracing::warn!("{notice}");
+                    let _ = self.events.send(Event::Notice(notice));
                 }
                 *held = Some(found);
             }
@@ -313,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_that_is_neither_committed_nor_left_is_discarded() {
         let dir = tempfile::tempdir().unwrap();
-        let service = TrashService::default();
+        let service = TrashService::new(mpsc::unbounded_channel().0);
         let trash = service.attach(dir.path().join("data")).await.unwrap();
         let objects = [json!({"conversation": {"id": Uuid::from_u128(1)}}).to_string()];
         let staged = trash.stage("elsewhere", &objects).await.unwrap();
@@ -331,7 +341,8 @@ mod tests {
     async fn a_trash_whose_service_has_ended_is_served_again() {
         let dir = tempfile::tempdir().unwrap();
         let data = || dir.path().join("data");
-        let (serving, following) = (TrashService::default(), TrashService::default());
+        let window = || TrashService::new(mpsc::unbounded_channel().0);
+        let (serving, following) = (window(), window());
         let first = serving.attach(data()).await.unwrap();
         let objects = [json!({"conversation": {"id": Uuid::from_u128(1)}}).to_string()];
         first.stage("elsewhere", &objects).await.unwrap().leave();

@@ -18,6 +18,7 @@ use offers::Offers;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tower_lsp::lsp_types::MessageType;
 
 /// Starts the tasks of a session, at `initialized`: settings, connection, refreshes, offers.
 pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Event>) {
@@ -45,7 +46,13 @@ pub(crate) fn start(server: &Arc<Server>, mut events: mpsc::UnboundedReceiver<Ev
     tokio::spawn(async move {
         let mut offers = Offers::default();
         while let Some(event) = events.recv().await {
-            offers.handle(&server, event);
+            match event {
+                Event::Notice(notice) => {
+                    let client = &server.client;
+                    client.show_message(MessageType::WARNING, notice).await;
+                }
+                event => offers.handle(&server, &event),
+            }
         }
     });
 }

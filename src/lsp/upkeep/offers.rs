@@ -30,7 +30,7 @@ enum Offer {
 
 impl Offers {
     /// Makes the offer that an event calls for, if any. The question is asked in a task of its own.
-    pub fn handle(&mut self, server: &Arc<Server>, event: Event) {
+    pub fn handle(&mut self, server: &Arc<Server>, event: &Event) {
         let backend = server.session.status().backend;
         match self.wanted(event, backend, Instant::now()) {
             None => {}
@@ -43,7 +43,7 @@ impl Offers {
         }
     }
 
-    fn wanted(&mut self, event: Event, backend: Backend, now: Instant) -> Option<Offer> {
+    fn wanted(&mut self, event: &Event, backend: Backend, now: Instant) -> Option<Offer> {
         let import = match event {
             Event::PiecesOsAppeared => {
                 return (!std::mem::replace(&mut self.switch, true)).then_some(Offer::Switch);
@@ -58,7 +58,7 @@ impl Offers {
                 let before = self.create_failed.replace(now);
                 before.is_some_and(|before| now - before <= REPEATED_FAILURE)
             }
-            Event::CreateFailed { .. } => false,
+            Event::CreateFailed { .. } | Event::Notice(_) => false,
             Event::WriteFailed { kind, status } => match (kind, status) {
                 (Kind::UpdateRequired, _) => true,
                 // The request is wrong, not the service.
@@ -129,23 +129,28 @@ mod tests {
         let (mut offers, start) = (Offers::default(), Instant::now());
         events.iter().position(|(second, event)| {
             let now = start + Duration::from_secs(*second);
-            offers.wanted(*event, Backend::PiecesOs, now).is_some()
+            offers.wanted(event, Backend::PiecesOs, now).is_some()
         })
     }
 
     #[test]
     fn two_failed_creates_in_a_row_offer_to_import() {
-        let failed = Event::CreateFailed { status: Some(500) };
-        assert_eq!(offered(&[(0, failed), (1, failed)]), Some(1));
-        assert_eq!(offered(&[(0, failed), (600, failed)]), Some(1));
+        let failed = || Event::CreateFailed { status: Some(500) };
+        assert_eq!(offered(&[(0, failed()), (1, failed())]), Some(1));
+        assert_eq!(offered(&[(0, failed()), (600, failed())]), Some(1));
         assert_eq!(
-            offered(&[(0, failed), (601, failed), (602, failed)]),
+            offered(&[(0, failed()), (601, failed()), (602, failed())]),
             Some(2)
         );
-        let between = [(0, failed), (1, Event::Created), (2, failed), (3, failed)];
+        let between = [
+            (0, failed()),
+            (1, Event::Created),
+            (2, failed()),
+            (3, failed()),
+        ];
         assert_eq!(offered(&between), Some(3));
-        let other = Event::CreateFailed { status: Some(400) };
-        assert_eq!(offered(&[(0, other), (1, other)]), None);
+        let other = || Event::CreateFailed { status: Some(400) };
+        assert_eq!(offered(&[(0, other()), (1, other())]), None);
     }
 
     #[test]
@@ -155,11 +160,12 @@ mod tests {
             kind: Kind::Refused,
             status: Some(403),
         };
-        let mut made = |event, backend| offers.wanted(event, backend, Instant::now()).is_some();
-        assert!(!made(refused, Backend::Local));
-        assert!(made(refused, Backend::PiecesOs));
-        assert!(!made(refused, Backend::PiecesOs));
-        assert!(made(Event::PiecesOsAppeared, Backend::Local));
-        assert!(!made(Event::PiecesOsAppeared, Backend::Local));
+        let mut made =
+            |event: &Event, backend| offers.wanted(event, backend, Instant::now()).is_some();
+        assert!(!made(&refused, Backend::Local));
+        assert!(made(&refused, Backend::PiecesOs));
+        assert!(!made(&refused, Backend::PiecesOs));
+        assert!(made(&Event::PiecesOsAppeared, Backend::Local));
+        assert!(!made(&Event::PiecesOsAppeared, Backend::Local));
     }
 }
