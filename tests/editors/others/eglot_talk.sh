@@ -11,7 +11,9 @@ cd "$work" || exit 1
 command() { type_in M-x && type_in -l "$1" && type_in Enter; }
 # There may be no action until the server is live; asking again is what a person does.
 menu() { # TITLE
+    # Emacs throws away what is typed before it has quit.
     type_in C-g
+    shows_soon Quit
     command eglot-code-actions
     tries_left=40
     while test "$tries_left" -gt 0; do
