@@ -51,9 +51,9 @@ async fn look_at(ports: &[u16]) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pieces::held;
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
-    use std::sync::mpsc;
     use std::time::Duration;
 
     fn request(stream: &mut TcpStream) -> String {
@@ -88,13 +88,6 @@ mod tests {
         assert_eq!(ports(Some("0,x,99999,5")), [5]);
         assert!(ports(Some("")).is_empty());
         assert_eq!(ports(Some(&"7,".repeat(99))).len(), MOST_PORTS);
-    }
-
-    /// Holds the paused clock, which otherwise runs ahead while a socket is waited for, until this is dropped.
-    fn held() -> mpsc::Sender<()> {
-        let (release, held) = mpsc::channel();
-        tokio::task::spawn_blocking(move || held.recv());
-        release
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,3 +39,12 @@ pub use loopback::{BaseUrl, PlainHttp, Refusal};
 pub use qgpt::{Asking, Ended, Model, Progress, Question, Reply};
 pub use stream::{Change, Frame, IdentifierStream, Watched};
 pub use transcript::{AssetText, Message, Role, SearchHit, Transcript};
+
+/// Holds the paused clock of a test until it is dropped: otherwise the clock runs ahead while a socket is waited for, and
+/// with a clock that runs a busy machine exceeds the deadlines.
+#[cfg(test)]
+pub(crate) fn held() -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel();
+    tokio::task::spawn_blocking(move || held.recv());
+    release
+}

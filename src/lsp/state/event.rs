@@ -21,6 +21,6 @@ pub(crate) enum Event {
     },
     /// Pieces OS started while the local service is in use.
     PiecesOsAppeared,
-    /// A sentence for the user about the store, which was opened for its trash.
+    /// A sentence for the user about the store that was opened.
     Notice(String),
 }

@@ -16,7 +16,6 @@ use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
-use tower_lsp::lsp_types::MessageType;
 use tower_lsp::lsp_types::notification::Notification;
 use uuid::Uuid;
 
@@ -146,7 +145,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event) => take_in(&server, &mut batch, event).await,
+                Some(event) => take_in(&server, &mut batch, event),
                 None => return,
             },
             Ok(()) = appeared.changed() => server.report(Event::PiecesOsAppeared),
@@ -162,7 +161,7 @@ pub(crate) async fn follow(server: Arc<Server>, started: Started) {
         }
         if window.is_closed() && !batch.is_empty() {
             while let Ok(event) = events.try_recv() {
-                take_in(&server, &mut batch, event).await;
+                take_in(&server, &mut batch, event);
             }
             let batch = std::mem::take(&mut batch);
             publish(&server, batch, &handle.index, &mut answers).await;
@@ -203,8 +202,8 @@ async fn publish(server: &Arc<Server>, batch: Batch, index: &Reader, answers: &m
     }
 }
 
-/// Drops stale transcripts at once; the editor is told with the batch. Shows notices.
-async fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
+/// Drops stale transcripts at once; the editor is told with the batch.
+fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
     match event {
         sync::Event::Touched(touched) => {
             match touched {
@@ -223,10 +222,7 @@ async fn take_in(server: &Server, batch: &mut Batch, event: sync::Event) {
             changed.for_each(|id| server.transcripts.forget(*id));
             batch.add(delta);
         }
-        sync::Event::Notice(notice) => {
-            let client = &server.client;
-            client.show_message(MessageType::WARNING, notice).await;
-        }
+        sync::Event::Notice(notice) => server.report(Event::Notice(notice)),
     }
 }
 

@@ -1,18 +1,11 @@
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::error::Kind;
+use super::super::held;
 use super::*;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
-
-/// Holds the paused clock until it is dropped: otherwise the clock runs ahead while a socket is waited for, and with a
-/// clock that runs a busy machine exceeds the deadlines.
-fn held() -> mpsc::Sender<()> {
-    let (release, held) = mpsc::channel();
-    tokio::task::spawn_blocking(move || held.recv());
-    release
-}
 
 type Requests = Arc<Mutex<Vec<String>>>;
 
